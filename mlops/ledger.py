@@ -145,6 +145,18 @@ class Ledger:
             raise
         return entry
 
+    def record_once(self, once: str, kind: str, **entry: Any) -> Entry:
+        """Append a row unless one was recorded under this `once`; return the row that stands."""
+        known = self.named(once)
+        if known is not None:
+            return known
+        try:
+            return self.record(kind, once=once, **entry)
+        except ConflictError:
+            standing = self.named(once)
+            assert standing is not None
+            return standing
+
     def named(self, once: str) -> Entry | None:
         """Return the row recorded under this `once`, if any."""
         return next(self._select(_entries.c.once == once), None)

@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite, nan
+from reprlib import repr as bounded
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from mlops.errors import RowError, shown
+from mlops.errors import ConfigError, RowError, shown
 
 if TYPE_CHECKING:
     from mlops.config import Params
@@ -24,6 +25,9 @@ Kind = Literal["number", "category", "boolean"]
 Task = Literal["binary", "multiclass", "regression"]
 Columns = dict[str, np.ndarray[Any, np.dtype[Any]]]
 """As a model sees rows: per feature float64 (NaN is missing) or str objects ("" is missing)."""
+
+_RESERVED = frozenset(("id", "key", "time", "at", "deployment", "version", "prediction", "score"))
+"""What the prediction log calls its own columns, beside the features and the target."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,11 @@ class Schema:
         Event time, UTC, where the data has it.
     key
         What names a row in the world outside, where something does.
+
+    Raises
+    ------
+    ConfigError
+        A feature or the target is called as a column of the prediction log is.
     """
 
     features: Mapping[str, Kind]
@@ -49,6 +58,13 @@ class Schema:
     key: str | None = None
 
     def __post_init__(self) -> None:
+        taken = sorted(_RESERVED.intersection((*self.features, self.target)))
+        if taken:
+            raise ConfigError(
+                "data",
+                given=shown(taken),
+                allowed=f"columns with other names than {shown(sorted(_RESERVED), 9)}",
+            )
         # A frozen noun whose mapping could be edited would be frozen in name only.
         object.__setattr__(self, "features", MappingProxyType(dict(self.features)))
 
@@ -69,7 +85,7 @@ class Schema:
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> Schema:
         """Read what `to_dict` wrote."""
-        return cls(**{**value, "features": {name: kind for name, kind in value["features"]}})
+        return cls(**{**value, "features": dict(value["features"])})
 
     @classmethod
     def from_params(cls, params: Params) -> Schema:
@@ -81,7 +97,15 @@ class Schema:
 def parse_rows(records: Sequence[Mapping[str, Any]], schema: Schema) -> Columns:
     """Turn JSON records into the columns that a model sees.
 
-    A field beyond the features is left alone; null is a missing value.
+    Parameters
+    ----------
+    records
+        One mapping per row. A field beyond the features is left alone; null is a missing value.
+
+    Returns
+    -------
+    dict
+        Per feature an array of shape (n_rows,), in the schema's order.
 
     Raises
     ------
@@ -89,65 +113,59 @@ def parse_rows(records: Sequence[Mapping[str, Any]], schema: Schema) -> Columns:
         A field is absent or of the wrong type: ``"0.3"`` and ``true`` are no numbers, and
         NaN and the infinities are no values. The error names the row and the field.
     """
-    return {
-        name: _number_column(records, name, _NUMBERS[kind]) if kind != "category" else _text_column(records, name)
-        for name, kind in schema.features.items()
-    }
+    return {name: _column(records, name, kind) for name, kind in schema.features.items()}
 
 
-def _number(value: Any) -> float | None:
-    # By exact type: bool is a subclass of int, and True is no number.
-    if type(value) is float or type(value) is int:
-        try:
-            number = float(value)
-        except OverflowError:
-            return None
-        return number if isfinite(number) else None
-    return None
-
-
-def _truth(value: Any) -> float | None:
-    return float(value) if type(value) is bool else None
-
-
-_NUMBERS: dict[Kind, tuple[Callable[[Any], float | None], str]] = {
-    "number": (_number, "a finite number"),
-    "boolean": (_truth, "true or false"),
-}
-
-
-def _number_column(
-    records: Sequence[Mapping[str, Any]], name: str, kind: tuple[Callable[[Any], float | None], str]
-) -> np.ndarray[Any, np.dtype[Any]]:
-    read, allowed = kind
-    column = np.empty(len(records))
-    for row, record in enumerate(records):
-        value = _field(record, name, row)
-        number = nan if value is None else read(value)
-        if number is None:
-            raise _wrong(value, allowed, row, name)
-        column[row] = number
-    return column
-
-
-def _text_column(records: Sequence[Mapping[str, Any]], name: str) -> np.ndarray[Any, np.dtype[Any]]:
-    column = np.empty(len(records), dtype=object)
-    for row, record in enumerate(records):
-        value = _field(record, name, row)
-        if value is not None and type(value) is not str:
-            raise _wrong(value, "text", row, name)
-        column[row] = value or ""
-    return column
-
-
-def _field(record: Mapping[str, Any], name: str, row: int) -> Any:
+def _column(records: Sequence[Mapping[str, Any]], name: str, kind: Kind) -> np.ndarray[Any, np.dtype[Any]]:
+    read, dtype = _READERS[kind]
     try:
-        return record[name]
-    except KeyError:
-        raise RowError(
-            f"Row {row} has no field {name!r}. Send null where its value is not known.", row=row, field=name
-        ) from None
+        return np.array([read(record[name]) for record in records], dtype=dtype)
+    except (KeyError, ValueError, OverflowError) as exc:
+        raise _culprit(records, name, kind) from exc
 
 
-def _wrong(value: Any, allowed: str, row: int, name: str) -> RowError:
-    return RowError(f"Row {row}: {name} must be {allowed} or null, not {shown([value])}.", row=row, field=name)
+def _number(value: Any) -> float:
+    if value is None:
+        return nan
+    # By exact type, because bool is a subclass of int and true is no number.
+    if (type(value) is float or type(value) is int) and isfinite(value):
+        return float(value)
+    raise ValueError(value)
+
+
+def _truth(value: Any) -> float:
+    if value is None:
+        return nan
+    if type(value) is bool:
+        return float(value)
+    raise ValueError(value)
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    if type(value) is str:
+        return value
+    raise ValueError(value)
+
+
+_READERS: dict[Kind, tuple[Callable[[Any], float | str], type]] = {
+    "number": (_number, float),
+    "boolean": (_truth, float),
+    "category": (_text, object),
+}
+_ALLOWED: dict[Kind, str] = {"number": "a finite number", "boolean": "true or false", "category": "text"}
+
+
+def _culprit(records: Sequence[Mapping[str, Any]], name: str, kind: Kind) -> RowError:
+    """Find the first row that cannot be read; only rows known to hold one are searched."""
+    for row, record in enumerate(records):
+        if name not in record:
+            message = f"Row {row} has no field {name!r}. Send null where its value is not known."
+            return RowError(message, row=row, field=name)
+        try:
+            _READERS[kind][0](record[name])
+        except (ValueError, OverflowError):
+            break
+    value = bounded(record[name])
+    return RowError(f"Row {row}: {name} must be {_ALLOWED[kind]} or null, not {value}.", row=row, field=name)

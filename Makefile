@@ -1,0 +1,60 @@
+# `make` shows every verb. The environment is made from requirements.lock when it changes.
+SHELL := bash
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin
+READY := $(VENV)/.ready
+# Bytecode is compiled on install: imports are three times slower without.
+export UV_COMPILE_BYTECODE = 1
+unexport PYTHONDONTWRITEBYTECODE
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo down test story check lint types contracts docs lock clean
+
+help: ## Show every verb
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+$(READY): requirements.lock pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 or newer is needed: set PYTHON=..."; exit 2; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: set PYTHON=..."; exit 2; }
+	@test -x $(RUN)/python || $(PYTHON) -m venv $(VENV)
+	@$(RUN)/python -m pip install --quiet --disable-pip-version-check "$$(grep -oE '^uv==[^ ]+' requirements.lock)"
+	@echo "installing the locked environment into $(VENV)"
+	@$(RUN)/uv pip install --quiet --python $(RUN)/python --require-hashes -r requirements.lock
+	@$(RUN)/uv pip install --quiet --python $(RUN)/python --no-deps --editable .
+	@touch $@
+
+install: $(READY) ## Make the environment in .venv from the lock
+
+demo: $(READY) ## Run the loop on real data: flights out of New York City in 2013
+	@$(RUN)/python demo/run.py
+
+down: $(READY) ## Stop everything the demo started
+	@test ! -d .demo || $(RUN)/mlops --project .demo down --serving
+
+test: $(READY) ## Run the tests (under ten minutes on two cores)
+	@$(RUN)/python -m pytest -m "not story"
+
+story: $(READY) ## Run the long stories with every real part
+	@$(RUN)/python -m pytest -m story
+
+check: lint types contracts test docs ## What CI runs
+
+lint: $(READY) ## Format and lint
+	@$(RUN)/ruff format --check . && $(RUN)/ruff check .
+
+types: $(READY) ## Check types strictly
+	@$(RUN)/mypy
+
+contracts: $(READY) ## Check the direction of imports
+	@$(RUN)/lint-imports
+
+docs: $(READY) ## Build the documentation; a dead link fails
+	@$(RUN)/mkdocs build --quiet --strict
+
+lock: $(READY) ## Resolve the dependencies anew
+	@$(RUN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header \
+		--group demo --group dev pyproject.toml --output-file requirements.lock
+
+clean: down ## Remove the demo and what tools left behind
+	@rm -rf .demo site dist .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,42 @@
+"""Learn from what was served since, and serve the result where it is proven better."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from prefect import flow
+
+from mlops.errors import DataError
+from mlops.orchestration import deploying, intake, learning, retraining
+from mlops.orchestration.loop import Loop
+
+ROOT = Loop.at(Path(__file__).parent).project.root
+
+
+@flow(name="retrain", timeout_seconds=3600)
+def retrain(as_of: datetime | None = None, cause: str | None = None) -> str:
+    """Train a challenger on the newest rows with labels; promote and deploy it if the gate agrees.
+
+    Parameters
+    ----------
+    as_of
+        Only what was known then is learnt from; now where none is given.
+    cause
+        The ledger's entry of confirmed drift; none where a person or a schedule asked.
+    """
+    as_of = as_of or datetime.now(UTC)
+    with retraining.alone(ROOT):
+        started = retraining.claim(ROOT, as_of, cause)
+        if started.kind != "retrain.started":
+            return started.body["sentence"]
+        tree = intake.loop_worktree(ROOT)
+        try:
+            intake.add_labelled_rows(ROOT, tree, as_of, started.id)
+        except DataError as exc:
+            return retraining.give_up(ROOT, started, exc)
+        commit = learning.reproduce(ROOT, tree)
+        registered = learning.register(ROOT, tree, commit, started.id)
+        judged = learning.judge(ROOT, tree, registered, as_of)
+        if judged.body["promote"]:
+            deploying.deploy(ROOT, learning.promote(ROOT, judged))
+        retraining.finish(ROOT, started, promoted=judged.body["promote"], sentence=judged.body["reason"])
+    return judged.body["reason"]

@@ -1,0 +1,63 @@
+"""What a verb shows: lines for people, one JSON object for machines."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from mlops.orchestration.loop import Loop
+
+__all__ = ["AsOf", "Json", "Screen", "parse_time"]
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, for machines.")]
+AsOf = Annotated[
+    str | None,
+    typer.Option("--as-of", metavar="TIME", help="Event time to act as of, ISO 8601, UTC; now by default."),
+]
+
+
+@dataclass(frozen=True)
+class Screen:
+    """Where a verb's project is, and how its result is shown."""
+
+    folder: Path
+
+    def loop(self) -> Loop:
+        """Open the project; imports what that takes."""
+        from mlops.orchestration.loop import Loop
+
+        return Loop.at(self.folder)
+
+    def show(self, text: str, result: Mapping[str, Any], *, as_json: bool) -> None:
+        """Print the text for a person, or the result as one JSON object."""
+        sys.stdout.write((json.dumps(result, default=str) if as_json else text) + "\n")
+
+
+def parse_time(text: str | None) -> Any:
+    """Read an ISO 8601 time, UTC where it names no zone.
+
+    Raises
+    ------
+    UsageError
+        It is none.
+    """
+    from datetime import UTC, datetime
+
+    from mlops.errors import UsageError
+
+    if text is None:
+        return None
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError as exc:
+        raise UsageError(
+            f"{text!r} is not a time.", remedy="Write it as 2013-04-01 or 2013-04-01T12:00."
+        ) from exc
+    return time if time.tzinfo else time.replace(tzinfo=UTC)

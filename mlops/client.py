@@ -1,0 +1,99 @@
+"""Asking a deployed model over HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+import httpx
+
+from mlops.errors import DataError, MissingColumnError, UnavailableError
+from mlops.schema import Schema
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Client", "records"]
+
+
+class Client:
+    """A connection to the gateway, kept between requests.
+
+    Parameters
+    ----------
+    address
+        The gateway's, as ``http://127.0.0.1:8080``.
+    timeout
+        Seconds one request may take.
+    """
+
+    def __init__(self, address: str, *, timeout: float = 30.0) -> None:
+        self._address = address
+        self._http = httpx.Client(base_url=address, timeout=timeout)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._http.close()
+
+    def predict(self, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        """Return the service's answer to some rows: ``model_version`` and ``predictions``.
+
+        Raises
+        ------
+        DataError
+            The service refused the request; its words are kept.
+        UnavailableError
+            Nobody answers, or the service cannot.
+        """
+        try:
+            answer = self._http.post("/predict", json={"rows": list(rows)})
+        except httpx.HTTPError as exc:
+            raise self._away(type(exc).__name__) from exc
+        if answer.is_client_error and answer.status_code != 404:
+            raise DataError(f"The service refused the rows: {answer.json()['error']}")
+        if not answer.is_success:
+            raise self._away(answer.status_code)
+        return dict(answer.json())
+
+    def predict_frame(
+        self, frame: pd.DataFrame, schema: Schema, *, batch: int
+    ) -> Iterator[list[dict[str, Any]]]:
+        """Ask about a table, `batch` rows a request; give each request's answers in order."""
+        for start in range(0, len(frame), batch):
+            rows = records(frame.iloc[start : start + batch], schema)
+            yield self.predict(rows)["predictions"]
+
+    def _away(self, cause: object) -> UnavailableError:
+        return UnavailableError(
+            "The gateway",
+            self._address,
+            remedy="Start the loop with `mlops up` and a model with `mlops deploy`.",
+            cause=cause,
+        )
+
+
+def records(frame: pd.DataFrame, schema: Schema) -> list[dict[str, Any]]:
+    """Return a table's features, time and key as records ready for JSON; missing is null.
+
+    Raises
+    ------
+    MissingColumnError
+        The table lacks a feature.
+    """
+    missing = [name for name in schema.features if name not in frame]
+    if missing:
+        raise MissingColumnError(missing, have=list(frame.columns), where="The table")
+    named = [name for name in (schema.key, schema.time) if name in frame]
+    chosen = frame[[*schema.features, *named]].astype(object)
+    if schema.time in chosen:
+        chosen[schema.time] = [None if t is None or t != t else _iso(t) for t in chosen[schema.time]]
+    return list(chosen.where(chosen.notna(), None).to_dict("records"))  # type: ignore[arg-type]
+
+
+def _iso(time: Any) -> str:
+    return time if isinstance(time, str) else str(time.isoformat())

@@ -1,0 +1,405 @@
+"""Drift: has what the model sees moved away from what it learnt from, and is it still good?
+
+Evidently, or anything else that returns the same statistics, measures; this module judges. A
+column is ``ok``, has ``drift``, is ``insufficient`` (too few rows to say) or ``invalid`` (broken,
+for its owner to mend); only ``drift`` may retrain. Thresholds come from the reference itself: what
+its own days differ by is no drift.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from math import ceil
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from mlops.distance import NAMES, distances, null_quantiles, prepared
+from mlops.errors import MissingColumnError
+from mlops.gate import block_interval, blocks_of
+from mlops.schema import Kind, Schema
+
+if TYPE_CHECKING:
+    from mlops.config import MonitorParams
+
+__all__ = [
+    "ColumnVerdict",
+    "DriftReport",
+    "QualityVerdict",
+    "Statistics",
+    "Window",
+    "as_reference",
+    "confirmed",
+    "judge",
+    "measure",
+    "quality",
+    "thresholds",
+    "validate",
+    "watched",
+]
+
+Statistics = Callable[[pd.DataFrame, pd.DataFrame, Mapping[str, Kind]], dict[str, float]]
+"""Measures reference against current, column by column: `distance.distances`, or Evidently."""
+
+_DRAWS_IN_TAIL = 5
+"""Draws beyond the threshold's quantile, so that it is not one draw's accident."""
+_QUALITY_RESAMPLES = 2000
+_RESCALED = 1.5
+"""From this factor on, a column that is the reference times a constant has changed its unit."""
+_ALIKE = 0.1
+"""A distance below this calls two distributions the same; Evidently's own default."""
+
+
+@dataclass(frozen=True)
+class Window:
+    """The served rows that are judged: event times in [start, end), and how many."""
+
+    start: datetime
+    end: datetime
+    rows: int
+
+
+@dataclass(frozen=True)
+class ColumnVerdict:
+    """One column's statistic and what it means."""
+
+    column: str
+    statistic: str
+    value: float | None
+    threshold: float | None
+    verdict: Literal["ok", "drift", "insufficient", "invalid"]
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class QualityVerdict:
+    """The mean loss on served rows whose labels came, against the loss at training."""
+
+    state: Literal["ok", "worse", "unknown"]
+    loss: float | None
+    low: float | None
+    high: float | None
+    reference_loss: float
+    coverage: float
+    rows: int
+    note: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the verdict as a JSON value."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class DriftReport:
+    """What one window showed, column by column.
+
+    `share` is the part of the columns that could be judged which drifted; `drifted` says
+    whether that is enough for the window to count.
+    """
+
+    window: Window
+    reference_rows: int
+    columns: tuple[ColumnVerdict, ...]
+    share: float
+    drifted: bool
+    quality: QualityVerdict | None = None
+
+    @property
+    def raised(self) -> bool:
+        """Whether the window speaks for a new model: its columns drifted, or its loss is worse."""
+        return self.drifted or (self.quality is not None and self.quality.state == "worse")
+
+    def named(self, verdict: str) -> tuple[str, ...]:
+        """Return the columns with this verdict."""
+        return tuple(column.column for column in self.columns if column.verdict == verdict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the report as a JSON value; `from_dict` reads it back."""
+        window = {"start": self.window.start.isoformat(), "end": self.window.end.isoformat()}
+        return {**asdict(self), "window": {**asdict(self.window), **window}, "columns": [*map(asdict, self.columns)]}
+
+    @classmethod
+    def from_dict(cls, value: Mapping[str, Any]) -> DriftReport:
+        """Read what `to_dict` wrote."""
+        window, quality = value["window"], value["quality"]
+        return cls(
+            window=Window(*(datetime.fromisoformat(window[end]) for end in ("start", "end")), window["rows"]),
+            reference_rows=value["reference_rows"],
+            columns=tuple(ColumnVerdict(**column) for column in value["columns"]),
+            share=value["share"],
+            drifted=value["drifted"],
+            quality=QualityVerdict(**quality) if quality else None,
+        )
+
+
+def watched(schema: Schema) -> dict[str, Kind]:
+    """Return the columns that are watched: the features, and the model's own answer."""
+    answer: Kind = "category" if schema.task == "multiclass" else "number"
+    return {**schema.features, "prediction": answer}
+
+
+def as_reference(log: pd.DataFrame, schema: Schema) -> pd.DataFrame:
+    """Give rows of the prediction log the columns of a bundle's reference.
+
+    `prediction` becomes what the reference holds: the score for a binary task, the label for a
+    multiclass one, the value for a regression. The event time is called as in `schema`.
+    """
+    sources = {name: name for name in schema.features}
+    sources["prediction"] = "score" if schema.task == "binary" else "prediction"
+    if schema.time is not None:
+        sources[schema.time] = "time"
+    return pd.DataFrame({name: log[source].array for name, source in sources.items()})
+
+
+def measure(
+    reference: pd.DataFrame,
+    current: pd.DataFrame,
+    schema: Schema,
+    *,
+    window: tuple[datetime, datetime],
+    policy: MonitorParams,
+    block: timedelta = timedelta(days=1),
+    statistics: Statistics = distances,
+    quality: QualityVerdict | None = None,
+    seed: int = 0,
+) -> DriftReport:
+    """Judge a window of served rows against the reference: validate, measure, judge.
+
+    Parameters
+    ----------
+    reference, current
+        Columns as `as_reference` gives them; nulls allowed.
+    window
+        Event times of `current`, half-open.
+    block
+        Rows within one block of time belong together.
+    statistics
+        Who measures.
+
+    Raises
+    ------
+    MissingColumnError
+        The reference lacks a column of the schema.
+    """
+    columns = watched(schema)
+    if missing := [name for name in columns if name not in reference]:
+        raise MissingColumnError(missing, have=list(reference), where="The model's reference")
+    invalid = validate(reference, current, columns)
+    sound = {name: kind for name, kind in columns.items() if name not in invalid}
+    values: dict[str, float] = {}
+    limits: dict[str, float] = {}
+    if len(current) >= policy.min_rows and sound:
+        values = statistics(reference, current, sound)
+        limits = thresholds(
+            reference,
+            sound,
+            blocks_of(reference, schema, block),
+            window_blocks=len(np.unique(blocks_of(current, schema, block))),
+            window_rows=len(current),
+            alpha=policy.alpha,
+            min_effect=policy.min_effect,
+            seed=seed,
+        )
+    return judge(
+        values,
+        limits,
+        invalid,
+        columns,
+        window=Window(*window, len(current)),
+        reference_rows=len(reference),
+        policy=policy,
+        quality=quality,
+    )
+
+
+def thresholds(
+    reference: pd.DataFrame,
+    columns: Mapping[str, Kind],
+    blocks: NDArray[np.int64],
+    *,
+    window_blocks: int,
+    window_rows: int,
+    alpha: float,
+    min_effect: float,
+    seed: int,
+) -> dict[str, float]:
+    """Return the value each column's statistic must exceed to be drift.
+
+    What chance alone exceeds in `alpha` of the windows, over all columns together (Bonferroni),
+    learnt from the reference's own blocks; never less than `min_effect`.
+
+    Parameters
+    ----------
+    blocks
+        Shape (n_rows,): the block of each reference row, see `mlops.gate.blocks_of`.
+    window_blocks, window_rows
+        The extent of the window to judge.
+
+    Returns
+    -------
+    dict
+        By column; without those the reference is too short to judge.
+    """
+    tail = alpha / len(columns)
+    null = null_quantiles(
+        prepared(reference, columns),
+        columns,
+        blocks,
+        window_blocks=window_blocks,
+        window_rows=window_rows,
+        quantile=1 - tail,
+        resamples=ceil(_DRAWS_IN_TAIL / tail),
+        seed=seed,
+    )
+    return {name: max(value, min_effect) for name, value in null.items()}
+
+
+def validate(
+    reference: pd.DataFrame, current: pd.DataFrame, columns: Mapping[str, Kind]
+) -> dict[str, str]:
+    """Find the columns that are broken rather than drifted.
+
+    Returns
+    -------
+    dict
+        By column, a note for its owner: it is missing, of the wrong type, suddenly full of
+        nulls, or in another unit.
+    """
+    found = {name: _broken(reference[name], current.get(name), kind) for name, kind in columns.items()}
+    return {name: note for name, note in found.items() if note}
+
+
+def judge(
+    statistics: Mapping[str, float],
+    thresholds: Mapping[str, float],
+    invalid: Mapping[str, str],
+    columns: Mapping[str, Kind],
+    *,
+    window: Window,
+    reference_rows: int,
+    policy: MonitorParams,
+    quality: QualityVerdict | None = None,
+) -> DriftReport:
+    """Turn statistics into verdicts, and verdicts into one on the window."""
+    few = window.rows < policy.min_rows
+    scarce = f"{window.rows:,} rows; monitor.min_rows asks for {policy.min_rows:,}" if few else ""
+
+    def verdict(name: str, kind: Kind) -> ColumnVerdict:
+        value, limit = statistics.get(name), thresholds.get(name)
+        seen = (name, NAMES[kind], value, limit)
+        if scarce:
+            return ColumnVerdict(*seen, "insufficient", scarce)
+        if name in invalid:
+            return ColumnVerdict(*seen, "invalid", invalid[name])
+        if value is None or limit is None:
+            lacking = "no values to compare" if value is None else "the reference spans too few blocks of time"
+            return ColumnVerdict(*seen, "insufficient", lacking)
+        return ColumnVerdict(*seen, "drift" if value > limit else "ok")
+
+    verdicts = tuple(verdict(name, kind) for name, kind in columns.items())
+    judged = [column for column in verdicts if column.verdict in ("ok", "drift")]
+    drifting = sum(column.verdict == "drift" for column in judged)
+    share = drifting / len(judged) if judged else 0.0
+    drifted = drifting > 0 and share >= policy.min_share
+    return DriftReport(window, reference_rows, verdicts, share, drifted, quality)
+
+
+def confirmed(history: Sequence[bool], *, confirm: int, of: int) -> bool:
+    """Tell whether at least `confirm` of the last `of` windows were raised; newest last."""
+    return sum(history[-of:]) >= confirm
+
+
+def quality(
+    losses: ArrayLike,
+    blocks: ArrayLike,
+    *,
+    reference_loss: float,
+    coverage: float,
+    policy: MonitorParams,
+    seed: int = 0,
+) -> QualityVerdict:
+    """Judge the served model by the labels that came.
+
+    Worse means: even the near end of the loss's block interval exceeds the loss at training by
+    the share ``policy.min_effect``. Too few labels are ``unknown``, never healthy.
+
+    Parameters
+    ----------
+    losses, blocks
+        Shape (n_labelled,), see `mlops.gate`.
+    reference_loss
+        The mean loss on the holdout, when the model was trained.
+    coverage
+        The share of mature rows that have a label.
+    """
+    rows = np.size(losses)
+    if rows < policy.min_rows:
+        note = f"{rows:,} labelled rows; monitor.min_rows asks for {policy.min_rows:,}"
+        return QualityVerdict("unknown", None, None, None, reference_loss, coverage, rows, note)
+    seen = block_interval(
+        losses, blocks, confidence=1 - policy.alpha, resamples=_QUALITY_RESAMPLES, seed=seed
+    )
+    facts = (seen.mean, seen.low, seen.high, reference_loss, coverage, rows)
+    if coverage < policy.min_coverage:
+        note = f"{coverage:.0%} of the rows have a label; monitor.min_coverage asks for {policy.min_coverage:.0%}"
+        return QualityVerdict("unknown", *facts, note)
+    if seen.blocks < 2:
+        return QualityVerdict("unknown", *facts, "one block of time alone says nothing of the next")
+    worse = seen.low > reference_loss * (1 + policy.min_effect)
+    return QualityVerdict("worse" if worse else "ok", *facts)
+
+
+def _broken(reference: pd.Series, current: pd.Series | None, kind: Kind) -> str:
+    """Say what is wrong with a column, or nothing."""
+    if current is None:
+        return "the column is missing"
+    if current.empty:
+        return ""
+    if note := _mistyped(current, kind):
+        return note
+    (old, new) = (prepared(side.to_frame("x"), {"x": kind})["x"] for side in (reference, current))
+    was, now = (float((side == "").mean() if kind == "category" else side.isna().mean()) for side in (old, new))
+    # Twice as often and then some; a column that was often missing anyway, half of the rest.
+    if now > min(0.05 + 2 * was, (1 + was) / 2) or (now == 1.0 and was < 1.0):
+        return f"{now:.0%} of the values are missing; in the reference {was:.0%}"
+    if was == 1.0 or now == 1.0:
+        return ""
+    return _foreign(old[old != ""], new[new != ""]) if kind == "category" else _rescaled(old.dropna(), new.dropna())
+
+
+def _mistyped(current: pd.Series, kind: Kind) -> str:
+    values = current.dropna()
+    if kind == "category":
+        wrong = values[~values.map(lambda value: isinstance(value, str))]
+        return f"{wrong.iloc[0]!r} is no text" if len(wrong) else ""
+    if pd.api.types.is_numeric_dtype(values):
+        return ""
+    wrong = values[~values.map(lambda value: isinstance(value, int | float | np.number | np.bool_))]
+    return f"{wrong.iloc[0]!r} is no {kind}" if len(wrong) else ""
+
+
+def _foreign(old: pd.Series, new: pd.Series) -> str:
+    unseen = float((~new.isin(old.unique())).mean())
+    return f"{unseen:.0%} of the values never occur in the reference" if unseen > 0.5 else ""
+
+
+def _rescaled(old: pd.Series, new: pd.Series) -> str:
+    """Find a change of unit: values in another range, or the reference times a constant."""
+    low, high = float(old.min()), float(old.max())
+    wide = (high - low) / 2
+    outside = float(((new < low - wide) | (new > high + wide)).mean())
+    if outside > 0.5 and high > low:
+        return f"{outside:.0%} of the values lie far outside the reference's {low:g} to {high:g}"
+    middle = float(old.median())
+    factor = float(new.median()) / middle if middle else 1.0
+    if factor <= 0 or 1 / _RESCALED < factor < _RESCALED:
+        return ""
+    pair = {"x": old}, {"x": new / factor}
+    alike = distances(pd.DataFrame(pair[0]), pd.DataFrame(pair[1]), {"x": "number"})["x"] < _ALIKE
+    return f"the values are the reference's times {factor:.3g}: another unit?" if alike else ""
+
+

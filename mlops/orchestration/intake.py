@@ -1,0 +1,106 @@
+"""Data in: new rows into the lake, each change a version that git knows."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+from mlops import labels, prediction_log, source
+from mlops.adapters.dvc import DvcTree
+from mlops.adapters.git import Tree, loop_tree
+from mlops.dataset import Lake
+from mlops.errors import TooFewRowsError
+from mlops.ledger import Entry
+from mlops.orchestration.loop import Loop
+from mlops.orchestration.step import step
+from mlops.retrain import honest_rows
+
+__all__ = ["LAKE", "add_file", "add_labelled_rows", "loop_worktree"]
+
+LAKE = "data/lake"
+_POINTERS = [f"{LAKE}.dvc", "data/.gitignore"]
+
+
+@step(name="add the file to the lake")
+def add_file(root: Path, file: Path) -> Entry:
+    """Append a table to the person's lake and make it a version on their branch.
+
+    Returns
+    -------
+    The ledger's ``data.versioned``: rows added, the version's md5, the commit of its pointer.
+    A file that adds nothing is recorded with 0 rows.
+    """
+    loop = Loop.at(root)
+    frame = source.read_table(file)
+    with loop.lock("tree"):
+        added = Lake(root / LAKE).append(frame, loop.schema)
+        return _version(loop, root, rows=added.rows, because=f"Add {added.rows} rows from {file.name}")
+
+
+@step(name="bring the loop's work tree up to date")
+def loop_worktree(root: Path) -> Path:
+    """Return the work tree of the branch mlops/loop, with what the person committed since."""
+    loop = Loop.at(root)
+    with loop.lock("tree"):
+        tree = loop_tree(root, loop.project.worktree)
+        data = DvcTree(tree.root)
+        data.share_cache(DvcTree(root))
+        tree.sync(root, merge={f"{LAKE}.dvc": data.union})
+        data.checkout(LAKE)
+    return tree.root
+
+
+@step(name="add served rows with their labels to the lake")
+def add_labelled_rows(root: Path, tree: Path, as_of: datetime, cause: str | None) -> Entry:
+    """Append to the loop's lake what was served and has its label by now.
+
+    Raises
+    ------
+    TooFewRowsError
+        Fewer new labelled rows than ``retrain.min_rows``, or too small a share of the rows
+        has its label to be an honest sample.
+    """
+    loop = Loop.at(root)
+    params = loop.params
+    served = prediction_log.read(loop.project.predictions, loop.schema, end=as_of)
+    joined = labels.join(served, labels.read(loop.project.labels), loop.schema)
+    lake = Lake(tree / LAKE)
+    honest = honest_rows(
+        lake.read(loop.schema), joined, loop.schema, as_of=as_of, maturity=params.monitor.label_maturity
+    )
+    if len(honest.new_rows) < params.retrain.min_rows or honest.coverage < params.monitor.min_coverage:
+        raise TooFewRowsError(
+            f"{len(honest.new_rows)} new rows have their label, {honest.coverage:.0%} of those old enough; "
+            f"retraining needs {params.retrain.min_rows} and {params.monitor.min_coverage:.0%}.",
+            remedy="Add labels with `mlops labels add FILE`, or lower retrain.min_rows.",
+        )
+    with loop.lock("tree"):
+        added = lake.append(honest.new_rows, loop.schema)
+        message = f"Add {added.rows} served rows with their labels, as of {as_of:%Y-%m-%d}"
+        return _version(
+            loop,
+            tree,
+            rows=added.rows,
+            because=message,
+            as_of=as_of,
+            cause=cause,
+            unlabelled=honest.unlabelled,
+            immature=honest.immature,
+        )
+
+
+def _version(
+    loop: Loop,
+    root: Path,
+    *,
+    rows: int,
+    because: str,
+    as_of: datetime | None = None,
+    cause: str | None = None,
+    **counts: int,
+) -> Entry:
+    version = DvcTree(root).add(LAKE)
+    commit = Tree(root).commit_paths([path for path in _POINTERS if (root / path).exists()], because)
+    return loop.ledger.record(
+        "data.versioned", cause=cause, as_of=as_of, rows=rows, md5=version.md5, commit=commit, **counts
+    )

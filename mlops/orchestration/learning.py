@@ -1,0 +1,182 @@
+"""Learning: DVC's stages, the run in MLflow, the gate, the promotion."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import yaml
+from prefect.runtime import flow_run
+
+from mlops import answers, fingerprint, metric
+from mlops.adapters.dvc import DvcTree
+from mlops.adapters.git import Tree
+from mlops.answers import Answers
+from mlops.bundle import Bundle
+from mlops.dataset import columns_of
+from mlops.gate import GateVerdict, blocks_of, compare, decide
+from mlops.ledger import Entry
+from mlops.orchestration.intake import LAKE
+from mlops.orchestration.loop import Loop
+from mlops.orchestration.step import run_as_task, step
+from mlops.predictor import load
+from mlops.registry import CHALLENGER, CHAMPION, TrainingRun
+from mlops.retrain import fresh
+from mlops.stages import STAGES
+
+__all__ = ["judge", "promote", "register", "reproduce"]
+
+_OUTPUTS = ["dvc.lock", "build/metrics.json", "build/.gitignore", "data/.gitignore"]
+
+
+def reproduce(root: Path, tree: Path, *, force: bool = False) -> str:
+    """Run the stages of dvc.yaml that have something new, one Prefect task each.
+
+    Returns
+    -------
+    The commit that holds the dvc.lock of what `tree` now contains.
+    """
+    loop = Loop.at(root)
+    with loop.lock("tree"):
+        data = DvcTree(tree)
+        data.verify(LAKE)
+        done = data.reproduce(run_as_task, stages=STAGES, force=force)
+        paths = [path for path in _OUTPUTS if (tree / path).exists()]
+        return Tree(tree).commit_paths(paths, f"Train on data {done.data_md5[:12]}")
+
+
+@step(name="log the run and register its model", retries=2)
+def register(root: Path, tree: Path, commit: str, cause: str | None = None, *, force: bool = False) -> Entry:
+    """Log what the stages made to MLflow and register it; what is known already is found.
+
+    Returns
+    -------
+    The ledger's ``model.registered``: version, digest, run, commit, data version.
+    """
+    loop = Loop.at(root)
+    bundle = loop.keep_bundle(tree / "build" / "bundle")
+    run_id = loop.registry.log_run(_training_run(loop, tree, bundle, commit), force=force)
+    version = loop.registry.register(run_id, bundle.digest)
+    return loop.ledger.record_once(
+        f"registered:{version.name}:{version.version}:{run_id}",
+        "model.registered",
+        cause=cause,
+        name=version.name,
+        version=version.version,
+        run_id=run_id,
+        digest=bundle.digest,
+        commit=version.commit,
+        data_md5=version.data_md5,
+    )
+
+
+@step(name="compare challenger and champion on the same rows")
+def judge(root: Path, tree: Path, registered: Entry, as_of: datetime | None = None) -> Entry:
+    """Let the gate decide on a registered version, once.
+
+    Returns
+    -------
+    The ledger's ``gate.judged``: ``promote``, the sentence, the numbers, the window used.
+    """
+    loop = Loop.at(root)
+    once = f"judged:{registered.id}"
+    known = loop.ledger.named(once)
+    if known is not None:
+        return known
+    rows = pd.read_parquet(tree / "data" / "holdout.parquet")
+    window = _window(rows, loop.schema.time)
+    verdict = _verdict(loop, registered, rows, window)
+    judged = loop.ledger.record_once(
+        once,
+        "gate.judged",
+        cause=registered,
+        as_of=as_of,
+        version=registered.body["version"],
+        window=window,
+        promote=verdict.promote,
+        reason=verdict.reason,
+    )
+    decision = "promoted" if verdict.promote else "refused"
+    loop.registry.mark(
+        registered.body["version"], CHALLENGER, tags={"gate": decision, "gate.reason": verdict.reason}
+    )
+    return judged
+
+
+@step(name="promote", retries=2)
+def promote(root: Path, judged: Entry) -> Entry:
+    """Record the promotion the gate allowed and let the alias follow it."""
+    loop = Loop.at(root)
+    registered = loop.ledger.get(judged.cause or "")
+    assert registered is not None
+    window = judged.body["window"]
+    promoted = loop.ledger.record_once(
+        f"promoted:{judged.id}",
+        "model.promoted",
+        cause=judged,
+        as_of=judged.as_of,
+        **registered.body,
+        gate_end=window[1] if window else None,
+    )
+    loop.registry.mark(promoted.body["version"], CHAMPION)
+    return promoted
+
+
+def _training_run(loop: Loop, tree: Path, bundle: Bundle, commit: str) -> TrainingRun:
+    metrics = json.loads((tree / "build" / "metrics.json").read_text())
+    params = yaml.safe_load((tree / "params.yaml").read_text())
+    plots = sorted((tree / "build" / "plots").glob("*"))
+    return TrainingRun(
+        lock_sha=fingerprint.of_file(tree / "dvc.lock"),
+        commit=commit,
+        data_md5=bundle.lineage["data"],
+        data_path=LAKE,
+        rows=bundle.lineage["train"]["rows"],
+        bundle=bundle.folder,
+        params={section: params[section] for section in ("model", "train")},
+        metrics=metrics,
+        plots={plot.name: plot.read_bytes() for plot in plots},
+        tags={"mlops.flow_run": flow_run.id or ""},
+    )
+
+
+def _verdict(loop: Loop, registered: Entry, rows: pd.DataFrame, window: list[str] | None) -> GateVerdict:
+    policy, schema, champion = loop.params.gate, loop.schema, loop.champion
+    if champion and champion.body["digest"] == registered.body["digest"]:
+        return GateVerdict(False, f"Refused: version {champion.body['version']} is the same model.")
+    if champion and window and not fresh(_time(window[0]), _time(champion.body["gate_end"])):
+        return GateVerdict(
+            False,
+            f"Refused: rows from {window[0]} on are not fresh, the champion was chosen on rows up to "
+            f"{champion.body['gate_end']}. Train again when newer rows have their labels.",
+        )
+    challenger = loop.bundle_of(registered)
+    blocks = blocks_of(rows, schema, policy.block)
+    options = {"confidence": policy.confidence, "resamples": policy.resamples, "seed": loop.params.model.seed}
+    ours = _losses(load(challenger).predict(columns_of(rows, schema)), challenger, rows, loop)
+    constant = answers.constant(challenger.model.prior, challenger.model.classes, len(rows))
+    against_baseline = compare(ours, _losses(constant, challenger, rows, loop), blocks, **options)
+    if champion is None:
+        return decide(None, against_baseline, policy)
+    standing = loop.bundle_of(champion)
+    theirs = _losses(load(standing).predict(columns_of(rows, schema)), standing, rows, loop)
+    return decide(compare(ours, theirs, blocks, **options), against_baseline, policy)
+
+
+def _losses(given: Answers, bundle: Bundle, rows: pd.DataFrame, loop: Loop) -> np.ndarray[Any, Any]:
+    truth = rows[loop.schema.target].to_numpy()
+    return metric.losses(loop.params.gate.metric, truth, given, bundle.model.classes)
+
+
+def _window(rows: pd.DataFrame, time: str | None) -> list[str] | None:
+    if time is None:
+        return None
+    return [rows[time].min().isoformat(), rows[time].max().isoformat()]
+
+
+def _time(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None

@@ -1,0 +1,152 @@
+"""A project with its adapters at hand, each opened when first used.
+
+What the flows' tasks and the CLI's verbs stand on. Nothing here decides: it knows where
+things are.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from filelock import FileLock
+
+from mlops import bundle
+from mlops.bundle import Bundle
+from mlops.config import Params, Project, find_project
+from mlops.errors import MlopsError
+from mlops.ledger import Entry, Ledger
+from mlops.schema import Schema
+
+if TYPE_CHECKING:
+    from mlops.adapters.mlflow import MlflowRegistry
+    from mlops.deployment import Gateway, Target
+
+__all__ = ["NothingPromotedError", "Loop"]
+
+
+class NothingPromotedError(MlopsError):
+    """The project has no champion yet."""
+
+    def __init__(self) -> None:
+        super().__init__("No model has been promoted yet.", remedy="Run `mlops train` first.")
+
+
+@dataclass(frozen=True)
+class Loop:
+    """A project and the adapters it is set up for."""
+
+    project: Project
+
+    @classmethod
+    def at(cls, path: Path | str) -> Loop:
+        """Open the project that `path` lies in."""
+        return cls(find_project(Path(path)))
+
+    @property
+    def params(self) -> Params:
+        return self.project.params
+
+    @cached_property
+    def schema(self) -> Schema:
+        return Schema.from_params(self.params)
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        return Ledger(self.project.ledger_uri)
+
+    @cached_property
+    def registry(self) -> MlflowRegistry:
+        from mlops.adapters.mlflow import MlflowRegistry
+
+        return MlflowRegistry(self.project.mlflow_uri, self.params.data.name)
+
+    @cached_property
+    def target(self) -> Target:
+        """Where models run: a container engine where one is asked for or answers."""
+        from mlops.adapters.docker import DockerTarget, available
+        from mlops.adapters.process import ProcessTarget
+
+        wanted = self.params.deploy.target
+        if wanted == "docker" or (wanted == "auto" and available()):
+            return DockerTarget(
+                self.params.data.name,
+                base=self.project.settings.base_image,
+                lock=self.project.root / "requirements.lock",
+                template=self.project.root / "models" / "Dockerfile",
+            )
+        return ProcessTarget(self.project.home)
+
+    @cached_property
+    def gateway(self) -> Gateway:
+        from mlops.adapters.traefik import TraefikGateway
+
+        settings = self.project.settings
+        return TraefikGateway(
+            self.project.home / "gateway", port=settings.gateway_port, api_port=settings.gateway_api_port
+        )
+
+    @property
+    def champion(self) -> Entry | None:
+        """The ledger's newest promotion: version, digest and all it was promoted with."""
+        return self.ledger.last("model.promoted")
+
+    def promoted(self) -> Entry:
+        """Return the newest promotion.
+
+        Raises
+        ------
+        NothingPromotedError
+            There is none.
+        """
+        champion = self.champion
+        if champion is None:
+            raise NothingPromotedError
+        return champion
+
+    def bundle_of(self, entry: Entry) -> Bundle:
+        """Return the bundle that a ledger's entry names by digest and version.
+
+        From this machine, or else from MLflow.
+        """
+        digest, version = entry.body["digest"], entry.body["version"]
+        folder = self.project.bundles / digest
+        if not folder.is_dir():
+            with _partial(folder) as partial:
+                self.registry.fetch(version, partial)
+        return bundle.open(folder, digest=digest)
+
+    def keep_bundle(self, source: Path) -> Bundle:
+        """Copy a freshly trained bundle to where bundles are kept, under its digest."""
+        digest = bundle.open(source).digest
+        folder = self.project.bundles / digest
+        if not folder.is_dir():
+            with _partial(folder) as partial:
+                shutil.copytree(source, partial)
+        return bundle.open(folder, digest=digest)
+
+    def lock(self, name: str, *, patience: float = -1) -> FileLock:
+        """Return a lock between processes; the system drops it when its holder dies."""
+        folder = self.project.home / "locks"
+        folder.mkdir(parents=True, exist_ok=True)
+        return FileLock(folder / name, timeout=patience)
+
+
+@contextmanager
+def _partial(folder: Path) -> Iterator[Path]:
+    """Fill a folder under another name: killed midway, the folder itself never exists in part."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    partial = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    yield partial
+    try:
+        partial.rename(folder)
+    except OSError:
+        # Another process finished first; a digest names one content.
+        shutil.rmtree(partial)

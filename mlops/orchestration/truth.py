@@ -1,0 +1,37 @@
+"""Truth in: labels for what was predicted."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal, cast
+
+from mlops import labels, prediction_log
+from mlops.errors import UsageError
+from mlops.orchestration.loop import Loop
+from mlops.source import read_table
+
+__all__ = ["add_labels"]
+
+
+def add_labels(loop: Loop, file: Path, *, by: str, skip_unknown: bool) -> labels.Added:
+    """Add a table of labels for served predictions.
+
+    Raises
+    ------
+    UnknownLabelsError
+        Some name an id or key that no prediction has, and `skip_unknown` is not set;
+        nothing was added.
+    """
+    if by not in {"id", "key"}:
+        raise UsageError(f"--by {by} is neither key nor id.")
+    kind = cast('Literal["id", "key"]', by)
+    return labels.add(
+        loop.project.labels,
+        read_table(file),
+        by=kind,
+        schema=loop.schema,
+        known=prediction_log.ids(loop.project.predictions, by=kind),
+        skip_unknown=skip_unknown,
+        at=datetime.now(UTC),
+    )

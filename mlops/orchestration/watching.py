@@ -1,0 +1,176 @@
+"""Watching: the drift and the quality of what was served, judged once a window."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from prefect.events import emit_event
+
+from mlops import drift, labels, metric, prediction_log
+from mlops.answers import Answers
+from mlops.bundle import Bundle
+from mlops.drift import DriftReport, QualityVerdict
+from mlops.errors import EmptyWindowError
+from mlops.gate import blocks_of
+from mlops.ledger import Entry
+from mlops.orchestration.loop import Loop
+from mlops.orchestration.step import step
+
+__all__ = ["DRIFT_EVENT", "announce", "check", "model_resource", "write_report"]
+
+DRIFT_EVENT = "mlops.drift.confirmed"
+
+
+def model_resource(name: str) -> str:
+    """Return the Prefect resource that a project's events are about."""
+    return f"mlops.model.{name}"
+
+
+@step(name="compare the window with the champion's reference")
+def check(root: Path, as_of: datetime | None = None) -> Entry:
+    """Judge the window of served rows that ends at `as_of`, and say so in the ledger.
+
+    Parameters
+    ----------
+    as_of
+        The end of the window, event time; now where none is given.
+
+    Returns
+    -------
+    The ledger's ``drift.checked``: the report, whether drift is confirmed, a sentence. The
+    same window of the same champion is judged once: asked again, the first entry comes back.
+
+    Raises
+    ------
+    EmptyWindowError
+        Nothing was served in the window.
+    """
+    loop = Loop.at(root)
+    as_of = as_of or datetime.now(UTC)
+    champion = loop.promoted()
+    once = f"drift:{champion.id}:{as_of.isoformat()}"
+    known = loop.ledger.named(once)
+    if known is not None:
+        return known
+    served = _served(loop, as_of)
+    report = _report(loop, loop.bundle_of(champion), served, as_of)
+    before = [e.body["raised"] for e in loop.ledger.effects(champion) if e.kind == "drift.checked"]
+    policy = loop.params.monitor
+    confirmed = drift.confirmed([*before, report.raised], confirm=policy.confirm, of=policy.of)
+    return loop.ledger.record_once(
+        once,
+        "drift.checked",
+        cause=champion,
+        as_of=as_of,
+        version=champion.body["version"],
+        raised=report.raised,
+        confirmed=confirmed,
+        sentence=report.sentence(confirmed=confirmed),
+        report=report.to_dict(),
+    )
+
+
+@step(name="announce confirmed drift")
+def announce(root: Path, checked: Entry) -> Entry:
+    """Record confirmed drift, then emit the event that the automation waits for.
+
+    The row is the truth. An event that is lost costs time, not the retraining: the
+    reconciler finds the row.
+    """
+    loop = Loop.at(root)
+    confirmed = loop.ledger.record_once(
+        f"confirmed:{checked.id}",
+        "drift.confirmed",
+        cause=checked,
+        as_of=checked.as_of,
+        sentence=checked.body["sentence"],
+    )
+    assert checked.as_of is not None
+    emit_event(
+        event=DRIFT_EVENT,
+        resource={
+            "prefect.resource.id": model_resource(loop.params.data.name),
+            "prefect.resource.name": loop.params.data.name,
+        },
+        payload={"cause": confirmed.id, "as_of": checked.as_of.isoformat()},
+    )
+    return confirmed
+
+
+@step(name="write the drift report", timeout=300)
+def write_report(root: Path, checked: Entry) -> Path:
+    """Draw Evidently's full report of a judged window; kept as HTML and beside the run in MLflow."""
+    from mlops.adapters.evidently import write_report as draw
+
+    loop = Loop.at(root)
+    champion = loop.ledger.get(checked.cause or "")
+    assert champion is not None
+    assert checked.as_of is not None
+    limits = {
+        column["column"]: column["threshold"]
+        for column in checked.body["report"]["columns"]
+        if column["threshold"] is not None
+    }
+    path = loop.project.home / "reports" / f"drift-{checked.as_of:%Y-%m-%d}-{checked.id[:6]}.html"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    current = drift.as_reference(_served(loop, checked.as_of), loop.schema)
+    draw(_reference(loop.bundle_of(champion)), current, drift.watched(loop.schema), path, thresholds=limits)
+    loop.registry.attach(champion.body["run_id"], path)
+    loop.ledger.record("drift.reported", cause=checked, as_of=checked.as_of, path=str(path))
+    return path
+
+
+def _served(loop: Loop, as_of: datetime) -> pd.DataFrame:
+    start = as_of - loop.params.monitor.window
+    served = prediction_log.read(loop.project.predictions, loop.schema, start=start, end=as_of)
+    if served.empty:
+        raise EmptyWindowError(
+            f"No prediction was served for rows between {start:%Y-%m-%d %H:%M} and {as_of:%Y-%m-%d %H:%M} UTC.",
+            remedy="Name the end of a window that has some with --as-of.",
+        )
+    return served
+
+
+def _report(loop: Loop, bundle: Bundle, served: pd.DataFrame, as_of: datetime) -> DriftReport:
+    from mlops.adapters.evidently import statistics
+
+    policy = loop.params.monitor
+    report = drift.measure(
+        _reference(bundle),
+        drift.as_reference(served, loop.schema),
+        loop.schema,
+        window=(as_of - policy.window, as_of),
+        policy=policy,
+        block=loop.params.gate.block,
+        statistics=statistics,
+        seed=loop.params.model.seed,
+    )
+    return replace(report, quality=_quality(loop, bundle, served, as_of))
+
+
+def _quality(loop: Loop, bundle: Bundle, served: pd.DataFrame, as_of: datetime) -> QualityVerdict:
+    """Judge what was answered by the labels of the rows that are old enough to have one."""
+    schema, policy, gate = loop.schema, loop.params.monitor, loop.params.gate
+    joined = labels.join(served, labels.read(loop.project.labels), schema)
+    mature = joined[joined["time"] < pd.Timestamp(as_of) - policy.label_maturity]
+    told = mature[mature[schema.target].notna()]
+    answers = Answers(
+        told["prediction"].tolist(), None if schema.task == "regression" else told["score"].tolist()
+    )
+    truth = told[schema.target].to_numpy()
+    losses = metric.losses(gate.metric, truth, answers, bundle.model.classes) if len(told) else np.empty(0)
+    return drift.quality(
+        losses,
+        blocks_of(told.rename(columns={"time": schema.time, "key": schema.key}), schema, gate.block),
+        reference_loss=bundle.reference["loss"][gate.metric],
+        coverage=len(told) / len(mature) if len(mature) else 0.0,
+        policy=policy,
+    )
+
+
+def _reference(bundle: Bundle) -> pd.DataFrame:
+    return pd.read_parquet(bundle.folder / "reference.parquet")

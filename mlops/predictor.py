@@ -1,0 +1,174 @@
+"""Answers from a bundle: by the compiled model where there is one, else by the fitted one.
+
+The serving image carries this module: numpy at the top, everything else where it is needed.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+from mlops import module
+from mlops.answers import Answers, from_array
+from mlops.bundle import Bundle
+from mlops.errors import BundleError
+from mlops.schema import Columns, Schema, parse_rows
+
+__all__ = ["Answers", "Compiled", "Fitted", "Predictor", "check_golden", "load", "load_fitted"]
+
+REVIEWED = (
+    # Types that skops does not trust by itself and scikit-learn's own models are made of. It
+    # leaves TreePredictor out because a crafted file could crash the process: ours are
+    # checked against a digest before they are read.
+    "sklearn.calibration._CalibratedClassifier",
+    "sklearn.calibration._SigmoidCalibration",
+    "sklearn.compose._column_transformer._RemainderColsList",
+    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+    "sklearn.tree._tree.Tree",
+)
+
+
+class Predictor(Protocol):
+    """What answers rows."""
+
+    def predict(self, columns: Columns) -> Answers:
+        """Answer rows given as columns of the schema, all of one length."""
+        ...
+
+
+class Compiled:
+    """The compiled model, in onnxruntime on one thread.
+
+    Parameters
+    ----------
+    model
+        The content of model.onnx: per feature an input of shape (n, 1), float32 or string.
+    classes
+        The labels in the order of the probabilities; None where the task is regression.
+    """
+
+    def __init__(self, model: bytes, schema: Schema, classes: Sequence[Any] | None) -> None:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        # One row keeps no second thread busy, and threads that wait for work spin.
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        self._output = [self._session.get_outputs()[-1].name]
+        self._kinds = tuple((name, kind == "category") for name, kind in schema.features.items())
+        self._classes = classes
+
+    def predict(self, columns: Columns) -> Answers:
+        """Answer rows given as columns of the schema, all of one length."""
+        with np.errstate(over="ignore"):  # beyond float32 is infinite, which a tree can take
+            feeds = {
+                name: (columns[name] if text else columns[name].astype(np.float32)).reshape(-1, 1)
+                for name, text in self._kinds
+            }
+        values = self._session.run(self._output, feeds)[0]
+        return from_array(values if self._classes is not None else values.reshape(-1), self._classes)
+
+
+class Fitted:
+    """The model as it was fitted, in scikit-learn."""
+
+    def __init__(self, estimator: Any, schema: Schema, classes: Sequence[Any] | None) -> None:
+        self._estimator = estimator
+        self._features = tuple(schema.features)
+        self._classes = classes
+
+    def predict(self, columns: Columns) -> Answers:
+        """Answer rows given as columns of the schema, all of one length."""
+        import pandas as pd
+
+        frame = pd.DataFrame({name: columns[name] for name in self._features})
+        if self._classes is None:
+            return from_array(np.asarray(self._estimator.predict(frame), dtype=float), None)
+        answers = from_array(self._estimator.predict_proba(frame), self._classes)
+        # Not every classifier predicts its likeliest class: some tune a threshold.
+        return Answers(self._estimator.predict(frame).tolist(), answers.scores)
+
+
+def load(bundle: Bundle) -> Predictor:
+    """Return what answers with this bundle's model.
+
+    Raises
+    ------
+    BundleError
+        The model holds a type nobody reviewed, or was fitted by another scikit-learn.
+    """
+    info = bundle.model
+    if info.compiled:
+        return Compiled(bundle.read("model.onnx"), bundle.schema, info.classes)
+    estimator = load_fitted(bundle.read("model.skops"), bundle.read("module.py"), trusted=info.trusted)
+    return Fitted(estimator, bundle.schema, info.classes)
+
+
+def load_fitted(model: bytes, source: bytes, *, trusted: Sequence[str]) -> Any:
+    """Read a fitted estimator; only reviewed types are made, whatever the file asks for.
+
+    Parameters
+    ----------
+    model
+        The content of model.skops, its digest checked.
+    source
+        The module that built the estimator; its own classes are trusted as it is.
+    trusted
+        Types beyond the reviewed list, by dotted name.
+
+    Raises
+    ------
+    BundleError
+        The model holds another type, or was fitted by another scikit-learn.
+    """
+    from sklearn.exceptions import InconsistentVersionWarning
+    from skops.io import get_untrusted_types, loads
+
+    own = module.load(source, "module.py").__name__
+    asked = get_untrusted_types(data=model)
+    allowed = [t for t in asked if t in REVIEWED or t in trusted or t.startswith(f"{own}.")]
+    if refused := sorted(set(asked) - set(allowed)):
+        raise BundleError(
+            f"The model holds {refused[0]}, a type nobody reviewed.",
+            remedy="Where you trust it, name it under model.trusted in params.yaml and train again.",
+        )
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", InconsistentVersionWarning)
+            return loads(model, trusted=allowed)
+    except InconsistentVersionWarning as exc:
+        raise BundleError(
+            f"The model was fitted by scikit-learn {exc.original_sklearn_version}, "
+            f"this is {exc.current_sklearn_version}.",
+            remedy="Train it again here, or serve it where the lock of its training is installed.",
+        ) from exc
+
+
+def check_golden(predictor: Predictor, bundle: Bundle, *, tolerance: float = 1e-4) -> None:
+    """Make sure that the golden rows are answered as they were in training.
+
+    Raises
+    ------
+    BundleError
+        A label differs, or a score or value by more than `tolerance`; the row is named.
+    """
+    rows, expected = bundle.golden["rows"], bundle.golden["answers"]
+    answers = predictor.predict(parse_rows(rows, bundle.schema))
+    scores = answers.scores or [None] * len(rows)
+    for row, (prediction, score, golden) in enumerate(zip(answers.predictions, scores, expected, strict=True)):
+        if not (_near(prediction, golden["prediction"], tolerance) and _near(score, golden["score"], tolerance)):
+            raise BundleError(
+                f"Golden row {row} is answered {prediction!r} ({score!r}), in training it was "
+                f"{golden['prediction']!r} ({golden['score']!r}).",
+                remedy="Do not serve this bundle here: something under it computes differently.",
+            )
+
+
+def _near(value: Any, golden: Any, tolerance: float) -> bool:
+    if isinstance(golden, float | list):
+        return bool(np.allclose(value, golden, rtol=tolerance, atol=tolerance))
+    return bool(value == golden)

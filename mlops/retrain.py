@@ -1,0 +1,151 @@
+"""Retraining: which served rows may be learnt from, and whether a retraining may start."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Literal
+
+import pandas as pd
+
+from mlops.errors import shown
+
+if TYPE_CHECKING:
+    from mlops.config import RetrainParams
+    from mlops.schema import Schema
+
+__all__ = ["Honest", "Refusal", "enough", "fresh", "honest_rows", "may_start"]
+
+
+@dataclass(frozen=True)
+class Honest:
+    """What of the prediction log may be learnt from, and what was left out.
+
+    Counts are of distinct keys. `known` already have their label in the lake, `labelled` are
+    the rows to append, `unlabelled` are mature and never got a label, `immature` are too
+    young to say.
+    """
+
+    new_rows: pd.DataFrame
+    known: int
+    labelled: int
+    unlabelled: int
+    immature: int
+
+    @property
+    def coverage(self) -> float:
+        """The share of mature rows whose label is known; 0 where there is no mature row."""
+        told = self.known + self.labelled
+        return told / (told + self.unlabelled) if told else 0.0
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why a retraining does not start: a word for machines, a sentence for people."""
+
+    cause: Literal["invalid", "policy", "cooldown", "rows"]
+    reason: str
+
+
+def honest_rows(
+    lake: pd.DataFrame,
+    log_with_labels: pd.DataFrame,
+    schema: Schema,
+    *,
+    as_of: datetime,
+    maturity: timedelta,
+) -> Honest:
+    """Take the served rows that a training set may hold.
+
+    One row per key, as it was last served; only those older than `maturity`, so that labels
+    which come fast do not select the sample; none whose label the lake has already.
+
+    Parameters
+    ----------
+    lake
+        What was learnt from so far, columns as in `schema`.
+    log_with_labels
+        The prediction log with the target beside it, null where no label came: ``id``, ``key``,
+        ``time``, ``at``, the features and the target. A prediction without a key is a row of
+        its own. Where `schema` has no key, rows cannot be recognised: pass the log since the
+        last retraining only.
+    as_of
+        The present, in event time.
+    """
+    served = log_with_labels.sort_values("at", kind="stable")
+    keys = served["key"].where(served["key"].fillna("") != "", served["id"]).astype(str)
+    served = served.assign(key=keys).drop_duplicates("key", keep="last")
+    mature = served[served["time"] < pd.Timestamp(as_of) - maturity]
+    known = mature["key"].isin(_labelled_keys(lake, schema))
+    labelled = mature[schema.target].notna()
+    return Honest(
+        new_rows=_as_lake(mature[labelled & ~known], schema),
+        known=int(known.sum()),
+        labelled=int((labelled & ~known).sum()),
+        unlabelled=int((~labelled & ~known).sum()),
+        immature=len(served) - len(mature),
+    )
+
+
+def may_start(
+    *,
+    as_of: datetime,
+    last_retrain_as_of: datetime | None,
+    policy: RetrainParams,
+    invalid_columns: Sequence[str] = (),
+) -> Refusal | None:
+    """Return why confirmed drift may not start a retraining now, or None where it may.
+
+    Parameters
+    ----------
+    as_of, last_retrain_as_of
+        Event times of this decision and of the last retraining.
+    invalid_columns
+        Columns that are broken rather than drifted: a model must not learn from them.
+    """
+    if invalid_columns:
+        them = f"{'Column' if len(invalid_columns) == 1 else 'Columns'} {shown(invalid_columns)}"
+        return Refusal("invalid", f"{them} cannot be learnt from; mend them at their source first.")
+    if policy.policy == "never":
+        return Refusal("policy", "retrain.policy in params.yaml is never.")
+    if last_retrain_as_of is not None and as_of < (until := last_retrain_as_of + policy.cooldown):
+        return Refusal(
+            "cooldown",
+            f"The last retraining was as of {last_retrain_as_of:%Y-%m-%d %H:%M}; "
+            f"retrain.cooldown lasts until {until:%Y-%m-%d %H:%M}.",
+        )
+    return None
+
+
+def enough(honest: Honest, policy: RetrainParams) -> Refusal | None:
+    """Return why these rows do not suffice for a retraining, or None where they do."""
+    if honest.labelled >= policy.min_rows:
+        return None
+    return Refusal(
+        "rows",
+        f"{honest.labelled:,} new labelled rows; retrain.min_rows asks for {policy.min_rows:,} "
+        f"({honest.unlabelled:,} have no label, {honest.immature:,} are too young).",
+    )
+
+
+def fresh(gate_start: datetime, spent_until: datetime | None) -> bool:
+    """Tell whether a gate window that starts at `gate_start` holds no row that promoted a model.
+
+    `spent_until` is the end, exclusive, of the newest window that did.
+    """
+    return spent_until is None or gate_start >= spent_until
+
+
+def _labelled_keys(lake: pd.DataFrame, schema: Schema) -> set[str]:
+    """Keys whose label the lake has; a row that waits for its label may still get it."""
+    if schema.key is None:
+        return set()
+    return set(lake.loc[lake[schema.target].notna(), schema.key].astype(str))
+
+
+def _as_lake(rows: pd.DataFrame, schema: Schema) -> pd.DataFrame:
+    """Name the columns as the lake does: the features as served, the roles as in the schema."""
+    sources = {name: name for name in (*schema.features, schema.target)}
+    sources |= {name: role for name, role in ((schema.time, "time"), (schema.key, "key")) if name}
+    return pd.DataFrame({name: rows[source].to_numpy() for name, source in sources.items()})

@@ -1,0 +1,11 @@
+"""The service inside the image: rows in, answers out, every answer in the log first.
+
+The only importer of the web framework, and the only place that knows HTTP's status codes.
+"""
+
+from __future__ import annotations
+
+from mlops.serving.app import build_app
+from mlops.serving.service import Service
+
+__all__ = ["Service", "build_app"]

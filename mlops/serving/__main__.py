@@ -1,0 +1,92 @@
+"""``python3 -m mlops.serving``: serve the bundle that the environment names."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import uvicorn
+
+from mlops import bundle, predictor
+from mlops.errors import ConfigError, MlopsError
+from mlops.prediction_log import PredictionLog
+from mlops.serving.app import PATHS, Limits, build_app
+from mlops.serving.metrics import Metrics
+from mlops.serving.service import Service
+
+__all__ = ["main"]
+
+
+def main(environment: Mapping[str, str]) -> None:
+    """Serve until SIGTERM; requests under way are answered first.
+
+    Parameters
+    ----------
+    environment
+        ``MLOPS_BUNDLE`` and ``MLOPS_LOG`` (folders), ``MLOPS_DEPLOYMENT``, ``MLOPS_VERSION``;
+        and, where the defaults don't do, ``MLOPS_HOST``, ``MLOPS_PORT``, ``MLOPS_MAX_ROWS``,
+        ``MLOPS_MAX_BODY`` (bytes) and ``MLOPS_FSYNC``.
+    """
+    # The first process of a container ignores SIGTERM unless it says otherwise; and uvicorn,
+    # once it has drained, raises again what ended it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    usual = Limits()
+    fsync = environment.get("MLOPS_FSYNC", "0").lower() in ("1", "true")
+    limits = Limits(
+        rows=_number(environment, "MLOPS_MAX_ROWS", usual.rows),
+        body=_number(environment, "MLOPS_MAX_BODY", usual.body),
+        waits=fsync,
+    )
+    uvicorn.run(
+        build_app(_service(environment, fsync), limits),
+        host=environment.get("MLOPS_HOST", "127.0.0.1"),
+        port=_number(environment, "MLOPS_PORT", 8000),
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        # Longer than a gateway keeps an idle connection (90 s in traefik): were it shorter, the
+        # gateway would now and then send a request into a connection that is being closed.
+        timeout_keep_alive=120,
+        timeout_graceful_shutdown=30,
+    )
+
+
+def _service(environment: Mapping[str, str], fsync: bool) -> Service:
+    deployment = environment.get("MLOPS_DEPLOYMENT", "local")
+    model = bundle.open(Path(_given(environment, "MLOPS_BUNDLE")))
+    return Service(
+        model,
+        predictor.load(model),
+        PredictionLog(Path(_given(environment, "MLOPS_LOG")), deployment, fsync=fsync),
+        Metrics(PATHS),
+        deployment=deployment,
+        version=environment.get("MLOPS_VERSION", model.digest[:12]),
+    )
+
+
+def _given(environment: Mapping[str, str], name: str) -> str:
+    try:
+        return environment[name]
+    except KeyError:
+        raise ConfigError(name, given="nothing", allowed="a folder", file="environment") from None
+
+
+def _number(environment: Mapping[str, str], name: str, usual: int) -> int:
+    value = environment.get(name, str(usual))
+    if not value.isdigit():
+        raise ConfigError(name, given=value, allowed="a whole number", file="environment")
+    return int(value)
+
+
+if __name__ == "__main__":
+    try:
+        main(os.environ)
+    except MlopsError as exc:
+        sys.exit(f"error: {exc}")

@@ -1,0 +1,140 @@
+"""Fitting: the project's builder, the labelled rows, a seed."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mlops import module
+from mlops.errors import ConfigError, MlopsError, StageError, TooFewRowsError, shown
+from mlops.schema import Schema
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Builder", "Fit", "fit", "load_builder"]
+
+Builder = Callable[[dict[str, Any], Schema], Any]
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A fitted estimator and what its rows told.
+
+    Parameters
+    ----------
+    classes
+        The labels, in the order of the probabilities; None where the task is regression.
+    prior
+        The classes' shares among the fitted rows, or their mean: the constant baseline.
+    rows
+        How many were fitted: those with a label.
+    """
+
+    estimator: Any
+    classes: Sequence[Any] | None
+    prior: Sequence[float] | float
+    rows: int
+
+
+def load_builder(source: bytes, path: str) -> Builder:
+    """Run the project's model module and return its `build`.
+
+    Raises
+    ------
+    ConfigError
+        The module cannot be run, or has no `build`.
+    """
+    try:
+        found = module.load(source, path)
+    except Exception as exc:
+        raise ConfigError("model.builder", given=path, allowed=f"a module that runs; this says: {exc}") from exc
+    build = getattr(found, "build", None)
+    if not callable(build):
+        raise ConfigError("model.builder", given=path, allowed="a module with a function build(params, schema)")
+    return build  # type: ignore[no-any-return]
+
+
+def fit(frame: pd.DataFrame, schema: Schema, build: Builder, params: Mapping[str, Any], *, seed: int) -> Fit:
+    """Build an estimator and fit it on the rows that have a label.
+
+    Parameters
+    ----------
+    frame
+        As `dataset.conform` leaves it.
+    params
+        Handed to `build`.
+
+    Raises
+    ------
+    TooFewRowsError
+        No row has a label, or all have the same.
+    StageError
+        The builder or the estimator failed; what it said is told.
+    """
+    rows = frame[frame[schema.target].notna()]
+    classes, target = _target(rows[schema.target], schema)
+    features = rows[list(schema.features)]
+    try:
+        with _reproducible(seed):
+            estimator = build(dict(params), schema)
+            estimator.fit(features, target)
+    except MlopsError:
+        raise
+    except Exception as exc:
+        raise StageError(
+            f"The model could not be fitted: {type(exc).__name__}: {exc}",
+            remedy="Correct the module model.builder or model.params in params.yaml.",
+        ) from exc
+    if classes is None:
+        return Fit(estimator, None, float(target.mean()), len(rows))
+    if not hasattr(estimator, "predict_proba"):
+        raise StageError(
+            f"{type(estimator).__name__} gives no probabilities.",
+            remedy="Build a classifier with predict_proba, or wrap it in CalibratedClassifierCV.",
+        )
+    prior = [float((target == label).mean()) for label in classes]
+    return Fit(estimator, classes, prior, len(rows))
+
+
+def _target(column: pd.Series[Any], schema: Schema) -> tuple[Sequence[Any] | None, np.ndarray[Any, Any]]:
+    target = np.array(column.tolist())
+    if len(target) == 0:
+        raise TooFewRowsError(
+            f"No row to fit has a label in {schema.target}.", remedy="Add labels: `mlops labels add FILE`."
+        )
+    if schema.task == "regression":
+        return None, target
+    classes = np.unique(target).tolist()
+    if len(classes) < 2 or (schema.task == "binary" and len(classes) > 2):
+        allowed = "two" if schema.task == "binary" else "two or more"
+        raise TooFewRowsError(
+            f"The rows to fit hold {len(classes)} labels in {schema.target} ({shown(classes)}); "
+            f"a {schema.task} model needs {allowed}.",
+            remedy="Widen train.window, or correct model.task in params.yaml.",
+        )
+    return classes, target
+
+
+@contextmanager
+def _reproducible(seed: int) -> Iterator[None]:
+    """Seed what an estimator without a random state draws from, and make sums repeatable."""
+    from threadpoolctl import threadpool_limits
+
+    state, legacy = random.getstate(), np.random.get_state()
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    try:
+        # How many threads add up a gradient decides its last bits; and beside busy servers threads
+        # that wait for one another spin: two fit this project four times slower than one.
+        with threadpool_limits(limits=1):
+            yield
+    finally:
+        random.setstate(state)
+        np.random.set_state(legacy)

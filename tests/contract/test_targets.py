@@ -1,0 +1,227 @@
+"""What every target owes: a service that starts, answers, dies and ends as told."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import shutil
+import signal
+import subprocess
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mlops.adapters.process import ProcessTarget
+from mlops.adapters.traefik import TraefikGateway
+from mlops.deployment import Serving, Spec, Target, free_port, swap, wait_ready
+from mlops.errors import UnavailableError
+from tests.tiny import ROWS, tiny_bundle
+
+ROOT = Path(__file__).parents[2]
+
+
+def docker_target(home: Path) -> Target:
+    from mlops.adapters.docker import DockerTarget
+
+    return DockerTarget(
+        "contract",
+        base=os.environ.get("MLOPS_BASE_IMAGE", "python:3.11-slim"),
+        lock=ROOT / "requirements.lock",
+        template=ROOT / "models" / "Dockerfile",
+    )
+
+
+TARGETS = [
+    pytest.param(ProcessTarget, id="process"),
+    pytest.param(docker_target, id="docker", marks=pytest.mark.engine),
+]
+
+
+@pytest.fixture(params=TARGETS)
+def target(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Target]:
+    make: Callable[[Path], Target] = request.param
+    target = make(tmp_path / "home")
+    yield target
+    for serving in target.running():
+        target.stop(serving, drain=0)
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_bundle(tmp_path_factory.mktemp("model") / "bundle").folder
+
+
+@pytest.fixture
+def spec(bundle: Path, tmp_path: Path) -> Spec:
+    from mlops.bundle import open as open_bundle
+
+    return Spec(id="one", version="1", bundle=bundle, digest=open_bundle(bundle).digest, log=tmp_path / "log")
+
+
+def ask(address: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    request = urllib.request.Request(
+        f"{address}/predict", json.dumps({"rows": rows}).encode(), {"content-type": "application/json"}
+    )
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        return dict(json.load(answer))
+
+
+def logged(folder: Path) -> list[str]:
+    lines = [line for file in folder.rglob("*.jsonl") for line in file.read_text().splitlines()]
+    return [json.loads(line)["id"] for line in lines]
+
+
+def pid_of(serving: Serving) -> int:
+    if serving.target == "process":
+        return int(serving.ref.partition("@")[0])
+    from mlops.adapters.docker import _engine
+
+    with _engine() as engine:
+        return int(engine.containers.get(serving.ref).attrs["State"]["Pid"])
+
+
+def eventually(true: Callable[[], bool], seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_a_started_service_gets_ready_and_answers_and_logs(target: Target, spec: Spec) -> None:
+    serving = target.start(spec)
+    wait_ready(target, serving)
+    answer = ask(serving.address, ROWS[:2])
+    assert (answer["model_version"], answer["deployment"]) == ("1", "one")
+    assert logged(spec.log) == [prediction["id"] for prediction in answer["predictions"]]
+
+
+def test_a_service_is_told_again_by_whoever_asks(target: Target, spec: Spec) -> None:
+    serving = target.start(spec)
+    assert target.running() == [serving]
+    assert target.start(spec) == serving
+    assert (serving.id, serving.version, serving.digest) == (spec.id, spec.version, spec.digest)
+
+
+def test_services_are_told_oldest_first(target: Target, spec: Spec) -> None:
+    for id in ("z", "a"):
+        target.start(dataclasses.replace(spec, id=id))
+    assert [serving.id for serving in target.running()] == ["z", "a"]
+
+
+def test_a_stopped_service_is_gone_and_may_be_stopped_again(target: Target, spec: Spec) -> None:
+    serving = target.start(spec)
+    wait_ready(target, serving)
+    for _ in range(2):
+        target.stop(serving, drain=5)
+    assert target.running() == []
+    with pytest.raises(OSError):
+        ask(serving.address, ROWS[:1])
+
+
+def test_a_service_stops_within_its_drain_not_after_it(target: Target, spec: Spec) -> None:
+    serving = target.start(spec)
+    wait_ready(target, serving)
+    began = time.monotonic()
+    target.stop(serving, drain=30)
+    assert time.monotonic() - began < 15
+
+
+def test_a_killed_service_is_not_told_or_is_back_at_its_address(target: Target, spec: Spec) -> None:
+    serving = target.start(spec)
+    wait_ready(target, serving)
+    pid = pid_of(serving)
+    os.kill(pid, signal.SIGKILL)
+    if serving.target == "docker":
+        eventually(lambda: target.running() == [serving] and pid_of(serving) not in (0, pid))
+        wait_ready(target, serving)
+        assert ask(serving.address, ROWS[:1])["deployment"] == "one"
+    else:
+        eventually(lambda: target.running() == [])
+
+
+def test_one_that_cannot_serve_says_why(target: Target, spec: Spec, tmp_path: Path) -> None:
+    broken = tmp_path / "broken"
+    shutil.copytree(spec.bundle, broken)
+    golden = json.loads((broken / "golden.json").read_text())
+    golden["answers"][0]["score"] = 0.123
+    (broken / "golden.json").unlink()
+    files = {file.name: file.read_bytes() for file in broken.iterdir() if file.name != "manifest.json"}
+    from mlops import bundle as bundles
+
+    wrong = bundles.write(broken, {**files, "golden.json": bundles.to_json(golden)})
+    serving = target.start(dataclasses.replace(spec, bundle=broken, digest=wrong.digest))
+    with pytest.raises(UnavailableError, match="(?i)golden"):
+        wait_ready(target, serving, timeout=5)
+
+
+@pytest.fixture
+def gateway(tmp_path: Path) -> Iterator[TraefikGateway]:
+    gateway = TraefikGateway(tmp_path / "gateway", port=free_port(), api_port=free_port())
+    process = subprocess.Popen(gateway.command())
+    eventually(lambda: answers(gateway))
+    yield gateway
+    process.terminate()
+    process.wait()
+
+
+def answers(gateway: TraefikGateway) -> bool:
+    try:
+        gateway.current()
+    except UnavailableError:
+        return False
+    return True
+
+
+class Client(threading.Thread):
+    """Asks the gateway over one kept-alive connection until told to stop."""
+
+    def __init__(self, port: int) -> None:
+        super().__init__()
+        self.port = port
+        self.enough = threading.Event()
+        self.versions: list[str] = []
+        self.failures: list[str] = []
+
+    def run(self) -> None:
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=10)
+        body = json.dumps({"rows": ROWS[:1]})
+        while not self.enough.is_set():
+            try:
+                connection.request("POST", "/predict", body, {"content-type": "application/json"})
+                answer = connection.getresponse()
+                content = answer.read()
+                if answer.status == 200:
+                    self.versions.append(json.loads(content)["model_version"])
+                else:
+                    self.failures.append(f"{answer.status} {content[:200]!r}")
+            except OSError as error:
+                self.failures.append(repr(error))
+                connection.close()
+            time.sleep(0.001)
+        connection.close()
+
+
+def test_swaps_under_load_fail_no_request(target: Target, gateway: TraefikGateway, spec: Spec) -> None:
+    swap(target, gateway, spec)
+    clients = [Client(gateway.port) for _ in range(4)]
+    for client in clients:
+        client.start()
+    for number in ("2", "3", "4"):
+        swap(target, gateway, dataclasses.replace(spec, id=f"n{number}", version=number), keep_previous=False)
+        time.sleep(0.2)
+    for client in clients:
+        client.enough.set()
+        client.join()
+    assert [failure for client in clients for failure in client.failures] == []
+    for client in clients:
+        assert sorted(set(client.versions)) == ["1", "2", "3", "4"]
+    assert [serving.id for serving in target.running()] == ["n4"]
+    asked = sum(len(client.versions) for client in clients)
+    assert len(set(logged(spec.log))) == asked
