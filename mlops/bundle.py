@@ -16,7 +16,6 @@ The same inputs give the same bytes: nothing in it tells a time, a machine or a 
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -148,7 +147,7 @@ def write(folder: Path, files: Mapping[str, bytes]) -> Bundle:
     manifest = to_json({"format": _FORMAT, "files": digests})
     (staged / MANIFEST).write_bytes(manifest)
     shutil.rmtree(folder, ignore_errors=True)
-    os.replace(staged, folder)
+    staged.replace(folder)
     return Bundle(folder, fingerprint.of_bytes(manifest))
 
 
@@ -204,6 +203,4 @@ def _inside(name: str, folder: Path) -> str:
 
 
 def _damaged(folder: Path, what: str) -> BundleError:
-    return BundleError(
-        f"Bundle {folder}: {what}.", remedy="Fetch or train it anew; do not serve this one."
-    )
+    return BundleError(f"Bundle {folder}: {what}.", remedy="Fetch or train it anew; do not serve this one.")

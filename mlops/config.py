@@ -132,7 +132,7 @@ class MonitorParams(_Section):
     """False alarms a window over all columns, by the reference's own blocks."""
     min_effect: float = Field(default=0.1, ge=0.0)
     """A statistic below this is no drift however sure it is."""
-    min_share: float = Field(default=0.25, gt=0.0, le=1.0)
+    min_share: float = Field(default=0.1, gt=0.0, le=1.0)
     """The share of drifting columns from which a window counts as drifted."""
     confirm: int = Field(default=2, ge=1)
     """k: drifted windows among the last `of` that confirm drift."""
@@ -191,7 +191,10 @@ class Params(_Section):
 
 
 class Settings(BaseSettings):
-    """The machine's side: ports, addresses, engines. Each is ``MLOPS_`` and its name."""
+    """The machine's side: ports, addresses, engines. Each is ``MLOPS_`` and its name.
+
+    Read from the environment, and where it is silent from the project's ``.env``.
+    """
 
     model_config = SettingsConfigDict(env_prefix="MLOPS_", extra="ignore", frozen=True)
 
@@ -281,15 +284,15 @@ def find_project(start: Path, settings: Settings | None = None) -> Project:
     """
     for folder in (start.resolve(), *start.resolve().parents):
         if (folder / "params.yaml").is_file():
-            return Project(folder, settings or load_settings())
+            return Project(folder, settings or load_settings(folder / ".env"))
     raise UsageError(
         f"{start} is not in a project: no params.yaml here or above.",
         remedy="Go to the project's folder, or pass --project FOLDER.",
     )
 
 
-def load_settings() -> Settings:
-    """Read the settings from the environment.
+def load_settings(file: Path | None = None) -> Settings:
+    """Read the settings from the environment, and below it from a project's ``.env``.
 
     Raises
     ------
@@ -297,7 +300,7 @@ def load_settings() -> Settings:
         A variable holds what cannot be used.
     """
     try:
-        return Settings()
+        return Settings(_env_file=file)
     except ValidationError as exc:
         first = exc.errors()[0]
         raise ConfigError(

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,13 +19,13 @@ import numpy as np
 
 from mlops import fingerprint
 from mlops.errors import DataError, MissingColumnError, shown
-from mlops.schema import Kind, Schema, Task
+from mlops.schema import Columns, Kind, Schema, Task
 
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-__all__ = ["Appended", "Lake", "conform", "labels", "write_parquet"]
+__all__ = ["Appended", "Lake", "columns_of", "conform", "labels", "records", "write_parquet"]
 
 _TIMELESS = "all"
 _LABELS: Mapping[str, type] = {"boolean": bool, "integer": int, "string": object, "empty": object}
@@ -68,7 +67,7 @@ class Lake:
         if order:
             batch = batch.sort_values(order, kind="stable")
         held = self._held()
-        number = 1 + max((int(name.partition("-")[0]) for names in held.values() for name in names), default=0)
+        number = 1 + max((_batch_of(name) for names in held.values() for name in names), default=0)
         rows, skipped, files = 0, 0, []
         for month, part in _months(batch, schema):
             data = write_parquet(part)
@@ -82,7 +81,9 @@ class Lake:
             rows += len(part)
         return Appended(rows, tuple(files), skipped)
 
-    def read(self, schema: Schema, start: datetime | None = None, end: datetime | None = None) -> pd.DataFrame:
+    def read(
+        self, schema: Schema, start: datetime | None = None, end: datetime | None = None
+    ) -> pd.DataFrame:
         """Return the rows in [start, end) of event time, one per key, in order of time and key.
 
         Columns are as `conform` leaves them. A schema without time has no window.
@@ -121,8 +122,8 @@ class Lake:
         """Names of files by month, from the folders' entries alone: quick with many partitions."""
         if not self.path.is_dir():
             return {}
-        months = (entry for entry in os.scandir(self.path) if entry.is_dir())
-        return {month.name: [n for n in os.listdir(month.path) if n.endswith(".parquet")] for month in months}
+        months = (entry for entry in self.path.iterdir() if entry.is_dir())
+        return {month.name: [file.name for file in month.glob("*.parquet")] for month in months}
 
     def _files(self, start: datetime | None = None, end: datetime | None = None) -> list[str]:
         """Paths in the order their rows win: by batch, then by name."""
@@ -142,7 +143,7 @@ class Lake:
         # Beside the lake, not in it: what a killed process leaves must not be versioned.
         staged = self.path.with_name(f".{self.path.name}-{target.name}.tmp")
         staged.write_bytes(data)
-        os.replace(staged, target)
+        staged.replace(target)
 
 
 def conform(frame: pd.DataFrame, schema: Schema) -> pd.DataFrame:
@@ -174,6 +175,25 @@ def conform(frame: pd.DataFrame, schema: Schema) -> pd.DataFrame:
     return pd.DataFrame(columns, index=frame.index)
 
 
+def columns_of(frame: pd.DataFrame, schema: Schema) -> Columns:
+    """Return a conformed frame's features as a predictor takes them."""
+    return {name: frame[name].to_numpy() for name in schema.features}
+
+
+def records(frame: pd.DataFrame, schema: Schema) -> list[dict[str, Any]]:
+    """Return a conformed frame's features as the records of a request, null where missing."""
+    plain: dict[str, list[Any]] = {}
+    for name, kind in schema.features.items():
+        values = frame[name].tolist()
+        if kind == "category":
+            plain[name] = [value or None for value in values]
+        else:
+            plain[name] = [
+                None if value != value else bool(value) if kind == "boolean" else value for value in values
+            ]
+    return [dict(zip(plain, row, strict=True)) for row in zip(*plain.values(), strict=True)]
+
+
 def labels(column: pd.Series[Any], task: Task) -> pd.Series[Any]:
     """Return a target column with one type: float64 for a regression, else plain labels or None.
 
@@ -193,8 +213,9 @@ def labels(column: pd.Series[Any], task: Task) -> pd.Series[Any]:
     values = column.to_numpy(dtype=object)
     kind = pd.api.types.infer_dtype(values[known])
     if kind in ("floating", "mixed-integer-float"):
-        wrong = pd.Series([not float(value).is_integer() for value in values[known]], dtype=bool)
-        _refuse(column[known], wrong, "a label: true and false, whole numbers or text are (model.task)")
+        wrong = known.copy()
+        wrong[known] = [not float(value).is_integer() for value in values[known]]
+        _refuse(column, wrong, "a label: those are true and false, whole numbers or text")
     elif kind not in _LABELS:
         found = sorted({type(value).__name__ for value in values[known]})
         raise DataError(
@@ -235,11 +256,14 @@ def _read_parquet(folder: Path, files: list[str], schema: Schema) -> pd.DataFram
         try:
             table = pq.read_table(folder / name)
         except (OSError, pa.ArrowInvalid) as exc:
-            raise DataError(f"{folder / name} cannot be read: {exc}", remedy="Restore it: `dvc checkout`.") from exc
+            raise DataError(
+                f"{folder / name} cannot be read: {exc}", remedy="Restore it: `dvc checkout`."
+            ) from exc
         if missing := [column for column in named if column not in table.column_names]:
             raise MissingColumnError(missing, have=table.column_names, where=str(folder / name))
         tables.append(table.select(named))
-    return pa.concat_tables(tables, promote_options="permissive").to_pandas()
+    frame: pd.DataFrame = pa.concat_tables(tables, promote_options="permissive").to_pandas()
+    return frame
 
 
 def _months(batch: pd.DataFrame, schema: Schema) -> Iterator[tuple[str, pd.DataFrame]]:
@@ -290,9 +314,11 @@ def _text(column: pd.Series[Any]) -> pd.Series[Any]:
 def _times(column: pd.Series[Any]) -> pd.Series[Any]:
     import pandas as pd
 
-    if pd.api.types.is_numeric_dtype(column.dtype):
-        _refuse(column, column.notna() | column.isna(), "a time such as 2013-07-04T15:00:00Z")
-    times = pd.to_datetime(column, utc=True, errors="coerce", format="ISO8601")
+    times = column
+    if pd.api.types.is_numeric_dtype(column.dtype):  # a count since when, and of what?
+        times = pd.Series(pd.NaT, index=column.index)
+    elif not isinstance(column.dtype, pd.DatetimeTZDtype):
+        times = pd.to_datetime(column, utc=True, errors="coerce", format="ISO8601")
     _refuse(column, times.isna(), "a time such as 2013-07-04T15:00:00Z")
     return times.astype("datetime64[us, UTC]")
 
@@ -315,10 +341,16 @@ def _refuse(column: pd.Series[Any], wrong: Any, allowed: str) -> None:
     if not wrong.any():
         return
     position = int(np.argmax(np.asarray(wrong)))
+    value = column.iloc[position]
+    plain = value.item() if isinstance(value, np.generic) else value
     raise DataError(
-        f"{column.name} holds {column.iloc[position]!r} in row {position}, which is not {allowed}.",
-        remedy="Correct the table, or the column's kind under data.features in params.yaml.",
+        f"{column.name} holds {plain!r} in row {position}, which is not {allowed}.",
+        remedy="Correct the table, or what params.yaml says of the column.",
     )
+
+
+def _batch_of(name: str) -> int:
+    return int(name.partition("-")[0])
 
 
 def _utc(time: datetime) -> datetime:

@@ -37,8 +37,8 @@ _LEAST_BLOCKS = 10
 """Fewer blocks cannot tell what chance does."""
 _GRAIN = 256
 """Distinct values a column of numbers keeps while chance is learnt."""
-_CELLS = 2_000_000
-"""Cells of a matrix of draws held in memory at once."""
+_CELLS = 200_000
+"""Cells of a matrix of draws held at once: what a processor's cache holds."""
 
 Floats = NDArray[np.float64]
 
@@ -137,9 +137,7 @@ class _Splits:
     parts: int
 
     @classmethod
-    def draw(
-        cls, groups: int, parts: int, taken: int, resamples: int, rng: np.random.Generator
-    ) -> _Splits:
+    def draw(cls, groups: int, parts: int, taken: int, resamples: int, rng: np.random.Generator) -> _Splits:
         blocks = rng.random((resamples, groups)).argsort(axis=1)[:, :taken]
         others = np.ones((resamples, groups))
         np.put_along_axis(others, blocks, 0.0, axis=1)
@@ -155,7 +153,10 @@ class _Splits:
         found = []
         for start in range(0, len(self.others), step):
             old = self.others[start : start + step] @ whole
-            new = (self.window[start : start + step] @ counts).toarray()
+            if self.parts == 1:
+                new = whole.sum(axis=0) - old  # undivided: the window has what the others leave
+            else:
+                new = (self.window[start : start + step] @ counts).toarray()
             some = (old.sum(axis=1) > 0) & (new.sum(axis=1) > 0)
             found.append(_distance(kind, support, old[some], new[some]))
         return np.concatenate(found)

@@ -19,9 +19,10 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from mlops.distance import NAMES, distances, null_quantiles, prepared
-from mlops.errors import MissingColumnError
+from mlops.errors import MissingColumnError, shown
 from mlops.gate import block_interval, blocks_of
 from mlops.schema import Kind, Schema
+from mlops.validity import validate
 
 if TYPE_CHECKING:
     from mlops.config import MonitorParams
@@ -38,7 +39,6 @@ __all__ = [
     "measure",
     "quality",
     "thresholds",
-    "validate",
     "watched",
 ]
 
@@ -48,10 +48,6 @@ Statistics = Callable[[pd.DataFrame, pd.DataFrame, Mapping[str, Kind]], dict[str
 _DRAWS_IN_TAIL = 5
 """Draws beyond the threshold's quantile, so that it is not one draw's accident."""
 _QUALITY_RESAMPLES = 2000
-_RESCALED = 1.5
-"""From this factor on, a column that is the reference times a constant has changed its unit."""
-_ALIKE = 0.1
-"""A distance below this calls two distributions the same; Evidently's own default."""
 
 
 @dataclass(frozen=True)
@@ -113,21 +109,43 @@ class DriftReport:
         """Whether the window speaks for a new model: its columns drifted, or its loss is worse."""
         return self.drifted or (self.quality is not None and self.quality.state == "worse")
 
+    def sentence(self, *, confirmed: bool) -> str:
+        """Say what the window showed, with its columns by how far they moved."""
+        judged = [column for column in self.columns if column.verdict in ("ok", "drift")]
+        moved = sorted(
+            (column for column in judged if column.verdict == "drift"), key=lambda c: -(c.value or 0.0)
+        )
+        names = shown([column.column for column in moved], 4)
+        says = f"{len(moved)} of {len(judged)} columns drifted" + (f" ({names})" if moved else "")
+        if broken := self.named("invalid"):
+            says += f"; invalid: {shown(broken)}"
+        if self.quality is not None:
+            says += f"; quality {self.quality.state}"
+            says += f" ({self.quality.loss:.4f})" if self.quality.loss is not None else ""
+        verdict = "Drift is confirmed" if confirmed else "Drift" if self.drifted else "No drift"
+        return f"{verdict}: {says}, in {self.window.rows:,} rows."
+
     def named(self, verdict: str) -> tuple[str, ...]:
         """Return the columns with this verdict."""
         return tuple(column.column for column in self.columns if column.verdict == verdict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report as a JSON value; `from_dict` reads it back."""
-        window = {"start": self.window.start.isoformat(), "end": self.window.end.isoformat()}
-        return {**asdict(self), "window": {**asdict(self.window), **window}, "columns": [*map(asdict, self.columns)]}
+        start, end = self.window.start.isoformat(), self.window.end.isoformat()
+        return {
+            **asdict(self),
+            "window": {"start": start, "end": end, "rows": self.window.rows},
+            "columns": [asdict(column) for column in self.columns],
+        }
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> DriftReport:
         """Read what `to_dict` wrote."""
         window, quality = value["window"], value["quality"]
         return cls(
-            window=Window(*(datetime.fromisoformat(window[end]) for end in ("start", "end")), window["rows"]),
+            window=Window(
+                datetime.fromisoformat(window["start"]), datetime.fromisoformat(window["end"]), window["rows"]
+            ),
             reference_rows=value["reference_rows"],
             columns=tuple(ColumnVerdict(**column) for column in value["columns"]),
             share=value["share"],
@@ -152,7 +170,9 @@ def as_reference(log: pd.DataFrame, schema: Schema) -> pd.DataFrame:
     sources["prediction"] = "score" if schema.task == "binary" else "prediction"
     if schema.time is not None:
         sources[schema.time] = "time"
-    return pd.DataFrame({name: log[source].array for name, source in sources.items()})
+    rows = pd.DataFrame({name: log[source].array for name, source in sources.items()})
+    # Labels may be numbers or truth; what is watched of them is which one it is.
+    return rows.astype({"prediction": str}) if schema.task == "multiclass" else rows
 
 
 def measure(
@@ -187,7 +207,7 @@ def measure(
     """
     columns = watched(schema)
     if missing := [name for name in columns if name not in reference]:
-        raise MissingColumnError(missing, have=list(reference), where="The model's reference")
+        raise MissingColumnError(missing, have=list(reference.columns), where="The model's reference")
     invalid = validate(reference, current, columns)
     sound = {name: kind for name, kind in columns.items() if name not in invalid}
     values: dict[str, float] = {}
@@ -258,21 +278,6 @@ def thresholds(
     return {name: max(value, min_effect) for name, value in null.items()}
 
 
-def validate(
-    reference: pd.DataFrame, current: pd.DataFrame, columns: Mapping[str, Kind]
-) -> dict[str, str]:
-    """Find the columns that are broken rather than drifted.
-
-    Returns
-    -------
-    dict
-        By column, a note for its owner: it is missing, of the wrong type, suddenly full of
-        nulls, or in another unit.
-    """
-    found = {name: _broken(reference[name], current.get(name), kind) for name, kind in columns.items()}
-    return {name: note for name, note in found.items() if note}
-
-
 def judge(
     statistics: Mapping[str, float],
     thresholds: Mapping[str, float],
@@ -285,19 +290,19 @@ def judge(
     quality: QualityVerdict | None = None,
 ) -> DriftReport:
     """Turn statistics into verdicts, and verdicts into one on the window."""
-    few = window.rows < policy.min_rows
-    scarce = f"{window.rows:,} rows; monitor.min_rows asks for {policy.min_rows:,}" if few else ""
+    scarce = window.rows < policy.min_rows
 
     def verdict(name: str, kind: Kind) -> ColumnVerdict:
         value, limit = statistics.get(name), thresholds.get(name)
         seen = (name, NAMES[kind], value, limit)
         if scarce:
-            return ColumnVerdict(*seen, "insufficient", scarce)
+            note = f"{window.rows:,} rows; monitor.min_rows asks for {policy.min_rows:,}"
+            return ColumnVerdict(*seen, "insufficient", note)
         if name in invalid:
             return ColumnVerdict(*seen, "invalid", invalid[name])
         if value is None or limit is None:
-            lacking = "no values to compare" if value is None else "the reference spans too few blocks of time"
-            return ColumnVerdict(*seen, "insufficient", lacking)
+            note = "no values to compare" if value is None else "the reference spans too few blocks of time"
+            return ColumnVerdict(*seen, "insufficient", note)
         return ColumnVerdict(*seen, "drift" if value > limit else "ok")
 
     verdicts = tuple(verdict(name, kind) for name, kind in columns.items())
@@ -345,61 +350,10 @@ def quality(
     )
     facts = (seen.mean, seen.low, seen.high, reference_loss, coverage, rows)
     if coverage < policy.min_coverage:
-        note = f"{coverage:.0%} of the rows have a label; monitor.min_coverage asks for {policy.min_coverage:.0%}"
+        least = f"monitor.min_coverage asks for {policy.min_coverage:.0%}"
+        note = f"{coverage:.0%} of the rows have a label; {least}"
         return QualityVerdict("unknown", *facts, note)
     if seen.blocks < 2:
         return QualityVerdict("unknown", *facts, "one block of time alone says nothing of the next")
     worse = seen.low > reference_loss * (1 + policy.min_effect)
     return QualityVerdict("worse" if worse else "ok", *facts)
-
-
-def _broken(reference: pd.Series, current: pd.Series | None, kind: Kind) -> str:
-    """Say what is wrong with a column, or nothing."""
-    if current is None:
-        return "the column is missing"
-    if current.empty:
-        return ""
-    if note := _mistyped(current, kind):
-        return note
-    (old, new) = (prepared(side.to_frame("x"), {"x": kind})["x"] for side in (reference, current))
-    was, now = (float((side == "").mean() if kind == "category" else side.isna().mean()) for side in (old, new))
-    # Twice as often and then some; a column that was often missing anyway, half of the rest.
-    if now > min(0.05 + 2 * was, (1 + was) / 2) or (now == 1.0 and was < 1.0):
-        return f"{now:.0%} of the values are missing; in the reference {was:.0%}"
-    if was == 1.0 or now == 1.0:
-        return ""
-    return _foreign(old[old != ""], new[new != ""]) if kind == "category" else _rescaled(old.dropna(), new.dropna())
-
-
-def _mistyped(current: pd.Series, kind: Kind) -> str:
-    values = current.dropna()
-    if kind == "category":
-        wrong = values[~values.map(lambda value: isinstance(value, str))]
-        return f"{wrong.iloc[0]!r} is no text" if len(wrong) else ""
-    if pd.api.types.is_numeric_dtype(values):
-        return ""
-    wrong = values[~values.map(lambda value: isinstance(value, int | float | np.number | np.bool_))]
-    return f"{wrong.iloc[0]!r} is no {kind}" if len(wrong) else ""
-
-
-def _foreign(old: pd.Series, new: pd.Series) -> str:
-    unseen = float((~new.isin(old.unique())).mean())
-    return f"{unseen:.0%} of the values never occur in the reference" if unseen > 0.5 else ""
-
-
-def _rescaled(old: pd.Series, new: pd.Series) -> str:
-    """Find a change of unit: values in another range, or the reference times a constant."""
-    low, high = float(old.min()), float(old.max())
-    wide = (high - low) / 2
-    outside = float(((new < low - wide) | (new > high + wide)).mean())
-    if outside > 0.5 and high > low:
-        return f"{outside:.0%} of the values lie far outside the reference's {low:g} to {high:g}"
-    middle = float(old.median())
-    factor = float(new.median()) / middle if middle else 1.0
-    if factor <= 0 or 1 / _RESCALED < factor < _RESCALED:
-        return ""
-    pair = {"x": old}, {"x": new / factor}
-    alike = distances(pd.DataFrame(pair[0]), pd.DataFrame(pair[1]), {"x": "number"})["x"] < _ALIKE
-    return f"the values are the reference's times {factor:.3g}: another unit?" if alike else ""
-
-

@@ -82,8 +82,8 @@ def blocks_of(frame: pd.DataFrame, schema: Schema, size: timedelta) -> NDArray[n
     Parameters
     ----------
     frame
-        Holds the schema's time column, UTC; without one its key; without either, every row
-        is a block.
+        Holds the schema's time column, UTC, where it has one, else its key; without either,
+        every row is a block.
     size
         Length of a block of time; blocks start at multiples of it since 1970.
 
@@ -94,9 +94,9 @@ def blocks_of(frame: pd.DataFrame, schema: Schema, size: timedelta) -> NDArray[n
     """
     if schema.time is not None:
         since = pd.to_datetime(frame[schema.time], utc=True) - pd.Timestamp(0, tz="UTC")
-        return (since // pd.Timedelta(size)).to_numpy(np.int64)
-    if schema.key is not None:
-        return pd.factorize(frame[schema.key])[0].astype(np.int64)
+        return np.asarray(since // pd.Timedelta(size), np.int64)
+    if schema.key is not None and schema.key in frame:
+        return np.asarray(pd.factorize(frame[schema.key])[0], np.int64)
     return np.arange(len(frame), dtype=np.int64)
 
 
@@ -217,7 +217,8 @@ class _Sentences:
         return f"Promoted as the first model{worth}{few}: {self.told(seen, 'constant baseline')}."
 
     def too_few(self, seen: Comparison) -> str:
-        asked = f"gate.min_rows asks for {self.policy.min_rows:,}, gate.min_blocks for {self.policy.min_blocks}"
+        least = self.policy
+        asked = f"gate.min_rows asks for {least.min_rows:,}, gate.min_blocks for {least.min_blocks}"
         return f"Refused: {self.extent(seen)} are too few to compare on; {asked}."
 
     def no_better(self, seen: Comparison) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -45,13 +45,16 @@ def losses(
     Raises
     ------
     DataError
-        The metric is none of the task's.
+        The metric is none of the task's, or a row has no label.
     """
+    missing = sum(label is None or label != label for label in truth)
+    if missing:
+        raise DataError(f"{missing} of {len(truth)} rows have no label.", remedy="Leave them out.")
     if metric in ("squared_error", "absolute_error"):
         if classes is not None:
             raise _not_of_task(metric, "binary" if len(classes) == 2 else "multiclass")
         error = np.asarray(answers.predictions, dtype=float) - np.asarray(truth, dtype=float)
-        return np.abs(error) if metric == "absolute_error" else error**2
+        return np.asarray(np.abs(error) if metric == "absolute_error" else error**2)
     if classes is None or answers.scores is None:
         raise _not_of_task(metric, "regression")
     if metric == "zero_one":
@@ -60,11 +63,11 @@ def losses(
     position, probability = _positions(truth, classes), _probabilities(answers, classes)
     of_truth = np.where(position >= 0, probability[np.arange(len(position)), position], 0.0)
     if metric == "log_loss":
-        return -np.log(np.clip(of_truth, _SURE, 1.0))
+        return np.asarray(-np.log(np.clip(of_truth, _SURE, 1.0)))
     if len(classes) == 2:
-        return (1.0 - of_truth) ** 2
+        return np.asarray((1.0 - of_truth) ** 2)
     # The sum over classes of (p - y)², with the true class's term set right.
-    return (probability**2).sum(axis=1) - of_truth**2 + (1.0 - of_truth) ** 2
+    return np.asarray((probability**2).sum(axis=1) - of_truth**2 + (1.0 - of_truth) ** 2)
 
 
 def mean_losses(
@@ -81,7 +84,10 @@ def report(
 
     A figure that the rows don't define, such as a ROC area with one class, is left out.
     """
-    return {**mean_losses(task, truth, answers, classes), **_FIGURES[task](truth, answers, classes or ())}
+    means = mean_losses(task, truth, answers, classes)
+    if classes is None:
+        return {**means, **_regression(truth, answers)}
+    return {**means, **(_binary if task == "binary" else _multiclass)(truth, answers, classes)}
 
 
 def _binary(truth: Any, answers: Answers, classes: Sequence[Any]) -> dict[str, float]:
@@ -103,20 +109,13 @@ def _multiclass(truth: Any, answers: Answers, classes: Sequence[Any]) -> dict[st
     return {"accuracy": _accuracy(truth, answers), "f1_macro": float(macro)}
 
 
-def _regression(truth: Any, answers: Answers, classes: Sequence[Any]) -> dict[str, float]:
+def _regression(truth: Any, answers: Answers) -> dict[str, float]:
     values = np.asarray(truth, dtype=float)
     error = np.asarray(answers.predictions, dtype=float) - values
     figures = {"mae": float(np.abs(error).mean()), "rmse": float(np.sqrt((error**2).mean()))}
     if spread := float(((values - values.mean()) ** 2).sum()):
         figures["r2"] = 1.0 - float((error**2).sum()) / spread
     return figures
-
-
-_FIGURES: dict[Task, Callable[[Any, Answers, Sequence[Any]], dict[str, float]]] = {
-    "binary": _binary,
-    "multiclass": _multiclass,
-    "regression": _regression,
-}
 
 
 def _accuracy(truth: Any, answers: Answers) -> float:

@@ -81,8 +81,6 @@ class PredictionLog:
         lines = b"".join(orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE) for record in records)
         with self._lock, self._translated():
             self._append(self._segment(), lines)
-            if self._size >= self._roll_bytes:
-                self._finish()
 
     def check(self) -> None:
         """Raise `UnavailableError` where `write` would."""
@@ -102,20 +100,18 @@ class PredictionLog:
             if self._fsync:
                 os.fdatasync(file)
         except OSError:
-            # Whoever asked gets no answer, so the log holds no row of it.
-            try:
-                os.ftruncate(file, self._size)
-            except OSError:
-                self._file = None  # what was torn stays the end of its segment
-                os.close(file)
+            # Whoever asked gets no answer, so the log holds no row of it. Where that cannot be
+            # mended, the torn line stays the last of its segment.
+            self._file = None
+            os.ftruncate(file, self._size)
+            self._file = file
             raise
         self._size += len(lines)
 
     def _segment(self) -> int:
         # A file removed under the writer would take rows to nowhere.
-        if self._file is not None and os.fstat(self._file).st_nlink == 0:
-            os.close(self._file)
-            self._file = None
+        if self._file is not None and (self._size >= self._roll_bytes or not os.fstat(self._file).st_nlink):
+            self._finish()
         if self._file is None:
             self._file = self._begin()
         return self._file
@@ -147,25 +143,13 @@ class PredictionLog:
         try:
             yield
         except OSError as exc:
-            raise UnavailableError(
-                "The prediction log",
-                str(self._folder),
-                cause=exc,
-                remedy="Check that the folder can be written and the disk has space.",
-            ) from exc
+            remedy = "Check that the folder can be written and the disk has space."
+            raise UnavailableError("The prediction log", str(self._folder), remedy=remedy, cause=exc) from exc
 
 
 @dataclass(frozen=True)
 class Compacted:
-    """What a compaction did.
-
-    Parameters
-    ----------
-    segments, rows
-        How many were turned into Parquet.
-    torn
-        Last lines that a killed writer left unfinished; no answer was given for them.
-    """
+    """What a compaction did; `torn` counts lines a killed writer left, which answered nobody."""
 
     segments: int
     rows: int
@@ -183,6 +167,8 @@ def compact(folder: Path, schema: Schema) -> Compacted:
     with (folder / ".compact.lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         _collect_dead(folder)
+        for litter in (folder / "parquet").glob("*/*.tmp"):
+            litter.unlink()  # of a compaction that was killed
         for path in sorted((folder / "closed").glob("*.jsonl")):
             held, unfinished = _store(path, schema, folder / "parquet")
             path.unlink()  # from here on the Parquet is what readers see
@@ -257,8 +243,7 @@ def find(folder: Path, id: str) -> Record | None:
         else:
             found = [record for record in source[0] if record["id"] == id]
         if found:
-            record: Record = found[0]
-            return record
+            return dict(found[0])
     return None
 
 
@@ -301,9 +286,9 @@ def _sources(
         for file in segments.values():
             yield from _lines(file)
     for path in stored:
-        after = start is not None and path.parent.name < _month(start)
-        before = end is not None and path.parent.name > _month(end)
-        if path.stem not in segments and not after and not before:
+        early = start is not None and path.parent.name < _month(start)
+        late = end is not None and path.parent.name > _month(end)
+        if not (early or late or path.stem in segments):
             yield path
 
 
@@ -332,6 +317,10 @@ def _lines(file: BinaryIO) -> Iterator[tuple[list[Record], int]]:
         yield records, torn
 
 
+def _json(value: Any) -> str:
+    return orjson.dumps(value).decode()
+
+
 def _month(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat()[:7]
 
@@ -345,7 +334,7 @@ def _store(segment: Path, schema: Schema, folder: Path) -> tuple[int, int]:
         for records, unfinished in _lines(file):
             # The columns are for reading windows fast. The line as served stays beside them, for
             # a later schema, or a question about one prediction, to find what they leave out.
-            served = [orjson.dumps(record).decode() for record in records]
+            served = [_json(record) for record in records]
             months = [(record["time"] or record["at"])[:7] for record in records]
             table = _table(records, schema).append_column("served", pa.array(served, pa.string()))
             tables.append(table.append_column("month", pa.array(months, pa.string())))
@@ -363,9 +352,7 @@ def _stored(path: Path, schema: Schema) -> pa.Table:
     import pyarrow.parquet as pq
 
     wanted, have = _table([], schema).schema, pq.read_schema(path)
-    if all(
-        have.get_field_index(field.name) >= 0 and have.field(field.name).equals(field) for field in wanted
-    ):
+    if {(field.name, field.type) for field in wanted} <= {(field.name, field.type) for field in have}:
         return pq.read_table(path, columns=wanted.names, partitioning=None)
     lines = pq.read_table(path, columns=["served"], partitioning=None)["served"]
     return _table([orjson.loads(line) for line in lines.to_pylist()], schema)
@@ -384,19 +371,20 @@ def _table(records: list[Record], schema: Schema) -> pa.Table:
 
     def feature(name: str, kind: Kind) -> pa.Array:
         values = [record["features"].get(name) for record in records]
-        empty, dtype = ("", pa.string()) if kind == "category" else (nan, pa.float64())
+        if kind == "category":
+            return pa.array([value if type(value) is str else "" for value in values], pa.string())
+        return numbers(values).fill_null(nan)
+
+    def numbers(values: list[Any]) -> pa.Array:
         try:
-            return pa.array(values, dtype).fill_null(empty)
-        except (pa.ArrowInvalid, pa.ArrowTypeError):  # booleans, or served as another kind
-            own = str if kind == "category" else int | float
-            read: Any = str if kind == "category" else float
-            return pa.array([read(value) if isinstance(value, own) else empty for value in values], dtype)
+            return pa.array(values, pa.float64())
+        except (pa.ArrowInvalid, pa.ArrowTypeError):  # truth, or what was served as another kind
+            known = [float(value) if isinstance(value, int | float) else None for value in values]
+            return pa.array(known, pa.float64())
 
-    def json(name: str) -> pa.Array:
-        return pa.array([orjson.dumps(record[name]).decode() for record in records], pa.string())
-
-    def number(name: str) -> pa.Array:
-        return pa.array([record[name] for record in records], pa.float64())
+    def answer(name: str, *, number: bool) -> pa.Array:
+        values = [record[name] for record in records]
+        return numbers(values) if number else pa.array(map(_json, values), pa.string())
 
     return pa.table(
         {
@@ -404,7 +392,7 @@ def _table(records: list[Record], schema: Schema) -> pa.Table:
             **{name: moment(name) for name in ("time", "at")},
             **{name: text(name) for name in ("deployment", "version")},
             **{name: feature(name, kind) for name, kind in schema.features.items()},
-            "prediction": number("prediction") if schema.task == "regression" else json("prediction"),
-            "score": json("score") if schema.task == "multiclass" else number("score"),
+            "prediction": answer("prediction", number=schema.task == "regression"),
+            "score": answer("score", number=schema.task != "multiclass"),
         }
     )

@@ -17,16 +17,34 @@ from mlops.bundle import Bundle
 from mlops.errors import BundleError
 from mlops.schema import Columns, Schema, parse_rows
 
-__all__ = ["Answers", "Compiled", "Fitted", "Predictor", "check_golden", "load", "load_fitted"]
+__all__ = [
+    "CATEGORIES",
+    "NUMBERS",
+    "Answers",
+    "Compiled",
+    "Fitted",
+    "Predictor",
+    "check_golden",
+    "load",
+    "load_fitted",
+]
+
+NUMBERS, CATEGORIES = "mlops_numbers", "mlops_categories"
 
 REVIEWED = (
+    "numpy.dtype",
     # Types that skops does not trust by itself and scikit-learn's own models are made of. It
     # leaves TreePredictor out because a crafted file could crash the process: ours are
     # checked against a digest before they are read.
     "sklearn.calibration._CalibratedClassifier",
     "sklearn.calibration._SigmoidCalibration",
+    "sklearn.calibration._TemperatureScaling",
     "sklearn.compose._column_transformer._RemainderColsList",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+    "sklearn.feature_selection._univariate_selection.f_classif",
+    "sklearn.metrics._dist_metrics.EuclideanDistance64",
+    "sklearn.neighbors._kd_tree.KDTree",
+    "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
     "sklearn.tree._tree.Tree",
 )
 
@@ -45,7 +63,8 @@ class Compiled:
     Parameters
     ----------
     model
-        The content of model.onnx: per feature an input of shape (n, 1), float32 or string.
+        The content of model.onnx: its inputs are `NUMBERS`, float32 of shape (n, number of
+        features that are no category), and `CATEGORIES`, strings of shape (n, the others).
     classes
         The labels in the order of the probabilities; None where the task is regression.
     """
@@ -59,16 +78,19 @@ class Compiled:
         options.log_severity_level = 3
         self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
         self._output = [self._session.get_outputs()[-1].name]
-        self._kinds = tuple((name, kind == "category") for name, kind in schema.features.items())
+        kinds = schema.features.items()
+        self._numbers = [name for name, kind in kinds if kind != "category"]
+        self._categories = [name for name, kind in kinds if kind == "category"]
         self._classes = classes
 
     def predict(self, columns: Columns) -> Answers:
         """Answer rows given as columns of the schema, all of one length."""
-        with np.errstate(over="ignore"):  # beyond float32 is infinite, which a tree can take
-            feeds = {
-                name: (columns[name] if text else columns[name].astype(np.float32)).reshape(-1, 1)
-                for name, text in self._kinds
-            }
+        feeds = {}
+        if self._numbers:
+            with np.errstate(over="ignore"):  # beyond float32 is infinite, which a tree can take
+                feeds[NUMBERS] = _packed(columns, self._numbers, np.float32)
+        if self._categories:
+            feeds[CATEGORIES] = _packed(columns, self._categories, object)
         values = self._session.run(self._output, feeds)[0]
         return from_array(values if self._classes is not None else values.reshape(-1), self._classes)
 
@@ -128,7 +150,9 @@ def load_fitted(model: bytes, source: bytes, *, trusted: Sequence[str]) -> Any:
     from sklearn.exceptions import InconsistentVersionWarning
     from skops.io import get_untrusted_types, loads
 
-    own = module.load(source, "module.py").__name__
+    own = module.name(source)
+    if own.encode() in model:  # model files are stored uncompressed: a class would name it
+        module.load(source, "module.py")
     asked = get_untrusted_types(data=model)
     allowed = [t for t in asked if t in REVIEWED or t in trusted or t.startswith(f"{own}.")]
     if refused := sorted(set(asked) - set(allowed)):
@@ -159,13 +183,24 @@ def check_golden(predictor: Predictor, bundle: Bundle, *, tolerance: float = 1e-
     rows, expected = bundle.golden["rows"], bundle.golden["answers"]
     answers = predictor.predict(parse_rows(rows, bundle.schema))
     scores = answers.scores or [None] * len(rows)
-    for row, (prediction, score, golden) in enumerate(zip(answers.predictions, scores, expected, strict=True)):
-        if not (_near(prediction, golden["prediction"], tolerance) and _near(score, golden["score"], tolerance)):
+    for row, (prediction, score, golden) in enumerate(
+        zip(answers.predictions, scores, expected, strict=True)
+    ):
+        if not (
+            _near(prediction, golden["prediction"], tolerance) and _near(score, golden["score"], tolerance)
+        ):
             raise BundleError(
                 f"Golden row {row} is answered {prediction!r} ({score!r}), in training it was "
                 f"{golden['prediction']!r} ({golden['score']!r}).",
                 remedy="Do not serve this bundle here: something under it computes differently.",
             )
+
+
+def _packed(columns: Columns, names: Sequence[str], kind: type) -> np.ndarray[Any, Any]:
+    table: np.ndarray[Any, Any] = np.empty((len(columns[names[0]]), len(names)), dtype=kind)
+    for position, name in enumerate(names):
+        table[:, position] = columns[name]
+    return table
 
 
 def _near(value: Any, golden: Any, tolerance: float) -> bool:

@@ -53,7 +53,9 @@ def split(
         return _by_hash(frame, schema, holdout / (window + holdout))
     times = frame[schema.time]
     if times.empty:
-        raise EmptyWindowError("There are no rows to split.", remedy="Add some: `mlops ingest FILE`.")
+        raise EmptyWindowError(
+            "There are no labelled rows to split.", remedy="Add some: `mlops ingest FILE`."
+        )
     end = times.max()
     start = end - holdout
     train_end = start - gap
@@ -62,8 +64,8 @@ def split(
     held = frame[times >= start]
     if train.empty:
         raise EmptyWindowError(
-            f"No row lies between {train_start:%Y-%m-%d %H:%M} and {train_end:%Y-%m-%d %H:%M} UTC, where rows "
-            f"are taken for fitting; the rows reach from {times.min():%Y-%m-%d} to {end:%Y-%m-%d}.",
+            f"No row lies between {train_start:%Y-%m-%d %H:%M} and {train_end:%Y-%m-%d %H:%M} UTC, "
+            f"where those to fit are taken; the rows reach from {times.min():%Y-%m-%d} to {end:%Y-%m-%d}.",
             remedy="Add older rows, or shorten train.holdout or train.gap in params.yaml.",
         )
     return Split(

@@ -6,7 +6,6 @@ import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -54,10 +53,14 @@ def load_builder(source: bytes, path: str) -> Builder:
     try:
         found = module.load(source, path)
     except Exception as exc:
-        raise ConfigError("model.builder", given=path, allowed=f"a module that runs; this says: {exc}") from exc
+        raise ConfigError(
+            "model.builder", given=path, allowed=f"a module that runs; this says: {exc}"
+        ) from exc
     build = getattr(found, "build", None)
     if not callable(build):
-        raise ConfigError("model.builder", given=path, allowed="a module with a function build(params, schema)")
+        raise ConfigError(
+            "model.builder", given=path, allowed="a module with a function build(params, schema)"
+        )
     return build  # type: ignore[no-any-return]
 
 
@@ -124,7 +127,7 @@ def _target(column: pd.Series[Any], schema: Schema) -> tuple[Sequence[Any] | Non
 
 @contextmanager
 def _reproducible(seed: int) -> Iterator[None]:
-    """Seed what an estimator without a random state draws from, and make sums repeatable."""
+    """Seed what an estimator without a random state draws from, and keep sums in one order."""
     from threadpoolctl import threadpool_limits
 
     state, legacy = random.getstate(), np.random.get_state()

@@ -64,9 +64,7 @@ def read_pointer(text: str, *, commit: str | None = None) -> DatasetVersion:
     """
     try:
         (out,) = yaml.safe_load(text)["outs"]
-        return DatasetVersion(
-            md5=str(out["md5"]), files=int(out.get("nfiles", 1)), commit=commit
-        )
+        return DatasetVersion(md5=str(out["md5"]), files=int(out.get("nfiles", 1)), commit=commit)
     except (yaml.YAMLError, KeyError, TypeError, ValueError) as exc:
         raise DataError(
             f"A pointer to data cannot be read: {text[:80]!r}.",

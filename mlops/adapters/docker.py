@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import requests
 from docker.errors import APIError, BuildError, DockerException, ImageNotFound, NotFound
 from docker.models.containers import Container
 
+from mlops import fingerprint
 from mlops.deployment import Serving, Spec, free_port
 from mlops.errors import MlopsError, UnavailableError
 from mlops.image import PROBE, Image, Interpreter, write_dependencies, write_model
@@ -21,6 +22,7 @@ from mlops.image import PROBE, Image, Interpreter, write_dependencies, write_mod
 __all__ = ["DockerTarget", "available"]
 
 _PROJECT = "org.mlops.project"
+_HOME = "org.mlops.home"
 _CONNECT_SECONDS = 3
 _WORK_SECONDS = 600
 _PORT_TRIES = 5
@@ -41,12 +43,15 @@ class DockerTarget:
 
     A container has a read-only root, no capabilities, a user that is not root, bounds on
     memory, processor and processes, a port on the loopback address only, and the prediction
-    log's folder as the one place it can write to. All of it, and only it, carries the project's label.
+    log's folder as the one place it can write to. Labels tell whose it is; nothing without them
+    is touched.
 
     Parameters
     ----------
     project
-        The label's value: `data.name` of params.yaml.
+        `data.name` of params.yaml.
+    home
+        The project's .mlops: of two clones of one project, neither ends the other's services.
     base
         An image with ``python3`` on its path.
     lock
@@ -57,8 +62,9 @@ class DockerTarget:
 
     name = "docker"
 
-    def __init__(self, project: str, *, base: str, lock: Path, template: Path) -> None:
+    def __init__(self, project: str, *, home: Path, base: str, lock: Path, template: Path) -> None:
         self.project = project
+        self.home = fingerprint.of_value(str(home.resolve()))[:12]
         self.base = base
         self.lock = lock
         self.template = template
@@ -123,9 +129,7 @@ class DockerTarget:
     def running(self) -> list[Serving]:
         """Return the project's containers that run, oldest first."""
         with _engine() as engine:
-            found = engine.containers.list(
-                filters={"label": f"{_PROJECT}={self.project}", "status": "running"}, ignore_removed=True
-            )
+            found = self._containers(engine, status="running")
             return [_serving(one) for one in sorted(found, key=lambda one: str(one.attrs["Created"]))]
 
     def stop(self, serving: Serving, *, drain: float) -> None:
@@ -145,23 +149,31 @@ class DockerTarget:
         """Remove the project's containers that ended and its images but for the newest `keep`.
 
         An image that a container runs from stays, whatever its age; so do the packages of an
-        image that stays. Returns the ids of the images removed.
+        image that stays. Returns the ids of the models' images removed.
         """
         with _engine() as engine:
-            ours = {"label": f"{_PROJECT}={self.project}"}
-            for container in engine.containers.list(all=True, filters=ours, ignore_removed=True):
-                if container.status in ("created", "exited", "dead"):
+            for status in ("created", "exited", "dead"):
+                for container in self._containers(engine, status=status):
                     _remove(engine, container.id, drain=0)
             used = {one.attrs["Image"] for one in engine.containers.list(all=True, ignore_removed=True)}
             images = sorted(
-                engine.images.list(filters=ours), key=lambda image: str(image.attrs["Created"]), reverse=True
+                engine.images.list(filters={"label": f"{_PROJECT}={self.project}"}),
+                key=lambda image: str(image.attrs["Created"]),
+                reverse=True,
             )
             tagged = [image for image in images if image.tags]
             stay = used | {image.id for image in tagged[:keep]}
-            gone = [image.id for image in images if image.id not in stay]
-            for id in gone:
-                engine.images.remove(id, force=True)
-            return gone + _prune_dependencies(engine)
+            gone = [image for image in images if image.id not in stay]
+            for image in gone:
+                engine.images.remove(image.id, force=True)
+            _remove_unneeded(engine, {image.labels["org.mlops.dependencies"] for image in gone})
+            return [str(image.id) for image in gone]
+
+    def _containers(self, engine: docker.DockerClient, *, status: str) -> list[Container]:
+        # The deployment's label too: a container that a person runs has the image's labels.
+        ours = [f"{_HOME}={self.home}", f"{_PROJECT}={self.project}", "org.mlops.deployment"]
+        filters = {"label": ours, "status": status}
+        return list(engine.containers.list(all=True, filters=filters, ignore_removed=True))
 
     def _base_id(self, engine: docker.DockerClient) -> str:
         try:
@@ -190,7 +202,7 @@ class DockerTarget:
         return Interpreter.parse(printed.decode())
 
     def _container_name(self, id: str) -> str:
-        return f"mlops-{self.project}-{id}"
+        return f"mlops-{self.project}-{self.home}-{id}"
 
     def _options(self, spec: Spec) -> dict[str, Any]:
         # A port of our choosing, not 0: the engine would draw another one at each restart, and
@@ -199,6 +211,7 @@ class DockerTarget:
             "name": self._container_name(spec.id),
             "labels": {
                 _PROJECT: self.project,
+                _HOME: self.home,
                 "org.mlops.deployment": spec.id,
                 "org.mlops.version": spec.version,
                 "org.mlops.digest": spec.digest,
@@ -258,16 +271,12 @@ def _labels(engine: docker.DockerClient, name: str) -> Mapping[str, str]:
         return {}
 
 
-def _prune_dependencies(engine: docker.DockerClient) -> list[str]:
-    """Remove the images of packages that no model's image, of any project, is built on."""
+def _remove_unneeded(engine: docker.DockerClient, dependencies: set[str]) -> None:
+    """Remove those images of packages that no model's image, of any project, is built on now."""
     models = engine.images.list(filters={"label": _PROJECT})
-    needed = {image.labels.get("org.mlops.dependencies") for image in models}
-    gone = []
-    for image in engine.images.list(filters={"label": "org.mlops.packages"}):
-        if _PROJECT not in image.labels and not needed.intersection(image.tags):
-            engine.images.remove(image.id, force=True)
-            gone.append(image.id)
-    return gone
+    for name in dependencies - {image.labels.get("org.mlops.dependencies") for image in models}:
+        with suppress(ImageNotFound):
+            engine.images.remove(name)
 
 
 def _serving(container: Container) -> Serving:

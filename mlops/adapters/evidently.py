@@ -108,7 +108,9 @@ def write_report(
 
 
 def _usable(old: pd.DataFrame, new: pd.DataFrame, columns: Mapping[str, Kind]) -> dict[str, Kind]:
-    return {name: kind for name, kind in columns.items() if old[name].notna().any() and new[name].notna().any()}
+    """Leave out what Evidently raises on: a column without a value on one side."""
+    filled = {name for name in columns if all(side[name].notna().any() for side in (old, new))}
+    return {name: kind for name, kind in columns.items() if name in filled}
 
 
 def _dataset(frame: pd.DataFrame, columns: Mapping[str, Kind]) -> Any:

@@ -23,6 +23,7 @@ from mlops.version import Commit
 __all__ = ["LoopTree", "Tree", "loop_tree"]
 
 _NOBODY = ("-c", "user.name=mlops", "-c", "user.email=mlops@localhost")
+_LOOPS_OWN = ("dvc.lock", "build/metrics.json", "build/.gitignore", "data/.gitignore")
 _ABSENT = "0" * 40
 # A lock of git's own is held for moments; one this old was left by a killed process.
 _STALE_AFTER = 10.0
@@ -187,7 +188,7 @@ class LoopTree(Tree):
         self,
         project_root: Path,
         *,
-        own: Sequence[str] = ("dvc.lock",),
+        own: Sequence[str] = _LOOPS_OWN,
         merge: Mapping[str, Callable[[str], object]],
     ) -> str:
         """Bring what the person committed since, and drop what a killed run left uncommitted.
@@ -199,7 +200,7 @@ class LoopTree(Tree):
         Parameters
         ----------
         own
-            Paths that stay as the loop has them.
+            Paths that stay as the loop last committed them: what DVC writes of a run.
         merge
             Path → a function that is given the person's text of it and brings the loop's file to
             hold both, as ``DvcTree.union`` does with pointers.
@@ -231,7 +232,8 @@ class LoopTree(Tree):
             text = self.read(path, theirs)
             if text is not None and text != self.read(path, tip):
                 join(text)
-        kept = [path for path in (*own, *merge) if (self.root / path).exists()]
+        kept = [path for path in own if self.read(path, tip) is not None]
+        kept += [path for path in merge if (self.root / path).exists()]
         message = f"mlops: bring {theirs[:12]} to the loop"
         return self._commit_tree(self._write_tree(theirs, kept), [tip, theirs], message)
 

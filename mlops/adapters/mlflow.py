@@ -127,7 +127,7 @@ class MlflowRegistry:
                 raise ConflictError(
                     f"Run {run_id} is {run.info.status} with bundle {held[:12]}, "
                     f"not finished with {digest[:12]}.",
-                    remedy="Log the training again, then register its run.",
+                    remedy="Train with --force, which logs another run.",
                 )
             existing = self._client.search_model_versions(f"name='{self.name}' and run_id='{run_id}'")
             if existing:

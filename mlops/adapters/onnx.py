@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from onnx import TensorProto, helper
 from skl2onnx import to_onnx
 from skl2onnx.common.data_types import FloatTensorType, StringTensorType
 
 from mlops.answers import Answers
-from mlops.predictor import Compiled, Fitted
+from mlops.predictor import CATEGORIES, NUMBERS, Compiled, Fitted
 from mlops.schema import Columns, Schema
 
 __all__ = ["TOLERANCE", "Compilation", "compile", "difference"]
@@ -74,19 +76,54 @@ def difference(original: Answers, compiled: Answers) -> str | None:
 
 
 def _convert(estimator: Any, schema: Schema, classes: Sequence[Any] | None) -> bytes:
-    inputs = [
-        (name, (StringTensorType if kind == "category" else FloatTensorType)([None, 1]))
-        for name, kind in schema.features.items()
-    ]
     options = {id(estimator): {"zipmap": False}} if classes is not None else None
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about the converters' own future
-        # Named, because the default name is drawn at random.
-        model = to_onnx(
-            estimator, initial_types=inputs, options=options, target_opset=_OPSET, model_optim=True, naming="n"
-        )
-    model.graph.name = "model"
+
+    def converted(inputs: list[tuple[str, Any]]) -> Any:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about the converters' own future
+            return to_onnx(estimator, initial_types=inputs, options=options, target_opset=_OPSET)
+
+    model = None
+    if "category" not in schema.features.values():
+        # A model may take its numbers as one table; one that picks columns by name will not.
+        with suppress(Exception):
+            model = converted([(NUMBERS, FloatTensorType([None, len(schema.features)]))])
+    if model is None:
+        tensors = {True: StringTensorType, False: FloatTensorType}
+        kinds = schema.features.items()
+        model = converted([(name, tensors[kind == "category"]([None, 1])) for name, kind in kinds])
+        _pack(model.graph, schema)
+    return _canonical(model)
+
+
+def _canonical(model: Any) -> bytes:
+    """The same model, the same bytes."""
+    model.graph.name = "model"  # in place of one drawn at random
+    opsets = sorted(model.opset_import, key=lambda opset: str(opset.domain))  # in place of a set's order
+    del model.opset_import[:]
+    model.opset_import.extend(opsets)
     return bytes(model.SerializeToString(deterministic=True))
+
+
+def _pack(graph: Any, schema: Schema) -> None:
+    """Replace an input per feature by two, one for the numbers and one for the categories.
+
+    Handing over fifteen inputs takes the runtime longer than one row takes the model.
+    """
+    # The converter may have had to spell a feature's name otherwise.
+    spelled = dict(zip(schema.features, [each.name for each in graph.input], strict=True))
+    del graph.input[:]
+    nodes = []
+    for name, kind, is_text in ((NUMBERS, TensorProto.FLOAT, False), (CATEGORIES, TensorProto.STRING, True)):
+        features = [
+            spelled[feature] for feature, of in schema.features.items() if (of == "category") is is_text
+        ]
+        if features:
+            graph.input.append(helper.make_tensor_value_info(name, kind, [None, len(features)]))
+            nodes.append(helper.make_node("Split", [name], features, axis=1, num_outputs=len(features)))
+    nodes.extend(graph.node)
+    del graph.node[:]
+    graph.node.extend(nodes)
 
 
 def _first_line(exc: Exception) -> str:

@@ -8,6 +8,7 @@ import zipfile
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import skops.io
 
 from mlops.errors import StageError
@@ -21,8 +22,9 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time a zip can hold
 def dumps(estimator: Any) -> bytes:
     """Return a fitted estimator as a skops file; `predictor.load_fitted` reads it.
 
-    skops names objects by their address in memory, stamps the time and draws file names at
-    random. Here they are numbered in the order of their appearance instead.
+    skops names objects by their address in memory, stamps the time, draws file names at
+    random and keeps what lay between an array's fields. Here things are numbered in the
+    order of their appearance, and the rest is set to nothing.
 
     Raises
     ------
@@ -39,7 +41,7 @@ def dumps(estimator: Any) -> bytes:
     with zipfile.ZipFile(io.BytesIO(raw)) as archive:
         state = json.loads(archive.read(_SCHEMA))
         files = _renumber(state)
-        contents = {new: archive.read(old) for old, new in files.items()}
+        contents = {new: _clean(new, archive.read(old)) for old, new in files.items()}
     contents[_SCHEMA] = json.dumps(state, separators=(",", ":")).encode()
     return _zip(contents)
 
@@ -55,6 +57,21 @@ def _renumber(state: dict[str, Any]) -> dict[str, str]:
             suffix = old.rpartition(".")[2]
             node["file"] = files.setdefault(old, f"{len(files) + 1}.{suffix}")
     return files
+
+
+def _clean(name: str, data: bytes) -> bytes:
+    """Zero the bytes between an array's fields: trees leave there what the memory held."""
+    if not name.endswith(".npy"):
+        return data
+    array = np.load(io.BytesIO(data), allow_pickle=False)
+    if array.dtype.names is None:
+        return data
+    clean = np.zeros_like(array)
+    for field in array.dtype.names:
+        clean[field] = array[field]
+    sink = io.BytesIO()
+    np.save(sink, clean, allow_pickle=False)
+    return sink.getvalue()
 
 
 def _nodes(state: Any) -> Iterator[dict[str, Any]]:

@@ -30,7 +30,7 @@ from mlops.stages import STAGES
 
 __all__ = ["judge", "promote", "register", "reproduce"]
 
-_OUTPUTS = ["dvc.lock", "build/metrics.json", "build/.gitignore", "data/.gitignore"]
+_OUTPUTS = ["dvc.lock", "build/metrics.json", "build/.gitignore", "build/plots/.gitignore", "data/.gitignore"]
 
 
 def reproduce(root: Path, tree: Path, *, force: bool = False) -> str:
@@ -88,6 +88,7 @@ def judge(root: Path, tree: Path, registered: Entry, as_of: datetime | None = No
     if known is not None:
         return known
     rows = pd.read_parquet(tree / "data" / "holdout.parquet")
+    rows = rows[rows[loop.schema.target].notna()]
     window = _window(rows, loop.schema.time)
     verdict = _verdict(loop, registered, rows, window)
     judged = loop.ledger.record_once(
@@ -138,7 +139,9 @@ def _training_run(loop: Loop, tree: Path, bundle: Bundle, commit: str) -> Traini
         rows=bundle.lineage["train"]["rows"],
         bundle=bundle.folder,
         params={section: params[section] for section in ("model", "train")},
-        metrics=metrics,
+        metrics={
+            f"{of}.{name}": value for of in ("holdout", "baseline") for name, value in metrics[of].items()
+        },
         plots={plot.name: plot.read_bytes() for plot in plots},
         tags={"mlops.flow_run": flow_run.id or ""},
     )

@@ -77,6 +77,7 @@ class Loop:
         if wanted == "docker" or (wanted == "auto" and available()):
             return DockerTarget(
                 self.params.data.name,
+                home=self.project.home,
                 base=self.project.settings.base_image,
                 lock=self.project.root / "requirements.lock",
                 template=self.project.root / "models" / "Dockerfile",

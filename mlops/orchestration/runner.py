@@ -107,6 +107,7 @@ def main() -> None:
     """Serve until told to stop."""
     project = find_project(Path(sys.argv[1]))
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)
     connect(project, quiet=False)
     _Reconciler(project).start()
     from prefect import serve

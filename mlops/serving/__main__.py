@@ -51,6 +51,7 @@ def main(environment: Mapping[str, str]) -> None:
         log_level="warning",
         access_log=False,
         server_header=False,
+        proxy_headers=False,
         # Longer than a gateway keeps an idle connection (90 s in traefik): were it shorter, the
         # gateway would now and then send a request into a connection that is being closed.
         timeout_keep_alive=120,

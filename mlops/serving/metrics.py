@@ -24,6 +24,7 @@ class Metrics:
     def __init__(self, paths: Iterable[str] = ()) -> None:
         self._registry = CollectorRegistry()
         self._paths = frozenset(paths)
+        self._children: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
         self._requests = Counter(
             "mlops_requests_total", "Requests answered", ("path", "status"), registry=self._registry
         )
@@ -44,8 +45,11 @@ class Metrics:
     def request(self, path: str, status: int, seconds: float) -> None:
         """Count one request."""
         known = path if path in self._paths else "other"
-        self._requests.labels(known, status).inc()
-        self._seconds.labels(known).observe(seconds)
+        if (known, status) not in self._children:  # looking a child up costs as much as counting
+            self._children[known, status] = self._requests.labels(known, status), self._seconds.labels(known)
+        count, latency = self._children[known, status]
+        count.inc()
+        latency.observe(seconds)
 
     def rows(self, count: int) -> None:
         """Count predicted rows."""

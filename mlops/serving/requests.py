@@ -78,8 +78,8 @@ def rows(records: Sequence[Record], schema: Schema) -> Rows:
     return Rows(
         columns,
         served=[{name: record[name] for name in schema.features} for record in records],
-        keys=[_key(record.get(schema.key or ""), row, schema.key) for row, record in enumerate(records)],
-        times=[_time(record.get(schema.time or ""), row, schema.time) for row, record in enumerate(records)],
+        keys=_each(records, schema.key, _key),
+        times=_each(records, schema.time, _time),
     )
 
 
@@ -142,15 +142,23 @@ def _zipped(names: list[str], data: list[Any]) -> list[Record]:
     return [dict(zip(names, values, strict=True)) for values in data]
 
 
-def _key(value: Any, row: int, field: str | None) -> str | None:
+def _each(
+    records: Sequence[Record], field: str | None, read: Callable[[Any, int, str], str | None]
+) -> list[str | None]:
+    if field is None:
+        return [None] * len(records)
+    return [read(record.get(field), row, field) for row, record in enumerate(records)]
+
+
+def _key(value: Any, row: int, field: str) -> str | None:
     if value is None or type(value) is str:
         return value or None
     if type(value) is int:
         return str(value)
-    raise RowError(f"Row {row}: {field} must be text, a whole number or null.", row=row, field=str(field))
+    raise RowError(f"Row {row}: {field} must be text, a whole number or null.", row=row, field=field)
 
 
-def _time(value: Any, row: int, field: str | None) -> str | None:
+def _time(value: Any, row: int, field: str) -> str | None:
     if value is None:
         return None
     try:
@@ -159,7 +167,7 @@ def _time(value: Any, row: int, field: str | None) -> str | None:
         return (moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)).isoformat()
     except (TypeError, ValueError, OverflowError):
         message = f"Row {row}: {field} must be a time such as 2013-07-04T15:00:00Z or null."
-        raise RowError(message, row=row, field=str(field)) from None
+        raise RowError(message, row=row, field=field) from None
 
 
 def _name_the_infinite(body: bytes, unpack: Unpack, schema: Schema) -> None:

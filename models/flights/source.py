@@ -39,18 +39,17 @@ def load(
     months
         By the flight's local date: 1 is January.
     shuffle_seed
-        Deal the year's flights out over its times at random: the same rows, without a
-        season. A control: nothing drifts in it.
+        Deal the year's labels out over its flights at random. A control: there is nothing to
+        learn in it, and a gate that promotes on it is broken.
     """
     folder = find() if folder is None else folder
     flights = pd.read_csv(folder / "flights.csv.zip")
     table = _columns(flights, pd.read_csv(folder / "weather.csv"))
-    month = flights["month"].to_numpy()
     if shuffle_seed is not None:
-        order = np.random.default_rng(shuffle_seed).permutation(len(table))
-        table["time_hour"] = table["time_hour"].to_numpy()[order]
-        month = month[order]
-    return table[np.isin(month, list(months))].reset_index(drop=True)
+        known = table["late"].notna()
+        dealt = np.random.default_rng(shuffle_seed).permutation(table.loc[known, "late"].to_numpy())
+        table.loc[known, "late"] = dealt
+    return table[flights["month"].isin(list(months))].reset_index(drop=True)
 
 
 def _columns(flights: pd.DataFrame, weather: pd.DataFrame) -> pd.DataFrame:
@@ -58,7 +57,16 @@ def _columns(flights: pd.DataFrame, weather: pd.DataFrame) -> pd.DataFrame:
     left = flights["sched_dep_time"]
     number = flights["flight"].astype(str)
     clock = left.astype(str).str.zfill(4)
-    key = date.dt.strftime("%Y-%m-%d") + "-" + flights["carrier"] + number + "-" + flights["origin"] + "-" + clock
+    key = (
+        date.dt.strftime("%Y-%m-%d")
+        + "-"
+        + flights["carrier"]
+        + number
+        + "-"
+        + flights["origin"]
+        + "-"
+        + clock
+    )
     known = flights["arr_delay"].notna()
     table = pd.DataFrame(
         {

@@ -138,7 +138,9 @@ def test_one_that_never_gets_ready_is_removed_and_the_old_serves(target: Threads
     assert ids(target) == ["a"]
 
 
-def test_one_that_the_gateway_refuses_is_removed_and_the_old_serves(target: Threads, gateway: Pointer) -> None:
+def test_one_that_the_gateway_refuses_is_removed_and_the_old_serves(
+    target: Threads, gateway: Pointer
+) -> None:
     old = swap(target, gateway, spec("a"))
     gateway.refused = True
     with pytest.raises(UnavailableError):

@@ -1,0 +1,136 @@
+"""Recompute every number of the demo's table from what lies on disk, without the library's help.
+
+The ledger is read with sqlite3, the prediction log and the labels as the JSON lines and
+Parquet files they are, the loss by its formula. Only the first model's answers need the
+library: they come from its bundle. Run it again any time: ``python demo/check.py``.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+
+__all__ = ["check"]
+
+TOLERANCE = 1e-9
+
+
+def check(folder: Path) -> list[str]:
+    """Return a line for each number of ``.mlops/table.json`` that the files contradict."""
+    home = folder / ".mlops"
+    table = json.loads((home / "table.json").read_text())
+    ledger = _ledger(home / "ledger.db")
+    log = _log(home / "predictions")
+    truth = _labels(home / "labels")
+    wrong = []
+    for row in table:
+        start = pd.Timestamp(f"{row['month']}-01", tz="UTC")
+        end = start + pd.offsets.MonthBegin()
+        served = log[(log["time"] >= start) & (log["time"] < end)]
+        told = served[served["key"].isin(truth.index)]
+        late = truth.loc[told["key"]].to_numpy(dtype=bool)
+        found = {
+            "rows": len(served),
+            "labelled": len(told),
+            "loss": _log_loss(late, told["score"].to_numpy()),
+            "first_loss": _log_loss(late, _first_scores(home, ledger, told)),
+            "served": sorted(served["version"].unique()),
+            "confirmed": _confirmed(ledger, end),
+            "decision": _decision(ledger, end),
+        }
+        wrong += _differences(row, found)
+    return wrong
+
+
+def _differences(row: dict[str, Any], found: dict[str, Any]) -> list[str]:
+    said = {
+        **{name: row[name] for name in ("rows", "labelled", "loss", "first_loss", "decision")},
+        "served": sorted(part.split()[0] for part in row["served"].split(", ")),
+        "confirmed": row["drift"].startswith("confirmed"),
+    }
+    return [
+        f"{row['month']}: {name} is {said[name]!r} in the table, {found[name]!r} by the files"
+        for name in found
+        if not _same(said[name], found[name])
+    ]
+
+
+def _same(one: Any, other: Any) -> bool:
+    if isinstance(one, float) and isinstance(other, float):
+        return abs(one - other) <= TOLERANCE
+    return bool(one == other)
+
+
+def _ledger(path: Path) -> list[dict[str, Any]]:
+    with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as connection:
+        connection.row_factory = sqlite3.Row
+        entries = connection.execute("SELECT * FROM entries ORDER BY seq").fetchall()
+    return [{**dict(entry), "body": json.loads(entry["body"])} for entry in entries]
+
+
+def _log(folder: Path) -> pd.DataFrame:
+    """Every prediction once: lines of open and closed segments, and what was compacted of the others."""
+    lines = [json.loads(line) for path in folder.glob("*/*.jsonl") for line in path.read_text().splitlines()]
+    segments = {path.stem for path in folder.glob("*/*.jsonl")}
+    files = [path for path in folder.rglob("*.parquet") if path.stem not in segments]
+    for path in files:
+        lines += [json.loads(line) for line in pq.read_table(path, columns=["served"])["served"].to_pylist()]
+    frame = pd.DataFrame(lines)
+    frame["time"] = pd.to_datetime(frame["time"], utc=True, format="ISO8601")
+    return frame
+
+
+def _labels(folder: Path) -> pd.Series:
+    """The newest label of each key."""
+    told = pd.concat([pq.read_table(path).to_pandas() for path in folder.rglob("*.parquet")])
+    told = told.sort_values("at", kind="stable").drop_duplicates("value", keep="last")
+    return told.set_index("value")["label"].map(json.loads)
+
+
+def _log_loss(truth: np.ndarray, score: np.ndarray) -> float:
+    chance = np.clip(np.where(truth, score, 1 - score), 1e-15, 1.0)
+    return float(-np.log(chance).mean())
+
+
+def _first_scores(home: Path, ledger: list[dict[str, Any]], rows: pd.DataFrame) -> np.ndarray:
+    from mlops import bundle
+    from mlops.predictor import load
+    from mlops.schema import parse_rows
+
+    first = next(entry for entry in ledger if entry["kind"] == "model.promoted")
+    opened = bundle.open(home / "bundles" / first["body"]["digest"], digest=first["body"]["digest"])
+    columns = parse_rows(rows["features"].tolist(), opened.schema)
+    return np.asarray(load(opened).predict(columns).scores)
+
+
+def _at(ledger: list[dict[str, Any]], kinds: set[str], end: pd.Timestamp) -> dict[str, Any] | None:
+    entries = [e for e in ledger if e["kind"] in kinds and e["as_of"] and pd.Timestamp(e["as_of"]) == end]
+    return entries[-1] if entries else None
+
+
+def _confirmed(ledger: list[dict[str, Any]], end: pd.Timestamp) -> bool:
+    return _at(ledger, {"drift.confirmed"}, end) is not None
+
+
+def _decision(ledger: list[dict[str, Any]], end: pd.Timestamp) -> str:
+    """What the ledger's promotions and deployments say happened, not what the retraining said of itself."""
+    if _at(ledger, {"retrain.finished", "retrain.refused"}, end) is None:
+        return "none asked"
+    judged = _at(ledger, {"gate.judged"}, end)
+    if judged is None:
+        return "not retrained"
+    promoted = any(e["kind"] == "model.promoted" and e["cause"] == judged["id"] for e in ledger)
+    return f"{'promoted' if promoted else 'refused'} version {judged['body']['version']}"
+
+
+if __name__ == "__main__":
+    complaints = check(Path(__file__).parents[1] / ".demo")
+    print("\n".join(complaints) or "every number of the table follows from the log, the labels and the ledger")
+    sys.exit(1 if complaints else 0)

@@ -1,0 +1,281 @@
+"""The loop on real data, told once: flights out of New York City in 2013.
+
+January and February are learnt from; March to September arrive as live traffic, their labels
+afterwards. Every part is the real one; nothing here decides anything.
+
+Environment
+-----------
+DEMO_MODEL      hist (default) or logistic
+DEMO_FIRST      the month to begin with, 1 by default
+DEMO_MONTHS     how many months of traffic, 7 by default
+DEMO_SHUFFLE    a seed: labels are shuffled, there is nothing to learn, the gate must refuse
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import shutil
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from check import check
+from rich.console import Console
+from rich.table import Table
+from table import rows as table_rows
+
+from mlops.client import Client, records
+from mlops.config import Project, find_project
+from mlops.errors import MlopsError
+from mlops.ledger import Entry
+from mlops.stamp import stamp
+
+HERE = Path(__file__).parents[1]
+FOLDER = HERE / ".demo"
+PORTS = {"GATEWAY_PORT": 8080, "GATEWAY_API_PORT": 8081, "MLFLOW_PORT": 5000, "PREFECT_PORT": 4200}
+PATIENCE = 180.0
+
+console = Console(highlight=False)
+
+
+@dataclass
+class Traffic:
+    """Rows in the order of their event time, one request an hour of it."""
+
+    client: Client
+    project: Project
+    frame: pd.DataFrame
+    at: int = 0
+    requests: int = 0
+    failed: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        from mlops.schema import Schema
+
+        self.schema = Schema.from_params(self.project.params)
+        self.hours = [hour for _, hour in self.frame.groupby(self.schema.time, sort=True)]
+
+    def send_one(self) -> None:
+        """Ask about the next hour's rows."""
+        hour = self.hours[self.at]
+        try:
+            self.client.predict(records(hour, self.schema))
+        except MlopsError as exc:
+            self.failed.append(str(exc))
+        self.at += 1
+        self.requests += 1
+
+    def until(self, end: datetime) -> None:
+        """Ask about everything before `end`."""
+        while self.at < len(self.hours) and self.hours[self.at][self.schema.time].iloc[0] < end:
+            self.send_one()
+
+    def trickle(self, done: Callable[[], bool], *, end: datetime) -> None:
+        """Keep asking, a little every moment, until something is done; not past `end`."""
+        deadline = time.monotonic() + PATIENCE
+        while not done() and time.monotonic() < deadline:
+            if self.at < len(self.hours) and self.hours[self.at][self.schema.time].iloc[0] < end:
+                self.send_one()
+            time.sleep(0.1)
+
+
+def main() -> int:
+    """Tell the story; exit 1 where a request failed or a number of the table cannot be recomputed."""
+    started = time.monotonic()
+    first = int(os.environ.get("DEMO_FIRST", "1"))
+    months = int(os.environ.get("DEMO_MONTHS", "7"))
+    project = new_project()
+    from mlops.orchestration import parts, prefect_api
+    from mlops.orchestration.loop import Loop
+
+    loop = Loop(project)
+    say("starting Prefect, MLflow, the gateway and the runner")
+    starting = Background(lambda: parts.up(loop, told=lambda line: say(f"  {line}")))
+    data = flights(range(first, first + 2 + months))
+    starting.join()
+    prefect_api.connect(project)
+
+    learn(project, data[: 2], first)
+    with Client(project.address) as client:
+        traffic = Traffic(client, project, pd.concat(data[2:]))
+        for number, month in enumerate(data[2:], start=first + 2):
+            live(loop, traffic, month, number, last=number == first + 1 + months)
+    return finish(loop, traffic, range(first + 2, first + 2 + months), time.monotonic() - started)
+
+
+def new_project() -> Project:
+    """Stamp the scratch project, with ports that are free and the model that was asked for."""
+    if FOLDER.exists():
+        say("ending the last demo")
+        from mlops.orchestration import parts
+        from mlops.orchestration.loop import Loop
+
+        if (FOLDER / "params.yaml").exists():
+            parts.down(Loop.at(FOLDER), serving=True)
+        shutil.rmtree(FOLDER)
+    say(f"stamping a project into {FOLDER.name}/, with its own git repository and DVC cache")
+    (FOLDER / ".mlops").mkdir(parents=True)
+    ports = {name: free_port(port) for name, port in PORTS.items()}
+    (FOLDER / ".env").write_text("".join(f"MLOPS_{name}={port}\n" for name, port in ports.items()))
+    stamp(FOLDER)
+    model = os.environ.get("DEMO_MODEL", "hist")
+    params = FOLDER / "params.yaml"
+    params.write_text(params.read_text().replace("algorithm: hist ", f"algorithm: {model} "))
+    from mlops.adapters.git import Tree
+
+    Tree(FOLDER).commit_paths(["params.yaml"], f"Choose the model {model}")
+    return find_project(FOLDER)
+
+
+def flights(months: range) -> list[pd.DataFrame]:
+    """Load the flights of these months, a frame each."""
+    spec = importlib.util.spec_from_file_location("flights", HERE / "models" / "flights" / "source.py")
+    assert spec is not None
+    assert spec.loader is not None
+    source = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(source)
+    seed = os.environ.get("DEMO_SHUFFLE")
+    whole = source.load(months=months, shuffle_seed=int(seed) if seed else None)
+    whole["time_hour"] = pd.to_datetime(whole["time_hour"], utc=True)
+    month = whole["time_hour"].dt.tz_convert("America/New_York").dt.month
+    return [whole[month == number] for number in months]
+
+
+def learn(project: Project, data: list[pd.DataFrame], first: int) -> None:
+    """Two months into the lake, the first model trained and deployed."""
+    inbox = project.home / "inbox"
+    inbox.mkdir()
+    for number, frame in enumerate(data, start=first):
+        file = inbox / f"flights-{number:02d}.parquet"
+        frame.to_parquet(file)
+        say(run(project, "ingest", file=file))
+    say(run(project, "train"))
+    say(run(project, "deploy"))
+
+
+def live(loop: Any, traffic: Traffic, month: pd.DataFrame, number: int, *, last: bool) -> None:
+    """One month: rows are served, labels arrive, the window is judged; drift retrains by itself."""
+    end = pd.Timestamp(2013, number + 1, 1, tz="UTC").to_pydatetime()
+    traffic.until(end)
+    add_labels(loop, month[month["time_hour"] < end], number)
+    sentence = run(loop.project, "monitor", as_of=end)
+    say(f"[bold]{end:%Y-%m-%d}[/] {sentence}")
+    confirmed = [e for e in loop.ledger.entries("drift.confirmed") if e.as_of == end]
+    if not confirmed:
+        return
+
+    def answered() -> list[Entry]:
+        return [e for e in loop.ledger.effects(confirmed[0]) if e.kind in {"retrain.finished", "retrain.refused"}]
+
+    # The next month has begun meanwhile: requests keep coming while the model is swapped.
+    upto = end if last else pd.Timestamp(2013, number + 1, 20, tz="UTC").to_pydatetime()
+    traffic.trickle(lambda: bool(answered()), end=upto)
+    outcome = answered()
+    say(f"           {outcome[0].body['sentence']}" if outcome else "           no answer to the drift in time")
+
+
+def add_labels(loop: Any, month: pd.DataFrame, number: int) -> None:
+    """The truth about a month's rows, where there is one."""
+    from mlops.orchestration.truth import add_labels as add
+
+    key, target = loop.schema.key, loop.schema.target
+    file = loop.project.home / "inbox" / f"labels-{number:02d}.parquet"
+    month.loc[month[target].notna(), [key, target]].to_parquet(file)
+    add(loop, file, by="key", skip_unknown=True)
+
+
+def finish(loop: Any, traffic: Traffic, months: range, seconds: float) -> int:
+    """Show the table, check it, and say where to look."""
+    rows = table_rows(loop, months)
+    (loop.project.home / "table.json").write_text(json.dumps(rows, indent=1))
+    console.print(render(rows, loop.params.gate.metric))
+    wrong = check(FOLDER)
+    for line in wrong:
+        say(f"[red]{line}[/]")
+    if not wrong:
+        say("every number recomputed from the log, the labels and the ledger")
+    say(f"{traffic.requests:,} requests, {len(traffic.failed)} failed; {seconds:.0f} s")
+    for failure in traffic.failed[:3]:
+        say(f"[red]{failure}[/]")
+    project = loop.project
+    say(f"predictions  {project.address}")
+    say(f"experiments  {project.mlflow_uri}")
+    say(f"flows        {project.prefect_uri.removesuffix('/api')}")
+    say("`make down` stops it all")
+    return 1 if wrong or traffic.failed else 0
+
+
+def render(rows: list[dict[str, Any]], metric: str) -> Table:
+    """Draw the table."""
+    table = Table(title=f"What served, and the first model left alone ({metric}, lower is better)")
+    for name in ("month", "rows", "drift", "decision", "served", "served's loss", "first's loss"):
+        table.add_column(name, justify="right" if name in {"rows", "served's loss", "first's loss"} else "left")
+    for row in rows:
+        losses = [f"{row[name]:.4f}" if row[name] is not None else "-" for name in ("loss", "first_loss")]
+        table.add_row(row["month"], f"{row['rows']:,}", row["drift"], row["decision"], row["served"], *losses)
+    return table
+
+
+def run(project: Project, flow: str, **parameters: Any) -> str:
+    """Run one of the project's flows here, against its Prefect server."""
+    from mlops.orchestration.prefect_api import load_flow
+
+    return str(load_flow(project, flow)(**parameters))
+
+
+def free_port(wanted: int) -> int:
+    """Return `wanted` where nobody listens, else the next free port above."""
+    for port in range(wanted, wanted + 200, 2):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise SystemExit(f"no free port from {wanted} on")
+
+
+class Background(threading.Thread):
+    """A call beside this one; its error is raised where it is waited for."""
+
+    def __init__(self, call: Callable[[], Any]) -> None:
+        super().__init__(daemon=True)
+        self._call = call
+        self._error: BaseException | None = None
+        self.start()
+
+    def run(self) -> None:
+        """Make the call."""
+        try:
+            self._call()
+        except BaseException as exc:
+            self._error = exc
+
+    def join(self, timeout: float | None = None) -> None:
+        """Wait for it; raise what it raised."""
+        super().join(timeout)
+        if self._error is not None:
+            raise self._error
+
+
+def say(line: str) -> None:
+    """Tell the person what happens."""
+    console.print(line)
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except MlopsError as exc:
+        say(f"[red]error:[/] {exc}")
+        sys.exit(exc.exit_code)

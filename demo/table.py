@@ -1,0 +1,86 @@
+"""The demo's table: what served each month, and the first model left alone, on the same rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+import pandas as pd
+
+from mlops import labels, metric, prediction_log
+from mlops.answers import Answers
+from mlops.dataset import columns_of
+from mlops.ledger import Entry
+from mlops.orchestration.loop import Loop
+from mlops.predictor import load
+
+__all__ = ["month_bounds", "rows"]
+
+
+def month_bounds(number: int) -> tuple[datetime, datetime]:
+    """Return a month of 2013 as the monitoring saw it: from its first day to the next's, UTC."""
+    first, following = (pd.Timestamp(2013, n, 1, tz="UTC").to_pydatetime() for n in (number, number + 1))
+    return first, following
+
+
+def rows(loop: Loop, months: Iterable[int]) -> list[dict[str, Any]]:
+    """Return a row for each month, from the log, the labels and the ledger."""
+    first = loop.bundle_of(loop.ledger.entries("model.promoted")[0])
+    predictor = load(first)
+    known = labels.read(loop.project.labels)
+    table = []
+    for number in months:
+        start, end = month_bounds(number)
+        served = prediction_log.read(loop.project.predictions, loop.schema, start=start, end=end)
+        told = labels.join(served, known, loop.schema)
+        told = told[told[loop.schema.target].notna()]
+        table.append(
+            {
+                "month": f"{start:%Y-%m}",
+                "rows": len(served),
+                "labelled": len(told),
+                "drift": _drift(loop, end),
+                "decision": _decision(loop, end),
+                "served": _versions(served),
+                "loss": _loss(loop, told, Answers(told["prediction"].tolist(), told["score"].tolist()), first),
+                "first_loss": _loss(loop, told, predictor.predict(columns_of(told, loop.schema)), first),
+            }
+        )
+    return table
+
+
+def _loss(loop: Loop, told: pd.DataFrame, answers: Answers, first: Any) -> float:
+    truth = told[loop.schema.target].to_numpy()
+    return float(metric.losses(loop.params.gate.metric, truth, answers, first.model.classes).mean())
+
+
+def _drift(loop: Loop, as_of: datetime) -> str:
+    checked = _at(loop.ledger.entries("drift.checked"), as_of)
+    if checked is None:
+        return "not judged"
+    columns = checked.body["report"]["columns"]
+    drifting = sum(column["verdict"] == "drift" for column in columns)
+    return f"{'confirmed' if checked.body['confirmed'] else 'no'}, {drifting} of {len(columns)} columns"
+
+
+def _decision(loop: Loop, as_of: datetime) -> str:
+    answer = _at(loop.ledger.entries("retrain.finished", "retrain.refused"), as_of)
+    if answer is None:
+        return "none asked"
+    if answer.kind == "retrain.refused":
+        return "not retrained"
+    judged = _at(loop.ledger.entries("gate.judged"), as_of)
+    assert judged is not None
+    return f"{'promoted' if answer.body['promoted'] else 'refused'} version {judged.body['version']}"
+
+
+def _versions(served: pd.DataFrame) -> str:
+    counts = served["version"].value_counts()
+    if len(counts) == 1:
+        return str(counts.index[0])
+    return ", ".join(f"{version} ({count / len(served):.0%})" for version, count in sorted(counts.items()))
+
+
+def _at(entries: list[Entry], as_of: datetime) -> Entry | None:
+    return next((entry for entry in reversed(entries) if entry.as_of == as_of), None)

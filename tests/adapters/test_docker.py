@@ -1,0 +1,216 @@
+"""The container engine: what we build and run there, and what it says no to."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import socket
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mlops.adapters import docker as adapter
+from mlops.adapters.docker import DockerTarget
+from mlops.bundle import Bundle
+from mlops.deployment import Spec, free_port, wait_ready
+from mlops.errors import BundleError, UnavailableError
+from mlops.image import Image, write_model
+from tests.tiny import ROWS, tiny_bundle
+
+ROOT = Path(__file__).parents[2]
+BASE = os.environ.get("MLOPS_BASE_IMAGE", "python:3.11-slim")
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Iterator[DockerTarget]:
+    target = DockerTarget(
+        "adapter",
+        home=tmp_path / "home",
+        base=BASE,
+        lock=ROOT / "requirements.lock",
+        template=ROOT / "models" / "Dockerfile",
+    )
+    yield target
+    if adapter.available():
+        for serving in target.running():
+            target.stop(serving, drain=0)
+        # One is left, so that its packages need not be laid in anew the next time.
+        target.prune(keep=1)
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Bundle:
+    return tiny_bundle(tmp_path / "bundle")
+
+
+def spec_of(bundle: Bundle, tmp_path: Path, id: str = "one") -> Spec:
+    return Spec(id=id, version="1", bundle=bundle.folder, digest=bundle.digest, log=tmp_path / "log")
+
+
+@pytest.mark.engine
+def test_an_image_that_exists_is_used(
+    target: DockerTarget, bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = target.build(bundle.folder, version="1", digest=bundle.digest)
+    assert name == f"mlops-adapter:{bundle.digest[:12]}"
+    monkeypatch.setattr(adapter, "_build", lambda *_: pytest.fail("built again"))
+    assert target.build(bundle.folder, version="1", digest=bundle.digest) == name
+
+
+@pytest.mark.engine
+def test_a_bundle_that_was_tampered_with_is_not_imaged(target: DockerTarget, tmp_path: Path) -> None:
+    # A model of its own: that of another test has its image already.
+    bundle = tiny_bundle(tmp_path / "bundle", strength=float(time.time_ns() % 10**6 + 1))
+    (bundle.folder / "model.onnx").write_bytes(b"another")
+    with pytest.raises(BundleError, match=r"model\.onnx"):
+        target.build(bundle.folder, version="1", digest=bundle.digest)
+
+
+@pytest.mark.engine
+def test_a_container_can_write_to_the_log_and_nowhere_else(
+    target: DockerTarget, bundle: Bundle, tmp_path: Path
+) -> None:
+    serving = target.start(spec_of(bundle, tmp_path))
+    with adapter._engine() as engine:
+        container = engine.containers.get(serving.ref)
+        for path, code in (("/log/x", 0), ("/opt/mlops/bundle/x", 1), ("/x", 1)):
+            opened = container.exec_run(["python3", "-c", f"open({path!r}, 'w')"])
+            assert opened.exit_code == code, opened.output
+        assert container.exec_run(["id", "-u"]).output.strip() != b"0"
+        host = container.attrs["HostConfig"]
+    assert host["CapDrop"] == ["ALL"]
+    assert host["SecurityOpt"] == ["no-new-privileges"]
+    assert (host["Memory"], host["NanoCpus"], host["PidsLimit"]) == (2**30, 10**9, 128)
+    assert host["PortBindings"]["8000/tcp"][0]["HostIp"] == "127.0.0.1"
+
+
+@pytest.mark.engine
+def test_a_port_taken_meanwhile_costs_another_try_and_leaves_nothing(
+    target: DockerTarget, bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        ports = iter([taken.getsockname()[1], free_port()])
+        monkeypatch.setattr(adapter, "free_port", lambda: next(ports))
+        serving = target.start(spec_of(bundle, tmp_path))
+        assert serving.address != f"http://127.0.0.1:{taken.getsockname()[1]}"
+    with adapter._engine() as engine:
+        assert len(engine.containers.list(all=True, filters={"label": f"org.mlops.home={target.home}"})) == 1
+
+
+@pytest.mark.engine
+def test_a_model_that_does_not_compile_is_served_as_it_was_fitted(
+    target: DockerTarget, tmp_path: Path
+) -> None:
+    bundle = tiny_bundle(tmp_path / "fitted", compiled=False)
+    serving = target.start(spec_of(bundle, tmp_path))
+    wait_ready(target, serving)
+    body = json.dumps({"rows": ROWS[:3]}).encode()
+    request = urllib.request.Request(f"{serving.address}/predict", body, {"content-type": "application/json"})
+    with urllib.request.urlopen(request) as answer:
+        predictions = json.load(answer)["predictions"]
+    golden = json.loads(bundle.read("golden.json"))["answers"][:3]
+    assert [prediction["score"] for prediction in predictions] == [
+        pytest.approx(row["score"]) for row in golden
+    ]
+
+
+@pytest.mark.engine
+def test_pruning_keeps_the_newest_and_what_runs(target: DockerTarget, tmp_path: Path) -> None:
+    target.project = "pruned"
+    for number in range(4):
+        bundle = tiny_bundle(tmp_path / str(number), strength=1.0 + number)
+        if number == 0:
+            target.start(spec_of(bundle, tmp_path))
+        else:
+            target.build(bundle.folder, version=str(number), digest=bundle.digest)
+    target.prune(keep=1)
+    with adapter._engine() as engine:
+        images = engine.images.list(filters={"label": "org.mlops.project=pruned"})
+        assert sorted(image.labels["org.mlops.version"] for image in images) == ["1", "3"]
+        for image in images:
+            assert engine.images.get(image.labels["org.mlops.dependencies"])
+    target.stop(target.running()[0], drain=0)
+    target.prune(keep=0)
+    with adapter._engine() as engine:
+        assert engine.images.list(filters={"label": "org.mlops.project=pruned"}) == []
+
+
+@pytest.mark.engine
+def test_a_container_that_a_person_runs_is_not_ours(target: DockerTarget, bundle: Bundle) -> None:
+    name = target.build(bundle.folder, version="1", digest=bundle.digest)
+    with adapter._engine() as engine:
+        theirs = engine.containers.run(name, ["-c", "pass"], entrypoint="python3", detach=True)
+        theirs.wait()
+        try:
+            assert target.running() == []
+            target.prune(keep=10)
+            theirs.reload()
+        finally:
+            theirs.remove(force=True)
+
+
+@pytest.mark.engine
+def test_a_written_context_builds_by_itself(target: DockerTarget, bundle: Bundle, tmp_path: Path) -> None:
+    folder = tmp_path / "context"
+    folder.mkdir()
+    with adapter._engine() as engine:
+        image = Image(
+            project="adapter",
+            version="1",
+            digest=bundle.digest,
+            bundle=bundle.folder,
+            base=BASE,
+            base_id=target._base_id(engine),
+            lock=target.lock,
+            template=target.template.read_text(),
+        )
+        write_model(folder, image, interpreter=target._interpreter(engine))
+        built, _ = engine.images.build(path=str(folder), rm=True, forcerm=True)
+        assert built.labels["org.mlops.digest"] == bundle.digest
+        said = engine.containers.run(
+            built, ["-c", "import mlops.serving.app; print('fine')"], entrypoint="python3", remove=True
+        )
+        engine.images.remove(built.id, force=True)
+    assert said.strip() == b"fine"
+
+
+@pytest.mark.engine
+def test_a_base_that_cannot_be_had_names_its_setting(target: DockerTarget, bundle: Bundle) -> None:
+    target.base = "localhost:1/no-such-base:1"
+    with pytest.raises(UnavailableError, match="MLOPS_BASE_IMAGE"):
+        target.build(bundle.folder, version="1", digest=bundle.digest)
+
+
+def test_an_engine_that_is_away_is_told_at_once(
+    target: DockerTarget, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", f"tcp://127.0.0.1:{free_port()}")
+    began = time.monotonic()
+    assert not adapter.available()
+    with pytest.raises(UnavailableError, match=r"deploy\.target"):
+        target.running()
+    assert time.monotonic() - began < 3
+
+
+def test_an_engine_that_hangs_is_given_up(target: DockerTarget, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as hanging:
+        monkeypatch.setenv("DOCKER_HOST", f"tcp://127.0.0.1:{hanging.getsockname()[1]}")
+        began = time.monotonic()
+        assert not adapter.available()
+        assert time.monotonic() - began < 5
+
+
+@pytest.mark.engine
+def test_a_service_is_replaced_where_its_bundle_is_another(
+    target: DockerTarget, bundle: Bundle, tmp_path: Path
+) -> None:
+    first = target.start(spec_of(bundle, tmp_path))
+    other = tiny_bundle(tmp_path / "other", strength=0.1)
+    spec = dataclasses.replace(spec_of(other, tmp_path), version="2")
+    second = target.start(spec)
+    assert second.ref != first.ref
+    assert target.running() == [second]

@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+import uvicorn
+
+from mlops import predictor
+from mlops.bundle import Bundle
+from mlops.prediction_log import PredictionLog
+from mlops.serving import Service, build_app
+from mlops.serving.app import PATHS, Limits
+from mlops.serving.metrics import Metrics
+from tests.tiny import tiny_bundle
+
+LIMITS = Limits(rows=50, body=100_000, seconds=0.3)
+
+
+@pytest.fixture(scope="session")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    return tiny_bundle(tmp_path_factory.mktemp("tiny") / "bundle")
+
+
+@pytest.fixture(scope="module")
+def log_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("log")
+
+
+@pytest.fixture(scope="module")
+def service(bundle: Bundle, log_folder: Path) -> Service:
+    return Service(
+        bundle,
+        predictor.load(bundle),
+        PredictionLog(log_folder, "d1"),
+        Metrics(PATHS),
+        deployment="d1",
+        version="3",
+    )
+
+
+@pytest.fixture(scope="module")
+def client(service: Service) -> Iterator[httpx.Client]:
+    config = uvicorn.Config(build_app(service, LIMITS), port=0, log_level="critical", lifespan="on")
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    while not server.started:
+        thread.join(0.01)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
+        yield client
+    server.should_exit = True
+    thread.join()

@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from mlops import prediction_log
+from mlops.bundle import Bundle
+from tests.tiny import SCHEMA, tiny_bundle
+
+ROW = {"size": 7, "colour": "red", "plum": "p1"}
+
+
+@contextmanager
+def serving(bundle: Path, log: Path, **other: str) -> Iterator[tuple[subprocess.Popen[bytes], httpx.Client]]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    environment = {"MLOPS_BUNDLE": str(bundle), "MLOPS_LOG": str(log), "MLOPS_PORT": str(port), **other}
+    command = [sys.executable, "-m", "mlops.serving"]
+    with subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1", **environment}) as process:
+        try:
+            with httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
+                _wait(client, process)
+                yield process, client
+        finally:
+            process.kill()
+
+
+def _wait(client: httpx.Client, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            if client.get("/ready").status_code == 200:
+                return
+        except httpx.TransportError:
+            time.sleep(0.05)
+    raise AssertionError("the service did not become ready")
+
+
+def test_sigterm_ends_the_service_and_its_segment(bundle: Bundle, tmp_path: Path) -> None:
+    with serving(bundle.folder, tmp_path, MLOPS_DEPLOYMENT="d7", MLOPS_FSYNC="1") as (process, client):
+        assert client.post("/predict", json=ROW).status_code == 200
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+    assert [path.name.startswith("d7-") for path in tmp_path.glob("closed/*.jsonl")] == [True]
+
+
+def test_no_answer_is_lost_to_a_kill(bundle: Bundle, tmp_path: Path) -> None:
+    answered: list[str] = []
+
+    def ask() -> None:
+        try:
+            with httpx.Client(base_url=client.base_url) as own:
+                while True:
+                    answered.append(own.post("/predict", json=ROW).json()["predictions"][0]["id"])
+        except httpx.TransportError:
+            return
+
+    with serving(bundle.folder, tmp_path) as (process, client):
+        threads = [threading.Thread(target=ask) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        while len(answered) < 100:
+            time.sleep(0.01)
+        process.kill()
+        for thread in threads:
+            thread.join()
+    assert set(answered) <= prediction_log.ids(tmp_path)
+    prediction_log.compact(tmp_path, SCHEMA)
+    assert set(answered) <= prediction_log.ids(tmp_path)
+
+
+def test_a_model_that_does_not_compile_is_served_as_fitted(tmp_path: Path) -> None:
+    fitted = tiny_bundle(tmp_path / "bundle", compiled=False)
+    with serving(fitted.folder, tmp_path / "log") as (_, client):
+        assert client.get("/version").json()["compiled"] is False
+        assert client.post("/predict", json=ROW).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("environment", "said"),
+    [
+        ({}, "MLOPS_BUNDLE"),
+        ({"MLOPS_BUNDLE": "/nowhere"}, "manifest.json"),
+        ({"MLOPS_PORT": "http"}, "MLOPS_PORT"),
+    ],
+)
+def test_what_cannot_be_served_is_said(
+    bundle: Bundle, tmp_path: Path, environment: dict[str, str], said: str
+) -> None:
+    usable = (
+        {"MLOPS_BUNDLE": str(bundle.folder), "MLOPS_LOG": str(tmp_path)}
+        if "MLOPS_PORT" in environment
+        else {}
+    )
+    process = subprocess.run(
+        [sys.executable, "-m", "mlops.serving"],
+        env={**os.environ, **usable, **environment},
+        capture_output=True,
+        check=False,
+    )
+    assert process.returncode == 1
+    assert said in process.stderr.decode()
+    assert "Traceback" not in process.stderr.decode()
+
+
+def test_the_service_imports_nothing_that_the_image_lacks() -> None:
+    lacking = (
+        "pandas",
+        "pyarrow",
+        "pydantic",
+        "sklearn",
+        "skops",
+        "scipy",
+        "mlflow",
+        "prefect",
+        "dvc",
+        "evidently",
+    )
+    code = f"import sys, mlops.serving.__main__; print([m for m in {lacking} if m in sys.modules])"
+    assert subprocess.check_output([sys.executable, "-c", code]).strip() == b"[]"

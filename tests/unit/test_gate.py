@@ -1,0 +1,169 @@
+from __future__ import annotations
+
+from datetime import timedelta
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mlops.config import GateParams
+from mlops.errors import DataError, TooFewRowsError
+from mlops.gate import Comparison, block_interval, blocks_of, compare, decide
+from mlops.schema import Schema
+
+POLICY = GateParams(min_rows=100, min_blocks=5)
+USUAL = {"confidence": 0.95, "resamples": 1000, "seed": 0}
+
+
+def comparison(difference=0.02, half=0.01, *, champion=0.51, rows=9321, blocks=10):
+    return Comparison(
+        rows, blocks, champion - difference, champion, difference, difference - half, difference + half
+    )
+
+
+def days(rng, n_days=10, rows=40, spread=0.3):
+    """Losses whose days rise and fall together; the mean is 0."""
+    blocks = np.repeat(np.arange(n_days), rows)
+    return rng.normal(0, spread, n_days)[blocks] + rng.normal(0, 0.3, n_days * rows), blocks
+
+
+def test_better_challenger_is_promoted_with_the_numbers_in_a_sentence():
+    seen = Comparison(9321, 10, 0.4931, 0.5127, 0.0196, 0.0121, 0.027)
+    verdict = decide(seen, comparison(0.1), POLICY)
+    assert verdict.promote
+    assert verdict.reason == (
+        "Promoted: log loss 0.4931 against the champion's 0.5127 on the same 9,321 rows in 10 days; "
+        "0.0196 better (95% interval 0.0121 to 0.0270)."
+    )
+
+
+def test_worse_challenger_is_refused():
+    verdict = decide(comparison(-0.02), comparison(0.1), POLICY)
+    assert not verdict.promote
+    assert "0.0200 worse" in verdict.reason
+
+
+def test_challenger_that_may_be_no_better_is_refused():
+    assert not decide(comparison(0.005, half=0.01), comparison(0.1), POLICY).promote
+
+
+def test_improvement_below_the_asked_margin_is_refused():
+    policy = POLICY.model_copy(update={"min_improvement": 0.015})
+    assert decide(comparison(0.02, half=0.004), comparison(0.1), policy).promote
+    refused = decide(comparison(0.02, half=0.006), comparison(0.1), policy)
+    assert not refused.promote
+    assert "by more than 0.0150" in refused.reason
+
+
+def test_challenger_that_beats_the_champion_but_no_constant_is_refused():
+    verdict = decide(comparison(0.02), comparison(0.005, half=0.01), POLICY)
+    assert not verdict.promote
+    assert "constant" in verdict.reason
+
+
+@pytest.mark.parametrize("few", [{"rows": 99}, {"blocks": 4}])
+def test_too_few_rows_or_blocks_are_refused(few):
+    verdict = decide(comparison(0.02, **few), comparison(0.1), POLICY)
+    assert not verdict.promote
+    assert "too few" in verdict.reason
+
+
+def test_first_model_is_promoted_and_its_worth_told():
+    good, poor = (decide(None, seen, POLICY) for seen in (comparison(0.1), comparison(0.0)))
+    assert good.promote
+    assert poor.promote
+    assert "not surely" not in good.reason
+    assert "not surely better than a constant answer" in poor.reason
+    assert "too few rows" in decide(None, comparison(rows=9), POLICY).reason
+
+
+finite = st.floats(-1, 1)
+
+
+@given(finite, finite, st.floats(0, 1), st.floats(0, 1))
+def test_verdict_is_monotone_in_the_improvement(champion, baseline, more, half):
+    before = decide(comparison(champion, half), comparison(baseline, half), POLICY)
+    after = decide(comparison(champion + more, half), comparison(baseline + more, half), POLICY)
+    assert after.promote >= before.promote
+
+
+@given(st.integers(0, 1000))
+def test_verdict_is_monotone_in_the_rows(rows):
+    few, more = (decide(comparison(rows=n), comparison(0.1), POLICY) for n in (rows, rows + 50))
+    assert more.promote >= few.promote
+
+
+@given(st.integers(0, 2**32 - 1), st.floats(0, 1))
+def test_comparison_moves_with_its_losses(seed, shift):
+    losses, blocks = days(np.random.default_rng(seed))
+    zero = np.zeros_like(losses)
+    one = compare(losses, zero, blocks, **USUAL)
+    other = compare(losses - shift, zero, blocks, **USUAL)
+    assert other.low == pytest.approx(one.low + shift)
+    assert other.high == pytest.approx(one.high + shift)
+
+
+def test_comparison_ignores_the_order_of_rows():
+    losses, blocks = days(np.random.default_rng(0))
+    order = np.random.default_rng(1).permutation(len(losses))
+    one = compare(losses, np.zeros_like(losses), blocks, **USUAL)
+    other = compare(losses[order], np.zeros_like(losses), blocks[order], **USUAL)
+    assert other.low == pytest.approx(one.low)
+    assert (other.rows, other.blocks) == (400, 10)
+
+
+def holds_zero(seed, *, by_row=False):
+    losses, blocks = days(np.random.default_rng(seed))
+    labels = np.arange(len(losses)) if by_row else blocks
+    interval = block_interval(losses, labels, **{**USUAL, "seed": seed})
+    return interval.low <= 0 <= interval.high
+
+
+def test_interval_by_days_holds_what_it_promises():
+    assert np.mean([holds_zero(seed) for seed in range(300)]) > 0.92
+
+
+def test_interval_by_single_rows_does_not():
+    """The negative control: without blocks, noise is promoted."""
+    assert np.mean([holds_zero(seed, by_row=True) for seed in range(100)]) < 0.6
+
+
+def test_one_block_gives_a_point():
+    interval = block_interval([1.0, 3.0], [7, 7], **USUAL)
+    assert (interval.low, interval.mean, interval.high) == (2.0, 2.0, 2.0)
+
+
+def test_losses_that_do_not_belong_together_are_refused():
+    with pytest.raises(DataError, match="same rows"):
+        compare([0.1, 0.2], [0.1], [0, 0], **USUAL)
+    with pytest.raises(DataError, match="do not belong"):
+        compare([0.1, 0.2], [0.1, 0.1], [0], **USUAL)
+
+
+def test_loss_that_is_not_finite_is_named():
+    with pytest.raises(DataError, match="Row 1"):
+        compare([0.1, np.inf], [0.1, 0.1], [0, 1], **USUAL)
+
+
+def test_no_rows_are_too_few():
+    with pytest.raises(TooFewRowsError):
+        compare([], [], [], **USUAL)
+
+
+def test_blocks_are_days_else_keys_else_rows():
+    frame = pd.DataFrame(
+        {
+            "t": pd.to_datetime(["2013-01-01T00:00Z", "2013-01-01T23:59Z", "2013-01-02T00:00Z"]),
+            "k": list("aba"),
+        }
+    )
+
+    def schema(**roles):
+        return Schema({"x": "number"}, "y", "binary", **roles)
+
+    size = timedelta(days=1)
+    assert list(np.diff(blocks_of(frame, schema(time="t", key="k"), size))) == [0, 1]
+    assert list(blocks_of(frame, schema(key="k"), size)) == [0, 1, 0]
+    assert list(blocks_of(frame, schema(), size)) == [0, 1, 2]

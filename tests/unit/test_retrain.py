@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pandas as pd
+import pytest
+
+from mlops.config import RetrainParams
+from mlops.retrain import enough, fresh, honest_rows, may_start
+from mlops.schema import Schema
+
+SCHEMA = Schema({"x": "number", "c": "category"}, "late", "binary", time="when", key="flight")
+NOW = datetime(2013, 3, 10, tzinfo=UTC)
+POLICY = RetrainParams(cooldown="7d", min_rows=2)
+EMPTY = pd.DataFrame({"x": [], "c": [], "late": [], "when": [], "flight": []})
+
+
+def served(*rows):
+    """Rows as (key, day of March, recorded minute, x, label)."""
+    frame = pd.DataFrame(rows, columns=["key", "day", "minute", "x", "late"])
+    return pd.DataFrame(
+        {
+            "id": [f"id{i}" for i in range(len(frame))],
+            "key": frame["key"],
+            "time": pd.to_datetime([datetime(2013, 3, day, tzinfo=UTC) for day in frame["day"]], utc=True),
+            "at": [NOW + timedelta(minutes=minute) for minute in frame["minute"]],
+            "x": frame["x"].astype(float),
+            "c": "a",
+            "prediction": 1,
+            "score": 0.9,
+            "late": frame["late"].astype("Float64"),
+        }
+    )
+
+
+def honest(log, lake=EMPTY, schema=SCHEMA):
+    return honest_rows(lake, log, schema, as_of=NOW, maturity=timedelta(days=1))
+
+
+def test_labelled_rows_come_with_the_lakes_columns_and_no_prediction():
+    found = honest(served(("a", 1, 0, 0.5, 1.0)))
+    assert list(found.new_rows.columns) == ["x", "c", "late", "when", "flight"]
+    assert found.new_rows.iloc[0].to_dict() == {
+        "x": 0.5,
+        "c": "a",
+        "late": 1.0,
+        "when": pd.Timestamp("2013-03-01", tz=UTC),
+        "flight": "a",
+    }
+
+
+def test_rows_too_young_for_their_label_stay_out_even_where_it_came():
+    found = honest(served(("a", 8, 0, 0.5, 1.0), ("b", 9, 0, 0.5, 1.0), ("c", 9, 0, 0.5, None)))
+    assert list(found.new_rows["flight"]) == ["a"]
+    assert found.immature == 2
+
+
+def test_last_served_of_several_predictions_of_one_key_counts():
+    found = honest(served(("a", 1, 5, 0.7, 1.0), ("a", 1, 0, 0.5, 1.0)))
+    assert list(found.new_rows["x"]) == [0.7]
+
+
+def test_row_whose_label_the_lake_has_is_not_appended_again():
+    lake = honest(served(("a", 1, 0, 0.5, 0.0))).new_rows
+    found = honest(served(("a", 1, 0, 0.5, 1.0), ("b", 1, 0, 0.5, 1.0)), lake)
+    assert list(found.new_rows["flight"]) == ["b"]
+    assert (found.known, found.labelled) == (1, 1)
+    assert honest(served(("a", 1, 0, 0.5, 1.0)), EMPTY).labelled == 1  # the control
+
+
+def test_row_that_waits_in_the_lake_for_its_label_gets_it():
+    lake = honest(served(("a", 1, 0, 0.5, 0.0))).new_rows.assign(late=None)
+    assert honest(served(("a", 1, 0, 0.5, 1.0)), lake).labelled == 1
+
+
+def test_rows_that_never_got_a_label_are_counted():
+    found = honest(served(("a", 1, 0, 0.5, 1.0), ("b", 1, 0, 0.5, None), ("c", 2, 0, 0.5, None)))
+    assert (found.labelled, found.unlabelled) == (1, 2)
+    assert found.coverage == pytest.approx(1 / 3)
+
+
+def test_coverage_of_nothing_is_nothing():
+    found = honest(served())
+    assert (found.coverage, len(found.new_rows)) == (0.0, 0)
+
+
+@pytest.mark.parametrize("none", [None, ""])
+def test_predictions_without_a_key_are_rows_of_their_own(none):
+    found = honest(served((none, 1, 0, 0.5, 1.0), (none, 1, 1, 0.6, 1.0)))
+    assert list(found.new_rows["flight"]) == ["id0", "id1"]
+
+
+def test_schema_without_time_and_key_gives_features_and_target():
+    schema = Schema(SCHEMA.features, "late", "binary")
+    found = honest(served(("a", 1, 0, 0.5, 1.0)), EMPTY, schema)
+    assert list(found.new_rows.columns) == ["x", "c", "late"]
+
+
+def test_key_column_may_be_called_as_one_of_the_logs():
+    schema = Schema(SCHEMA.features, "late", "binary", time="at", key="id")
+    row = honest(served(("a", 1, 0, 0.5, 1.0)), EMPTY.rename(columns={"flight": "id"}), schema).new_rows.iloc[
+        0
+    ]
+    assert (row["id"], row["at"]) == ("a", pd.Timestamp("2013-03-01", tz=UTC))
+
+
+def start(**changed):
+    given = {"as_of": NOW, "last_retrain_as_of": None, "policy": POLICY, "invalid_columns": ()}
+    return may_start(**{**given, **changed})
+
+
+def test_confirmed_drift_starts_a_retraining():
+    assert start() is None
+
+
+def test_invalid_columns_are_named_for_their_owner():
+    refusal = start(invalid_columns=["temp", "dewp"])
+    assert refusal.cause == "invalid"
+    assert refusal.reason.startswith("Columns temp, dewp cannot be learnt from")
+
+
+def test_policy_never_is_kept():
+    assert start(policy=RetrainParams(policy="never")).cause == "policy"
+
+
+def test_cooldown_holds_until_its_end():
+    assert start(last_retrain_as_of=NOW - timedelta(days=7)) is None
+    refusal = start(last_retrain_as_of=NOW - timedelta(days=6, hours=23))
+    assert refusal.cause == "cooldown"
+    assert "2013-03-10 01:00" in refusal.reason
+
+
+def test_too_few_new_rows_are_refused_with_what_was_left_out():
+    found = honest(served(("a", 1, 0, 0.5, 1.0), ("b", 1, 0, 0.5, None), ("c", 9, 0, 0.5, 1.0)))
+    assert enough(found, POLICY).reason == (
+        "1 new labelled rows; retrain.min_rows asks for 2 (1 have no label, 1 are too young)."
+    )
+    assert enough(honest(served(("a", 1, 0, 0.5, 1.0), ("b", 1, 0, 0.5, 0.0))), POLICY) is None
+
+
+def test_gate_window_is_spent_once():
+    assert fresh(NOW, None)
+    assert fresh(NOW, NOW)
+    assert not fresh(NOW - timedelta(seconds=1), NOW)

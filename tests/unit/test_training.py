@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.dummy import DummyClassifier
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LinearRegression
+from sklearn.svm import LinearSVC
+
+from mlops import module
+from mlops.errors import ConfigError, StageError, TooFewRowsError
+from mlops.schema import Schema
+from mlops.training import fit, load_builder
+
+BINARY = Schema({"x": "number"}, "y", "binary")
+
+
+@pytest.fixture
+def rows() -> pd.DataFrame:
+    x = np.random.default_rng(0).normal(size=60)
+    y = np.array([bool(value > 0) for value in x], dtype=object)
+    y[:10] = None
+    return pd.DataFrame({"x": x, "y": y, "unused": "text"})
+
+
+def test_only_labelled_rows_and_features_are_fitted(rows: pd.DataFrame) -> None:
+    done = fit(rows, BINARY, lambda params, schema: DummyClassifier(**params), {"strategy": "prior"}, seed=0)
+
+    assert done.rows == 50
+    assert done.estimator.feature_names_in_.tolist() == ["x"]
+    assert done.classes == [False, True]
+    assert done.prior == pytest.approx(done.estimator.class_prior_.tolist())
+
+
+def test_a_seed_decides_and_nothing_outside_is_disturbed(rows: pd.DataFrame) -> None:
+    def forest(params: dict[str, Any], schema: Schema) -> RandomForestClassifier:
+        return RandomForestClassifier(n_estimators=3, max_depth=2)
+
+    random.seed(1)
+    np.random.seed(1)
+    expected = random.random(), np.random.random()
+    random.seed(1)
+    np.random.seed(1)
+    once, again, other = (
+        fit(rows, BINARY, forest, {}, seed=seed).estimator.predict_proba(rows[["x"]]) for seed in (5, 5, 6)
+    )
+
+    np.testing.assert_array_equal(once, again)
+    assert not np.array_equal(once, other)
+    assert (random.random(), np.random.random()) == expected
+
+
+def test_a_regression_has_no_classes(rows: pd.DataFrame) -> None:
+    schema = Schema({"x": "number"}, "x", "regression")
+    done = fit(rows, schema, lambda params, schema: LinearRegression(), {}, seed=0)
+
+    assert done.classes is None
+    assert done.prior == pytest.approx(rows["x"].mean())
+
+
+@pytest.mark.parametrize(
+    ("labels", "said"),
+    [
+        ([None, None], "No row to fit has a label"),
+        ([True, None], "hold 1 labels in y"),
+        ([1, 2, 3], "hold 3 labels"),
+    ],
+)
+def test_labels_that_cannot_be_learned_are_told(labels: list[object], said: str) -> None:
+    frame = pd.DataFrame({"x": 1.0, "y": np.array(labels, dtype=object)})
+
+    with pytest.raises(TooFewRowsError, match=said):
+        fit(frame, BINARY, lambda params, schema: DummyClassifier(), {}, seed=0)
+
+
+def test_what_the_estimator_says_is_told(rows: pd.DataFrame) -> None:
+    def broken(params: dict[str, Any], schema: Schema) -> Any:
+        raise ValueError("no such algorithm")
+
+    with pytest.raises(StageError, match="ValueError: no such algorithm"):
+        fit(rows, BINARY, broken, {}, seed=0)
+    with pytest.raises(StageError, match="LinearSVC gives no probabilities"):
+        fit(rows, BINARY, lambda params, schema: LinearSVC(), {}, seed=0)
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [(b"import nothing_like_it", "No module named"), (b"x = 1", r"build\(params, schema\)")],
+)
+def test_a_module_that_builds_nothing_is_refused(source: bytes, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        load_builder(source, "models/x/model.py")
+
+
+def test_two_versions_of_a_module_live_side_by_side() -> None:
+    one = module.load(b"class Model: version = 1", "model.py")
+    two = module.load(b"class Model: version = 2", "model.py")
+
+    assert (one.Model.version, two.Model.version) == (1, 2)
+    assert module.load(b"class Model: version = 1", "elsewhere.py") is one
+    assert one.Model.__module__ == module.name(b"class Model: version = 1")
