@@ -132,5 +132,7 @@ def _decision(ledger: list[dict[str, Any]], end: pd.Timestamp) -> str:
 
 if __name__ == "__main__":
     complaints = check(Path(__file__).parents[1] / ".demo")
-    print("\n".join(complaints) or "every number of the table follows from the log, the labels and the ledger")
+    print(
+        "\n".join(complaints) or "every number of the table follows from the log, the labels and the ledger"
+    )
     sys.exit(1 if complaints else 0)

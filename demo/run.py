@@ -104,7 +104,7 @@ def main() -> int:
     starting.join()
     prefect_api.connect(project)
 
-    learn(project, data[: 2], first)
+    learn(project, data[:2], first)
     with Client(project.address) as client:
         traffic = Traffic(client, project, pd.concat(data[2:]))
         for number, month in enumerate(data[2:], start=first + 2):
@@ -174,13 +174,19 @@ def live(loop: Any, traffic: Traffic, month: pd.DataFrame, number: int, *, last:
         return
 
     def answered() -> list[Entry]:
-        return [e for e in loop.ledger.effects(confirmed[0]) if e.kind in {"retrain.finished", "retrain.refused"}]
+        return [
+            e for e in loop.ledger.effects(confirmed[0]) if e.kind in {"retrain.finished", "retrain.refused"}
+        ]
 
     # The next month has begun meanwhile: requests keep coming while the model is swapped.
     upto = end if last else pd.Timestamp(2013, number + 1, 20, tz="UTC").to_pydatetime()
     traffic.trickle(lambda: bool(answered()), end=upto)
     outcome = answered()
-    say(f"           {outcome[0].body['sentence']}" if outcome else "           no answer to the drift in time")
+    say(
+        f"           {outcome[0].body['sentence']}"
+        if outcome
+        else "           no answer to the drift in time"
+    )
 
 
 def add_labels(loop: Any, month: pd.DataFrame, number: int) -> None:
@@ -218,7 +224,9 @@ def render(rows: list[dict[str, Any]], metric: str) -> Table:
     """Draw the table."""
     table = Table(title=f"What served, and the first model left alone ({metric}, lower is better)")
     for name in ("month", "rows", "drift", "decision", "served", "served's loss", "first's loss"):
-        table.add_column(name, justify="right" if name in {"rows", "served's loss", "first's loss"} else "left")
+        table.add_column(
+            name, justify="right" if name in {"rows", "served's loss", "first's loss"} else "left"
+        )
     for row in rows:
         losses = [f"{row[name]:.4f}" if row[name] is not None else "-" for name in ("loss", "first_loss")]
         table.add_row(row["month"], f"{row['rows']:,}", row["drift"], row["decision"], row["served"], *losses)

@@ -43,7 +43,9 @@ def rows(loop: Loop, months: Iterable[int]) -> list[dict[str, Any]]:
                 "drift": _drift(loop, end),
                 "decision": _decision(loop, end),
                 "served": _versions(served),
-                "loss": _loss(loop, told, Answers(told["prediction"].tolist(), told["score"].tolist()), first),
+                "loss": _loss(
+                    loop, told, Answers(told["prediction"].tolist(), told["score"].tolist()), first
+                ),
                 "first_loss": _loss(loop, told, predictor.predict(columns_of(told, loop.schema)), first),
             }
         )

@@ -105,9 +105,7 @@ class TrainParams(_Section):
 class GateParams(_Section):
     """When a challenger replaces the champion."""
 
-    metric: Literal[
-        "log_loss", "brier", "zero_one", "squared_error", "absolute_error"
-    ] = "log_loss"
+    metric: Literal["log_loss", "brier", "zero_one", "squared_error", "absolute_error"] = "log_loss"
     """A loss per row; the lower mean wins."""
     min_improvement: float = Field(default=0.0, ge=0.0)
     """What the interval's near end must exceed, in the metric's unit."""
@@ -232,6 +230,7 @@ class Project:
 
     @property
     def ledger_uri(self) -> str:
+        """The ledger's database."""
         return self.settings.ledger_uri or f"sqlite:///{self.home / 'ledger.db'}"
 
     @property
@@ -241,6 +240,7 @@ class Project:
 
     @property
     def labels(self) -> Path:
+        """Where labels are kept."""
         return self.home / "labels"
 
     @property
@@ -255,11 +255,13 @@ class Project:
 
     @property
     def mlflow_uri(self) -> str:
+        """Where MLflow answers."""
         own = f"http://127.0.0.1:{self.settings.mlflow_port}"
         return self.settings.mlflow_tracking_uri or own
 
     @property
     def prefect_uri(self) -> str:
+        """Where Prefect's API answers."""
         own = f"http://127.0.0.1:{self.settings.prefect_port}/api"
         return self.settings.prefect_api_url or own
 
@@ -300,7 +302,7 @@ def load_settings(file: Path | None = None) -> Settings:
         A variable holds what cannot be used.
     """
     try:
-        return Settings(_env_file=file)
+        return Settings(_env_file=file)  # type: ignore[call-arg]  # pydantic-settings takes it beside the fields
     except ValidationError as exc:
         first = exc.errors()[0]
         raise ConfigError(

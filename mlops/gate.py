@@ -182,8 +182,9 @@ def decide(
     """Judge whether the challenger is promoted.
 
     It is when there are rows and blocks enough, its interval over the champion lies above
-    ``policy.min_improvement`` and its interval over the constant baseline above 0. The first
-    model has no champion: it is promoted, and the reason says what it is worth.
+    ``policy.min_improvement`` and its mean over the constant baseline's: on labels that are
+    noise, more rows alone beat the champion. The first model has no champion: it is promoted,
+    and the reason says what it is worth.
 
     Parameters
     ----------
@@ -199,7 +200,7 @@ def decide(
         return GateVerdict(False, says.too_few(against_champion))
     if against_champion.low <= policy.min_improvement:
         return GateVerdict(False, says.no_better(against_champion))
-    if against_baseline.low <= 0:
+    if against_baseline.difference <= 0:
         return GateVerdict(False, says.no_use(against_baseline))
     return GateVerdict(True, f"Promoted: {says.told(against_champion, 'champion')}.")
 
@@ -227,7 +228,7 @@ class _Sentences:
         return f"Refused, not surely {want}: {self.told(seen, 'champion')}."
 
     def no_use(self, seen: Comparison) -> str:
-        return f"Refused, not surely better than a constant answer: {self.told(seen, 'constant baseline')}."
+        return f"Refused, no better than a constant answer: {self.told(seen, 'constant baseline')}."
 
     def told(self, seen: Comparison, rival: str) -> str:
         metric = _METRICS[self.policy.metric]

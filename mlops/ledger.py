@@ -219,7 +219,9 @@ def _open(uri: str) -> Engine:
                     connection.exec_driver_sql(_FORBID.format(verb=verb))
     except OperationalError as exc:
         raise UnavailableError(
-            "The ledger", uri, remedy="Check MLOPS_LEDGER_URI and that its folder can be written.",
+            "The ledger",
+            uri,
+            remedy="Check MLOPS_LEDGER_URI and that its folder can be written.",
             cause=exc.orig,
         ) from exc
     return engine

@@ -39,7 +39,7 @@ __all__ = ["Compacted", "PredictionLog", "compact", "find", "ids", "read"]
 
 Record = dict[str, Any]
 
-_ROLL_BYTES = 64 * 1024 * 1024
+_ROLL_BYTES = 16 * 1024 * 1024
 _CHUNK = 20_000
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -64,10 +65,10 @@ def split(root: Path) -> None:
     facts["unlabelled"] = len(frame) - len(known)
     rule = params.train
     parts = split_rows(known, schema, window=rule.window, holdout=rule.holdout, gap=rule.gap)
-    train = {**facts, "start": _iso(parts.train_start), "end": _iso(parts.train_end)}
-    holdout = {**facts, "start": _iso(parts.holdout_start), "end": _iso(parts.holdout_end)}
-    _write(root / TRAIN, write_parquet(parts.train, train))
-    _write(root / HOLDOUT, write_parquet(parts.holdout, holdout))
+    train = _window(parts.train_start, parts.train_end, len(parts.train))
+    holdout = _window(parts.holdout_start, parts.holdout_end, len(parts.holdout))
+    _write(root / TRAIN, write_parquet(parts.train, {**facts, "window": train}))
+    _write(root / HOLDOUT, write_parquet(parts.holdout, {**facts, "window": holdout}))
 
 
 def train(root: Path) -> None:
@@ -83,13 +84,13 @@ def train(root: Path) -> None:
     source = _builder(root, params)
     build = load_builder(source, params.model.builder)
     done = fit(fitted_rows, schema, build, params.model.params, seed=params.model.seed)
-    compilation = onnx.compile(
-        done.estimator, schema, done.classes, columns_of(_spaced(held_rows, _PARITY), schema)
-    )
+    compared = columns_of(_spaced(held_rows, _PARITY), schema)
+    compilation = onnx.compile(done.estimator, schema, done.classes, compared)
+    compiled = compilation.model
     predictor = (
-        Compiled(compilation.model, schema, done.classes)
-        if compilation.model is not None
-        else Fitted(done.estimator, schema, done.classes)
+        Fitted(done.estimator, schema, done.classes)
+        if compiled is None
+        else Compiled(compiled, schema, done.classes)
     )
 
     def answer(rows: pd.DataFrame) -> Answers:
@@ -105,22 +106,9 @@ def train(root: Path) -> None:
         "golden.json": to_json(_golden(golden, answer(golden), schema)),
         "reference.parquet": _reference(reference, answer(reference), schema),
         "reference.json": to_json(_losses(held_rows, schema, info, answer)),
-        "lineage.json": to_json(
-            {
-                "data": train_facts["data"],
-                "unlabelled": train_facts["unlabelled"],
-                "params": params.model_dump(mode="json", include={"data", "model", "train"}),
-                "lock": fingerprint.of_file(root / LOCK),
-                "module": fingerprint.of_bytes(source),
-                "train": _window(train_facts, done.rows),
-                "holdout": _window(holdout_facts, len(held_rows)),
-            }
-        ),
+        "lineage.json": to_json(_lineage(root, params, source, train_facts, holdout_facts)),
     }
-    if compilation.model is not None:
-        files["model.onnx"] = compilation.model
-    (root / BUNDLE).parent.mkdir(parents=True, exist_ok=True)
-    bundle.write(root / BUNDLE, files)
+    bundle.write(root / BUNDLE, files if compiled is None else {**files, "model.onnx": compiled})
 
 
 def evaluate(root: Path) -> None:
@@ -238,12 +226,22 @@ def _spaced(rows: pd.DataFrame, most: int) -> pd.DataFrame:
     return rows.iloc[np.linspace(0, len(rows) - 1, most).astype(int)]
 
 
-def _window(facts: dict[str, Any], rows: int) -> dict[str, Any]:
-    return {"start": facts["start"], "end": facts["end"], "rows": rows}
+def _lineage(
+    root: Path, params: Params, source: bytes, train: dict[str, Any], holdout: dict[str, Any]
+) -> dict[str, Any]:
+    return {
+        "data": train["data"],
+        "unlabelled": train["unlabelled"],
+        "params": params.model_dump(mode="json", include={"data", "model", "train"}),
+        "lock": fingerprint.of_file(root / LOCK),
+        "module": fingerprint.of_bytes(source),
+        "train": train["window"],
+        "holdout": holdout["window"],
+    }
 
 
-def _iso(time: Any) -> str | None:
-    return None if time is None else str(time.isoformat())
+def _window(start: datetime | None, end: datetime | None, rows: int) -> dict[str, Any]:
+    return {"start": start and start.isoformat(), "end": end and end.isoformat(), "rows": rows}
 
 
 def _rows(path: Path, schema: Schema) -> tuple[pd.DataFrame, dict[str, Any]]:

@@ -204,6 +204,8 @@ def _alive(pid: int) -> bool:
     except ProcessLookupError:
         return False
     # Our own child stays a zombie until it is reaped.
-    return Path(f"/proc/{pid}/stat").read_text().split(")")[-1].split()[0] != "Z" if Path(
-        f"/proc/{pid}"
-    ).exists() else True
+    return (
+        Path(f"/proc/{pid}/stat").read_text().split(")")[-1].split()[0] != "Z"
+        if Path(f"/proc/{pid}").exists()
+        else True
+    )

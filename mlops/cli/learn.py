@@ -31,7 +31,9 @@ def run(screen: Screen, flow: str, *, as_json: bool, **parameters: Any) -> None:
 
 def train(
     context: typer.Context,
-    force: Annotated[bool, typer.Option("--force", help="Run every stage even where nothing changed.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Run every stage even where nothing changed.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Train on the newest data version; the gate decides whether the model is promoted.

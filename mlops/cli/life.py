@@ -26,7 +26,7 @@ def up(context: typer.Context, json: Json = False) -> None:
     from mlops.orchestration import parts
 
     loop = context.obj.loop()
-    health = parts.up(loop, told=lambda line: sys.stderr.write(f"  {line}\n") and None)
+    health = parts.up(loop, told=_tell)
     project = loop.project
     lines = [
         "The loop is up.",
@@ -40,7 +40,9 @@ def up(context: typer.Context, json: Json = False) -> None:
 
 def down(
     context: typer.Context,
-    serving: Annotated[bool, typer.Option("--serving", help="Stop the model service and gateway too.")] = False,
+    serving: Annotated[
+        bool, typer.Option("--serving", help="Stop the model service and gateway too.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Stop Prefect, MLflow and the runner; serving goes on unless --serving is given.
@@ -63,3 +65,7 @@ def status(context: typer.Context, json: Json = False) -> None:
 
     seen = overview(context.obj.loop())
     context.obj.show(seen.text(), seen.to_dict(), as_json=json)
+
+
+def _tell(line: str) -> None:
+    sys.stderr.write(f"  {line}\n")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 
 from mlops import labels, prediction_log, source
 from mlops.adapters.dvc import DvcTree
 from mlops.adapters.git import Tree, loop_tree
-from mlops.dataset import Lake
+from mlops.dataset import Appended, Lake
 from mlops.errors import TooFewRowsError
 from mlops.ledger import Entry
 from mlops.orchestration.loop import Loop
@@ -34,7 +35,7 @@ def add_file(root: Path, file: Path) -> Entry:
     frame = source.read_table(file)
     with loop.lock("tree"):
         added = Lake(root / LAKE).append(frame, loop.schema)
-        return _version(loop, root, rows=added.rows, because=f"Add {added.rows} rows from {file.name}")
+        return _version(loop, root, added=added, because=f"Add {added.rows} rows from {file.name}")
 
 
 @step(name="bring the loop's work tree up to date")
@@ -80,12 +81,11 @@ def add_labelled_rows(root: Path, tree: Path, as_of: datetime, cause: str | None
         return _version(
             loop,
             tree,
-            rows=added.rows,
+            added=added,
             because=message,
             as_of=as_of,
             cause=cause,
-            unlabelled=honest.unlabelled,
-            immature=honest.immature,
+            counts={"unlabelled": honest.unlabelled, "immature": honest.immature},
         )
 
 
@@ -93,14 +93,20 @@ def _version(
     loop: Loop,
     root: Path,
     *,
-    rows: int,
+    added: Appended,
     because: str,
     as_of: datetime | None = None,
     cause: str | None = None,
-    **counts: int,
+    counts: Mapping[str, int] | None = None,
 ) -> Entry:
-    version = DvcTree(root).add(LAKE)
+    version = DvcTree(root).add(LAKE, new=added.files)
     commit = Tree(root).commit_paths([path for path in _POINTERS if (root / path).exists()], because)
     return loop.ledger.record(
-        "data.versioned", cause=cause, as_of=as_of, rows=rows, md5=version.md5, commit=commit, **counts
+        "data.versioned",
+        cause=cause,
+        as_of=as_of,
+        rows=added.rows,
+        md5=version.md5,
+        commit=commit,
+        left_out=dict(counts or {}),
     )

@@ -18,7 +18,7 @@ from mlops.adapters.git import Tree
 from mlops.answers import Answers
 from mlops.bundle import Bundle
 from mlops.dataset import columns_of
-from mlops.gate import GateVerdict, blocks_of, compare, decide
+from mlops.gate import Comparison, GateVerdict, blocks_of, compare, decide
 from mlops.ledger import Entry
 from mlops.orchestration.intake import LAKE
 from mlops.orchestration.loop import Loop
@@ -46,7 +46,7 @@ def reproduce(root: Path, tree: Path, *, force: bool = False) -> str:
         data.verify(LAKE)
         done = data.reproduce(run_as_task, stages=STAGES, force=force)
         paths = [path for path in _OUTPUTS if (tree / path).exists()]
-        return Tree(tree).commit_paths(paths, f"Train on data {done.data_md5[:12]}")
+        return Tree(tree).commit_paths(paths, f"Train on data {(done.data_md5 or '')[:12]}")
 
 
 @step(name="log the run and register its model", retries=2)
@@ -59,7 +59,7 @@ def register(root: Path, tree: Path, commit: str, cause: str | None = None, *, f
     """
     loop = Loop.at(root)
     bundle = loop.keep_bundle(tree / "build" / "bundle")
-    run_id = loop.registry.log_run(_training_run(loop, tree, bundle, commit), force=force)
+    run_id = loop.registry.log_run(_training_run(tree, bundle, commit), force=force)
     version = loop.registry.register(run_id, bundle.digest)
     return loop.ledger.record_once(
         f"registered:{version.name}:{version.version}:{run_id}",
@@ -127,7 +127,7 @@ def promote(root: Path, judged: Entry) -> Entry:
     return promoted
 
 
-def _training_run(loop: Loop, tree: Path, bundle: Bundle, commit: str) -> TrainingRun:
+def _training_run(tree: Path, bundle: Bundle, commit: str) -> TrainingRun:
     metrics = json.loads((tree / "build" / "metrics.json").read_text())
     params = yaml.safe_load((tree / "params.yaml").read_text())
     plots = sorted((tree / "build" / "plots").glob("*"))
@@ -151,23 +151,30 @@ def _verdict(loop: Loop, registered: Entry, rows: pd.DataFrame, window: list[str
     policy, schema, champion = loop.params.gate, loop.schema, loop.champion
     if champion and champion.body["digest"] == registered.body["digest"]:
         return GateVerdict(False, f"Refused: version {champion.body['version']} is the same model.")
-    if champion and window and not fresh(_time(window[0]), _time(champion.body["gate_end"])):
+    spent = champion.body["gate_end"] if champion else None
+    if champion and window and spent and not fresh(_time(window[0]), _time(spent)):
         return GateVerdict(
             False,
             f"Refused: rows from {window[0]} on are not fresh, the champion was chosen on rows up to "
-            f"{champion.body['gate_end']}. Train again when newer rows have their labels.",
+            f"{spent}. Train again when newer rows have their labels.",
         )
     challenger = loop.bundle_of(registered)
     blocks = blocks_of(rows, schema, policy.block)
-    options = {"confidence": policy.confidence, "resamples": policy.resamples, "seed": loop.params.model.seed}
     ours = _losses(load(challenger).predict(columns_of(rows, schema)), challenger, rows, loop)
     constant = answers.constant(challenger.model.prior, challenger.model.classes, len(rows))
-    against_baseline = compare(ours, _losses(constant, challenger, rows, loop), blocks, **options)
+    against_baseline = _compare(ours, _losses(constant, challenger, rows, loop), blocks, loop)
     if champion is None:
         return decide(None, against_baseline, policy)
     standing = loop.bundle_of(champion)
     theirs = _losses(load(standing).predict(columns_of(rows, schema)), standing, rows, loop)
-    return decide(compare(ours, theirs, blocks, **options), against_baseline, policy)
+    return decide(_compare(ours, theirs, blocks, loop), against_baseline, policy)
+
+
+def _compare(
+    ours: np.ndarray[Any, Any], theirs: np.ndarray[Any, Any], blocks: np.ndarray[Any, Any], loop: Loop
+) -> Comparison:
+    policy, seed = loop.params.gate, loop.params.model.seed
+    return compare(ours, theirs, blocks, confidence=policy.confidence, resamples=policy.resamples, seed=seed)
 
 
 def _losses(given: Answers, bundle: Bundle, rows: pd.DataFrame, loop: Loop) -> np.ndarray[Any, Any]:
@@ -178,8 +185,10 @@ def _losses(given: Answers, bundle: Bundle, rows: pd.DataFrame, loop: Loop) -> n
 def _window(rows: pd.DataFrame, time: str | None) -> list[str] | None:
     if time is None:
         return None
-    return [rows[time].min().isoformat(), rows[time].max().isoformat()]
+    # Half-open, as every window here: its end is the first moment after its last row.
+    end = rows[time].max() + pd.Timedelta(1, "us")
+    return [rows[time].min().isoformat(), end.isoformat()]
 
 
-def _time(text: str | None) -> datetime | None:
-    return datetime.fromisoformat(text) if text else None
+def _time(text: str) -> datetime:
+    return datetime.fromisoformat(text)

@@ -26,9 +26,10 @@ from mlops.schema import Schema
 
 if TYPE_CHECKING:
     from mlops.adapters.mlflow import MlflowRegistry
-    from mlops.deployment import Gateway, Target
+    from mlops.adapters.traefik import TraefikGateway
+    from mlops.deployment import Target
 
-__all__ = ["NothingPromotedError", "Loop"]
+__all__ = ["Loop", "NothingPromotedError"]
 
 
 class NothingPromotedError(MlopsError):
@@ -51,18 +52,22 @@ class Loop:
 
     @property
     def params(self) -> Params:
+        """The project's params.yaml."""
         return self.project.params
 
     @cached_property
     def schema(self) -> Schema:
+        """The columns of the project's table."""
         return Schema.from_params(self.params)
 
     @cached_property
     def ledger(self) -> Ledger:
+        """The project's ledger."""
         return Ledger(self.project.ledger_uri)
 
     @cached_property
     def registry(self) -> MlflowRegistry:
+        """The project's runs and versions in MLflow."""
         from mlops.adapters.mlflow import MlflowRegistry
 
         return MlflowRegistry(self.project.mlflow_uri, self.params.data.name)
@@ -85,7 +90,8 @@ class Loop:
         return ProcessTarget(self.project.home)
 
     @cached_property
-    def gateway(self) -> Gateway:
+    def gateway(self) -> TraefikGateway:
+        """The one address clients know."""
         from mlops.adapters.traefik import TraefikGateway
 
         settings = self.project.settings

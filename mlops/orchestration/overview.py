@@ -53,7 +53,8 @@ class Overview:
         body = self.serving.body
         since = f"{self.serving.recorded_at:%Y-%m-%d %H:%M} UTC"
         digest = body["digest"][:12]
-        return f"{self.model} version {body['version']} ({digest}, {body['target']}) since {since} at {self.address}"
+        what = f"{self.model} version {body['version']} ({digest}, {body['target']})"
+        return f"{what} since {since} at {self.address}"
 
     def _data(self) -> str:
         if self.data is None:

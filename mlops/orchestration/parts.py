@@ -98,7 +98,9 @@ def _prefect(loop: Loop) -> Part | None:
         return None
     command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1"]
     extra = {"PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false"}
-    return Part("prefect", [*command, "--port", str(settings.prefect_port)], environment(loop.project) | extra)
+    return Part(
+        "prefect", [*command, "--port", str(settings.prefect_port)], environment(loop.project) | extra
+    )
 
 
 def _mlflow(loop: Loop) -> Part | None:
@@ -128,7 +130,9 @@ def _check_ports(loop: Loop, *, owned: set[int]) -> None:
     if not settings.mlflow_tracking_uri:
         wanted["mlflow_port"] = "MLflow"
     listening = {
-        c.laddr.port: c.pid for c in psutil.net_connections("tcp") if c.status == psutil.CONN_LISTEN
+        c.laddr.port: c.pid
+        for c in psutil.net_connections("tcp")
+        if c.status == psutil.CONN_LISTEN and c.laddr
     }
     for setting, part in wanted.items():
         port = getattr(settings, setting)
@@ -168,9 +172,7 @@ def _wait(loop: Loop, part: str, address: str, patience: float, told: Callable[[
     started = time.monotonic()
     while not _answers(address):
         if time.monotonic() - started > patience:
-            raise UnavailableError(
-                part, address, remedy=f"See {loop.project.home / 'logs' / part}.log."
-            )
+            raise UnavailableError(part, address, remedy=f"See {loop.project.home / 'logs' / part}.log.")
         time.sleep(0.2)
     told(f"{part} answers at {address.removesuffix('/health').removesuffix('/api/version')}")
 
@@ -188,5 +190,3 @@ def _wait_runner(loop: Loop, patience: float, told: Callable[[str], None]) -> No
             raise UnavailableError("The runner", loop.project.prefect_uri, remedy=f"See {log}.")
         time.sleep(0.3)
     told("runner serves the flows")
-
-

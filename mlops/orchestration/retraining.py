@@ -67,7 +67,9 @@ def claim(root: Path, as_of: datetime, cause: str | None) -> Entry:
         invalid_columns=_invalid_columns(loop, cause),
     )
     if refusal is not None:
-        return loop.ledger.record("retrain.refused", cause=cause, as_of=as_of, sentence=f"Refused: {refusal.reason}")
+        return loop.ledger.record(
+            "retrain.refused", cause=cause, as_of=as_of, sentence=f"Refused: {refusal.reason}"
+        )
     return loop.ledger.record("retrain.started", cause=cause, as_of=as_of)
 
 

@@ -32,7 +32,9 @@ async def _is_retriable(_task: Any, _run: Any, state: Any) -> bool:
     return False
 
 
-def step(*, name: str, retries: int = 0, timeout: float | None = None) -> Callable[[Callable[P, R]], Callable[P, R]]:
+def step(
+    *, name: str, retries: int = 0, timeout: float | None = None
+) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Make a function a Prefect task with a side effect: never cached, told in the log.
 
     Parameters
@@ -46,8 +48,7 @@ def step(*, name: str, retries: int = 0, timeout: float | None = None) -> Callab
     """
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
-        made = task(
-            _told(function, name),
+        as_task: Any = task(
             name=name,
             cache_policy=NO_CACHE,
             persist_result=False,
@@ -56,14 +57,15 @@ def step(*, name: str, retries: int = 0, timeout: float | None = None) -> Callab
             retry_condition_fn=_is_retriable if retries else None,
             timeout_seconds=timeout,
         )
-        return cast("Callable[P, R]", made)
+        return cast("Callable[P, R]", as_task(_told(function, name)))
 
     return decorate
 
 
 def run_as_task(name: str, body: Callable[[], None]) -> None:
     """Run a body under a task of this name, as DVC's stages are."""
-    task(_told(body, name), name=name, cache_policy=NO_CACHE, persist_result=False)()
+    as_task: Any = task(name=name, cache_policy=NO_CACHE, persist_result=False)
+    as_task(_told(body, name))()
 
 
 def _told(function: Callable[P, R], name: str) -> Callable[P, R]:

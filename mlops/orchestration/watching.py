@@ -129,7 +129,7 @@ def _served(loop: Loop, as_of: datetime) -> pd.DataFrame:
     served = prediction_log.read(loop.project.predictions, loop.schema, start=start, end=as_of)
     if served.empty:
         raise EmptyWindowError(
-            f"No prediction was served for rows between {start:%Y-%m-%d %H:%M} and {as_of:%Y-%m-%d %H:%M} UTC.",
+            f"No row between {start:%Y-%m-%d %H:%M} and {as_of:%Y-%m-%d %H:%M} UTC was served.",
             remedy="Name the end of a window that has some with --as-of.",
         )
     return served

@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from dvc.dependency import ParamsDependency
 
 from mlops.adapters.dvc import DvcTree
 from mlops.adapters.git import Tree, loop_tree
@@ -169,7 +170,6 @@ class TestReproduce:
         stages: Stages,
         tmp_path: Path,
         monkeypatch: pytest.MonkeyPatch,
-        capfd: pytest.CaptureFixture[str],
     ) -> None:
         monkeypatch.chdir(tmp_path)  # not the project's folder
         handed: list[str] = []
@@ -182,9 +182,7 @@ class TestReproduce:
         assert handed == ["prepare", "train"]
         assert (first.ran, first.skipped) == (("prepare", "train"), ())
         assert tree.status() == {}
-        capfd.readouterr()
         again = tree.reproduce(run, stages=stages)
-        assert capfd.readouterr() == ("", "")  # a verb's --json goes to stdout
         assert handed == ["prepare", "train"]
         assert (again.ran, again.skipped) == ((), ("prepare", "train"))
         assert (again.lock_sha, again.data_md5) == (first.lock_sha, first.data_md5)
@@ -244,21 +242,24 @@ class TestReproduce:
     def test_a_move_while_it_is_recorded_shows_as_a_change_afterwards(
         self, root: Path, tree: DvcTree, stages: Stages, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        from dvc.output import Output
+        trained: list[bool] = []
+        status = ParamsDependency.status
 
-        save = Output.save
+        def train(at: Path) -> None:
+            stages["train"](at)
+            trained.append(True)
 
-        def late(out: Output) -> None:
-            if any(out is made for made in out.stage.outs):  # an input is saved by this too
+        def status_then_a_move(dep: ParamsDependency) -> dict[str, str]:
+            found = status(dep)
+            if trained:
                 (root / "params.yaml").write_text("model: {depth: 9 }\n")
-            save(out)
+            return found
 
-        tree.reproduce(stages=stages)
-        (root / "params.yaml").write_text("model: {depth: 4 }\n")
         with monkeypatch.context() as patch:
-            patch.setattr(Output, "save", late)
-            tree.reproduce(stages=stages)
-        assert "depth: 4" in (root / "dvc.lock").read_text()
+            patch.setattr(ParamsDependency, "status", status_then_a_move)
+            tree.reproduce(stages={**stages, "train": train})
+        assert "depth: 3" in (root / "dvc.lock").read_text()
+        assert (root / "build/model/weights.txt").read_text() == "3 2"
         assert "train" in tree.status()
 
     def test_our_errors_come_through_and_others_are_named(self, tree: DvcTree, stages: Stages) -> None:
@@ -333,7 +334,7 @@ class TestKilled:
             [sys.executable, "-c", code, str(root)], stdout=subprocess.PIPE, text=True
         ) as process:
             assert process.stdout is not None
-            assert process.stdout.readline() == "in it\n"
+            assert process.stdout.readline() == "in it\n"  # nothing of DVC's own on stdout
             os.kill(process.pid, signal.SIGKILL)
         assert tree.reproduce(stages=stages).ran == ("train",)
         assert (root / "build/model/weights.txt").read_text() == "7 2"
@@ -394,19 +395,25 @@ class TestAltered:
 
 
 class TestTogether:
-    def test_another_process_at_it_is_waited_for_and_then_named(self, root: Path, tree: DvcTree) -> None:
+    def test_plain_dvc_at_work_after_a_stage_does_not_cost_its_result(
+        self, root: Path, tree: DvcTree, stages: Stages
+    ) -> None:
         code = (
             "import sys, time, zc.lockfile; lock = zc.lockfile.LockFile(sys.argv[1]);"
-            "print('held', flush=True); time.sleep(float(sys.argv[2]))"
+            "print('held', flush=True); time.sleep(4)"  # plain DVC gives up after 3 s
         )
-        command = [sys.executable, "-c", code]
-        with subprocess.Popen(
-            [*command, str(root / ".dvc/tmp/lock"), "4"], stdout=subprocess.PIPE, text=True
-        ) as holder:
-            assert holder.stdout is not None
-            holder.stdout.readline()
-            assert "prepare" in tree.status()  # plain DVC gives up after 3 s
-            assert holder.wait() == 0
+        holders: list[subprocess.Popen[str]] = []
+
+        def train(at: Path) -> None:
+            stages["train"](at)
+            command = [sys.executable, "-c", code, str(root / ".dvc/tmp/lock")]
+            holders.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
+            assert holders[-1].stdout is not None
+            assert holders[-1].stdout.readline() == "held\n"
+
+        assert tree.reproduce(stages={**stages, "train": train}).ran == ("prepare", "train")
+        assert [holder.communicate()[1] for holder in holders] == [None]
+        assert tree.status() == {}
 
     def test_ours_wait_for_one_another(self, root: Path, stages: Stages, tree: DvcTree) -> None:
         impatient = DvcTree(root, patience=0.1)

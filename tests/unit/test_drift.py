@@ -98,6 +98,7 @@ def test_few_rows_are_insufficient():
     report = window_of(0, rows=2, shift=9.0)
     assert set(report.named("insufficient")) == set(watched(SCHEMA))
     assert (report.share, report.drifted) == (0.0, False)
+    assert {column.value for column in report.columns} == {None}
 
 
 def test_short_reference_is_insufficient():

@@ -68,6 +68,13 @@ def test_another_unit_is_named(reference, current, factor):
     assert set(validate(reference, current, COLUMNS)) == {"distance"}
 
 
+def test_hundredfold_is_another_unit_though_the_season_changed_too(reference, current):
+    season = 50 + 1.5 * (current["temp"] - 50)
+    assert validate(reference, current.assign(temp=season), COLUMNS) == {}
+    assert validate(reference, current.assign(temp=season * 1.7), COLUMNS) == {}
+    assert "another unit" in validate(reference, current.assign(temp=season / 100), COLUMNS)["temp"]
+
+
 def test_values_in_another_range_are_named(reference, current):
     current["temp"] += 273
     assert "far outside" in validate(reference, current, COLUMNS)["temp"]

@@ -1,0 +1,1 @@
+"""What the vendors speak, translated: each adapter is the only importer of its vendor."""
