@@ -39,12 +39,12 @@ def verbs() -> Iterator[tuple[str, Any]]:
 def verbs_page() -> str:
     """Return docs/verbs.md."""
     program: Any = typer.main.get_command(app)
-    codes = _paragraphs(inspect.getdoc(main) or "")[0].partition("; ")[2]
+    codes = _paragraphs(inspect.getdoc(main) or "")[0].partition("; exit ")[2]
     head = [
         "# Verbs",
         _NOTE,
         program.help,
-        f"Every verb ends with an exit code: {codes}",
+        f"Every verb ends with an exit code: {codes} Results are on stdout, progress and errors on stderr.",
         "Before the verb:",
         _options(program),
     ]
@@ -57,9 +57,9 @@ def settings_page() -> str:
     head = [
         "# params.yaml and settings",
         _NOTE,
-        "`params.yaml` is the file a person edits. An unknown key or a bad value is refused: the message names "
-        "the key, what was given and what is allowed. Sections that a stage of `dvc.yaml` names among its "
-        "parameters, and that are not listed here, are the project's own and pass.",
+        "`params.yaml` is the file a person edits. An unknown key or a bad value is refused: the message "
+        "names the key, what was given and what is allowed. Sections that a stage of `dvc.yaml` names among "
+        "its parameters, and that are not listed here, are the project's own and pass.",
         "A duration is a whole number and a unit: `s`, `m`, `h`, `d` or `w`, as in `36h`.",
     ]
     sections = [
@@ -171,7 +171,9 @@ _WORDS = {
     "bool": "true or false",
     "dict[str, Any]": "mapping",
     "tuple[str, ...]": "list of text",
-    "dict[str, Literal['number', 'category', 'boolean']]": "mapping of column to `number`, `category` or `boolean`",
+    "dict[str, Literal['number', 'category', 'boolean']]": (
+        "mapping of column to `number`, `category` or `boolean`"
+    ),
 }
 _BOUNDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
 
@@ -183,7 +185,7 @@ def _limits(part: Any) -> Iterator[str]:
     if (pattern := getattr(part, "pattern", None)) is not None:
         yield f"matching `{pattern}`"
     if (least := getattr(part, "min_length", None)) is not None:
-        yield f"at least {least}"
+        yield f"{least} or more"
 
 
 def _value(field: FieldInfo) -> str:
@@ -217,7 +219,11 @@ def _fields(node: ast.ClassDef) -> dict[str, str]:
     for field, text in zip(node.body, node.body[1:], strict=False):
         if not (isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)):
             continue
-        if isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant) and isinstance(text.value.value, str):
+        if (
+            isinstance(text, ast.Expr)
+            and isinstance(text.value, ast.Constant)
+            and isinstance(text.value.value, str)
+        ):
             found[field.target.id] = _code(inspect.cleandoc(text.value.value))
     return found
 
@@ -241,7 +247,9 @@ def _run(arguments: list[str]) -> int:
         return 2
     behind = stale()
     if arguments:
-        sys.stderr.writelines(f"docs/{name} is not what the code says: run docs/generate.py\n" for name in behind)
+        sys.stderr.writelines(
+            f"docs/{name} is not what the code says: run docs/generate.py\n" for name in behind
+        )
         return 1 if behind else 0
     for name in behind:
         (HERE / name).write_text(PAGES[name]())

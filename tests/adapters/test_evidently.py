@@ -15,7 +15,7 @@ with warnings.catch_warnings(action="ignore"):
 
 COLUMNS = {
     "few": "number", "many": "number", "large": "number", "constant": "number",
-    "carrier": "category", "online": "boolean", "prediction": "number",
+    "carrier": "category", "tail": "category", "online": "boolean", "prediction": "number",
 }  # fmt: skip
 
 
@@ -28,6 +28,8 @@ def table(seed, n, shift=0.0):
             "large": 1e9 + rng.normal(shift, 1, n),
             "constant": 3.0 + shift,
             "carrier": rng.choice(["AA", "B6", "UA", "ZZ"][: 3 + (shift > 0)], n),
+            # Left to itself, Evidently takes so many names for text.
+            "tail": [f"N{number}" for number in rng.integers(0, 10 * n, n)],
             "online": rng.random(n) < 0.3 + shift / 4,
             "prediction": rng.beta(2, 5, n),
         },
