@@ -6,12 +6,13 @@ from prefect import flow
 
 from mlops.orchestration import deploying
 from mlops.orchestration.loop import Loop
+from mlops.outcome import Outcome
 
 ROOT = Loop.at(Path(__file__).parent).project.root
 
 
 @flow(name="deploy", timeout_seconds=900)
-def deploy() -> str:
+def deploy() -> Outcome:
     """Start the champion beside what serves, switch when it is ready, then end the old one."""
     served = deploying.deploy(ROOT, Loop.at(ROOT).promoted())
-    return f"Version {served.body['version']} serves at {Loop.at(ROOT).project.address}."
+    return Outcome(f"Version {served.body['version']} serves at {Loop.at(ROOT).project.address}.")

@@ -6,12 +6,13 @@ from prefect import flow
 
 from mlops.orchestration import intake
 from mlops.orchestration.loop import Loop
+from mlops.outcome import Outcome
 
 ROOT = Loop.at(Path(__file__).parent).project.root
 
 
 @flow(name="ingest", timeout_seconds=3600)
-def ingest(file: Path) -> str:
+def ingest(file: Path) -> Outcome:
     """Append a table to the lake; the same table twice adds nothing.
 
     Parameters
@@ -20,4 +21,4 @@ def ingest(file: Path) -> str:
         CSV, Parquet or JSON lines, with the columns that params.yaml names.
     """
     version = intake.add_file(ROOT, file)
-    return f"{version.body['rows']} rows added; the data is at version {version.body['md5'][:12]}."
+    return Outcome(f"{version.body['rows']:,} rows added; the data is at version {version.body['md5'][:12]}.")

@@ -7,12 +7,13 @@ from prefect import flow
 
 from mlops.orchestration import watching
 from mlops.orchestration.loop import Loop
+from mlops.outcome import Outcome
 
 ROOT = Loop.at(Path(__file__).parent).project.root
 
 
 @flow(name="monitor", timeout_seconds=900)
-def monitor(as_of: datetime | None = None) -> str:
+def monitor(as_of: datetime | None = None) -> Outcome:
     """Judge the window of served rows that ends at `as_of`; confirmed drift is announced.
 
     Parameters
@@ -24,4 +25,4 @@ def monitor(as_of: datetime | None = None) -> str:
     if checked.body["confirmed"]:
         watching.announce(ROOT, checked)
     watching.write_report(ROOT, checked)
-    return checked.body["sentence"]
+    return Outcome(checked.body["sentence"])

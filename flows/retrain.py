@@ -8,12 +8,13 @@ from prefect import flow
 from mlops.errors import DataError
 from mlops.orchestration import deploying, intake, learning, retraining
 from mlops.orchestration.loop import Loop
+from mlops.outcome import Outcome
 
 ROOT = Loop.at(Path(__file__).parent).project.root
 
 
 @flow(name="retrain", timeout_seconds=3600)
-def retrain(as_of: datetime | None = None, cause: str | None = None) -> str:
+def retrain(as_of: datetime | None = None, cause: str | None = None) -> Outcome:
     """Train a challenger on the newest rows with labels; promote and deploy it if the gate agrees.
 
     Parameters
@@ -27,16 +28,16 @@ def retrain(as_of: datetime | None = None, cause: str | None = None) -> str:
     with retraining.alone(ROOT):
         started = retraining.claim(ROOT, as_of, cause)
         if started.kind != "retrain.started":
-            return started.body["sentence"]
+            return Outcome(started.body["sentence"], refused=started.kind == "retrain.refused")
         tree = intake.loop_worktree(ROOT)
         try:
             intake.add_labelled_rows(ROOT, tree, as_of, started.id)
         except DataError as exc:
-            return retraining.give_up(ROOT, started, exc)
+            return Outcome(retraining.give_up(ROOT, started, exc), refused=True)
         commit = learning.reproduce(ROOT, tree)
         registered = learning.register(ROOT, tree, commit, started.id)
         judged = learning.judge(ROOT, tree, registered, as_of)
         if judged.body["promote"]:
             deploying.deploy(ROOT, learning.promote(ROOT, judged))
         retraining.finish(ROOT, started, promoted=judged.body["promote"], sentence=judged.body["reason"])
-    return judged.body["reason"]
+    return Outcome(judged.body["reason"], refused=not judged.body["promote"])

@@ -6,12 +6,13 @@ from prefect import flow
 
 from mlops.orchestration import learning
 from mlops.orchestration.loop import Loop
+from mlops.outcome import Outcome
 
 ROOT = Loop.at(Path(__file__).parent).project.root
 
 
 @flow(name="train", timeout_seconds=3600)
-def train(force: bool = False) -> str:
+def train(force: bool = False) -> Outcome:
     """Run DVC's stages that have something new, log the run, register its model, ask the gate.
 
     Parameters
@@ -24,4 +25,4 @@ def train(force: bool = False) -> str:
     judged = learning.judge(ROOT, ROOT, registered)
     if judged.body["promote"]:
         learning.promote(ROOT, judged)
-    return judged.body["reason"]
+    return Outcome(judged.body["reason"], refused=not judged.body["promote"])

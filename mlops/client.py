@@ -30,7 +30,7 @@ class Client:
 
     def __init__(self, address: str, *, timeout: float = 30.0) -> None:
         self._address = address
-        self._http = httpx.Client(base_url=address, timeout=timeout)
+        self._http = httpx.Client(base_url=address, timeout=timeout, trust_env=False)
 
     def __enter__(self) -> Self:
         return self

@@ -82,7 +82,7 @@ class ModelParams(_Section):
     """What is fitted."""
 
     builder: str
-    """The module that holds ``build(params) -> estimator``, a path in the project."""
+    """The module that holds ``build(params, schema) -> estimator``, a path in the project."""
     task: Literal["binary", "multiclass", "regression"]
     params: dict[str, Any] = Field(default_factory=dict)
     """Handed to ``build``."""
@@ -150,7 +150,7 @@ class RetrainParams(_Section):
     cooldown: Duration = timedelta(days=7)
     """Event time that must pass between two retrainings."""
     min_rows: int = Field(default=1000, ge=1)
-    """Labelled, mature rows a retraining needs beyond what was known."""
+    """Labelled rows a retraining needs that are newer than what the champion was chosen on."""
 
 
 class DeployParams(_Section):

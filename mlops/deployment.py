@@ -86,6 +86,9 @@ class Target(Protocol):
     def logs(self, serving: Serving) -> str:
         """Return the last lines a service wrote; empty where nothing is left of it."""
 
+    def prune(self, *, keep: int) -> list[str]:
+        """Remove what services that ended have left, but for the newest `keep`; say what went."""
+
 
 class Gateway(Protocol):
     """The one address clients know."""
@@ -179,7 +182,9 @@ def wait_ready(target: Target, serving: Serving, *, timeout: float = 60.0) -> No
 def _ask_ready(address: str) -> str | None:
     """Return None where the service is ready, else what it said."""
     try:
-        with urllib.request.urlopen(f"{address}/ready", timeout=5):
+        # A proxy of the environment is for the world outside, not for this machine.
+        direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with direct.open(f"{address}/ready", timeout=5):
             return None
     except urllib.error.HTTPError as error:
         with error:

@@ -122,7 +122,7 @@ class DriftReport:
         if self.quality is not None:
             says += f"; quality {self.quality.state}"
             says += f" ({self.quality.loss:.4f})" if self.quality.loss is not None else ""
-        verdict = "Drift is confirmed" if confirmed else "Drift" if self.drifted else "No drift"
+        verdict = "Drift is confirmed" if confirmed else "Drift, not confirmed" if self.raised else "No drift"
         return f"{verdict}: {says}, in {self.window.rows:,} rows."
 
     def named(self, verdict: str) -> tuple[str, ...]:

@@ -69,6 +69,17 @@ class DockerTarget:
         self.lock = lock
         self.template = template
 
+    def check(self) -> None:
+        """Make sure that models can run here.
+
+        Raises
+        ------
+        UnavailableError
+            No engine answers, or it neither has the base image nor can get it.
+        """
+        with _engine() as engine:
+            self._base_id(engine)
+
     def build(self, bundle: Path, *, version: str, digest: str) -> str:
         """Return the image of a bundle, built where there is none like it.
 

@@ -29,14 +29,14 @@ class ProcessTarget:
     Parameters
     ----------
     home
-        Where it keeps what it started (``services/``) and what that wrote (``logs/``).
+        Where it keeps what it started (``services/``) and what that wrote (``logs/services/``).
     """
 
     name = "process"
 
     def __init__(self, home: Path) -> None:
         self._services = home / "services"
-        self._logs = home / "logs"
+        self._logs = home / "logs" / "services"
 
     def start(self, spec: Spec) -> Serving:
         """Start a service with this Python."""
@@ -93,6 +93,15 @@ class ProcessTarget:
                 return file.read().decode(errors="replace")
         except FileNotFoundError:
             return ""
+
+    def prune(self, *, keep: int) -> list[str]:
+        """Remove the logs of services that ended, but for the newest `keep`."""
+        living = {serving.id for serving in self.running()}
+        ended = [log for log in self._logs.glob("*.log") if log.stem not in living]
+        gone = sorted(ended, key=lambda log: log.stat().st_mtime, reverse=True)[keep:]
+        for log in gone:
+            log.unlink(missing_ok=True)
+        return [log.stem for log in gone]
 
     def _file(self, id: str) -> Path:
         return self._services / f"{id}.json"

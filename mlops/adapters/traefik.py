@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import psutil
 import yaml
 
 from mlops.deployment import Serving
-from mlops.errors import MlopsError, PortTakenError, UnavailableError
+from mlops.errors import MlopsError, UnavailableError
 
-__all__ = ["TraefikGateway", "check_port"]
+__all__ = ["TraefikGateway"]
 
 _SERVICE = "model"
 _ACKNOWLEDGE_SECONDS = 10.0
@@ -59,11 +58,6 @@ class TraefikGateway:
         if not self._dynamic.exists():
             _replace(self._dynamic, _route(None))
         return [binary, f"--configFile={self._static}"]
-
-    def check_ports(self) -> None:
-        """Raise PortTakenError where another process listens on one of the two."""
-        check_port(self.port, part="the gateway", setting="MLOPS_GATEWAY_PORT")
-        check_port(self.api_port, part="the gateway's API", setting="MLOPS_GATEWAY_API_PORT")
 
     def switch(self, serving: Serving) -> None:
         """Send requests to this service; returns once Traefik does."""
@@ -120,27 +114,6 @@ class TraefikGateway:
                 "file": {"filename": str(self._dynamic), "watch": True},
             },
         }
-
-
-def check_port(port: int, *, part: str, setting: str) -> None:
-    """Raise PortTakenError, naming the owner, where a process listens on this loopback port."""
-    try:
-        listening = [
-            found
-            for found in psutil.net_connections("tcp")
-            if found.status == psutil.CONN_LISTEN and found.laddr and found.laddr.port == port
-        ]
-    except psutil.AccessDenied:
-        return
-    if listening:
-        raise PortTakenError(port, part=part, owner=_owner(listening[0].pid), setting=setting)
-
-
-def _owner(pid: int | None) -> str:
-    try:
-        return f"{psutil.Process(pid).name()} (pid {pid})" if pid else "a process of another user"
-    except psutil.NoSuchProcess:
-        return f"pid {pid}"
 
 
 def _route(address: str | None) -> dict[str, Any]:

@@ -23,9 +23,10 @@ def run(screen: Screen, flow: str, *, as_json: bool, **parameters: Any) -> None:
 
     loop = screen.loop()
     connect(loop.project)
-    sentence = load_flow(loop.project, flow)(**parameters)
-    screen.show(sentence, {"flow": flow, "result": sentence}, as_json=as_json)
-    if sentence.startswith("Refused"):
+    outcome = load_flow(loop.project, flow)(**parameters)
+    result = {"flow": flow, "result": outcome.text, "refused": outcome.refused}
+    screen.show(outcome.text, result, as_json=as_json)
+    if outcome.refused:
         raise typer.Exit(3)
 
 

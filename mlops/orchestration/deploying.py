@@ -46,7 +46,7 @@ def serving(loop: Loop) -> tuple[Entry, Serving] | None:
     if entry is None:
         return None
     address = loop.gateway.current()
-    for running in loop.target.running():
+    for running in (service for target in loop.targets for service in target.running()):
         if running.id == entry.body["deployment"] and running.address == address:
             return entry, running
     return None
@@ -76,6 +76,7 @@ def _deploy(loop: Loop, promoted: Entry) -> Entry:
     except MlopsError as exc:
         loop.ledger.record("deployment.failed", cause=intent, deployment=id, why=str(exc))
         raise
+    _clear(loop)
     log.info("version %s serves at %s (%s)", body["version"], loop.project.address, made.target)
     return loop.ledger.record(
         "deployment.served",
@@ -86,3 +87,12 @@ def _deploy(loop: Loop, promoted: Entry) -> Entry:
         digest=body["digest"],
         target=made.target,
     )
+
+
+def _clear(loop: Loop) -> None:
+    """End services that an engine which came or went has left behind, and images nobody needs."""
+    chosen, *others = loop.targets
+    for target in others:
+        for service in target.running():
+            target.stop(service, drain=5)
+    chosen.prune(keep=loop.params.deploy.keep)

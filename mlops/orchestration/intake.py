@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 
+import pandas as pd
+
 from mlops import labels, prediction_log, source
 from mlops.adapters.dvc import DvcTree
 from mlops.adapters.git import Tree, loop_tree
@@ -66,13 +68,15 @@ def add_labelled_rows(root: Path, tree: Path, as_of: datetime, cause: str | None
     served = prediction_log.read(loop.project.predictions, loop.schema, end=as_of)
     joined = labels.join(served, labels.read(loop.project.labels), loop.schema)
     lake = Lake(tree / LAKE)
-    honest = honest_rows(
-        lake.read(loop.schema), joined, loop.schema, as_of=as_of, maturity=params.monitor.label_maturity
-    )
-    if len(honest.new_rows) < params.retrain.min_rows or honest.coverage < params.monitor.min_coverage:
+    held = lake.read(loop.schema)
+    honest = honest_rows(held, joined, loop.schema, as_of=as_of, maturity=params.monitor.label_maturity)
+    # What an attempt that was killed has added already is new to the champion all the same.
+    new = honest.labelled + _unknown_to_champion(loop, held)
+    if new < params.retrain.min_rows or honest.coverage < params.monitor.min_coverage:
         raise TooFewRowsError(
-            f"{len(honest.new_rows)} new rows have their label, {honest.coverage:.0%} of those old enough; "
-            f"retraining needs {params.retrain.min_rows} and {params.monitor.min_coverage:.0%}.",
+            f"{new:,} rows with their label are new to the champion, {honest.coverage:.0%} of those served "
+            f"and old enough have one; retraining needs {params.retrain.min_rows:,} and "
+            f"{params.monitor.min_coverage:.0%}.",
             remedy="Add labels with `mlops labels add FILE`, or lower retrain.min_rows.",
         )
     with loop.lock("tree"):
@@ -87,6 +91,17 @@ def add_labelled_rows(root: Path, tree: Path, as_of: datetime, cause: str | None
             cause=cause,
             counts={"unlabelled": honest.unlabelled, "immature": honest.immature},
         )
+
+
+def _unknown_to_champion(loop: Loop, lake: pd.DataFrame) -> int:
+    """Count the lake's rows that came after those the champion was fitted and chosen on."""
+    champion, time = loop.champion, loop.schema.time
+    if champion is None:
+        return len(lake)
+    if time is not None:
+        return int((lake[time] >= pd.Timestamp(champion.body["gate_end"])).sum())
+    lineage = loop.bundle_of(champion).lineage
+    return max(0, len(lake) - int(lineage["train"]["rows"] + lineage["holdout"]["rows"]))
 
 
 def _version(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,8 @@ from mlops.predictor import load
 from mlops.registry import CHALLENGER, CHAMPION, TrainingRun
 from mlops.retrain import fresh
 from mlops.stages import STAGES
+
+log = logging.getLogger("mlops")
 
 __all__ = ["judge", "promote", "register", "reproduce"]
 
@@ -86,6 +89,7 @@ def judge(root: Path, tree: Path, registered: Entry, as_of: datetime | None = No
     once = f"judged:{registered.id}"
     known = loop.ledger.named(once)
     if known is not None:
+        log.info("nothing changed: version %s was judged before", registered.body["version"])
         return known
     rows = pd.read_parquet(tree / "data" / "holdout.parquet")
     rows = rows[rows[loop.schema.target].notna()]
@@ -123,7 +127,9 @@ def promote(root: Path, judged: Entry) -> Entry:
         **registered.body,
         gate_end=window[1] if window else None,
     )
-    loop.registry.mark(promoted.body["version"], CHAMPION)
+    # Judged before and outdone since: the alias stays with the newest.
+    champion = loop.promoted()
+    loop.registry.mark(champion.body["version"], CHAMPION)
     return promoted
 
 

@@ -6,6 +6,7 @@ things are.
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 from collections.abc import Iterator
@@ -20,14 +21,18 @@ from filelock import FileLock
 from mlops import bundle
 from mlops.bundle import Bundle
 from mlops.config import Params, Project, find_project
-from mlops.errors import MlopsError
+from mlops.errors import MlopsError, UnavailableError
 from mlops.ledger import Entry, Ledger
 from mlops.schema import Schema
 
 if TYPE_CHECKING:
+    from mlops.adapters.docker import DockerTarget
     from mlops.adapters.mlflow import MlflowRegistry
+    from mlops.adapters.process import ProcessTarget
     from mlops.adapters.traefik import TraefikGateway
     from mlops.deployment import Target
+
+log = logging.getLogger("mlops")
 
 __all__ = ["Loop", "NothingPromotedError"]
 
@@ -74,19 +79,45 @@ class Loop:
 
     @cached_property
     def target(self) -> Target:
-        """Where models run: a container engine where one is asked for or answers."""
-        from mlops.adapters.docker import DockerTarget, available
+        """Where models run: a container engine where one is asked for or can be used."""
+        wanted = self.params.deploy.target
+        if wanted == "process":
+            return self._process
+        if wanted == "auto":
+            try:
+                self._docker.check()
+            except UnavailableError as exc:
+                log.info("no container: %s A local process serves instead.", exc.message)
+                return self._process
+        return self._docker
+
+    @property
+    def targets(self) -> list[Target]:
+        """Every place a service of this project may run in: the chosen one, then the others.
+
+        An engine that comes or goes changes which is chosen, and must not hide a service.
+        """
+        from mlops.adapters.docker import available
+
+        there: list[Target] = [self._docker] if available() else []
+        return [self.target, *(t for t in [*there, self._process] if t is not self.target)]
+
+    @cached_property
+    def _docker(self) -> DockerTarget:
+        from mlops.adapters.docker import DockerTarget
+
+        return DockerTarget(
+            self.params.data.name,
+            home=self.project.home,
+            base=self.project.settings.base_image,
+            lock=self.project.root / "requirements.lock",
+            template=self.project.root / "models" / "Dockerfile",
+        )
+
+    @cached_property
+    def _process(self) -> ProcessTarget:
         from mlops.adapters.process import ProcessTarget
 
-        wanted = self.params.deploy.target
-        if wanted == "docker" or (wanted == "auto" and available()):
-            return DockerTarget(
-                self.params.data.name,
-                home=self.project.home,
-                base=self.project.settings.base_image,
-                lock=self.project.root / "requirements.lock",
-                template=self.project.root / "models" / "Dockerfile",
-            )
         return ProcessTarget(self.project.home)
 
     @cached_property

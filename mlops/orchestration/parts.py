@@ -8,12 +8,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import httpx
-import psutil
 
 from mlops.adapters.supervisor import Part, Supervisor
-from mlops.errors import PortTakenError, UnavailableError
+from mlops.errors import UnavailableError
 from mlops.orchestration.loop import Loop
 from mlops.orchestration.prefect_api import environment
+from mlops.ports import check_port
 
 __all__ = ["Health", "down", "health", "serving_supervisor", "tools_supervisor", "up"]
 
@@ -69,9 +69,10 @@ def down(loop: Loop, *, serving: bool = False) -> list[str]:
     """Stop the tools; with `serving` also the model services and the gateway. Say what stopped."""
     stopped = ["tools"] if tools_supervisor(loop).stop() else []
     if serving:
-        for service in loop.target.running():
-            loop.target.stop(service, drain=5)
-            stopped.append(service.id)
+        for target in loop.targets:
+            for service in target.running():
+                target.stop(service, drain=5)
+                stopped.append(service.id)
         stopped += ["gateway"] if serving_supervisor(loop).stop() else []
     return stopped
 
@@ -129,41 +130,13 @@ def _check_ports(loop: Loop, *, owned: set[int]) -> None:
         wanted["prefect_port"] = "Prefect"
     if not settings.mlflow_tracking_uri:
         wanted["mlflow_port"] = "MLflow"
-    listening = {
-        c.laddr.port: c.pid
-        for c in psutil.net_connections("tcp")
-        if c.status == psutil.CONN_LISTEN and c.laddr
-    }
-    for setting, part in wanted.items():
-        port = getattr(settings, setting)
-        if port in listening and not _ours(listening[port], owned):
-            raise PortTakenError(
-                port, part=part, owner=_owner(listening[port]), setting=f"MLOPS_{setting.upper()}"
-            )
-
-
-def _ours(pid: int | None, owned: set[int]) -> bool:
-    if pid is None:
-        return False
-    try:
-        process = psutil.Process(pid)
-        return bool(owned & {pid, *(parent.pid for parent in process.parents())})
-    except psutil.NoSuchProcess:
-        return False
-
-
-def _owner(pid: int | None) -> str:
-    if pid is None:
-        return "another user's process"
-    try:
-        return f"process {pid} ({psutil.Process(pid).name()})"
-    except psutil.NoSuchProcess:
-        return f"process {pid}"
+    for name, part in wanted.items():
+        check_port(getattr(settings, name), part=part, setting=f"MLOPS_{name.upper()}", owned=owned)
 
 
 def _answers(address: str) -> bool:
     try:
-        return httpx.get(address, timeout=2).is_success
+        return httpx.get(address, timeout=2, trust_env=False).is_success
     except httpx.HTTPError:
         return False
 
@@ -182,7 +155,9 @@ def _wait_runner(loop: Loop, patience: float, told: Callable[[str], None]) -> No
     name = loop.params.data.name
     started = time.monotonic()
     while True:
-        answer = httpx.get(f"{loop.project.prefect_uri}/deployments/name/deploy/{name}", timeout=5)
+        answer = httpx.get(
+            f"{loop.project.prefect_uri}/deployments/name/deploy/{name}", timeout=5, trust_env=False
+        )
         if answer.is_success and answer.json()["status"] == "READY":
             break
         if time.monotonic() - started > patience:

@@ -45,7 +45,7 @@ def connect(project: Project, *, quiet: bool = True) -> None:
         # The terminal shows our own lines; Prefect's go to its server, where the run is.
         os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
     try:
-        httpx.get(f"{project.prefect_uri}/health", timeout=5).raise_for_status()
+        httpx.get(f"{project.prefect_uri}/health", timeout=5, trust_env=False).raise_for_status()
     except httpx.HTTPError as exc:
         raise UnavailableError(
             "Prefect",

@@ -15,7 +15,7 @@ from mlops.orchestration.loop import Loop
 from mlops.orchestration.step import step
 from mlops.retrain import may_start
 
-__all__ = ["alone", "claim", "finish", "give_up", "unanswered"]
+__all__ = ["abandon", "alone", "claim", "finish", "give_up", "unanswered"]
 
 
 @contextmanager
@@ -93,6 +93,15 @@ def give_up(root: Path, started: Entry, why: MlopsError) -> str:
         "retrain.refused", cause=started.cause or started, as_of=started.as_of, sentence=sentence
     )
     return sentence
+
+
+def abandon(loop: Loop, drift: Entry, *, attempts: int) -> Entry:
+    """Record that a retraining failed too often to be started again by itself."""
+    sentence = (
+        f"Refused: the retraining failed {attempts} times. See its runs in Prefect, mend the cause, "
+        "and run `mlops retrain`."
+    )
+    return loop.ledger.record("retrain.refused", cause=drift, as_of=drift.as_of, sentence=sentence)
 
 
 def unanswered(loop: Loop) -> list[Entry]:

@@ -56,11 +56,14 @@ def check(root: Path, as_of: datetime | None = None) -> Entry:
     known = loop.ledger.named(once)
     if known is not None:
         return known
+    prediction_log.compact(loop.project.predictions, loop.schema)
     served = _served(loop, as_of)
     report = _report(loop, loop.bundle_of(champion), served, as_of)
     before = [e.body["raised"] for e in loop.ledger.effects(champion) if e.kind == "drift.checked"]
     policy = loop.params.monitor
-    confirmed = drift.confirmed([*before, report.raised], confirm=policy.confirm, of=policy.of)
+    confirmed = report.raised and drift.confirmed(
+        [*before, report.raised], confirm=policy.confirm, of=policy.of
+    )
     return loop.ledger.record_once(
         once,
         "drift.checked",

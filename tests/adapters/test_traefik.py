@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import socket
 import subprocess
 import threading
 import time
@@ -15,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from mlops.adapters import traefik
-from mlops.adapters.traefik import TraefikGateway, check_port
+from mlops.adapters.traefik import TraefikGateway
 from mlops.deployment import Serving, free_port
-from mlops.errors import PortTakenError, UnavailableError
+from mlops.errors import UnavailableError
 
 
 class Answering(ThreadingHTTPServer):
@@ -118,11 +116,3 @@ def test_a_switch_that_is_not_taken_is_taken_back(
 def test_a_gateway_that_is_away_is_told(gateway: TraefikGateway) -> None:
     with pytest.raises(UnavailableError, match="mlops up"):
         gateway.current()
-
-
-def test_a_taken_port_names_its_owner_and_its_setting(gateway: TraefikGateway) -> None:
-    gateway.check_ports()
-    told = rf"pid {os.getpid()}.*MLOPS_GATEWAY_API_PORT"
-    with socket.create_server(("127.0.0.1", gateway.api_port)), pytest.raises(PortTakenError, match=told):
-        gateway.check_ports()
-    check_port(gateway.api_port, part="the gateway", setting="MLOPS_GATEWAY_API_PORT")

@@ -1,0 +1,117 @@
+"""The reconciler: finishes what an event or a killed process left undone.
+
+The ledger says what was meant; this looks whether it happened. Every start is itself a row,
+so that attempts are counted, spaced out, and given up after a few.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from filelock import Timeout
+
+from mlops.config import Project
+from mlops.errors import UnavailableError
+from mlops.ledger import Entry
+from mlops.orchestration import deploying, retraining
+from mlops.orchestration.loop import Loop
+
+__all__ = ["Missed", "Reconciler", "missed", "reconcile"]
+
+GRACE = timedelta(seconds=15)
+"""How long an event may take; each further attempt waits four times as long."""
+MOST_ATTEMPTS = 3
+
+log = logging.getLogger("mlops.reconciler")
+
+Start = Callable[[str, dict[str, Any], str], None]
+"""Starts a flow by name with parameters, once per key."""
+
+
+@dataclass(frozen=True)
+class Missed:
+    """Something meant that did not happen: the flow that does it, and the row that meant it."""
+
+    flow: str
+    parameters: dict[str, Any]
+    cause: Entry
+
+
+def missed(loop: Loop) -> Iterator[Missed]:
+    """Yield what the ledger means and nobody is at.
+
+    Confirmed drift without an answer; a deployment that was begun and never ended; a
+    deployment that served and is gone, while the gateway is up.
+    """
+    if not _busy(loop, "retrain"):
+        for drift in retraining.unanswered(loop)[:1]:
+            as_of = drift.as_of.isoformat() if drift.as_of else None
+            yield Missed("retrain", {"as_of": as_of, "cause": drift.id}, drift)
+    last = loop.ledger.last("deployment.started")
+    if last is not None and not _busy(loop, "deploy") and not _busy(loop, "retrain"):
+        unfinished = not loop.ledger.effects(last)
+        try:
+            gone = deploying.serving(loop) is None
+        except UnavailableError:
+            return  # the gateway is down: serving was stopped on purpose, or `mlops up` will mend it
+        if unfinished or gone:
+            yield Missed("deploy", {}, last)
+
+
+def reconcile(loop: Loop, start: Start, *, now: datetime) -> list[str]:
+    """Start what was missed and is due; return a line for each thing done."""
+    done = []
+    for thing in missed(loop):
+        effects = loop.ledger.effects(thing.cause)
+        requests = [entry for entry in effects if entry.kind == "run.requested"]
+        newest = (effects or [thing.cause])[-1]
+        if now - newest.recorded_at < GRACE * 4 ** len(requests):
+            continue
+        if len(requests) < MOST_ATTEMPTS:
+            request = loop.ledger.record("run.requested", cause=thing.cause, flow=thing.flow)
+            start(thing.flow, thing.parameters, request.id)
+            done.append(f"started {thing.flow} for {thing.cause.kind} {thing.cause.id[:8]}")
+        elif thing.flow == "retrain":
+            retraining.abandon(loop, thing.cause, attempts=len(requests))
+            done.append(f"gave up retraining for {thing.cause.id[:8]}")
+    return done
+
+
+class Reconciler(threading.Thread):
+    """Looks at the ledger every so often, beside the runner."""
+
+    def __init__(self, project: Project) -> None:
+        super().__init__(name="reconciler", daemon=True)
+        self._project = project
+
+    def run(self) -> None:
+        """Look, and go on looking whatever happens: a broken look is told and tried again."""
+        pause = threading.Event()
+        while not pause.wait(self._project.settings.reconcile_every):
+            try:
+                # params.yaml is read anew: a person edits it while the loop runs.
+                loop = Loop.at(self._project.root)
+                for line in reconcile(loop, self._start_run, now=datetime.now(UTC)):
+                    log.info(line)
+                loop.ledger.close()
+            except Exception as exc:
+                log.warning("could not look: %s: %s", type(exc).__name__, exc)
+
+    def _start_run(self, flow: str, parameters: dict[str, Any], key: str) -> None:
+        from prefect.deployments import run_deployment
+
+        name = f"{flow}/{self._project.params.data.name}"
+        run_deployment(name, parameters=parameters, timeout=0, idempotency_key=key, as_subflow=False)
+
+
+def _busy(loop: Loop, name: str) -> bool:
+    try:
+        with loop.lock(name, patience=0):
+            return False
+    except Timeout:
+        return True
