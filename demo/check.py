@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
+from scipy.spatial.distance import jensenshannon
+from scipy.stats import wasserstein_distance
 
 __all__ = ["check"]
 
@@ -41,8 +43,8 @@ def check(folder: Path) -> list[str]:
             "labelled": len(told),
             "loss": _log_loss(late, told["score"].to_numpy()),
             "first_loss": _log_loss(late, _first_scores(home, ledger, told)),
-            "served": sorted(served["version"].unique()),
-            "confirmed": _confirmed(ledger, end),
+            "served": _shares(served["version"]),
+            "drift": _drift(home, ledger, log, end),
             "decision": _decision(ledger, end),
         }
         wrong += _differences(row, found)
@@ -50,21 +52,18 @@ def check(folder: Path) -> list[str]:
 
 
 def _differences(row: dict[str, Any], found: dict[str, Any]) -> list[str]:
-    said = {
-        **{name: row[name] for name in ("rows", "labelled", "loss", "first_loss", "decision")},
-        "served": sorted(part.split()[0] for part in row["served"].split(", ")),
-        "confirmed": row["drift"].startswith("confirmed"),
-    }
     return [
-        f"{row['month']}: {name} is {said[name]!r} in the table, {found[name]!r} by the files"
+        f"{row['month']}: {name} is {row[name]!r} in the table, {found[name]!r} by the files"
         for name in found
-        if not _same(said[name], found[name])
+        if not _same(row[name], found[name])
     ]
 
 
 def _same(one: Any, other: Any) -> bool:
     if isinstance(one, float) and isinstance(other, float):
         return abs(one - other) <= TOLERANCE
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(_same(one[key], other[key]) for key in one)
     return bool(one == other)
 
 
@@ -115,8 +114,35 @@ def _at(ledger: list[dict[str, Any]], kinds: set[str], end: pd.Timestamp) -> dic
     return entries[-1] if entries else None
 
 
-def _confirmed(ledger: list[dict[str, Any]], end: pd.Timestamp) -> bool:
-    return _at(ledger, {"drift.confirmed"}, end) is not None
+def _shares(versions: pd.Series) -> dict[str, float]:
+    return {str(v): float((versions == v).mean()) for v in versions.unique()}
+
+
+def _drift(home: Path, ledger: list[dict[str, Any]], log: pd.DataFrame, end: pd.Timestamp) -> dict[str, Any]:
+    """Measure each column again, by scipy's own distances, against the thresholds in the ledger."""
+    checked = _at(ledger, {"drift.checked"}, end)
+    if checked is None:
+        return {"confirmed": False, "drifted": 0, "judged": 0}
+    report = checked["body"]["report"]
+    start = pd.Timestamp(report["window"]["start"])
+    window = log[(log["time"] >= start) & (log["time"] < end)]
+    current = pd.DataFrame(window["features"].tolist()).assign(prediction=window["score"].to_numpy())
+    champion = next(entry for entry in ledger if entry["id"] == checked["cause"])
+    reference = pq.read_table(home / "bundles" / champion["body"]["digest"] / "reference.parquet").to_pandas()
+    judged = [column for column in report["columns"] if column["verdict"] in {"ok", "drift"}]
+    moved = [_distance(reference[c["column"]], current[c["column"]]) > c["threshold"] for c in judged]
+    confirmed = _at(ledger, {"drift.confirmed"}, end) is not None
+    return {"confirmed": confirmed, "drifted": sum(moved), "judged": len(judged)}
+
+
+def _distance(reference: pd.Series, current: pd.Series) -> float:
+    if not pd.api.types.is_numeric_dtype(reference):
+        old, new = (side[side.notna() & (side != "")] for side in (reference, current))
+        names = sorted({*old, *new})
+        shares = (side.value_counts(normalize=True).reindex(names, fill_value=0.0) for side in (old, new))
+        return float(jensenshannon(*shares))
+    old, new = reference.dropna().astype(float), current.dropna().astype(float)
+    return float(wasserstein_distance(old, new) / max(old.std(ddof=0), 0.001))
 
 
 def _decision(ledger: list[dict[str, Any]], end: pd.Timestamp) -> str:
@@ -127,7 +153,7 @@ def _decision(ledger: list[dict[str, Any]], end: pd.Timestamp) -> str:
     if judged is None:
         return "not retrained"
     promoted = any(e["kind"] == "model.promoted" and e["cause"] == judged["id"] for e in ledger)
-    return f"{'promoted' if promoted else 'refused'} version {judged['body']['version']}"
+    return f"{'promoted' if promoted else 'refused'} {judged['body']['version']}"
 
 
 if __name__ == "__main__":

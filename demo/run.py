@@ -29,6 +29,7 @@ from typing import Any
 
 import pandas as pd
 from check import check
+from rich import box
 from rich.console import Console
 from rich.table import Table
 from table import rows as table_rows
@@ -221,15 +222,30 @@ def finish(loop: Any, traffic: Traffic, months: range, seconds: float) -> int:
 
 
 def render(rows: list[dict[str, Any]], metric: str) -> Table:
-    """Draw the table."""
-    table = Table(title=f"What served, and the first model left alone ({metric}, lower is better)")
-    for name in ("month", "rows", "drift", "decision", "served", "served's loss", "first's loss"):
-        table.add_column(
-            name, justify="right" if name in {"rows", "served's loss", "first's loss"} else "left"
-        )
+    """Draw the table; it fits a terminal of 80 columns."""
+    table = Table(
+        title=f"{metric} of what served, and of the first model left alone (lower is better)",
+        title_justify="left",
+        box=box.SIMPLE,
+    )
+    table.add_column("month")
+    table.add_column("rows", justify="right")
+    for name in ("drift", "decision", "served by version"):
+        table.add_column(name)
+    for name in ("served", "first"):
+        table.add_column(name, justify="right")
     for row in rows:
-        losses = [f"{row[name]:.4f}" if row[name] is not None else "-" for name in ("loss", "first_loss")]
-        table.add_row(row["month"], f"{row['rows']:,}", row["drift"], row["decision"], row["served"], *losses)
+        drift = row["drift"]
+        shares = row["served"].items()
+        table.add_row(
+            row["month"],
+            f"{row['rows']:,}",
+            f"{'confirmed' if drift['confirmed'] else 'no'} {drift['drifted']}/{drift['judged']}",
+            row["decision"],
+            ", ".join(f"{version}" if share == 1 else f"{version} {share:.0%}" for version, share in shares),
+            f"{row['loss']:.4f}",
+            f"{row['first_loss']:.4f}",
+        )
     return table
 
 
@@ -278,7 +294,7 @@ class Background(threading.Thread):
 
 def say(line: str) -> None:
     """Tell the person what happens."""
-    console.print(line)
+    console.print(line, soft_wrap=True)
 
 
 if __name__ == "__main__":

@@ -57,13 +57,16 @@ def _loss(loop: Loop, told: pd.DataFrame, answers: Answers, first: Any) -> float
     return float(metric.losses(loop.params.gate.metric, truth, answers, first.model.classes).mean())
 
 
-def _drift(loop: Loop, as_of: datetime) -> str:
+def _drift(loop: Loop, as_of: datetime) -> dict[str, Any]:
     checked = _at(loop.ledger.entries("drift.checked"), as_of)
     if checked is None:
-        return "not judged"
-    columns = checked.body["report"]["columns"]
-    drifting = sum(column["verdict"] == "drift" for column in columns)
-    return f"{'confirmed' if checked.body['confirmed'] else 'no'}, {drifting} of {len(columns)} columns"
+        return {"confirmed": False, "drifted": 0, "judged": 0}
+    verdicts = [column["verdict"] for column in checked.body["report"]["columns"]]
+    return {
+        "confirmed": checked.body["confirmed"],
+        "drifted": verdicts.count("drift"),
+        "judged": verdicts.count("drift") + verdicts.count("ok"),
+    }
 
 
 def _decision(loop: Loop, as_of: datetime) -> str:
@@ -74,14 +77,13 @@ def _decision(loop: Loop, as_of: datetime) -> str:
         return "not retrained"
     judged = _at(loop.ledger.entries("gate.judged"), as_of)
     assert judged is not None
-    return f"{'promoted' if answer.body['promoted'] else 'refused'} version {judged.body['version']}"
+    return f"{'promoted' if answer.body['promoted'] else 'refused'} {judged.body['version']}"
 
 
-def _versions(served: pd.DataFrame) -> str:
-    counts = served["version"].value_counts()
-    if len(counts) == 1:
-        return str(counts.index[0])
-    return ", ".join(f"{version} ({count / len(served):.0%})" for version, count in sorted(counts.items()))
+def _versions(served: pd.DataFrame) -> dict[str, float]:
+    """Return the share of the rows that each version answered."""
+    shares = served["version"].value_counts(normalize=True, sort=False)
+    return {str(version): float(share) for version, share in sorted(shares.items())}
 
 
 def _at(entries: list[Entry], as_of: datetime) -> Entry | None:
