@@ -35,7 +35,7 @@ from rich.table import Table
 from table import rows as table_rows
 
 from mlops.client import Client, records
-from mlops.config import Project, find_project
+from mlops.config import Project, find_project, load_settings
 from mlops.errors import MlopsError
 from mlops.ledger import Entry
 from mlops.stamp import stamp
@@ -126,7 +126,8 @@ def new_project() -> Project:
     say(f"stamping a project into {FOLDER.name}/, with its own git repository and DVC cache")
     (FOLDER / ".mlops").mkdir(parents=True)
     ports = {name: free_port(port) for name, port in PORTS.items()}
-    (FOLDER / ".env").write_text("".join(f"MLOPS_{name}={port}\n" for name, port in ports.items()))
+    chosen = {**ports, "BASE_IMAGE": load_settings().base_image}
+    (FOLDER / ".env").write_text("".join(f"MLOPS_{name}={value}\n" for name, value in chosen.items()))
     stamp(FOLDER)
     model = os.environ.get("DEMO_MODEL", "hist")
     params = FOLDER / "params.yaml"

@@ -34,6 +34,7 @@ __all__ = [
     "TrainParams",
     "find_project",
     "load_params",
+    "load_settings",
 ]
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}

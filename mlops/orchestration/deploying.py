@@ -91,8 +91,8 @@ def _deploy(loop: Loop, promoted: Entry) -> Entry:
 
 def _clear(loop: Loop) -> None:
     """End services that an engine which came or went has left behind, and images nobody needs."""
-    chosen, *others = loop.targets
-    for target in others:
-        for service in target.running():
-            target.stop(service, drain=5)
-    chosen.prune(keep=loop.params.deploy.keep)
+    for target in loop.targets:
+        if target is not loop.target:
+            for service in target.running():
+                target.stop(service, drain=5)
+        target.prune(keep=loop.params.deploy.keep)

@@ -93,14 +93,13 @@ class Loop:
 
     @property
     def targets(self) -> list[Target]:
-        """Every place a service of this project may run in: the chosen one, then the others.
+        """Every place a service of this project may run in.
 
         An engine that comes or goes changes which is chosen, and must not hide a service.
         """
         from mlops.adapters.docker import available
 
-        there: list[Target] = [self._docker] if available() else []
-        return [self.target, *(t for t in [*there, self._process] if t is not self.target)]
+        return [self._docker, self._process] if available() else [self._process]
 
     @cached_property
     def _docker(self) -> DockerTarget:

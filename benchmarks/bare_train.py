@@ -1,0 +1,101 @@
+"""What a person would write without a toolkit: fit, evaluate, plot, log to MLflow.
+
+The yardstick of benchmarks/train.py. Reads the same lake, splits it alike, fits the same
+estimator, computes the same figures and tables, logs and registers the model.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import mlflow
+import mlflow.sklearn
+import numpy as np
+import pandas as pd
+from mlflow.models import infer_signature
+from sklearn.calibration import calibration_curve
+from sklearn.inspection import permutation_importance
+from sklearn.metrics import (
+    accuracy_score,
+    average_precision_score,
+    brier_score_loss,
+    confusion_matrix,
+    log_loss,
+    roc_auc_score,
+    roc_curve,
+)
+
+from mlops.config import load_params
+from mlops.schema import Schema
+
+TRUSTED = [
+    "sklearn.compose._column_transformer._RemainderColsList",
+    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+    "numpy.dtype",
+    "sklearn._loss.link.Interval",
+    "sklearn._loss.link.LogitLink",
+    "sklearn._loss._loss.CyHalfBinomialLoss",
+    "sklearn._loss.loss.HalfBinomialLoss",
+    "sklearn.ensemble._hist_gradient_boosting.binning._BinMapper",
+]
+
+
+def main(root: Path, uri: str) -> None:
+    """Train once."""
+    params = load_params(root / "params.yaml")
+    schema = Schema.from_params(params)
+    frame = pd.concat(pd.read_parquet(path) for path in sorted((root / "data" / "lake").rglob("*.parquet")))
+    frame = frame[frame["late"].notna()].drop_duplicates("flight").sort_values(["time_hour", "flight"])
+    end = frame["time_hour"].max()
+    holdout = frame[frame["time_hour"] >= end - params.train.holdout]
+    train = frame[frame["time_hour"] < end - params.train.holdout - params.train.gap]
+
+    spec = importlib.util.spec_from_file_location("model", root / params.model.builder)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    model = module.build(params.model.params, schema)
+    model.set_params(histgradientboostingclassifier__random_state=params.model.seed)
+    features = list(schema.features)
+    model.fit(train[features], train["late"].astype(bool))
+
+    truth = holdout["late"].astype(bool).to_numpy()
+    score = model.predict_proba(holdout[features])[:, 1]
+    metrics = {
+        "log_loss": log_loss(truth, score),
+        "brier": brier_score_loss(truth, score),
+        "accuracy": accuracy_score(truth, score > 0.5),
+        "roc_auc": roc_auc_score(truth, score),
+        "average_precision": average_precision_score(truth, score),
+    }
+    importances = permutation_importance(
+        model, holdout[features][:2000], truth[:2000], n_repeats=1, scoring="neg_log_loss", random_state=0
+    )
+    tables = {
+        "roc.csv": pd.DataFrame(np.transpose(roc_curve(truth, score)[:2])),
+        "calibration.csv": pd.DataFrame(np.transpose(calibration_curve(truth, score, n_bins=10))),
+        "confusion.csv": pd.DataFrame(confusion_matrix(truth, score > 0.5)),
+        "importances.csv": pd.DataFrame({"feature": features, "loss": importances.importances_mean}),
+    }
+
+    mlflow.set_tracking_uri(uri)
+    mlflow.set_experiment("bare")
+    with mlflow.start_run():
+        mlflow.log_params(params.model.params | {"seed": params.model.seed})
+        mlflow.log_metrics(metrics)
+        for name, table in tables.items():
+            mlflow.log_text(table.to_csv(index=False), f"plots/{name}")
+        mlflow.log_input(mlflow.data.from_pandas(train[:100], name="flights"), context="training")
+        mlflow.sklearn.log_model(
+            model,
+            name="model",
+            signature=infer_signature(holdout[features][:5], score[:5]),
+            pip_requirements=["scikit-learn"],
+            skops_trusted_types=TRUSTED,
+            registered_model_name="bare",
+        )
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2])

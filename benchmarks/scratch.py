@@ -1,0 +1,56 @@
+"""A scratch project on the flights, its servers up, for one benchmark."""
+
+from __future__ import annotations
+
+import importlib.util
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from mlops.config import load_settings
+from mlops.deployment import free_port
+from mlops.orchestration import parts, prefect_api
+from mlops.orchestration.loop import Loop
+from mlops.stamp import stamp, template
+
+__all__ = ["flights", "run", "running"]
+
+
+@contextmanager
+def running() -> Iterator[Loop]:
+    """Stamp a project, start its servers, and end them."""
+    with tempfile.TemporaryDirectory(prefix="mlops-benchmark-") as folder:
+        root = Path(folder) / "project"
+        root.mkdir()
+        names = ("GATEWAY_PORT", "GATEWAY_API_PORT", "MLFLOW_PORT", "PREFECT_PORT")
+        chosen = {name: free_port() for name in names} | {"BASE_IMAGE": load_settings().base_image}
+        (root / ".env").write_text("".join(f"MLOPS_{name}={value}\n" for name, value in chosen.items()))
+        stamp(root)
+        loop = Loop.at(root)
+        try:
+            parts.up(loop, told=lambda _: None)
+            prefect_api.connect(loop.project)
+            yield loop
+        finally:
+            parts.down(loop, serving=True)
+
+
+def flights(*months: int) -> pd.DataFrame:
+    """Load these months of the flights."""
+    spec = importlib.util.spec_from_file_location("flights", template() / "models" / "flights" / "source.py")
+    assert spec is not None
+    assert spec.loader is not None
+    source = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(source)
+    frame: pd.DataFrame = source.load(months=months)
+    frame["time_hour"] = pd.to_datetime(frame["time_hour"], utc=True)
+    return frame
+
+
+def run(loop: Loop, flow: str, **parameters: Any) -> str:
+    """Run one of the project's flows in this process."""
+    return str(prefect_api.load_flow(loop.project, flow)(**parameters))

@@ -1,0 +1,273 @@
+"""A small project with every real part: plums of four months, and whether each was ripe."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mlops.adapters.git import Tree
+from mlops.client import Client
+from mlops.config import find_project
+from mlops.deployment import free_port
+from mlops.ledger import Entry
+from mlops.orchestration.loop import Loop
+from mlops.stamp import stamp
+
+BEGIN = pd.Timestamp(2026, 1, 1, tz="UTC")
+HISTORY = 24
+SEASON = 14
+A_DAY = 60
+PORTS = ("GATEWAY_PORT", "GATEWAY_API_PORT", "MLFLOW_PORT", "PREFECT_PORT")
+EVENT_PATIENCE = 120.0
+
+PARAMS = """\
+data:
+  name: {name}
+  target: ripe
+  time: picked
+  key: plum
+  features:
+    size: number
+    heat: number
+    colour: category
+
+model:
+  builder: models/plums/model.py
+  task: binary
+  params:
+    hold: {hold}
+  seed: 7
+
+train:
+  window: 8d
+  holdout: 5d
+  gap: 1d
+
+gate:
+  min_rows: 100
+  resamples: 500
+
+monitor:
+  window: 14d
+  min_rows: 100
+  confirm: 1
+  of: 1
+
+retrain:
+  cooldown: 1d
+  min_rows: 200
+
+deploy:
+  target: {target}
+"""
+
+MODEL = '''"""Is a plum ripe? A logistic regression, which waits to be fitted while somebody holds it."""
+
+import os
+import time
+from pathlib import Path
+
+from sklearn.compose import make_column_transformer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder
+
+
+def build(params, schema):
+    hold = Path(params["hold"])
+    deadline = time.monotonic() + 120
+    while hold.exists() and time.monotonic() < deadline:
+        hold.with_suffix(".pid").write_text(str(os.getpid()))
+        time.sleep(0.05)
+    encode = make_column_transformer(
+        (OneHotEncoder(handle_unknown="ignore"), ["colour"]), ("passthrough", ["size", "heat"])
+    )
+    return make_pipeline(encode, LogisticRegression(max_iter=300))
+'''
+
+
+def plums(first_day: int, days: int, *, season: int) -> pd.DataFrame:
+    """Return the plums of some days; each season they are of another size, and ripen otherwise."""
+    rng = np.random.default_rng([first_day, season])
+    n = days * A_DAY
+    size, heat = rng.normal(4 + 2 * season, 1.0, n), rng.normal(20, 4, n)
+    slope = 1.5 if season % 2 == 0 else -1.5
+    chance = 1 / (1 + np.exp(-(slope * (size - 4 - 2 * season) + 0.1 * (heat - 20))))
+    day = np.repeat(np.arange(days), A_DAY)
+    hour = np.tile(np.arange(A_DAY) % 24, days)
+    return pd.DataFrame(
+        {
+            "plum": [f"p{first_day}-{i}" for i in range(n)],
+            "picked": BEGIN + pd.to_timedelta(first_day + day, "D") + pd.to_timedelta(hour, "h"),
+            "size": size,
+            "heat": heat,
+            "colour": rng.choice(["red", "blue", "yellow"], n),
+            "ripe": rng.random(n) < chance,
+        }
+    ).sort_values("picked", kind="stable", ignore_index=True)
+
+
+def stamped(folder: Path, *, target: str = "process", name: str = "plums", extra: str = "") -> Path:
+    """Stamp a project for the plums into a folder, and return its root."""
+    ports = {port: free_port() for port in PORTS}
+    folder.mkdir(parents=True)
+    env = "".join(f"MLOPS_{port}={number}\n" for port, number in ports.items())
+    (folder / ".env").write_text(env + extra)
+    stamp(folder)
+    module = folder / "models" / "plums" / "model.py"
+    module.parent.mkdir()
+    module.write_text(MODEL)
+    hold = folder / ".mlops" / "hold"
+    (folder / "params.yaml").write_text(PARAMS.format(name=name, hold=hold, target=target))
+    graph = folder / "dvc.yaml"
+    graph.write_text(graph.read_text().replace("models/flights/model.py", "models/plums/model.py"))
+    Tree(folder).commit_paths(["models", "params.yaml", "dvc.yaml"], "Tell of plums")
+    return folder
+
+
+@dataclass
+class Told:
+    """What a verb of the command line said."""
+
+    code: int
+    out: str
+    err: str
+    seconds: float
+
+
+def mlops(root: Path, *words: str, environment: Mapping[str, str] | None = None) -> Told:
+    """Run a verb in a process of its own."""
+    started = time.monotonic()
+    program = "import sys; from mlops.cli import main; sys.exit(main())"
+    done = subprocess.run(
+        [sys.executable, "-c", program, "--project", str(root), *words],
+        capture_output=True,
+        text=True,
+        env={**os.environ, **(environment or {})},
+        check=False,
+        timeout=240,
+    )
+    return Told(done.returncode, done.stdout, done.stderr, time.monotonic() - started)
+
+
+def until(what: str, seen: Callable[[], Any], *, patience: float = EVENT_PATIENCE) -> Any:
+    """Return what `seen` gives once it gives something; fail past the deadline."""
+    deadline = time.monotonic() + patience
+    while not (found := seen()):
+        if time.monotonic() > deadline:
+            raise AssertionError(f"in {patience:.0f} s there was no {what}")
+        time.sleep(0.1)
+    return found
+
+
+class Orchard:
+    """The project while its parts run."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._day = HISTORY
+        self._season = 0
+
+    @property
+    def loop(self) -> Loop:
+        """The project, as its files are now."""
+        return Loop.at(self.root)
+
+    @property
+    def hold(self) -> Path:
+        """While this file exists, a training waits in its fit, and writes its pid beside."""
+        return self.root / ".mlops" / "hold"
+
+    def mlops(self, *words: str, environment: Mapping[str, str] | None = None) -> Told:
+        """Run a verb in a process of its own."""
+        return mlops(self.root, *words, environment=environment)
+
+    def flow(self, name: str, **parameters: Any) -> Any:
+        """Run a flow here and now, against the project's own Prefect."""
+        from prefect.settings import PREFECT_API_URL, PREFECT_LOGGING_EXTRA_LOGGERS, temporary_settings
+
+        from mlops.orchestration.prefect_api import load_flow
+
+        project = find_project(self.root)
+        with temporary_settings({PREFECT_API_URL: project.prefect_uri, PREFECT_LOGGING_EXTRA_LOGGERS: "mlops"}):
+            return load_flow(project, name)(**parameters)
+
+    def season(self, *, new: bool = True, labelled: bool = True) -> datetime:
+        """Serve two weeks of plums and learn which were ripe; return when they have all been told."""
+        self._season += new
+        rows = plums(self._day, SEASON, season=self._season)
+        loop = self.loop
+        with Client(loop.project.address) as client:
+            for _ in client.predict_frame(rows, loop.schema, batch=200):
+                pass
+        if labelled:
+            from mlops.orchestration.truth import add_labels
+
+            file = self.root / ".mlops" / "labels.parquet"
+            rows[["plum", "ripe"]].to_parquet(file)
+            add_labels(loop, file, by="key", skip_unknown=False)
+        self._day += SEASON
+        end: datetime = (BEGIN + timedelta(days=self._day)).to_pydatetime()
+        # Two days later every label is old enough; no row of the next weeks is older than that.
+        self._day += 2
+        return end + timedelta(days=1)
+
+    def drift(self, as_of: datetime) -> Entry:
+        """Record confirmed drift and tell nobody."""
+        loop = self.loop
+        checked = loop.ledger.record(
+            "drift.checked",
+            cause=loop.promoted(),
+            as_of=as_of,
+            raised=True,
+            confirmed=True,
+            sentence="told by a test",
+            report={"columns": []},
+        )
+        return loop.ledger.record(
+            "drift.confirmed", cause=checked, as_of=as_of, sentence=checked.body["sentence"]
+        )
+
+    def emit(self, drift: Entry, *, times: int = 1) -> None:
+        """Send the event of confirmed drift to the project's Prefect, over HTTP."""
+        import uuid
+
+        import httpx
+
+        from mlops.orchestration.watching import DRIFT_EVENT, model_resource
+
+        loop = self.loop
+        assert drift.as_of is not None
+        events = [
+            {
+                "id": str(uuid.uuid4()),
+                "occurred": pd.Timestamp.now(tz="UTC").isoformat(),
+                "event": DRIFT_EVENT,
+                "resource": {"prefect.resource.id": model_resource(loop.params.data.name)},
+                "payload": {"cause": drift.id, "as_of": drift.as_of.isoformat()},
+            }
+            for _ in range(times)
+        ]
+        httpx.post(f"{loop.project.prefect_uri}/events", json=events, trust_env=False).raise_for_status()
+
+    def effects(self, cause: Entry, *kinds: str) -> list[Entry]:
+        """Return the ledger's rows of these kinds that `cause` made happen."""
+        return [entry for entry in self.loop.ledger.effects(cause) if entry.kind in kinds]
+
+    def answer(self, drift: Entry) -> Entry:
+        """Wait for a retraining to answer confirmed drift."""
+        found: list[Entry] = until(
+            f"answer to the drift {drift.id}",
+            lambda: self.effects(drift, "retrain.finished", "retrain.refused"),
+        )
+        return found[0]
