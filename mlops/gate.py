@@ -177,14 +177,14 @@ def block_interval(
 
 
 def decide(
-    against_champion: Comparison | None, against_baseline: Comparison, policy: GateParams
+    against_champion: Comparison | None, against_baseline: Comparison, skill: Interval, policy: GateParams
 ) -> GateVerdict:
     """Judge whether the challenger is promoted.
 
     It is when there are rows and blocks enough, its interval over the champion lies above
-    ``policy.min_improvement`` and its mean over the constant baseline's: on labels that are
-    noise, more rows alone beat the champion. The first model has no champion: it is promoted,
-    and the reason says what it is worth.
+    ``policy.min_improvement``, and its skill surely above 0: where labels are noise, a
+    challenger on more rows overfits less and does beat the champion. The first model has no
+    champion: it is promoted, and the reason says what it is worth.
 
     Parameters
     ----------
@@ -192,6 +192,8 @@ def decide(
         None where no model is serving yet.
     against_baseline
         The baseline, which always gives the same answer, in the champion's place.
+    skill
+        The challenger's `metric.skill` by blocks.
     """
     says = _Sentences(policy)
     if against_champion is None:
@@ -200,8 +202,8 @@ def decide(
         return GateVerdict(False, says.too_few(against_champion))
     if against_champion.low <= policy.min_improvement:
         return GateVerdict(False, says.no_better(against_champion))
-    if against_baseline.difference <= 0:
-        return GateVerdict(False, says.no_use(against_baseline))
+    if skill.low <= 0:
+        return GateVerdict(False, says.no_skill(skill))
     return GateVerdict(True, f"Promoted: {says.told(against_champion, 'champion')}.")
 
 
@@ -227,8 +229,12 @@ class _Sentences:
         want = f"by more than {_figure(margin)}" if margin else "better"
         return f"Refused, not surely {want}: {self.told(seen, 'champion')}."
 
-    def no_use(self, seen: Comparison) -> str:
-        return f"Refused, no better than a constant answer: {self.told(seen, 'constant baseline')}."
+    def no_skill(self, seen: Interval) -> str:
+        return (
+            f"Refused: its answers do not surely rise with the truth (covariance {seen.mean:.5f}, "
+            f"{self.policy.confidence:.0%} interval {seen.low:.5f} to {seen.high:.5f}); "
+            "there may be nothing to learn."
+        )
 
     def told(self, seen: Comparison, rival: str) -> str:
         metric = _METRICS[self.policy.metric]

@@ -11,7 +11,7 @@ from mlops.answers import Answers
 from mlops.errors import DataError
 from mlops.schema import Task
 
-__all__ = ["LOSSES", "Metric", "losses", "mean_losses", "report"]
+__all__ = ["LOSSES", "Metric", "losses", "mean_losses", "report", "skill"]
 
 Metric = Literal["log_loss", "brier", "zero_one", "squared_error", "absolute_error"]
 _Array = np.ndarray[Any, Any]
@@ -75,6 +75,22 @@ def mean_losses(
 ) -> dict[str, float]:
     """Return the mean of each of the task's losses by name."""
     return {name: float(losses(name, truth, answers, classes).mean()) for name in LOSSES[task]}
+
+
+def skill(truth: Sequence[Any] | _Array, answers: Answers, classes: Sequence[Any] | None) -> _Array:
+    """Return each row's part in the covariance of the answers with the truth, shape (n,).
+
+    Their mean is the covariance term of the Brier score (Yates 1982): above 0 where answers
+    rise with what they predict, 0 in expectation where there is nothing to learn, whatever
+    the calibration. Summed over the classes but the first.
+    """
+    if classes is None:
+        told = np.asarray(truth, dtype=float)[:, None]
+        said = np.asarray(answers.predictions, dtype=float)[:, None]
+    else:
+        told = _positions(truth, classes)[:, None] == np.arange(1, len(classes))
+        said = _probabilities(answers, classes)[:, 1:]
+    return np.asarray(((told - told.mean(axis=0)) * (said - said.mean(axis=0))).sum(axis=1))
 
 
 def report(

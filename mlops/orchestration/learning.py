@@ -19,7 +19,7 @@ from mlops.adapters.git import Tree
 from mlops.answers import Answers
 from mlops.bundle import Bundle
 from mlops.dataset import columns_of
-from mlops.gate import Comparison, GateVerdict, blocks_of, compare, decide
+from mlops.gate import Comparison, GateVerdict, block_interval, blocks_of, compare, decide
 from mlops.ledger import Entry
 from mlops.orchestration.intake import LAKE
 from mlops.orchestration.loop import Loop
@@ -166,21 +166,32 @@ def _verdict(loop: Loop, registered: Entry, rows: pd.DataFrame, window: list[str
         )
     challenger = loop.bundle_of(registered)
     blocks = blocks_of(rows, schema, policy.block)
-    ours = _losses(load(challenger).predict(columns_of(rows, schema)), challenger, rows, loop)
+    given = load(challenger).predict(columns_of(rows, schema))
+    ours = _losses(given, challenger, rows, loop)
     constant = answers.constant(challenger.model.prior, challenger.model.classes, len(rows))
     against_baseline = _compare(ours, _losses(constant, challenger, rows, loop), blocks, loop)
+    covariances = metric.skill(rows[schema.target].to_numpy(), given, challenger.model.classes)
+    skill = block_interval(covariances, blocks, **_options(loop))
     if champion is None:
-        return decide(None, against_baseline, policy)
+        return decide(None, against_baseline, skill, policy)
     standing = loop.bundle_of(champion)
     theirs = _losses(load(standing).predict(columns_of(rows, schema)), standing, rows, loop)
-    return decide(_compare(ours, theirs, blocks, loop), against_baseline, policy)
+    return decide(_compare(ours, theirs, blocks, loop), against_baseline, skill, policy)
+
+
+def _options(loop: Loop) -> dict[str, Any]:
+    policy = loop.params.gate
+    return {
+        "confidence": policy.confidence,
+        "resamples": policy.resamples,
+        "seed": loop.params.model.seed,
+    }
 
 
 def _compare(
     ours: np.ndarray[Any, Any], theirs: np.ndarray[Any, Any], blocks: np.ndarray[Any, Any], loop: Loop
 ) -> Comparison:
-    policy, seed = loop.params.gate, loop.params.model.seed
-    return compare(ours, theirs, blocks, confidence=policy.confidence, resamples=policy.resamples, seed=seed)
+    return compare(ours, theirs, blocks, **_options(loop))
 
 
 def _losses(given: Answers, bundle: Bundle, rows: pd.DataFrame, loop: Loop) -> np.ndarray[Any, Any]:

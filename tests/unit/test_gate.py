@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 
 from mlops.config import GateParams
 from mlops.errors import DataError, TooFewRowsError
-from mlops.gate import Comparison, block_interval, blocks_of, compare, decide
+from mlops.gate import Comparison, Interval, block_interval, blocks_of, compare, decide
 from mlops.schema import Schema
 
 POLICY = GateParams(min_rows=100, min_blocks=5)
+SKILL = Interval(0.02, 0.01, 0.03, 9321, 10)
 USUAL = {"confidence": 0.95, "resamples": 1000, "seed": 0}
 
 
@@ -31,7 +32,7 @@ def days(rng, n_days=10, rows=40, spread=0.3):
 
 def test_better_challenger_is_promoted_with_the_numbers_in_a_sentence():
     seen = Comparison(9321, 10, 0.4931, 0.5127, 0.0196, 0.0121, 0.027)
-    verdict = decide(seen, comparison(0.1), POLICY)
+    verdict = decide(seen, comparison(0.1), SKILL, POLICY)
     assert verdict.promote
     assert verdict.reason == (
         "Promoted: log loss 0.4931 against the champion's 0.5127 on the same 9,321 rows in 10 days; "
@@ -40,44 +41,45 @@ def test_better_challenger_is_promoted_with_the_numbers_in_a_sentence():
 
 
 def test_worse_challenger_is_refused():
-    verdict = decide(comparison(-0.02), comparison(0.1), POLICY)
+    verdict = decide(comparison(-0.02), comparison(0.1), SKILL, POLICY)
     assert not verdict.promote
     assert "0.0200 worse" in verdict.reason
 
 
 def test_challenger_that_may_be_no_better_is_refused():
-    assert not decide(comparison(0.005, half=0.01), comparison(0.1), POLICY).promote
+    assert not decide(comparison(0.005, half=0.01), comparison(0.1), SKILL, POLICY).promote
 
 
 def test_improvement_below_the_asked_margin_is_refused():
     policy = POLICY.model_copy(update={"min_improvement": 0.015})
-    assert decide(comparison(0.02, half=0.004), comparison(0.1), policy).promote
-    refused = decide(comparison(0.02, half=0.006), comparison(0.1), policy)
+    assert decide(comparison(0.02, half=0.004), comparison(0.1), SKILL, policy).promote
+    refused = decide(comparison(0.02, half=0.006), comparison(0.1), SKILL, policy)
     assert not refused.promote
     assert "by more than 0.0150" in refused.reason
 
 
-def test_challenger_that_beats_the_champion_but_no_constant_is_refused():
-    verdict = decide(comparison(0.02), comparison(-0.001), POLICY)
+@pytest.mark.parametrize("skill", [0.0, 0.01])
+def test_challenger_whose_answers_may_not_rise_with_the_truth_is_refused(skill):
+    unsure = Interval(skill, skill - 0.01, skill + 0.01, 900, 9)
+    verdict = decide(comparison(0.02), comparison(0.1), unsure, POLICY)
     assert not verdict.promote
-    assert "no better than a constant answer" in verdict.reason
-    assert decide(comparison(0.02), comparison(0.001), POLICY).promote
+    assert "nothing to learn" in verdict.reason
 
 
 @pytest.mark.parametrize("few", [{"rows": 99}, {"blocks": 4}])
 def test_too_few_rows_or_blocks_are_refused(few):
-    verdict = decide(comparison(0.02, **few), comparison(0.1), POLICY)
+    verdict = decide(comparison(0.02, **few), comparison(0.1), SKILL, POLICY)
     assert not verdict.promote
     assert "too few" in verdict.reason
 
 
 def test_first_model_is_promoted_and_its_worth_told():
-    good, poor = (decide(None, seen, POLICY) for seen in (comparison(0.1), comparison(0.0)))
+    good, poor = (decide(None, seen, SKILL, POLICY) for seen in (comparison(0.1), comparison(0.0)))
     assert good.promote
     assert poor.promote
     assert "not surely" not in good.reason
     assert "not surely better than a constant answer" in poor.reason
-    assert "too few rows" in decide(None, comparison(rows=9), POLICY).reason
+    assert "too few rows" in decide(None, comparison(rows=9), SKILL, POLICY).reason
 
 
 finite = st.floats(-1, 1)
@@ -85,14 +87,14 @@ finite = st.floats(-1, 1)
 
 @given(finite, finite, st.floats(0, 1), st.floats(0, 1))
 def test_verdict_is_monotone_in_the_improvement(champion, baseline, more, half):
-    before = decide(comparison(champion, half), comparison(baseline, half), POLICY)
-    after = decide(comparison(champion + more, half), comparison(baseline + more, half), POLICY)
+    before = decide(comparison(champion, half), comparison(baseline, half), SKILL, POLICY)
+    after = decide(comparison(champion + more, half), comparison(baseline + more, half), SKILL, POLICY)
     assert after.promote >= before.promote
 
 
 @given(st.integers(0, 1000))
 def test_verdict_is_monotone_in_the_rows(rows):
-    few, more = (decide(comparison(rows=n), comparison(0.1), POLICY) for n in (rows, rows + 50))
+    few, more = (decide(comparison(rows=n), comparison(0.1), SKILL, POLICY) for n in (rows, rows + 50))
     assert more.promote >= few.promote
 
 

@@ -8,7 +8,7 @@ from sklearn import metrics
 
 from mlops.answers import Answers, constant, from_array
 from mlops.errors import DataError
-from mlops.metric import LOSSES, losses, mean_losses, report
+from mlops.metric import LOSSES, losses, mean_losses, report, skill
 
 THREE = ["a", "b", "c"]
 
@@ -117,3 +117,23 @@ def test_a_drift_report_sees_the_score_of_a_binary_model_and_the_label_of_others
     assert (binary.predictions, binary.scores, binary.signal("binary")) == (["yes"], [0.75], [0.75])
     assert (multi.predictions, multi.scores, multi.signal("multiclass")) == (["b"], [[0.2, 0.5, 0.3]], ["b"])
     assert constant(2.5, None, 2) == Answers([2.5, 2.5])
+
+
+def test_skill_is_the_covariance_of_answers_and_truth_whatever_their_level():
+    truth, scores = [False, True, True, False], [0.1, 0.3, 0.2, 0.2]
+    answers = Answers([False] * 4, scores)
+    covariance = np.cov(np.asarray(truth, float), scores, ddof=0)[0, 1]
+    assert skill(truth, answers, [False, True]).mean() == pytest.approx(covariance)
+    shifted = Answers([False] * 4, [score + 0.5 for score in scores])
+    assert skill(truth, shifted, [False, True]).mean() == pytest.approx(covariance)
+
+
+def test_skill_of_a_constant_answer_is_zero():
+    assert skill([1.0, 2.0, 4.0], Answers([3.0, 3.0, 3.0]), None).mean() == 0
+    same = Answers(["a"] * 3, [[0.5, 0.3, 0.2]] * 3)
+    assert skill(["a", "b", "c"], same, ["a", "b", "c"]).mean() == pytest.approx(0)
+
+
+def test_skill_of_many_classes_is_summed_over_all_but_the_first():
+    sure = Answers(["a", "b", "c"], [[1, 0, 0], [0, 1, 0], [0, 0, 1]])
+    assert skill(["a", "b", "c"], sure, ["a", "b", "c"]).mean() == pytest.approx(2 * 2 / 9)
