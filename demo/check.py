@@ -126,6 +126,7 @@ def _drift(home: Path, ledger: list[dict[str, Any]], log: pd.DataFrame, end: pd.
     report = checked["body"]["report"]
     start = pd.Timestamp(report["window"]["start"])
     window = log[(log["time"] >= start) & (log["time"] < end)]
+    window = window[window["version"] == str(checked["body"]["version"])]
     current = pd.DataFrame(window["features"].tolist()).assign(prediction=window["score"].to_numpy())
     champion = next(entry for entry in ledger if entry["id"] == checked["cause"])
     reference = pq.read_table(home / "bundles" / champion["body"]["digest"] / "reference.parquet").to_pandas()

@@ -23,7 +23,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -32,11 +32,12 @@ from check import check
 from rich import box
 from rich.console import Console
 from rich.table import Table
+from table import month_bounds
 from table import rows as table_rows
 
 from mlops.client import Client, records
 from mlops.config import Project, find_project, load_settings
-from mlops.errors import MlopsError
+from mlops.errors import MlopsError, UsageError
 from mlops.ledger import Entry
 from mlops.stamp import stamp
 
@@ -93,7 +94,12 @@ def main() -> int:
     """Tell the story; exit 1 where a request failed or a number of the table cannot be recomputed."""
     started = time.monotonic()
     first = int(os.environ.get("DEMO_FIRST", "1"))
-    months = int(os.environ.get("DEMO_MONTHS", "7"))
+    served = range(first + 2, first + 2 + int(os.environ.get("DEMO_MONTHS", "7")))
+    if first < 1 or not served or served[-1] > 12:
+        raise UsageError(
+            f"DEMO_FIRST and DEMO_MONTHS ask for months {first} to {served.stop - 1} of 2013.",
+            remedy="Two months to learn from and at least one of traffic must lie in 1 to 12.",
+        )
     project = new_project()
     from mlops.orchestration import parts, prefect_api
     from mlops.orchestration.loop import Loop
@@ -101,16 +107,16 @@ def main() -> int:
     loop = Loop(project)
     say("starting Prefect, MLflow, the gateway and the runner")
     starting = Background(lambda: parts.up(loop, told=lambda line: say(f"  {line}")))
-    data = flights(range(first, first + 2 + months))
+    data = flights(range(first, served.stop))
     starting.join()
     prefect_api.connect(project)
 
     learn(project, data[:2], first)
     with Client(project.address) as client:
         traffic = Traffic(client, project, pd.concat(data[2:]))
-        for number, month in enumerate(data[2:], start=first + 2):
-            live(loop, traffic, month, number, last=number == first + 1 + months)
-    return finish(loop, traffic, range(first + 2, first + 2 + months), time.monotonic() - started)
+        for number in served:
+            live(loop, traffic, number, last=number == served[-1])
+    return finish(loop, traffic, served, started)
 
 
 def new_project() -> Project:
@@ -164,11 +170,12 @@ def learn(project: Project, data: list[pd.DataFrame], first: int) -> None:
     say(run(project, "deploy"))
 
 
-def live(loop: Any, traffic: Traffic, month: pd.DataFrame, number: int, *, last: bool) -> None:
+def live(loop: Any, traffic: Traffic, number: int, *, last: bool) -> None:
     """One month: rows are served, labels arrive, the window is judged; drift retrains by itself."""
-    end = pd.Timestamp(2013, number + 1, 1, tz="UTC").to_pydatetime()
+    start, end = month_bounds(number)
     traffic.until(end)
-    add_labels(loop, month[month["time_hour"] < end], number)
+    known = traffic.frame["time_hour"]
+    add_labels(loop, traffic.frame[(known >= start) & (known < end)], number)
     sentence = run(loop.project, "monitor", as_of=end)
     say(f"[bold]{end:%Y-%m-%d}[/] {sentence}")
     confirmed = [e for e in loop.ledger.entries("drift.confirmed") if e.as_of == end]
@@ -181,7 +188,7 @@ def live(loop: Any, traffic: Traffic, month: pd.DataFrame, number: int, *, last:
         ]
 
     # The next month has begun meanwhile: requests keep coming while the model is swapped.
-    upto = end if last else pd.Timestamp(2013, number + 1, 20, tz="UTC").to_pydatetime()
+    upto = end if last else end + timedelta(days=20)
     traffic.trickle(lambda: bool(answered()), end=upto)
     outcome = answered()
     say(
@@ -198,10 +205,10 @@ def add_labels(loop: Any, month: pd.DataFrame, number: int) -> None:
     key, target = loop.schema.key, loop.schema.target
     file = loop.project.home / "inbox" / f"labels-{number:02d}.parquet"
     month.loc[month[target].notna(), [key, target]].to_parquet(file)
-    add(loop, file, by="key", skip_unknown=True)
+    add(loop, file, by="key", skip_unknown=False)
 
 
-def finish(loop: Any, traffic: Traffic, months: range, seconds: float) -> int:
+def finish(loop: Any, traffic: Traffic, months: range, started: float) -> int:
     """Show the table, check it, and say where to look."""
     rows = table_rows(loop, months)
     (loop.project.home / "table.json").write_text(json.dumps(rows, indent=1))
@@ -211,7 +218,7 @@ def finish(loop: Any, traffic: Traffic, months: range, seconds: float) -> int:
         say(f"[red]{line}[/]")
     if not wrong:
         say("every number recomputed from the log, the labels and the ledger")
-    say(f"{traffic.requests:,} requests, {len(traffic.failed)} failed; {seconds:.0f} s")
+    say(f"{traffic.requests:,} requests, {len(traffic.failed)} failed; {time.monotonic() - started:.0f} s")
     for failure in traffic.failed[:3]:
         say(f"[red]{failure}[/]")
     project = loop.project

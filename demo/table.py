@@ -20,8 +20,8 @@ __all__ = ["month_bounds", "rows"]
 
 def month_bounds(number: int) -> tuple[datetime, datetime]:
     """Return a month of 2013 as the monitoring saw it: from its first day to the next's, UTC."""
-    first, following = (pd.Timestamp(2013, n, 1, tz="UTC").to_pydatetime() for n in (number, number + 1))
-    return first, following
+    first = pd.Timestamp(2013, number, 1, tz="UTC")
+    return first.to_pydatetime(), (first + pd.offsets.MonthBegin()).to_pydatetime()
 
 
 def rows(loop: Loop, months: Iterable[int]) -> list[dict[str, Any]]:

@@ -1,6 +1,6 @@
 """Learn from what was served since, and serve the result where it is proven better."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 from prefect import flow
@@ -20,23 +20,26 @@ def retrain(as_of: datetime | None = None, cause: str | None = None) -> Outcome:
     Parameters
     ----------
     as_of
-        Only what was known then is learnt from; now where none is given.
+        Only rows served before then are learnt from; the newest served row's time where none
+        is given.
     cause
-        The ledger's entry of confirmed drift; none where a person or a schedule asked.
+        The ledger's entry of confirmed drift, which brings its own `as_of`; none where a
+        person or a schedule asked.
     """
-    as_of = as_of or datetime.now(UTC)
     with retraining.alone(ROOT):
         started = retraining.claim(ROOT, as_of, cause)
         if started.kind != "retrain.started":
             return Outcome(started.body["sentence"], refused=started.kind == "retrain.refused")
-        tree = intake.loop_worktree(ROOT)
-        try:
-            intake.add_labelled_rows(ROOT, tree, as_of, started.id)
-        except DataError as exc:
-            return Outcome(retraining.give_up(ROOT, started, exc), refused=True)
-        commit = learning.reproduce(ROOT, tree)
-        registered = learning.register(ROOT, tree, commit, started.id)
-        judged = learning.judge(ROOT, tree, registered, as_of)
+        judged = retraining.judged_before(ROOT, started)
+        if judged is None:
+            tree = intake.loop_worktree(ROOT)
+            try:
+                intake.add_labelled_rows(ROOT, tree, started)
+            except DataError as exc:
+                return Outcome(retraining.give_up(ROOT, started, exc), refused=True)
+            commit = learning.reproduce(ROOT, tree)
+            registered = learning.register(ROOT, tree, commit, started.id)
+            judged = learning.judge(ROOT, tree, registered, started.as_of)
         if judged.body["promote"]:
             deploying.deploy(ROOT, learning.promote(ROOT, judged))
         retraining.finish(ROOT, started, promoted=judged.body["promote"], sentence=judged.body["reason"])

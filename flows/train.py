@@ -4,7 +4,7 @@ from pathlib import Path
 
 from prefect import flow
 
-from mlops.orchestration import learning
+from mlops.orchestration import learning, retraining
 from mlops.orchestration.loop import Loop
 from mlops.outcome import Outcome
 
@@ -20,9 +20,10 @@ def train(force: bool = False) -> Outcome:
     force
         Run every stage, and make another run in MLflow, even where nothing changed.
     """
-    commit = learning.reproduce(ROOT, ROOT, force=force)
-    registered = learning.register(ROOT, ROOT, commit, force=force)
-    judged = learning.judge(ROOT, ROOT, registered)
-    if judged.body["promote"]:
-        learning.promote(ROOT, judged)
+    with retraining.alone(ROOT):
+        commit = learning.reproduce(ROOT, ROOT, force=force)
+        registered = learning.register(ROOT, ROOT, commit, force=force)
+        judged = learning.judge(ROOT, ROOT, registered)
+        if judged.body["promote"]:
+            learning.promote(ROOT, judged)
     return Outcome(judged.body["reason"], refused=not judged.body["promote"])

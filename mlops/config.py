@@ -325,9 +325,13 @@ def load_params(path: Path) -> Params:
         The file is missing, is not YAML, has an unknown key or a bad value.
     """
     try:
-        content = yaml.safe_load(path.read_text())
+        content = yaml.safe_load(path.read_text("utf-8"))
     except FileNotFoundError as exc:
         raise ConfigError(str(path), given="no such file", allowed="a YAML file") from exc
+    except UnicodeDecodeError as exc:
+        raise ConfigError(
+            "the file", given="bytes that are no UTF-8", allowed="text", file=str(path)
+        ) from exc
     except yaml.YAMLError as exc:
         mark = getattr(exc, "problem_mark", None)
         line = f"line {mark.line + 1}" if mark else "the file"
@@ -346,8 +350,11 @@ def load_params(path: Path) -> Params:
 def _sections_of_stages(path: Path) -> set[str]:
     if not path.is_file():
         return set()
-    stages = (yaml.safe_load(path.read_text()) or {}).get("stages", {})
-    named = (name for stage in stages.values() for name in stage.get("params", []))
+    try:
+        stages = (yaml.safe_load(path.read_text("utf-8")) or {}).get("stages") or {}
+        named = [name for stage in stages.values() for name in stage.get("params", [])]
+    except (yaml.YAMLError, UnicodeDecodeError, AttributeError) as exc:
+        raise ConfigError("the file", given=str(exc), allowed="a pipeline of DVC", file=str(path)) from exc
     return {name.split(".")[0] for name in named if isinstance(name, str)}
 
 

@@ -49,6 +49,7 @@ class Spec:
         return {
             "MLOPS_DEPLOYMENT": self.id,
             "MLOPS_VERSION": self.version,
+            "MLOPS_DIGEST": self.digest,
             "MLOPS_MAX_ROWS": str(self.max_rows),
             "MLOPS_MAX_BODY": str(self.max_body),
             "MLOPS_FSYNC": "1" if self.fsync else "0",

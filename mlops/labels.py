@@ -7,14 +7,14 @@ the newest wins on reading and the older ones stay.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from mlops import fingerprint, parquet
-from mlops.errors import DataError, MissingColumnError, UnknownLabelsError
+from mlops.errors import DataError, MissingColumnError, UnknownLabelsError, shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,6 +56,7 @@ def add(
     schema: Schema,
     known: Collection[str],
     at: datetime,
+    classes: Sequence[Any] | None = None,
     skip_unknown: bool = False,
 ) -> Added:
     """Add the labels of a table, all of them or none.
@@ -73,17 +74,21 @@ def add(
         The ids, or the keys, that predictions have: see `prediction_log.ids`.
     at
         When the labels became known, UTC.
+    classes
+        The labels that the served model knows. Of a binary target a label must be one of them,
+        of any other it must be of their type; where None, nothing is known to compare with.
 
     Raises
     ------
     MissingColumnError
         The table lacks one of the two columns.
     DataError
-        The schema has no key and `by` asks for it, or a label of a regression is no number.
+        The schema has no key and `by` asks for it, or a label cannot be one of the target.
     UnknownLabelsError
         Some name no prediction, and `skip_unknown` is not set.
     """
     fresh = _normalised(table, by, schema)
+    _check_classes(fresh["label"].dropna(), classes, schema)
     empty = int(fresh["label"].isna().sum())
     fresh = fresh[fresh["label"].notna()].drop_duplicates("value", keep="last")
     unknown = ~fresh["value"].isin(list(known))
@@ -143,6 +148,20 @@ def _normalised(table: pd.DataFrame, by: By, schema: Schema) -> pd.DataFrame:
     values = ["" if pd.isna(value) else str(_plain(value)) for value in table[name].tolist()]
     labels = [None if pd.isna(label) else _text(label, schema) for label in table[schema.target].tolist()]
     return pd.DataFrame({"value": pd.array(values, "str"), "label": pd.array(labels, "str")})
+
+
+def _check_classes(texts: pd.Series[Any], classes: Sequence[Any] | None, schema: Schema) -> None:
+    """Refuse what could never be a label: learnt from, one "yes" among truth values stops everything."""
+    if not classes:
+        return
+    kinds = {type(known) for known in classes}
+    for text in texts.unique():
+        label = json.loads(text)
+        if type(label) not in kinds or (schema.task == "binary" and label not in classes):
+            raise DataError(
+                f"{label!r} is no label of {schema.target}; the model knows {shown(list(classes), 10)}.",
+                remedy="Nothing was added. Write the labels as the training data does.",
+            )
 
 
 def _text(label: Any, schema: Schema) -> str:

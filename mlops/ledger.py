@@ -28,7 +28,7 @@ from sqlalchemy import (
     select,
 )
 from sqlalchemy.engine import Engine
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
 
 from mlops.errors import ConflictError, UnavailableError
 
@@ -212,7 +212,7 @@ def _open(uri: str) -> Engine:
             connection.execute("PRAGMA foreign_keys=ON")
 
     try:
-        _metadata.create_all(engine)
+        _create(engine)
         if sqlite:
             with engine.begin() as connection:
                 for verb in ("UPDATE", "DELETE"):
@@ -225,6 +225,14 @@ def _open(uri: str) -> Engine:
             cause=exc.orig,
         ) from exc
     return engine
+
+
+def _create(engine: Engine) -> None:
+    try:
+        _metadata.create_all(engine)
+    except (OperationalError, ProgrammingError):
+        # Another process made them between the look and the making: now they are there.
+        _metadata.create_all(engine)
 
 
 def _text(time: datetime) -> str:

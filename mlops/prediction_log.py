@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -325,6 +326,12 @@ def _month(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat()[:7]
 
 
+def _month_of(record: Record) -> str:
+    """Name the partition of a line. Lines come from a service: none may name a path."""
+    month = str(record["time"] or record["at"])[:7]
+    return month if re.fullmatch(r"\d{4}-\d{2}", month) else "unknown"
+
+
 def _store(segment: Path, schema: Schema, folder: Path) -> tuple[int, int]:
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -335,7 +342,7 @@ def _store(segment: Path, schema: Schema, folder: Path) -> tuple[int, int]:
             # The columns are for reading windows fast. The line as served stays beside them, for
             # a later schema, or a question about one prediction, to find what they leave out.
             served = [_json(record) for record in records]
-            months = [(record["time"] or record["at"])[:7] for record in records]
+            months = [_month_of(record) for record in records]
             table = _table(records, schema).append_column("served", pa.array(served, pa.string()))
             tables.append(table.append_column("month", pa.array(months, pa.string())))
             torn += unfinished

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from mlops.config import RetrainParams
     from mlops.schema import Schema
 
-__all__ = ["Honest", "Refusal", "enough", "fresh", "honest_rows", "may_start"]
+__all__ = ["Honest", "Refusal", "fresh", "honest_rows", "may_start"]
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Honest:
 class Refusal:
     """Why a retraining does not start: a word for machines, a sentence for people."""
 
-    cause: Literal["invalid", "policy", "cooldown", "rows"]
+    cause: Literal["invalid", "policy", "cooldown"]
     reason: str
 
 
@@ -94,6 +94,7 @@ def may_start(
     last_retrain_as_of: datetime | None,
     policy: RetrainParams,
     invalid_columns: Sequence[str] = (),
+    asked: bool = False,
 ) -> Refusal | None:
     """Return why confirmed drift may not start a retraining now, or None where it may.
 
@@ -103,10 +104,14 @@ def may_start(
         Event times of this decision and of the last retraining.
     invalid_columns
         Columns that are broken rather than drifted: a model must not learn from them.
+    asked
+        A person or a schedule asked: neither the policy on drift nor the cooldown holds them.
     """
     if invalid_columns:
         them = f"{'Column' if len(invalid_columns) == 1 else 'Columns'} {shown(invalid_columns)}"
         return Refusal("invalid", f"{them} cannot be learnt from; mend them at their source first.")
+    if asked:
+        return None
     if policy.policy == "never":
         return Refusal("policy", "retrain.policy in params.yaml is never.")
     if last_retrain_as_of is not None and as_of < (until := last_retrain_as_of + policy.cooldown):
@@ -116,17 +121,6 @@ def may_start(
             f"retrain.cooldown lasts until {until:%Y-%m-%d %H:%M}.",
         )
     return None
-
-
-def enough(honest: Honest, policy: RetrainParams) -> Refusal | None:
-    """Return why these rows do not suffice for a retraining, or None where they do."""
-    if honest.labelled >= policy.min_rows:
-        return None
-    return Refusal(
-        "rows",
-        f"{honest.labelled:,} new labelled rows; retrain.min_rows asks for {policy.min_rows:,} "
-        f"({honest.unlabelled:,} have no label, {honest.immature:,} are too young).",
-    )
 
 
 def fresh(gate_start: datetime, spent_until: datetime | None) -> bool:

@@ -319,7 +319,8 @@ def _is_port_taken(exc: BaseException) -> bool:
 
 def _writer(log: Path) -> str:
     """Return a user that can write to the prediction log and is not root."""
-    log.mkdir(parents=True, exist_ok=True)
+    for folder in (log, log / "open", log / "closed"):
+        folder.mkdir(parents=True, exist_ok=True)
     if os.getuid() != 0:
         return f"{os.getuid()}:{os.getgid()}"
     for folder in (log, *(path for path in log.rglob("*") if path.is_dir())):

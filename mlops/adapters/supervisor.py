@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 from xmlrpc.client import Fault, ServerProxy
 
+import psutil
 from supervisor.xmlrpc import SupervisorTransport
 
 from mlops.errors import UnavailableError
@@ -56,6 +57,9 @@ stdout_logfile = {logs}/{name}.log
 stdout_logfile_maxbytes = 10MB
 stdout_logfile_backups = 3
 """
+
+
+_LEASH = str(Path(__file__).with_name("leash.py"))
 
 
 @dataclass(frozen=True)
@@ -166,7 +170,7 @@ class Supervisor:
         programs = [
             _PROGRAM.format(
                 name=part.name,
-                command=shlex.join(part.command).replace("%", "%%"),
+                command=shlex.join([sys.executable, _LEASH, *part.command]).replace("%", "%%"),
                 environment=",".join(
                     f'{key}="{value}"'.replace("%", "%%") for key, value in part.environment.items()
                 ),
@@ -200,12 +204,6 @@ class Supervisor:
 
 def _alive(pid: int) -> bool:
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
         return False
-    # Our own child stays a zombie until it is reaped.
-    return (
-        Path(f"/proc/{pid}/stat").read_text().split(")")[-1].split()[0] != "Z"
-        if Path(f"/proc/{pid}").exists()
-        else True
-    )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import uuid
 from pathlib import Path
 
 from mlops.deployment import Serving, Spec, swap
@@ -53,16 +52,29 @@ def serving(loop: Loop) -> tuple[Entry, Serving] | None:
 
 
 def _deploy(loop: Loop, promoted: Entry) -> Entry:
-    body, limits = promoted.body, loop.params.deploy
-    bundle = loop.bundle_of(promoted)
-    id = f"{loop.params.data.name}-v{body['version']}-{uuid.uuid4().hex[:6]}"
-    intent = loop.ledger.record(
-        "deployment.started", cause=promoted, deployment=id, version=body["version"], digest=body["digest"]
+    spec = _spec(loop, promoted)
+    facts = {"deployment": spec.id, "version": promoted.body["version"], "digest": spec.digest}
+    loop.ledger.record("deployment.started", cause=promoted, **facts)
+    try:
+        made = swap(loop.target, loop.gateway, spec)
+    except BaseException as exc:
+        loop.ledger.record("deployment.failed", cause=promoted, why=str(exc) or type(exc).__name__, **facts)
+        raise
+    served = loop.ledger.record(
+        "deployment.served", cause=promoted, as_of=promoted.as_of, target=made.target, **facts
     )
-    spec = Spec(
-        id=id,
+    log.info("version %s serves at %s (%s)", facts["version"], loop.project.address, made.target)
+    _clear(loop)
+    return served
+
+
+def _spec(loop: Loop, promoted: Entry) -> Spec:
+    body, limits = promoted.body, loop.params.deploy
+    return Spec(
+        # One promotion is one deployment: begun again after a kill, it finds what it started.
+        id=f"{loop.params.data.name}-v{body['version']}-{promoted.id[:6]}",
         version=str(body["version"]),
-        bundle=bundle.folder,
+        bundle=loop.bundle_of(promoted).folder,
         digest=body["digest"],
         log=loop.project.predictions,
         memory=limits.memory,
@@ -71,28 +83,15 @@ def _deploy(loop: Loop, promoted: Entry) -> Entry:
         max_body=limits.max_body,
         fsync=loop.project.settings.fsync,
     )
-    try:
-        made = swap(loop.target, loop.gateway, spec)
-    except MlopsError as exc:
-        loop.ledger.record("deployment.failed", cause=intent, deployment=id, why=str(exc))
-        raise
-    _clear(loop)
-    log.info("version %s serves at %s (%s)", body["version"], loop.project.address, made.target)
-    return loop.ledger.record(
-        "deployment.served",
-        cause=intent,
-        as_of=promoted.as_of,
-        deployment=id,
-        version=body["version"],
-        digest=body["digest"],
-        target=made.target,
-    )
 
 
 def _clear(loop: Loop) -> None:
-    """End services that an engine which came or went has left behind, and images nobody needs."""
-    for target in loop.targets:
-        if target is not loop.target:
-            for service in target.running():
-                target.stop(service, drain=5)
-        target.prune(keep=loop.params.deploy.keep)
+    """End services that an engine which came or went has left behind, and what nobody needs."""
+    try:
+        for target in loop.targets:
+            if target is not loop.target:
+                for service in target.running():
+                    target.stop(service, drain=5)
+            target.prune(keep=loop.params.deploy.keep)
+    except MlopsError as exc:
+        log.warning("left behind, for the next deployment to clear: %s", exc)

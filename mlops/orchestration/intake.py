@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pandas as pd
@@ -12,7 +12,7 @@ from mlops import labels, prediction_log, source
 from mlops.adapters.dvc import DvcTree
 from mlops.adapters.git import Tree, loop_tree
 from mlops.dataset import Appended, Lake
-from mlops.errors import TooFewRowsError
+from mlops.errors import DataError, TooFewRowsError
 from mlops.ledger import Entry
 from mlops.orchestration.loop import Loop
 from mlops.orchestration.step import step
@@ -54,21 +54,27 @@ def loop_worktree(root: Path) -> Path:
 
 
 @step(name="add served rows with their labels to the lake")
-def add_labelled_rows(root: Path, tree: Path, as_of: datetime, cause: str | None) -> Entry:
-    """Append to the loop's lake what was served and has its label by now.
+def add_labelled_rows(root: Path, tree: Path, started: Entry) -> Entry:
+    """Append to the loop's lake what was served and has its label by the retraining's `as_of`.
 
     Raises
     ------
+    DataError
+        The lake holds rows later than the retraining's `as_of`.
     TooFewRowsError
         Fewer new labelled rows than ``retrain.min_rows``, or too small a share of the rows
         has its label to be an honest sample.
     """
     loop = Loop.at(root)
     params = loop.params
-    served = prediction_log.read(loop.project.predictions, loop.schema, end=as_of)
+    as_of, maturity = _as_of(started), params.monitor.label_maturity
+    served = prediction_log.read(
+        loop.project.predictions, loop.schema, start=_not_before(loop, maturity), end=as_of
+    )
     joined = labels.join(served, labels.read(loop.project.labels), loop.schema)
     lake = Lake(tree / LAKE)
     held = lake.read(loop.schema)
+    _check_no_future(loop, held, as_of)
     honest = honest_rows(held, joined, loop.schema, as_of=as_of, maturity=params.monitor.label_maturity)
     # What an attempt that was killed has added already is new to the champion all the same.
     new = honest.labelled + _unknown_to_champion(loop, held)
@@ -88,8 +94,31 @@ def add_labelled_rows(root: Path, tree: Path, as_of: datetime, cause: str | None
             added=added,
             because=message,
             as_of=as_of,
-            cause=cause,
+            cause=started.id,
             counts={"unlabelled": honest.unlabelled, "immature": honest.immature},
+        )
+
+
+def _as_of(started: Entry) -> datetime:
+    assert started.as_of is not None  # claim() sees to it
+    return started.as_of
+
+
+def _not_before(loop: Loop, maturity: timedelta) -> datetime | None:
+    """Return from when on served rows may be new to the lake; without keys nothing else tells."""
+    if loop.schema.key is not None:
+        return None
+    earlier = [entry.as_of for entry in loop.ledger.entries("data.versioned") if entry.as_of is not None]
+    return max(earlier) - maturity if earlier else None
+
+
+def _check_no_future(loop: Loop, lake: pd.DataFrame, as_of: datetime) -> None:
+    time = loop.schema.time
+    if time is not None and lake[time].max() >= pd.Timestamp(as_of):
+        raise DataError(
+            f"The lake holds rows up to {lake[time].max():%Y-%m-%d %H:%M}: a retraining as of "
+            f"{as_of:%Y-%m-%d %H:%M} would learn from its future.",
+            remedy="Pass a later --as-of.",
         )
 
 

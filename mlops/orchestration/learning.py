@@ -19,6 +19,7 @@ from mlops.adapters.git import Tree
 from mlops.answers import Answers
 from mlops.bundle import Bundle
 from mlops.dataset import columns_of
+from mlops.errors import ConflictError, DataError
 from mlops.gate import Comparison, GateVerdict, block_interval, blocks_of, compare, decide
 from mlops.ledger import Entry
 from mlops.orchestration.intake import LAKE
@@ -33,6 +34,7 @@ log = logging.getLogger("mlops")
 
 __all__ = ["judge", "promote", "register", "reproduce"]
 
+_INPUTS = ["params.yaml", "dvc.yaml", "requirements.lock"]
 _OUTPUTS = ["dvc.lock", "build/metrics.json", "build/.gitignore", "build/plots/.gitignore", "data/.gitignore"]
 
 
@@ -46,9 +48,13 @@ def reproduce(root: Path, tree: Path, *, force: bool = False) -> str:
     loop = Loop.at(root)
     with loop.lock("tree"):
         data = DvcTree(tree)
+        if data.version() is None:
+            raise DataError("The project has no data yet.", remedy="Add some: `mlops ingest FILE`.")
         data.verify(LAKE)
         done = data.reproduce(run_as_task, stages=STAGES, force=force)
-        paths = [path for path in _OUTPUTS if (tree / path).exists()]
+        # With what it was trained with, or the commit could not train it again.
+        wanted = [*_INPUTS, loop.params.model.builder, *_OUTPUTS]
+        paths = [path for path in wanted if (tree / path).exists()]
         return Tree(tree).commit_paths(paths, f"Train on data {(done.data_md5 or '')[:12]}")
 
 
@@ -61,7 +67,9 @@ def register(root: Path, tree: Path, commit: str, cause: str | None = None, *, f
     The ledger's ``model.registered``: version, digest, run, commit, data version.
     """
     loop = Loop.at(root)
+    _check_unmoved(tree, commit)
     bundle = loop.keep_bundle(tree / "build" / "bundle")
+    _check_unmoved(tree, commit)
     run_id = loop.registry.log_run(_training_run(tree, bundle, commit), force=force)
     version = loop.registry.register(run_id, bundle.digest)
     return loop.ledger.record_once(
@@ -77,7 +85,7 @@ def register(root: Path, tree: Path, commit: str, cause: str | None = None, *, f
     )
 
 
-@step(name="compare challenger and champion on the same rows")
+@step(name="compare challenger and champion on the same rows", retries=2)
 def judge(root: Path, tree: Path, registered: Entry, as_of: datetime | None = None) -> Entry:
     """Let the gate decide on a registered version, once.
 
@@ -86,29 +94,33 @@ def judge(root: Path, tree: Path, registered: Entry, as_of: datetime | None = No
     The ledger's ``gate.judged``: ``promote``, the sentence, the numbers, the window used.
     """
     loop = Loop.at(root)
-    once = f"judged:{registered.id}"
-    known = loop.ledger.named(once)
-    if known is not None:
-        log.info("nothing changed: version %s was judged before", registered.body["version"])
-        return known
-    rows = pd.read_parquet(tree / "data" / "holdout.parquet")
-    rows = rows[rows[loop.schema.target].notna()]
-    window = _window(rows, loop.schema.time)
-    verdict = _verdict(loop, registered, rows, window)
-    judged = loop.ledger.record_once(
-        once,
-        "gate.judged",
-        cause=registered,
-        as_of=as_of,
-        version=registered.body["version"],
-        window=window,
-        promote=verdict.promote,
-        reason=verdict.reason,
-    )
-    decision = "promoted" if verdict.promote else "refused"
-    loop.registry.mark(
-        registered.body["version"], CHALLENGER, tags={"gate": decision, "gate.reason": verdict.reason}
-    )
+    champion = loop.champion
+    if champion is not None and champion.body["digest"] == registered.body["digest"]:
+        log.info("nothing changed: version %s is the champion", champion.body["version"])
+        return _cause(loop, champion)
+    once = f"judged:{registered.id}:{champion.id if champion else 'first'}"
+    judged = loop.ledger.named(once)
+    if judged is None:
+        rows = pd.read_parquet(tree / "data" / "holdout.parquet")
+        _check_unmoved(tree, registered.body["commit"])
+        rows = rows[rows[loop.schema.target].notna()]
+        window = _window(rows, loop.schema.time)
+        verdict = _verdict(loop, registered, rows, window)
+        judged = loop.ledger.record_once(
+            once,
+            "gate.judged",
+            cause=registered,
+            as_of=as_of,
+            version=registered.body["version"],
+            window=window,
+            promote=verdict.promote,
+            reason=verdict.reason,
+        )
+    tags = {
+        "gate": "promoted" if judged.body["promote"] else "refused",
+        "gate.reason": judged.body["reason"],
+    }
+    loop.registry.mark(registered.body["version"], CHALLENGER, tags=tags)
     return judged
 
 
@@ -116,8 +128,7 @@ def judge(root: Path, tree: Path, registered: Entry, as_of: datetime | None = No
 def promote(root: Path, judged: Entry) -> Entry:
     """Record the promotion the gate allowed and let the alias follow it."""
     loop = Loop.at(root)
-    registered = loop.ledger.get(judged.cause or "")
-    assert registered is not None
+    registered = _cause(loop, judged)
     window = judged.body["window"]
     promoted = loop.ledger.record_once(
         f"promoted:{judged.id}",
@@ -155,8 +166,6 @@ def _training_run(tree: Path, bundle: Bundle, commit: str) -> TrainingRun:
 
 def _verdict(loop: Loop, registered: Entry, rows: pd.DataFrame, window: list[str] | None) -> GateVerdict:
     policy, schema, champion = loop.params.gate, loop.schema, loop.champion
-    if champion and champion.body["digest"] == registered.body["digest"]:
-        return GateVerdict(False, f"Refused: version {champion.body['version']} is the same model.")
     spent = champion.body["gate_end"] if champion else None
     if champion and window and spent and not fresh(_time(window[0]), _time(spent)):
         return GateVerdict(
@@ -186,6 +195,21 @@ def _options(loop: Loop) -> dict[str, Any]:
         "resamples": policy.resamples,
         "seed": loop.params.model.seed,
     }
+
+
+def _check_unmoved(tree: Path, commit: str) -> None:
+    """Make sure that what lies in the tree is what `commit` recorded: somebody may train beside us."""
+    if (tree / "dvc.lock").read_text() != Tree(tree).read("dvc.lock", commit):
+        raise ConflictError(
+            f"{tree}: dvc.lock is no longer that of commit {commit[:12]}; another training ran meanwhile.",
+            remedy="Run `mlops train` again.",
+        )
+
+
+def _cause(loop: Loop, entry: Entry) -> Entry:
+    cause = loop.ledger.get(entry.cause or "")
+    assert cause is not None  # the ledger's foreign key
+    return cause
 
 
 def _compare(

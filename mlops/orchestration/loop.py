@@ -12,13 +12,14 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
-from mlops import bundle
+from mlops import bundle, prediction_log
 from mlops.bundle import Bundle
 from mlops.config import Params, Project, find_project
 from mlops.errors import MlopsError, UnavailableError
@@ -38,10 +39,10 @@ __all__ = ["Loop", "NothingPromotedError"]
 
 
 class NothingPromotedError(MlopsError):
-    """The project has no champion yet."""
+    """The project has no champion yet, or none that serves."""
 
-    def __init__(self) -> None:
-        super().__init__("No model has been promoted yet.", remedy="Run `mlops train` first.")
+    def __init__(self, what: str = "promoted", verb: str = "mlops train") -> None:
+        super().__init__(f"No model has been {what} yet.", remedy=f"Run `{verb}` first.")
 
 
 @dataclass(frozen=True)
@@ -147,6 +148,29 @@ class Loop:
             raise NothingPromotedError
         return champion
 
+    def served(self) -> Entry:
+        """Return the promotion of what serves.
+
+        Raises
+        ------
+        NothingPromotedError
+            Nothing was ever deployed.
+        """
+        deployed = self.ledger.last("deployment.served")
+        promoted = self.ledger.get(deployed.cause or "") if deployed else None
+        if promoted is None:
+            raise NothingPromotedError("deployed", "mlops deploy")
+        return promoted
+
+    def present(self) -> datetime:
+        """Return the present in event time: that of the newest row served, where rows have one."""
+        if self.schema.time is not None:
+            served = prediction_log.read(self.project.predictions, self.schema)
+            if len(served):
+                newest: datetime = served["time"].max().to_pydatetime()
+                return newest
+        return datetime.now(UTC)
+
     def bundle_of(self, entry: Entry) -> Bundle:
         """Return the bundle that a ledger's entry names by digest and version.
 
@@ -181,9 +205,12 @@ def _partial(folder: Path) -> Iterator[Path]:
     folder.parent.mkdir(parents=True, exist_ok=True)
     partial = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
     shutil.rmtree(partial, ignore_errors=True)
-    yield partial
     try:
+        yield partial
         partial.rename(folder)
     except OSError:
-        # Another process finished first; a digest names one content.
-        shutil.rmtree(partial)
+        # Another process finished first: a digest names one content.
+        if not folder.is_dir():
+            raise
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)

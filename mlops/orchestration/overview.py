@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import httpx
+
 from mlops.ledger import Entry
 from mlops.orchestration.loop import Loop
 from mlops.orchestration.parts import Health, health
@@ -19,6 +21,7 @@ class Overview:
     model: str
     address: str
     serving: Entry | None
+    answers: bool
     data: Entry | None
     drift: Entry | None
     decision: Entry | None
@@ -30,6 +33,7 @@ class Overview:
             "model": self.model,
             "address": self.address,
             "serving": _body(self.serving),
+            "answers": self.answers,
             "data": _body(self.data),
             "drift": self.drift.body["sentence"] if self.drift else None,
             "decision": self.decision.body["reason"] if self.decision else None,
@@ -54,6 +58,8 @@ class Overview:
         since = f"{self.serving.recorded_at:%Y-%m-%d %H:%M} UTC"
         digest = body["digest"][:12]
         what = f"{self.model} version {body['version']} ({digest}, {body['target']})"
+        if not self.answers:
+            return f"{what} was deployed {since} but does not answer at {self.address}; run `mlops deploy`"
         return f"{what} since {since} at {self.address}"
 
     def _data(self) -> str:
@@ -64,15 +70,26 @@ class Overview:
 
 def overview(loop: Loop) -> Overview:
     """Look at the ledger, and ask each part once."""
+    deployed = loop.ledger.last("deployment.served")
     return Overview(
         model=loop.params.data.name,
         address=loop.project.address,
-        serving=loop.ledger.last("deployment.served"),
+        serving=deployed,
+        answers=deployed is not None and _answering(loop) == deployed.body["deployment"],
         data=loop.ledger.last("data.versioned"),
         drift=loop.ledger.last("drift.checked"),
         decision=loop.ledger.last("gate.judged"),
         parts=health(loop),
     )
+
+
+def _answering(loop: Loop) -> str | None:
+    """Return the deployment that the gateway leads to, as it says itself."""
+    try:
+        answer = httpx.get(f"{loop.project.address}/version", timeout=2, trust_env=False)
+        return str(answer.json()["deployment"]) if answer.is_success else None
+    except (httpx.HTTPError, ValueError, KeyError):
+        return None
 
 
 def _body(entry: Entry | None) -> dict[str, Any] | None:

@@ -15,6 +15,9 @@ from mlops.orchestration.loop import Loop
 from mlops.orchestration.prefect_api import environment
 from mlops.ports import check_port
 
+ELSEWHERE = 5.0
+"""Seconds to wait for a part that runs elsewhere."""
+
 __all__ = ["Health", "down", "health", "serving_supervisor", "tools_supervisor", "up"]
 
 
@@ -58,7 +61,9 @@ def up(loop: Loop, *, told: Callable[[str], None], patience: float = 120.0) -> l
     own = [part for part in (_prefect(loop), _mlflow(loop)) if part is not None]
     tools.start([*own, *([_runner(loop)] if "runner" in tools.states() else [])])
     for state in _addresses(loop):
-        _wait(loop, state.part, state.address, patience, told)
+        # What runs elsewhere either answers or does not; only our own take time to start.
+        here = state.part == "gateway" or state.part in {part.name for part in own}
+        _wait(loop, state.part, state.address, patience if here else ELSEWHERE, told)
     # The runner registers its deployments when it starts: Prefect must be there.
     tools.start([*own, _runner(loop)])
     _wait_runner(loop, patience, told)
@@ -143,9 +148,14 @@ def _answers(address: str) -> bool:
 
 def _wait(loop: Loop, part: str, address: str, patience: float, told: Callable[[str], None]) -> None:
     started = time.monotonic()
+    log = loop.project.home / "logs" / f"{part}.log"
     while not _answers(address):
-        if time.monotonic() - started > patience:
-            raise UnavailableError(part, address, remedy=f"See {loop.project.home / 'logs' / part}.log.")
+        states = tools_supervisor(loop).states() | serving_supervisor(loop).states()
+        if time.monotonic() - started > patience or states.get(part) == "FATAL":
+            remedy = (
+                f"See {log}." if part in states else "It runs elsewhere: check its address and that it is up."
+            )
+            raise UnavailableError(part, address, remedy=remedy)
         time.sleep(0.2)
     told(f"{part} answers at {address.removesuffix('/health').removesuffix('/api/version')}")
 
@@ -154,14 +164,17 @@ def _wait_runner(loop: Loop, patience: float, told: Callable[[str], None]) -> No
     """Wait until every flow is registered: from then on an event finds its flow."""
     name = loop.params.data.name
     started = time.monotonic()
-    while True:
-        answer = httpx.get(
-            f"{loop.project.prefect_uri}/deployments/name/deploy/{name}", timeout=5, trust_env=False
-        )
-        if answer.is_success and answer.json()["status"] == "READY":
-            break
+    while not _is_ready(f"{loop.project.prefect_uri}/deployments/name/deploy/{name}"):
         if time.monotonic() - started > patience:
             log = loop.project.home / "logs" / "runner.log"
             raise UnavailableError("The runner", loop.project.prefect_uri, remedy=f"See {log}.")
         time.sleep(0.3)
     told("runner serves the flows")
+
+
+def _is_ready(deployment: str) -> bool:
+    try:
+        answer = httpx.get(deployment, timeout=5, trust_env=False)
+    except httpx.HTTPError:
+        return False
+    return answer.is_success and answer.json()["status"] == "READY"

@@ -25,7 +25,10 @@ def environment(project: Project) -> dict[str, str]:
         "DO_NOT_TRACK": "1",
         # One starts a flow a minute, not a thousand: what the library logs belongs to the run.
         "PREFECT_LOGGING_EXTRA_LOGGERS": "mlops",
+        "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
         "PREFECT_RUNNER_POLL_FREQUENCY": "1",
+        # A retraining that finds another at work looks again this soon; by default after 30 s.
+        "PREFECT_SERVER_DEPLOYMENTS_CONCURRENCY_SLOT_WAIT_SECONDS": "5",
         # Idle threads that spin take the core from the servers that run beside a fit.
         "OMP_WAIT_POLICY": "passive",
         "MLFLOW_TRACKING_URI": project.mlflow_uri,

@@ -45,41 +45,55 @@ class Missed:
 def missed(loop: Loop) -> Iterator[Missed]:
     """Yield what the ledger means and nobody is at.
 
-    Confirmed drift without an answer; a deployment that was begun and never ended; a
-    deployment that served and is gone, while the gateway is up.
+    Confirmed drift without an answer; and, once something was deployed here, a champion that
+    is not what serves, whether its deployment never began, never ended, or died, as long as
+    the gateway is up.
     """
-    if not _busy(loop, "retrain"):
-        for drift in retraining.unanswered(loop)[:1]:
-            as_of = drift.as_of.isoformat() if drift.as_of else None
-            yield Missed("retrain", {"as_of": as_of, "cause": drift.id}, drift)
-    last = loop.ledger.last("deployment.started")
-    if last is not None and not _busy(loop, "deploy") and not _busy(loop, "retrain"):
-        unfinished = not loop.ledger.effects(last)
-        try:
-            gone = deploying.serving(loop) is None
-        except UnavailableError:
-            return  # the gateway is down: serving was stopped on purpose, or `mlops up` will mend it
-        if unfinished or gone:
-            yield Missed("deploy", {}, last)
+    if _busy(loop, "retrain"):
+        return
+    for drift in retraining.unanswered(loop)[:1]:
+        yield Missed("retrain", {"cause": drift.id}, drift)
+    champion = loop.champion
+    if champion is None or loop.ledger.last("deployment.started") is None or _busy(loop, "deploy"):
+        return
+    try:
+        served = deploying.serving(loop)
+    except UnavailableError:
+        return  # serving was stopped on purpose, or `mlops up` will mend it
+    if served is None or served[0].body["digest"] != champion.body["digest"]:
+        yield Missed("deploy", {}, champion)
 
 
 def reconcile(loop: Loop, start: Start, *, now: datetime) -> list[str]:
-    """Start what was missed and is due; return a line for each thing done."""
+    """Start what was missed and is due; return a line for each thing done.
+
+    A start that fails is not an attempt: it is tried again under the same key.
+    """
     done = []
     for thing in missed(loop):
-        effects = loop.ledger.effects(thing.cause)
-        requests = [entry for entry in effects if entry.kind == "run.requested"]
-        newest = (effects or [thing.cause])[-1]
+        since = _since_success(loop.ledger.effects(thing.cause))
+        if any(entry.kind == "run.abandoned" for entry in since):
+            continue
+        requests = [entry for entry in since if entry.kind == "run.requested"]
+        newest = (since or [thing.cause])[-1]
         if now - newest.recorded_at < GRACE * 4 ** len(requests):
             continue
         if len(requests) < MOST_ATTEMPTS:
-            request = loop.ledger.record("run.requested", cause=thing.cause, flow=thing.flow)
-            start(thing.flow, thing.parameters, request.id)
+            start(thing.flow, thing.parameters, f"{newest.id}-{len(requests)}")
+            loop.ledger.record("run.requested", cause=thing.cause, flow=thing.flow)
             done.append(f"started {thing.flow} for {thing.cause.kind} {thing.cause.id[:8]}")
-        elif thing.flow == "retrain":
+            continue
+        loop.ledger.record("run.abandoned", cause=thing.cause, flow=thing.flow, attempts=len(requests))
+        if thing.flow == "retrain":
             retraining.abandon(loop, thing.cause, attempts=len(requests))
-            done.append(f"gave up retraining for {thing.cause.id[:8]}")
+        done.append(f"gave up {thing.flow} for {thing.cause.id[:8]}: see its runs in Prefect")
     return done
+
+
+def _since_success(effects: list[Entry]) -> list[Entry]:
+    """Return the effects after the newest success: what failed before it counts no more."""
+    successes = [n for n, entry in enumerate(effects) if entry.kind == "deployment.served"]
+    return effects[successes[-1] :] if successes else effects
 
 
 class Reconciler(threading.Thread):

@@ -9,30 +9,30 @@ from pathlib import Path
 
 from filelock import Timeout
 
-from mlops.errors import ConflictError, MlopsError
+from mlops.errors import ConflictError, MlopsError, UsageError
 from mlops.ledger import Entry
 from mlops.orchestration.loop import Loop
 from mlops.orchestration.step import step
 from mlops.retrain import may_start
 
-__all__ = ["abandon", "alone", "claim", "finish", "give_up", "unanswered"]
+__all__ = ["abandon", "alone", "claim", "confirm", "finish", "give_up", "judged_before", "unanswered"]
 
 
 @contextmanager
 def alone(root: Path) -> Iterator[None]:
-    """Hold the project's one place for a retraining.
+    """Hold the project's one place for a training: two at once would judge against the same champion.
 
     Raises
     ------
     ConflictError
-        Another retraining holds it.
+        Another training holds it.
     """
     lock = Loop.at(root).lock("retrain", patience=1)
     try:
         lock.acquire()
     except Timeout as exc:
         raise ConflictError(
-            "Another retraining of this project is running.", remedy="Wait for it: see `mlops status`."
+            "Another training of this project is running.", remedy="Wait for it: see `mlops status`."
         ) from exc
     try:
         yield
@@ -41,36 +41,72 @@ def alone(root: Path) -> Iterator[None]:
 
 
 @step(name="ask the policy")
-def claim(root: Path, as_of: datetime, cause: str | None) -> Entry:
+def claim(root: Path, as_of: datetime | None, cause: str | None) -> Entry:
     """Record that a retraining starts, or that the policy refuses it.
 
     Parameters
     ----------
+    as_of
+        For a person's retraining; the newest served row's time where none is given.
     cause
-        The id of the ledger's ``drift.confirmed``; None where a person asked.
+        The id of the ledger's ``drift.confirmed``, which knows its own `as_of`; None where a
+        person or a schedule asked.
 
     Returns
     -------
     ``retrain.started``, or an answer this cause got already: ``retrain.refused`` or
     ``retrain.finished``.
+
+    Raises
+    ------
+    UsageError
+        The ledger has no confirmed drift of this id: whoever sent it is not ours.
     """
     loop = Loop.at(root)
-    answered = _answer(loop, cause) if cause else None
-    if answered is not None:
-        return answered
-    finished = [e for e in loop.ledger.entries("retrain.finished") if e.as_of is not None]
+    drift = _confirmed(loop, cause) if cause else None
+    if drift is not None:
+        as_of = drift.as_of
+        answered = _answer(loop, drift)
+        if answered is not None:
+            return answered
+    as_of = as_of or loop.present()
+    earlier = [
+        entry.as_of
+        for entry in loop.ledger.entries("retrain.finished")
+        if entry.as_of is not None and entry.as_of <= as_of
+    ]
     refusal = may_start(
         as_of=as_of,
-        # A person who asks need not wait for the cooldown.
-        last_retrain_as_of=finished[-1].as_of if finished and cause else None,
+        last_retrain_as_of=max(earlier, default=None),
         policy=loop.params.retrain,
-        invalid_columns=_invalid_columns(loop, cause),
+        invalid_columns=_invalid_columns(loop, drift),
+        asked=drift is None,
     )
     if refusal is not None:
         return loop.ledger.record(
-            "retrain.refused", cause=cause, as_of=as_of, sentence=f"Refused: {refusal.reason}"
+            "retrain.refused", cause=drift, as_of=as_of, sentence=f"Refused: {refusal.reason}"
         )
-    return loop.ledger.record("retrain.started", cause=cause, as_of=as_of)
+    return loop.ledger.record("retrain.started", cause=drift, as_of=as_of)
+
+
+def judged_before(root: Path, started: Entry) -> Entry | None:
+    """Return the gate's verdict that an earlier attempt for the same cause already got.
+
+    One that was promoted stands, and is only to be deployed. One that was judged against a
+    champion of yesterday does not.
+    """
+    loop = Loop.at(root)
+    attempts = (
+        [e for e in loop.ledger.effects(started.cause) if e.kind == "retrain.started"]
+        if started.cause
+        else []
+    )
+    for attempt in attempts:
+        for registered in _of_kind(loop, attempt, "model.registered"):
+            for judged in _of_kind(loop, registered, "gate.judged"):
+                if _of_kind(loop, judged, "model.promoted"):
+                    return judged
+    return None
 
 
 @step(name="record the outcome")
@@ -105,18 +141,46 @@ def abandon(loop: Loop, drift: Entry, *, attempts: int) -> Entry:
 
 
 def unanswered(loop: Loop) -> list[Entry]:
-    """Return confirmed drifts that no retraining has answered yet, oldest first."""
-    return [e for e in loop.ledger.entries("drift.confirmed") if _answer(loop, e.id) is None]
+    """Return confirmed drifts that no retraining has answered yet, oldest first.
+
+    Killed between the verdict and its announcement, a monitoring leaves the verdict: it is
+    announced here.
+    """
+    checks = (entry for entry in loop.ledger.entries("drift.checked") if entry.body["confirmed"])
+    return [drift for drift in (confirm(loop, check) for check in checks) if _answer(loop, drift) is None]
 
 
-def _answer(loop: Loop, cause: str) -> Entry | None:
-    answers = (e for e in loop.ledger.effects(cause) if e.kind in {"retrain.finished", "retrain.refused"})
-    return next(answers, None)
+def confirm(loop: Loop, checked: Entry) -> Entry:
+    """Record that a verdict confirms drift, once."""
+    return loop.ledger.record_once(
+        f"confirmed:{checked.id}",
+        "drift.confirmed",
+        cause=checked,
+        as_of=checked.as_of,
+        sentence=checked.body["sentence"],
+    )
 
 
-def _invalid_columns(loop: Loop, cause: str | None) -> list[str]:
-    confirmed = loop.ledger.get(cause) if cause else None
-    checked = loop.ledger.get(confirmed.cause or "") if confirmed else None
+def _confirmed(loop: Loop, id: str) -> Entry:
+    drift = loop.ledger.get(id)
+    if drift is None or drift.kind != "drift.confirmed":
+        raise UsageError(
+            f"{id!r} is no confirmed drift of this project's ledger.",
+            remedy="Leave the cause out to retrain without one.",
+        )
+    return drift
+
+
+def _answer(loop: Loop, drift: Entry) -> Entry | None:
+    return next(iter(_of_kind(loop, drift, "retrain.finished", "retrain.refused")), None)
+
+
+def _of_kind(loop: Loop, cause: Entry, *kinds: str) -> list[Entry]:
+    return [entry for entry in loop.ledger.effects(cause) if entry.kind in kinds]
+
+
+def _invalid_columns(loop: Loop, drift: Entry | None) -> list[str]:
+    checked = loop.ledger.get(drift.cause or "") if drift else None
     if checked is None:
         return []
     return [c["column"] for c in checked.body["report"]["columns"] if c["verdict"] == "invalid"]

@@ -32,6 +32,7 @@ def add_labels(loop: Loop, file: Path, *, by: str, skip_unknown: bool) -> labels
         by=kind,
         schema=loop.schema,
         known=prediction_log.ids(loop.project.predictions, by=kind),
+        classes=loop.bundle_of(loop.champion).model.classes if loop.champion else None,
         skip_unknown=skip_unknown,
         at=datetime.now(UTC),
     )

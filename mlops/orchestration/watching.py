@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,7 @@ from mlops.drift import DriftReport, QualityVerdict
 from mlops.errors import EmptyWindowError
 from mlops.gate import blocks_of
 from mlops.ledger import Entry
+from mlops.orchestration import retraining
 from mlops.orchestration.loop import Loop
 from mlops.orchestration.step import step
 
@@ -32,12 +33,12 @@ def model_resource(name: str) -> str:
 
 @step(name="compare the window with the champion's reference")
 def check(root: Path, as_of: datetime | None = None) -> Entry:
-    """Judge the window of served rows that ends at `as_of`, and say so in the ledger.
+    """Judge the rows that what serves has answered in the window up to `as_of`, in the ledger.
 
     Parameters
     ----------
     as_of
-        The end of the window, event time; now where none is given.
+        The end of the window, event time; the newest served row's where none is given.
 
     Returns
     -------
@@ -50,31 +51,40 @@ def check(root: Path, as_of: datetime | None = None) -> Entry:
         Nothing was served in the window.
     """
     loop = Loop.at(root)
-    as_of = as_of or datetime.now(UTC)
-    champion = loop.promoted()
-    once = f"drift:{champion.id}:{as_of.isoformat()}"
+    as_of = as_of or loop.present()
+    subject = loop.served()
+    once = f"drift:{subject.id}:{as_of.isoformat()}"
     known = loop.ledger.named(once)
     if known is not None:
         return known
     prediction_log.compact(loop.project.predictions, loop.schema)
-    served = _served(loop, as_of)
-    report = _report(loop, loop.bundle_of(champion), served, as_of)
-    before = [e.body["raised"] for e in loop.ledger.effects(champion) if e.kind == "drift.checked"]
+    report = _report(loop, subject, _served(loop, subject, as_of), as_of)
     policy = loop.params.monitor
     confirmed = report.raised and drift.confirmed(
-        [*before, report.raised], confirm=policy.confirm, of=policy.of
+        [*_history(loop, subject, as_of), True], confirm=policy.confirm, of=policy.of
     )
     return loop.ledger.record_once(
         once,
         "drift.checked",
-        cause=champion,
+        cause=subject,
         as_of=as_of,
-        version=champion.body["version"],
+        version=subject.body["version"],
         raised=report.raised,
         confirmed=confirmed,
         sentence=report.sentence(confirmed=confirmed),
         report=report.to_dict(),
     )
+
+
+def _history(loop: Loop, subject: Entry, as_of: datetime) -> list[bool]:
+    """Return whether earlier windows were raised, oldest first; windows that overlap much are one."""
+    checks = [entry for entry in loop.ledger.effects(subject) if entry.kind == "drift.checked"]
+    apart, end = [], as_of - loop.params.monitor.window / 2
+    for check in sorted(checks, key=lambda entry: entry.as_of or as_of, reverse=True):
+        if check.as_of is not None and check.as_of <= end:
+            apart.append(bool(check.body["raised"]))
+            end = check.as_of - loop.params.monitor.window / 2
+    return apart[::-1]
 
 
 @step(name="announce confirmed drift")
@@ -85,13 +95,7 @@ def announce(root: Path, checked: Entry) -> Entry:
     reconciler finds the row.
     """
     loop = Loop.at(root)
-    confirmed = loop.ledger.record_once(
-        f"confirmed:{checked.id}",
-        "drift.confirmed",
-        cause=checked,
-        as_of=checked.as_of,
-        sentence=checked.body["sentence"],
-    )
+    confirmed = retraining.confirm(loop, checked)
     assert checked.as_of is not None
     emit_event(
         event=DRIFT_EVENT,
@@ -110,8 +114,11 @@ def write_report(root: Path, checked: Entry) -> Path:
     from mlops.adapters.evidently import write_report as draw
 
     loop = Loop.at(root)
-    champion = loop.ledger.get(checked.cause or "")
-    assert champion is not None
+    known = loop.ledger.named(f"reported:{checked.id}")
+    if known is not None and Path(known.body["path"]).is_file():
+        return Path(known.body["path"])
+    subject = loop.ledger.get(checked.cause or "")
+    assert subject is not None
     assert checked.as_of is not None
     limits = {
         column["column"]: column["threshold"]
@@ -120,27 +127,33 @@ def write_report(root: Path, checked: Entry) -> Path:
     }
     path = loop.project.home / "reports" / f"drift-{checked.as_of:%Y-%m-%d}-{checked.id[:6]}.html"
     path.parent.mkdir(parents=True, exist_ok=True)
-    current = drift.as_reference(_served(loop, checked.as_of), loop.schema)
-    draw(_reference(loop.bundle_of(champion)), current, drift.watched(loop.schema), path, thresholds=limits)
-    loop.registry.attach(champion.body["run_id"], path)
-    loop.ledger.record("drift.reported", cause=checked, as_of=checked.as_of, path=str(path))
+    current = drift.as_reference(_served(loop, subject, checked.as_of), loop.schema)
+    draw(_reference(loop.bundle_of(subject)), current, drift.watched(loop.schema), path, thresholds=limits)
+    loop.registry.attach(subject.body["run_id"], path)
+    loop.ledger.record_once(
+        f"reported:{checked.id}", "drift.reported", cause=checked, as_of=checked.as_of, path=str(path)
+    )
     return path
 
 
-def _served(loop: Loop, as_of: datetime) -> pd.DataFrame:
+def _served(loop: Loop, subject: Entry, as_of: datetime) -> pd.DataFrame:
+    """Return the window's rows that this version answered: another's answers say nothing of it."""
     start = as_of - loop.params.monitor.window
     served = prediction_log.read(loop.project.predictions, loop.schema, start=start, end=as_of)
+    served = served[served["version"] == str(subject.body["version"])]
     if served.empty:
         raise EmptyWindowError(
-            f"No row between {start:%Y-%m-%d %H:%M} and {as_of:%Y-%m-%d %H:%M} UTC was served.",
+            f"Version {subject.body['version']} served no row between {start:%Y-%m-%d %H:%M} and "
+            f"{as_of:%Y-%m-%d %H:%M} UTC.",
             remedy="Name the end of a window that has some with --as-of.",
         )
     return served
 
 
-def _report(loop: Loop, bundle: Bundle, served: pd.DataFrame, as_of: datetime) -> DriftReport:
+def _report(loop: Loop, subject: Entry, served: pd.DataFrame, as_of: datetime) -> DriftReport:
     from mlops.adapters.evidently import statistics
 
+    bundle = loop.bundle_of(subject)
     policy = loop.params.monitor
     report = drift.measure(
         _reference(bundle),

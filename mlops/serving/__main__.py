@@ -26,9 +26,10 @@ def main(environment: Mapping[str, str]) -> None:
     Parameters
     ----------
     environment
-        ``MLOPS_BUNDLE`` and ``MLOPS_LOG`` (folders), ``MLOPS_DEPLOYMENT``, ``MLOPS_VERSION``;
-        and, where the defaults don't do, ``MLOPS_HOST``, ``MLOPS_PORT``, ``MLOPS_MAX_ROWS``,
-        ``MLOPS_MAX_BODY`` (bytes) and ``MLOPS_FSYNC``.
+        ``MLOPS_BUNDLE`` and ``MLOPS_LOG`` (folders), ``MLOPS_DIGEST`` (what the bundle must
+        be), ``MLOPS_DEPLOYMENT``, ``MLOPS_VERSION``; and, where the defaults don't do,
+        ``MLOPS_HOST``, ``MLOPS_PORT``, ``MLOPS_MAX_ROWS``, ``MLOPS_MAX_BODY`` (bytes) and
+        ``MLOPS_FSYNC``.
     """
     # The first process of a container ignores SIGTERM unless it says otherwise; and uvicorn,
     # once it has drained, raises again what ended it.
@@ -61,7 +62,8 @@ def main(environment: Mapping[str, str]) -> None:
 
 def _service(environment: Mapping[str, str], fsync: bool) -> Service:
     deployment = environment.get("MLOPS_DEPLOYMENT", "local")
-    model = bundle.open(Path(_given(environment, "MLOPS_BUNDLE")))
+    # A manifest can be forged together with what it lists; the digest comes from the ledger.
+    model = bundle.open(Path(_given(environment, "MLOPS_BUNDLE")), digest=environment.get("MLOPS_DIGEST"))
     return Service(
         model,
         predictor.load(model),
