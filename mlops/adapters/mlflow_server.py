@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from importlib.metadata import version
@@ -11,7 +12,12 @@ from filelock import FileLock
 
 from mlops.errors import MlopsError
 
-__all__ = ["init_store", "server_command", "server_environment"]
+__all__ = ["init_store", "part_command", "server_command", "server_environment"]
+
+
+def part_command(home: Path, port: int) -> list[str]:
+    """Return the command that prepares the store and then becomes the server."""
+    return [sys.executable, "-m", "mlops.adapters.mlflow_server", str(home), str(port)]
 
 
 def server_command(home: Path, port: int) -> list[str]:
@@ -65,3 +71,10 @@ def _folder(home: Path) -> Path:
 
 def _store(home: Path) -> str:
     return f"sqlite:///{_folder(home).absolute() / 'mlflow.db'}"
+
+
+if __name__ == "__main__":
+    where, at = Path(sys.argv[1]), int(sys.argv[2])
+    init_store(where)
+    server = server_command(where, at)
+    os.execv(server[0], server)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -78,11 +79,9 @@ class ProcessTarget:
         if process is not None:
             with suppress(psutil.NoSuchProcess):
                 process.terminate()
-                try:
-                    process.wait(drain)
-                except psutil.TimeoutExpired:
+                if not _ends(process, drain):
                     process.kill()
-                    process.wait(_KILL_SECONDS)
+                    _ends(process, _KILL_SECONDS)
         self._file(serving.id).unlink(missing_ok=True)
 
     def logs(self, serving: Serving) -> str:
@@ -153,6 +152,18 @@ def _spawn(environment: dict[str, str], log: Path) -> int:
         )
     except OSError as exc:
         raise MlopsError(f"The service cannot be started: {exc}.") from exc
+
+
+def _ends(process: psutil.Process, seconds: float) -> bool:
+    """Wait for a process to end. One whose parent does not reap it stays a zombie: that is the end too."""
+    deadline = time.monotonic() + seconds
+    while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    with suppress(psutil.TimeoutExpired):
+        process.wait(0)  # reaps it where it is a child of ours
+    return True
 
 
 def _ref(process: psutil.Process) -> str:

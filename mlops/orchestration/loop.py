@@ -12,7 +12,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -163,12 +163,12 @@ class Loop:
         return promoted
 
     def present(self) -> datetime:
-        """Return the present in event time: that of the newest row served, where rows have one."""
+        """Return the present in event time: just after the newest row served, where rows have one."""
         if self.schema.time is not None:
             served = prediction_log.read(self.project.predictions, self.schema)
             if len(served):
                 newest: datetime = served["time"].max().to_pydatetime()
-                return newest
+                return newest + timedelta(microseconds=1)
         return datetime.now(UTC)
 
     def bundle_of(self, entry: Entry) -> Bundle:

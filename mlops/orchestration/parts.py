@@ -59,13 +59,11 @@ def up(loop: Loop, *, told: Callable[[str], None], patience: float = 120.0) -> l
     _check_ports(loop, owned={*tools.pids().values(), *serving.pids().values()})
     serving.start([_gateway(loop)])
     own = [part for part in (_prefect(loop), _mlflow(loop)) if part is not None]
-    tools.start([*own, *([_runner(loop)] if "runner" in tools.states() else [])])
+    tools.start([*own, _runner(loop)])
     for state in _addresses(loop):
         # What runs elsewhere either answers or does not; only our own take time to start.
         here = state.part == "gateway" or state.part in {part.name for part in own}
         _wait(loop, state.part, state.address, patience if here else ELSEWHERE, told)
-    # The runner registers its deployments when it starts: Prefect must be there.
-    tools.start([*own, _runner(loop)])
     _wait_runner(loop, patience, told)
     return health(loop)
 
@@ -110,13 +108,12 @@ def _prefect(loop: Loop) -> Part | None:
 
 
 def _mlflow(loop: Loop) -> Part | None:
-    from mlops.adapters.mlflow_server import init_store, server_command, server_environment
+    from mlops.adapters.mlflow_server import part_command, server_environment
 
     settings = loop.project.settings
     if settings.mlflow_tracking_uri:
         return None
-    init_store(loop.project.home)
-    return Part("mlflow", server_command(loop.project.home, settings.mlflow_port), server_environment())
+    return Part("mlflow", part_command(loop.project.home, settings.mlflow_port), server_environment())
 
 
 def _runner(loop: Loop) -> Part:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import sys
+import time
 from typing import Any
 
 import httpx
@@ -35,8 +36,15 @@ def environment(project: Project) -> dict[str, str]:
     }
 
 
-def connect(project: Project, *, quiet: bool = True) -> None:
+def connect(project: Project, *, quiet: bool = True, patience: float = 0.0) -> None:
     """Point this process at the project's Prefect; call before prefect is imported.
+
+    Parameters
+    ----------
+    quiet
+        Keep Prefect's own log lines off the terminal.
+    patience
+        Seconds to go on asking.
 
     Raises
     ------
@@ -47,15 +55,24 @@ def connect(project: Project, *, quiet: bool = True) -> None:
     if quiet:
         # The terminal shows our own lines; Prefect's go to its server, where the run is.
         os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
+    deadline = time.monotonic() + patience
+    while (trouble := _trouble(project)) is not None:
+        if time.monotonic() >= deadline:
+            raise UnavailableError(
+                "Prefect",
+                project.prefect_uri,
+                remedy="Start it with `mlops up`, or set PREFECT_API_URL to the one you use.",
+                cause=type(trouble).__name__,
+            ) from trouble
+        time.sleep(0.2)
+
+
+def _trouble(project: Project) -> httpx.HTTPError | None:
     try:
         httpx.get(f"{project.prefect_uri}/health", timeout=5, trust_env=False).raise_for_status()
     except httpx.HTTPError as exc:
-        raise UnavailableError(
-            "Prefect",
-            project.prefect_uri,
-            remedy="Start it with `mlops up`, or set PREFECT_API_URL to the one you use.",
-            cause=type(exc).__name__,
-        ) from exc
+        return exc
+    return None
 
 
 def load_flow(project: Project, name: str) -> Any:

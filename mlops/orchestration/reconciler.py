@@ -23,7 +23,7 @@ from mlops.orchestration.loop import Loop
 
 __all__ = ["Missed", "Reconciler", "missed", "reconcile"]
 
-GRACE = timedelta(seconds=15)
+GRACE = timedelta(seconds=30)
 """How long an event may take; each further attempt waits four times as long."""
 MOST_ATTEMPTS = 3
 

@@ -6,12 +6,13 @@ Run as ``python -m mlops.orchestration.runner PROJECT``; `mlops up` does.
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from pathlib import Path
 from typing import Any
 
 from mlops.config import Project, find_project
-from mlops.orchestration.prefect_api import connect, load_flow
+from mlops.orchestration.prefect_api import connect, environment, load_flow
 
 __all__ = ["FLOWS", "deployments", "main"]
 
@@ -59,13 +60,16 @@ def main() -> None:
     project = find_project(Path(sys.argv[1]))
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    connect(project, quiet=False)
+    os.environ.update(environment(project))
+    # All that is imported here is imported while Prefect's server, started beside, comes up.
     from prefect import serve
 
     from mlops.orchestration.reconciler import Reconciler
 
+    made = deployments(project)
+    connect(project, quiet=False, patience=120)
     Reconciler(project).start()
-    serve(*deployments(project), limit=4, print_starting_message=False)
+    serve(*made, limit=4, print_starting_message=False)
 
 
 if __name__ == "__main__":

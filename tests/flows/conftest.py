@@ -1,13 +1,17 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import psutil
 import pytest
 
-from mlops.config import find_project
-from tests.flows.orchard import HISTORY, Orchard, Told, plums, stamped
+from mlops.client import Client
+from mlops.errors import MlopsError
+from tests.flows.orchard import EXTRA_EVENTS, HISTORY, Closed, Orchard, Requests, Told, plums, stamped, until
 
 
 @pytest.fixture(scope="session")
@@ -63,11 +67,73 @@ def unanswered(trained: Orchard) -> Told:
 
 @pytest.fixture(scope="session")
 def served(trained: Orchard, unanswered: Told) -> Orchard:
-    """The project with its first model behind the gateway, and two weeks of answers."""
-    trained.flow("deploy")
+    """The project with its first model behind the gateway."""
+    # By the command line: a service outlives the process that deployed it.
+    done = trained.mlops("deploy")
+    assert done.code == 0, done.err
     return trained
 
 
-@pytest.fixture
-def settings(running: Orchard):
-    return find_project(running.root).settings
+def persons_tree(root: Path) -> str:
+    """What belongs to the person: HEAD, branch, index and files."""
+
+    def git(*words: str) -> str:
+        done = subprocess.run(["git", *words], cwd=root, capture_output=True, text=True, check=True)
+        return done.stdout
+
+    return "\n".join(
+        [
+            git("symbolic-ref", "HEAD"),
+            git("rev-parse", "HEAD"),
+            git("ls-files", "--stage"),
+            git("status", "--porcelain"),
+            git("diff"),
+            git("diff", "--cached"),
+        ]
+    )
+
+
+@pytest.fixture(scope="session")
+def closed(served: Orchard) -> Closed:
+    """New plums ripen otherwise; the person is in the middle of an edit, and requests never stop."""
+    loop = served.loop
+    as_of = served.season()
+    note, module = served.root / "note.txt", served.root / "models" / "plums" / "model.py"
+    text = module.read_text()
+    note.write_text("staged\n")
+    module.write_text(text + "\nraise SystemExit('half an edit')\n")
+    subprocess.run(["git", "add", "note.txt"], cwd=served.root, check=True)
+    person = persons_tree(served.root)
+    champion = loop.promoted().body["digest"]
+    seen, done = Requests(0, [], set()), threading.Event()
+    asking = threading.Thread(target=ask, args=(served, seen, done))
+    asking.start()
+    try:
+        first = served.mlops("monitor", "--as-of", as_of.isoformat())
+        assert first.code == 0, first.err
+        second = served.flow("monitor", as_of=as_of)
+        drift = loop.ledger.last("drift.confirmed")
+        assert drift is not None, first.out
+        served.emit(drift, times=EXTRA_EVENTS)
+        answer = served.answer(drift)
+        until("request after the swap", lambda: len(seen.versions) > 1 or seen.failed, patience=20)
+    finally:
+        done.set()
+        asking.join()
+    after = persons_tree(served.root)
+    subprocess.run(["git", "reset", "-q", "--", "note.txt"], cwd=served.root, check=True)
+    note.unlink()
+    module.write_text(text)
+    return Closed(served, drift, (first.out.strip(), second.text), champion, answer, seen, person, after)
+
+
+def ask(orchard: Orchard, seen: Requests, done: threading.Event) -> None:
+    # Picked long after any window that is judged here.
+    row = {"size": 4.0, "heat": 20.0, "colour": "red", "plum": "again", "picked": "2030-01-01T10:00:00+00:00"}
+    with Client(orchard.loop.project.address) as client:
+        while not done.wait(0.01):
+            try:
+                seen.versions.add(client.predict([row])["model_version"])
+                seen.answered += 1
+            except MlopsError as exc:
+                seen.failed.append(str(exc))

@@ -25,10 +25,11 @@ from mlops.stamp import stamp
 
 BEGIN = pd.Timestamp(2026, 1, 1, tz="UTC")
 HISTORY = 24
-SEASON = 14
-A_DAY = 60
+SEASON = 20
+A_DAY = 40
 PORTS = ("GATEWAY_PORT", "GATEWAY_API_PORT", "MLFLOW_PORT", "PREFECT_PORT")
 EVENT_PATIENCE = 120.0
+EXTRA_EVENTS = 9
 
 PARAMS = """\
 data:
@@ -46,10 +47,11 @@ model:
   task: binary
   params:
     hold: {hold}
+    strength: 1.0
   seed: 7
 
 train:
-  window: 8d
+  window: 13d
   holdout: 5d
   gap: 1d
 
@@ -58,7 +60,7 @@ gate:
   resamples: 500
 
 monitor:
-  window: 14d
+  window: 6d
   min_rows: 100
   confirm: 1
   of: 1
@@ -92,7 +94,7 @@ def build(params, schema):
     encode = make_column_transformer(
         (OneHotEncoder(handle_unknown="ignore"), ["colour"]), ("passthrough", ["size", "heat"])
     )
-    return make_pipeline(encode, LogisticRegression(max_iter=300))
+    return make_pipeline(encode, LogisticRegression(C=params["strength"], max_iter=300))
 '''
 
 
@@ -199,11 +201,13 @@ class Orchard:
         from mlops.orchestration.prefect_api import load_flow
 
         project = find_project(self.root)
-        with temporary_settings({PREFECT_API_URL: project.prefect_uri, PREFECT_LOGGING_EXTRA_LOGGERS: "mlops"}):
+        with temporary_settings(
+            {PREFECT_API_URL: project.prefect_uri, PREFECT_LOGGING_EXTRA_LOGGERS: "mlops"}
+        ):
             return load_flow(project, name)(**parameters)
 
     def season(self, *, new: bool = True, labelled: bool = True) -> datetime:
-        """Serve two weeks of plums and learn which were ripe; return when they have all been told."""
+        """Serve three weeks of plums and learn which were ripe; return when they have all been told."""
         self._season += new
         rows = plums(self._day, SEASON, season=self._season)
         loop = self.loop
@@ -224,6 +228,8 @@ class Orchard:
 
     def drift(self, as_of: datetime) -> Entry:
         """Record confirmed drift and tell nobody."""
+        from mlops.orchestration import retraining
+
         loop = self.loop
         checked = loop.ledger.record(
             "drift.checked",
@@ -234,9 +240,7 @@ class Orchard:
             sentence="told by a test",
             report={"columns": []},
         )
-        return loop.ledger.record(
-            "drift.confirmed", cause=checked, as_of=as_of, sentence=checked.body["sentence"]
-        )
+        return retraining.confirm(loop, checked)
 
     def emit(self, drift: Entry, *, times: int = 1) -> None:
         """Send the event of confirmed drift to the project's Prefect, over HTTP."""
@@ -271,3 +275,26 @@ class Orchard:
             lambda: self.effects(drift, "retrain.finished", "retrain.refused"),
         )
         return found[0]
+
+
+@dataclass
+class Requests:
+    """Questions that never stop: how many were answered, by which versions, and what failed."""
+
+    answered: int
+    failed: list[str]
+    versions: set[str]
+
+
+@dataclass
+class Closed:
+    """The loop closed once, as a person found it before and after."""
+
+    orchard: Orchard
+    drift: Entry
+    sentences: tuple[str, str]
+    before: str
+    answer: Entry
+    requests: Requests
+    person_before: str
+    person_after: str

@@ -42,22 +42,22 @@ def test_the_run_carries_parameters_metrics_and_the_version_of_the_data(
     trained: Orchard, promoted: Entry, run: Any
 ) -> None:
     assert run.info.status == "FINISHED"
-    assert run.data.params["train.window"] == "8d"
+    assert run.data.params["train.window"] == "13d"
     assert run.data.params["model.seed"] == "7"
     assert 0 < run.data.metrics["holdout.log_loss"] < run.data.metrics["baseline.log_loss"]
     [data] = run.inputs.dataset_inputs
-    assert promoted.body["data_md5"].removesuffix(".dir") in data.dataset.to_json() if hasattr(
-        data.dataset, "to_json"
-    ) else promoted.body["data_md5"].removesuffix(".dir") in str(data.dataset.to_dictionary())
+    assert promoted.body["data_md5"].startswith(data.dataset.digest)
+    assert data.dataset.name
 
 
 def test_the_run_names_the_commit_that_holds_its_lock(trained: Orchard, promoted: Entry, run: Any) -> None:
     tree = Tree(trained.root)
+    tags = set(run.data.tags.values())
+    assert promoted.body["commit"] in tags
     held = tree.read("dvc.lock", promoted.body["commit"])
     assert held is not None
-    assert held in {(trained.root / "dvc.lock").read_text().strip(), (trained.root / "dvc.lock").read_text()}
-    assert promoted.body["commit"] in run.data.tags.values()
-    assert fingerprint.of_bytes(held.encode()) in run.data.tags.values()
+    assert fingerprint.of_bytes(held.encode()) in tags
+    assert held == (trained.root / "dvc.lock").read_text()
 
 
 def test_the_champion_alias_names_the_promoted_digest(trained: Orchard) -> None:
@@ -69,7 +69,11 @@ def test_the_champion_alias_names_the_promoted_digest(trained: Orchard) -> None:
 def test_dvc_has_nothing_to_do_after_the_flow(trained: Orchard) -> None:
     def dvc(*words: str) -> str:
         done = subprocess.run(
-            [sys.executable, "-m", "dvc", *words], cwd=trained.root, capture_output=True, text=True, check=True
+            [sys.executable, "-m", "dvc", *words],
+            cwd=trained.root,
+            capture_output=True,
+            text=True,
+            check=True,
         )
         return done.stdout
 
@@ -86,6 +90,8 @@ def test_training_again_finds_the_run_and_moves_nothing(trained: Orchard) -> Non
         rows = [entry.id for entry in loop.ledger.entries()]
         return Tree(trained.root).head(), rows, [(v.version, v.run_id) for v in versions]
 
+    # Against a champion that came since, a model is judged anew, once.
+    trained.flow("train")
     before = state()
     trained.flow("train")
     assert state() == before

@@ -1,0 +1,101 @@
+"""Verbs where a part is away, or another has its place: said within seconds, and nothing begun."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from mlops.ledger import Ledger
+from mlops.orchestration.loop import Loop
+from mlops.orchestration.parts import serving_supervisor, tools_supervisor
+from tests.flows.orchard import Told, mlops
+
+Say = Callable[..., Told]
+
+
+def entries(project: Path) -> int:
+    return len(Ledger(Loop.at(project).project.ledger_uri).entries())
+
+
+@pytest.fixture
+def question(tmp_path: Path) -> Path:
+    file = tmp_path / "question.csv"
+    file.write_text("size,heat,colour\n4.0,20.0,red\n")
+    return file
+
+
+def test_with_prefect_down_a_flow_ends_within_seconds(project: Path) -> None:
+    told = mlops(project, "train", "--json")
+    assert told.code == 1
+    said = json.loads(told.out)
+    assert "Prefect does not answer" in said["error"]
+    assert "mlops up" in said["remedy"]
+    assert told.seconds < 15
+    assert entries(project) == 0
+    assert not (project / "dvc.lock").exists()
+
+
+def test_a_question_with_the_gateway_down_says_what_to_start(say: Say, project: Path, question: Path) -> None:
+    told = say(project, "predict", str(question))
+    assert told.code == 1
+    assert Loop.at(project).project.address in told.err
+    assert "mlops up" in told.err
+    assert "mlops deploy" in told.err
+
+
+def test_a_question_without_a_feature_is_not_asked(say: Say, project: Path, tmp_path: Path) -> None:
+    file = tmp_path / "short.csv"
+    file.write_text("size,colour\n4.0,red\n")
+    told = say(project, "predict", str(file))
+    assert told.code == 1
+    assert "has no column heat" in told.err
+
+
+def test_a_file_that_is_not_there_is_named(say: Say, project: Path) -> None:
+    told = say(project, "labels", "add", "nowhere.csv")
+    assert told.code == 1
+    assert "nowhere.csv" in told.err
+
+
+def test_labels_by_another_name_are_a_usage_error(say: Say, project: Path, question: Path) -> None:
+    told = say(project, "labels", "add", str(question), "--by", "colour")
+    assert told.code == 2
+    assert "colour" in told.err
+
+
+def test_a_time_that_is_none_is_a_usage_error(say: Say, project: Path) -> None:
+    told = say(project, "monitor", "--as-of", "yesterday")
+    assert told.code == 2
+    assert "'yesterday'" in told.err
+    assert "2013-04-01" in told.err
+
+
+def test_a_taken_port_names_its_owner_and_starts_nothing(
+    say: Say, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        monkeypatch.setenv("MLOPS_GATEWAY_PORT", str(server.getsockname()[1]))
+        told = say(project, "up")
+        loop = Loop.at(project)
+        assert (tools_supervisor(loop).pid(), serving_supervisor(loop).pid()) == (None, None)
+    assert told.code == 1
+    assert f"pid {os.getpid()}" in told.err
+    assert "MLOPS_GATEWAY_PORT" in told.err
+
+
+def test_status_with_everything_down_is_one_object(say: Say, project: Path) -> None:
+    told = say(project, "status", "--json")
+    assert told.code == 0
+    seen = json.loads(told.out)
+    assert seen["serving"] is None
+    assert [part["up"] for part in seen["parts"]] == [False] * 4
+
+
+def test_down_with_nothing_up_says_so(say: Say, project: Path) -> None:
+    told = say(project, "down", "--serving")
+    assert (told.code, told.out) == (0, "Nothing was running.\n")

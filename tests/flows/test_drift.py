@@ -1,0 +1,55 @@
+"""The loop closed: drift is confirmed, Prefect starts the retraining, the new model serves."""
+
+from __future__ import annotations
+
+import subprocess
+
+import httpx
+
+from tests.flows.orchard import Closed
+
+
+def test_two_looks_at_one_window_are_one_row(closed: Closed) -> None:
+    checked = [
+        e for e in closed.orchard.loop.ledger.entries("drift.checked") if e.as_of == closed.drift.as_of
+    ]
+    assert len(checked) == 1
+    assert closed.sentences[0] == closed.sentences[1] == checked[0].body["sentence"]
+    assert "size" in checked[0].body["sentence"]
+
+
+def test_confirmed_drift_retrains_with_nobody_calling_it(closed: Closed) -> None:
+    assert closed.answer.kind == "retrain.finished", closed.answer.body["sentence"]
+    assert closed.answer.body["promoted"], closed.answer.body["sentence"]
+    assert closed.orchard.effects(closed.drift, "run.requested") == []
+
+
+def test_the_better_model_serves_at_once(closed: Closed) -> None:
+    loop = closed.orchard.loop
+    digest = httpx.get(f"{loop.project.address}/version", trust_env=False).json()["digest"]
+    assert digest != closed.before
+    promoted = [e for e in loop.ledger.entries("model.promoted") if e.as_of == closed.drift.as_of]
+    assert [e.body["digest"] for e in promoted] == [digest]
+
+
+def test_no_request_was_dropped_by_the_redeployment(closed: Closed) -> None:
+    assert closed.requests.failed == []
+    assert closed.requests.answered > 50
+    assert len(closed.requests.versions) == 2
+
+
+def test_what_the_person_was_at_is_untouched(closed: Closed) -> None:
+    assert "half an edit" in closed.person_before
+    assert closed.person_after == closed.person_before
+
+
+def test_the_loop_commits_to_its_own_branch_what_it_learnt_from(closed: Closed) -> None:
+    loop = closed.orchard.loop
+    branches = subprocess.run(
+        ["git", "branch", "--contains", loop.promoted().body["commit"], "--format=%(refname:short)"],
+        cwd=closed.orchard.root,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split()
+    assert branches == ["mlops/loop"]

@@ -1,0 +1,247 @@
+"""What the reconciler finds in the ledger, when it acts, and when it stops."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mlops.config import Project, Settings
+from mlops.deployment import Serving, free_port
+from mlops.errors import UnavailableError
+from mlops.ledger import Entry, Ledger
+from mlops.orchestration import retraining
+from mlops.orchestration.loop import Loop
+from mlops.orchestration.reconciler import GRACE, MOST_ATTEMPTS, Missed, missed, reconcile
+from tests.flows.orchard import PARAMS
+
+BEGAN = datetime(2026, 3, 1, tzinfo=UTC)
+AS_OF = datetime(2026, 2, 1, tzinfo=UTC)
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = BEGAN
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+class Starts(list[tuple[str, dict[str, Any], str]]):
+    """What the reconciler started: flow, parameters, key."""
+
+    def __call__(self, flow: str, parameters: dict[str, Any], key: str) -> None:
+        self.append((flow, parameters, key))
+
+
+class StillGateway:
+    """A gateway that leads to one address, or does not answer."""
+
+    def __init__(self, address: str | None = None, *, up: bool = True) -> None:
+        self.address, self.up = address, up
+
+    def current(self) -> str | None:
+        if not self.up:
+            raise UnavailableError("The gateway", "nowhere", remedy="")
+        return self.address
+
+
+class StillTarget:
+    """A place where one service runs, or none."""
+
+    name = "still"
+
+    def __init__(self, *services: Serving) -> None:
+        self.services = services
+
+    def running(self) -> list[Serving]:
+        return list(self.services)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def starts() -> Starts:
+    return Starts()
+
+
+@pytest.fixture
+def loop(tmp_path: Path, clock: Clock) -> Iterator[Loop]:
+    params = PARAMS.format(name="plums", hold=tmp_path / "hold", target="process")
+    (tmp_path / "params.yaml").write_text(params)
+    loop = Loop(Project(tmp_path, Settings(gateway_api_port=free_port())))
+    loop.__dict__["ledger"] = Ledger(loop.project.ledger_uri, clock=clock)
+    loop.__dict__["gateway"] = StillGateway()
+    yield loop
+    loop.ledger.close()
+
+
+@pytest.fixture
+def drift(loop: Loop) -> Entry:
+    return confirmed(loop, AS_OF)
+
+
+def confirmed(loop: Loop, as_of: datetime) -> Entry:
+    facts = {"report": {"columns": []}, "confirmed": True, "sentence": "told by a test"}
+    return retraining.confirm(loop, loop.ledger.record("drift.checked", as_of=as_of, **facts))
+
+
+def deployed(loop: Loop, *, running: bool, gateway: bool = True, outcome: str = "deployment.served") -> Entry:
+    """A champion that was deployed, and whether its service is there; returns its promotion."""
+    facts = {"digest": "a", "version": "1"}
+    champion = loop.ledger.record("model.promoted", **facts)
+    for kind in filter(None, ("deployment.started", outcome)):
+        loop.ledger.record(kind, cause=champion, deployment="d1", target="still", **facts)
+    service = Serving("d1", "1", "a", "still", "http://127.0.0.1:1", "ref")
+    loop.__dict__["gateway"] = StillGateway(service.address, up=gateway)
+    loop.__dict__["_process"] = StillTarget(*([service] if running else []))
+    loop.__dict__["_docker"] = StillTarget()
+    return champion
+
+
+def test_an_empty_ledger_means_nothing(loop: Loop) -> None:
+    assert list(missed(loop)) == []
+
+
+def test_confirmed_drift_without_an_answer_is_missed(loop: Loop, drift: Entry) -> None:
+    assert list(missed(loop)) == [Missed("retrain", {"cause": drift.id}, drift)]
+
+
+@pytest.mark.parametrize("answer", ["retrain.finished", "retrain.refused"])
+def test_answered_drift_is_not_missed(loop: Loop, drift: Entry, answer: str) -> None:
+    loop.ledger.record(answer, cause=drift)
+    assert list(missed(loop)) == []
+
+
+def test_a_retraining_that_is_at_it_is_left_alone(loop: Loop, drift: Entry) -> None:
+    with loop.lock("retrain"):
+        assert list(missed(loop)) == []
+    assert len(list(missed(loop))) == 1
+
+
+def test_of_several_drifts_the_oldest_comes_first(loop: Loop, drift: Entry) -> None:
+    confirmed(loop, AS_OF + timedelta(days=1))
+    assert [thing.cause for thing in missed(loop)] == [drift]
+
+
+def test_an_event_gets_its_time_before_the_first_attempt(
+    loop: Loop, drift: Entry, starts: Starts, clock: Clock
+) -> None:
+    assert reconcile(loop, starts, now=BEGAN + GRACE - timedelta(seconds=1)) == []
+    assert reconcile(loop, starts, now=BEGAN + GRACE) == [
+        f"started retrain for drift.confirmed {drift.id[:8]}"
+    ]
+    [(flow, parameters, key)] = starts
+    [request] = loop.ledger.effects(drift)
+    assert (flow, parameters) == ("retrain", {"cause": drift.id})
+    assert key
+    assert request.kind == "run.requested"
+
+
+def test_attempts_wait_four_times_as_long_each_and_end_after_three(
+    loop: Loop, drift: Entry, starts: Starts, clock: Clock
+) -> None:
+    began = []
+    for second in range(0, 3000, 5):
+        clock.now = BEGAN + timedelta(seconds=second)
+        if reconcile(loop, starts, now=clock.now):
+            began.append(second)
+    grace = GRACE.total_seconds()
+    assert began == [grace, grace * 5, grace * 21, grace * 85]
+    assert len(starts) == MOST_ATTEMPTS
+    assert len({key for _, _, key in starts}) == MOST_ATTEMPTS
+
+
+def test_drift_given_up_is_answered_with_what_to_do(
+    loop: Loop, drift: Entry, starts: Starts, clock: Clock
+) -> None:
+    for attempt in range(MOST_ATTEMPTS + 1):
+        clock.now += GRACE * 4**attempt
+        reconcile(loop, starts, now=clock.now)
+    [refused] = [e for e in loop.ledger.effects(drift) if e.kind == "retrain.refused"]
+    assert "failed 3 times" in refused.body["sentence"]
+    assert "mlops retrain" in refused.body["sentence"]
+    assert refused.as_of == AS_OF
+    assert list(missed(loop)) == []
+
+
+def test_an_attempt_that_began_puts_off_the_next(
+    loop: Loop, drift: Entry, starts: Starts, clock: Clock
+) -> None:
+    clock.now += timedelta(seconds=10)
+    loop.ledger.record("retrain.started", cause=drift)
+    assert reconcile(loop, starts, now=BEGAN + GRACE) == []
+    assert len(reconcile(loop, starts, now=clock.now + GRACE)) == 1
+
+
+def test_what_serves_is_not_missed(loop: Loop) -> None:
+    deployed(loop, running=True)
+    assert list(missed(loop)) == []
+
+
+def test_a_service_that_is_gone_is_deployed_again(loop: Loop, starts: Starts) -> None:
+    champion = deployed(loop, running=False)
+    assert list(missed(loop)) == [Missed("deploy", {}, champion)]
+    assert reconcile(loop, starts, now=BEGAN + GRACE) != []
+    assert [flow for flow, _, _ in starts] == ["deploy"]
+
+
+def test_a_deployment_that_never_ended_is_done_again(loop: Loop) -> None:
+    champion = deployed(loop, running=True, outcome="")
+    assert list(missed(loop)) == [Missed("deploy", {}, champion)]
+
+
+def test_a_deployment_that_is_at_it_is_left_alone(loop: Loop) -> None:
+    deployed(loop, running=False)
+    with loop.lock("deploy"):
+        assert list(missed(loop)) == []
+
+
+def test_a_promotion_whose_deployment_failed_is_deployed_while_an_earlier_one_serves(loop: Loop) -> None:
+    deployed(loop, running=True)
+    newer = loop.ledger.record("model.promoted", digest="b", version="2")
+    loop.ledger.record("deployment.started", cause=newer, deployment="d2", digest="b", version="2")
+    loop.ledger.record("deployment.failed", cause=newer, deployment="d2", digest="b", version="2")
+    assert list(missed(loop)) == [Missed("deploy", {}, newer)]
+
+
+def test_a_champion_that_was_never_deployed_waits_for_its_person(loop: Loop) -> None:
+    loop.ledger.record("model.promoted", digest="a", version="1")
+    assert list(missed(loop)) == []
+
+
+def test_a_verdict_that_was_never_announced_is_found(loop: Loop) -> None:
+    facts = {"report": {"columns": []}, "confirmed": True, "sentence": "killed before its announcement"}
+    checked = loop.ledger.record("drift.checked", as_of=AS_OF, **facts)
+    [thing] = missed(loop)
+    assert thing.flow == "retrain"
+    assert thing.cause.cause == checked.id
+
+
+def test_a_start_that_fails_is_no_attempt(loop: Loop, drift: Entry, starts: Starts) -> None:
+    def fails(flow: str, parameters: dict[str, Any], key: str) -> None:
+        raise ConnectionError("Prefect is away")
+
+    with pytest.raises(ConnectionError):
+        reconcile(loop, fails, now=BEGAN + GRACE)
+    assert loop.ledger.effects(drift) == []
+    assert len(reconcile(loop, starts, now=BEGAN + GRACE)) == 1
+
+
+def test_where_the_gateway_is_down_nothing_is_deployed(loop: Loop) -> None:
+    deployed(loop, running=False, gateway=False)
+    assert list(missed(loop)) == []
+
+
+def test_a_deployment_is_not_tried_for_ever(loop: Loop, starts: Starts, clock: Clock) -> None:
+    deployed(loop, running=False)
+    for second in range(0, 5000, 200):
+        clock.now = BEGAN + timedelta(seconds=second)
+        reconcile(loop, starts, now=clock.now)
+    assert len(starts) == MOST_ATTEMPTS

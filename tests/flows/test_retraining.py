@@ -1,0 +1,134 @@
+"""Retrainings that are begun twice, lost, or killed: each drift gets its one answer all the same."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import httpx
+import pytest
+
+from mlops.adapters.git import Tree
+from mlops.errors import ConflictError
+from mlops.ledger import Entry
+from mlops.orchestration import deploying
+from tests.flows.orchard import EXTRA_EVENTS, Closed, Orchard, until
+
+
+@dataclass
+class Held:
+    """A retraining that an event began and that waits in the middle of its fit."""
+
+    orchard: Orchard
+    drift: Entry
+    pid: int
+
+
+@pytest.fixture(scope="module")
+def held(served: Orchard) -> Iterator[Held]:
+    drift = served.drift(served.season())
+    served.hold.touch()
+    written = served.hold.with_suffix(".pid")
+    try:
+        served.emit(drift)
+        pid = until("fit that waits", lambda: written.exists() and written.read_text())
+        yield Held(served, drift, int(pid))
+    finally:
+        served.hold.unlink(missing_ok=True)
+        written.unlink(missing_ok=True)
+
+
+def test_ten_events_of_one_drift_are_one_retraining(closed: Closed) -> None:
+    orchard = closed.orchard
+    until("end of all ten runs", lambda: ended_runs(orchard, closed.drift, EXTRA_EVENTS + 1), patience=200)
+    assert len(orchard.effects(closed.drift, "retrain.started")) == 1
+    assert len(orchard.effects(closed.drift, "retrain.finished", "retrain.refused")) == 1
+
+
+def ended_runs(orchard: Orchard, drift: Entry, number: int) -> list[dict[str, str]] | None:
+    project = orchard.loop.project
+    found = httpx.post(
+        f"{project.prefect_uri}/flow_runs/filter",
+        json={"deployments": {"name": {"any_": [project.params.data.name]}}},
+        trust_env=False,
+    ).json()
+    mine = [run for run in found if run["parameters"].get("cause") == drift.id]
+    ends = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
+    return mine if len(mine) >= number and all(run["state_type"] in ends for run in mine) else None
+
+
+def test_a_second_retraining_at_the_same_time_is_a_conflict(held: Held) -> None:
+    before = len(held.orchard.loop.ledger.entries())
+    with pytest.raises(ConflictError, match=r"Another (re)?training of this project is running"):
+        held.orchard.flow("retrain", as_of=held.drift.as_of)
+    assert len(held.orchard.loop.ledger.entries()) == before
+
+
+def test_a_retraining_killed_in_the_middle_of_its_fit_converges(held: Held) -> None:
+    orchard = held.orchard
+    assert len(orchard.effects(held.drift, "retrain.started")) == 1
+    os.kill(held.pid, signal.SIGKILL)
+    orchard.hold.unlink()
+    answer = orchard.answer(held.drift)
+    assert answer.kind == "retrain.finished", answer.body["sentence"]
+    assert answer.body["promoted"], answer.body["sentence"]
+    loop = orchard.loop
+    assert loop.promoted().as_of == held.drift.as_of
+    running = deploying.serving(loop)
+    assert running is not None
+    assert running[0].body["digest"] == loop.promoted().body["digest"]
+    assert len(orchard.effects(held.drift, "retrain.started")) == 2
+    assert [e.body["flow"] for e in orchard.effects(held.drift, "run.requested")] == ["retrain"]
+
+
+def test_drift_whose_event_was_lost_is_found_by_the_reconciler(served: Orchard) -> None:
+    drift = served.drift(served.season())
+    answer = served.answer(drift)
+    assert answer.kind == "retrain.finished", answer.body["sentence"]
+    assert len(served.effects(drift, "run.requested")) == 1
+    assert len(served.effects(drift, "retrain.started")) == 1
+
+
+def test_drift_without_labels_is_refused_and_said(served: Orchard) -> None:
+    champion = served.loop.promoted()
+    drift = served.drift(served.season(labelled=False))
+    outcome = served.flow("retrain", as_of=drift.as_of, cause=drift.id)
+    assert outcome.refused
+    [answer] = served.effects(drift, "retrain.finished", "retrain.refused")
+    assert "retraining needs 200" in answer.body["sentence"]
+    assert served.loop.promoted() == champion
+
+
+def test_drift_within_the_cooldown_is_refused_and_said(served: Orchard) -> None:
+    finished = served.loop.ledger.last("retrain.finished")
+    if finished is None or finished.as_of is None:
+        pytest.skip("no retraining has finished yet")
+    drift = served.drift(finished.as_of)
+    outcome = served.flow("retrain", as_of=drift.as_of, cause=drift.id)
+    assert outcome.refused
+    assert "retrain.cooldown" in outcome.text
+
+
+def test_a_model_that_is_no_better_changes_nothing(served: Orchard) -> None:
+    orchard = served
+    params = orchard.root / "params.yaml"
+    params.write_text(params.read_text().replace("strength: 1.0", "strength: 0.000001"))
+    Tree(orchard.root).commit_paths(["params.yaml"], "Learn next to nothing")
+    as_of = orchard.season(new=False)
+    loop = orchard.loop
+    champion, serving = loop.promoted(), deploying.serving(loop)
+    outcome = orchard.flow("retrain", as_of=as_of)
+    assert outcome.refused
+    assert "Refused" in outcome.text
+    assert loop.promoted() == champion
+    assert deploying.serving(loop) == serving
+    registered = loop.registry.find("champion")
+    assert registered is not None
+    assert registered.digest == champion.body["digest"]
+    finished = loop.ledger.last("retrain.finished")
+    assert finished is not None
+    assert (finished.as_of, finished.body["promoted"]) == (as_of, False)
+    params.write_text(params.read_text().replace("strength: 0.000001", "strength: 1.0"))
+    Tree(orchard.root).commit_paths(["params.yaml"], "Learn again")

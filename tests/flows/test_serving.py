@@ -1,0 +1,63 @@
+"""Deploying and asking: what answers behind the gateway, and what is written of it."""
+
+from __future__ import annotations
+
+import json
+
+import httpx
+
+from mlops import prediction_log
+from mlops.client import Client
+from mlops.orchestration import deploying
+from tests.flows.orchard import Orchard, Told
+
+ROW = {"size": 4.0, "heat": 20.0, "colour": "red", "plum": "asked", "picked": "2025-12-01T10:00:00+00:00"}
+
+
+def test_a_question_before_any_deployment_is_told_what_to_do(unanswered: Told) -> None:
+    assert unanswered.code == 1
+    assert "503" in unanswered.err
+    assert "mlops deploy" in unanswered.err
+    assert unanswered.out == ""
+
+
+def test_the_gateway_leads_to_the_promoted_model(served: Orchard) -> None:
+    said = httpx.get(f"{served.loop.project.address}/version", trust_env=False).json()
+    champion = served.loop.promoted()
+    assert said["digest"] == champion.body["digest"]
+    assert str(said["version"]) == str(champion.body["version"])
+
+
+def test_an_answer_is_in_the_log_with_what_it_was_asked(served: Orchard) -> None:
+    loop = served.loop
+    with Client(loop.project.address) as client:
+        answer = client.predict([ROW])
+    [prediction] = answer["predictions"]
+    found = prediction_log.find(loop.project.predictions, prediction["id"])
+    assert found is not None
+    written = found if isinstance(found, dict) else found.__dict__
+    assert written["key"] == "asked"
+    assert written["features"]["size"] == 4.0
+    assert str(written["version"]) == answer["model_version"]
+    entry = loop.ledger.last("deployment.served")
+    assert entry is not None
+    assert written["deployment"] == entry.body["deployment"]
+
+
+def test_deploying_again_leaves_what_serves_alone(served: Orchard) -> None:
+    before = deploying.serving(served.loop)
+    served.flow("deploy")
+    assert deploying.serving(served.loop) == before
+
+
+def test_status_tells_what_serves_as_one_object(served: Orchard) -> None:
+    told = served.mlops("status", "--json")
+    seen = json.loads(told.out)
+    assert told.code == 0
+    assert seen["serving"]["digest"] == served.loop.promoted().body["digest"]
+    assert {part["part"]: part["up"] for part in seen["parts"]} == {
+        "prefect": True,
+        "mlflow": True,
+        "gateway": True,
+        "runner": True,
+    }
