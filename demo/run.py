@@ -235,13 +235,14 @@ def render(rows: list[dict[str, Any]], metric: str) -> Table:
         title=f"{metric} of what served, and of the first model left alone (lower is better)",
         title_justify="left",
         box=box.SIMPLE,
+        padding=(0, 1, 0, 0),
     )
-    table.add_column("month")
-    table.add_column("rows", justify="right")
-    for name in ("drift", "decision", "served by version"):
-        table.add_column(name)
+    table.add_column("month", no_wrap=True)
+    table.add_column("rows", justify="right", no_wrap=True)
+    for name in ("drift", "decision", "version"):
+        table.add_column(name, no_wrap=True)
     for name in ("served", "first"):
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", no_wrap=True)
     for row in rows:
         drift = row["drift"]
         shares = row["served"].items()
@@ -250,7 +251,7 @@ def render(rows: list[dict[str, Any]], metric: str) -> Table:
             f"{row['rows']:,}",
             f"{'confirmed' if drift['confirmed'] else 'no'} {drift['drifted']}/{drift['judged']}",
             row["decision"],
-            ", ".join(f"{version}" if share == 1 else f"{version} {share:.0%}" for version, share in shares),
+            ", ".join(version if share == 1 else f"{version} {share:.0%}" for version, share in shares),
             f"{row['loss']:.4f}",
             f"{row['first_loss']:.4f}",
         )

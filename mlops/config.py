@@ -213,6 +213,8 @@ class Settings(BaseSettings):
     """A Prefect that runs elsewhere."""
     reconcile_every: float = Field(default=20.0, gt=0)
     """Seconds between two looks of the reconciler at the ledger."""
+    reconcile_grace: float = Field(default=30.0, gt=0)
+    """Seconds an event may take before the reconciler acts in its place; four times as long each time."""
     fsync: bool = False
     """The prediction log survives a power loss, at the price of latency."""
 

@@ -21,7 +21,15 @@ _NEEDS = {
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what this machine cannot run, with the reason; where it is required, let it fail."""
+    """Skip what this machine cannot run, and keep together what shares servers."""
+    _skip_what_cannot_run(items)
+    for item in items:
+        together = item.path.parent if item.path.parent.name in {"flows", "cli"} else item.path
+        item.add_marker(pytest.mark.xdist_group(together.as_posix()))
+
+
+def _skip_what_cannot_run(items: list[pytest.Item]) -> None:
+    """Skip, with the reason; where the environment requires it, let it fail."""
     for marker, (there, required, reason) in _NEEDS.items():
         marked = [item for item in items if item.get_closest_marker(marker)]
         if marked and not os.environ.get(required) and not there():

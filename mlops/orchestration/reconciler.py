@@ -23,8 +23,6 @@ from mlops.orchestration.loop import Loop
 
 __all__ = ["Missed", "Reconciler", "missed", "reconcile"]
 
-GRACE = timedelta(seconds=30)
-"""How long an event may take; each further attempt waits four times as long."""
 MOST_ATTEMPTS = 3
 
 log = logging.getLogger("mlops.reconciler")
@@ -70,13 +68,14 @@ def reconcile(loop: Loop, start: Start, *, now: datetime) -> list[str]:
     A start that fails is not an attempt: it is tried again under the same key.
     """
     done = []
+    grace = timedelta(seconds=loop.project.settings.reconcile_grace)
     for thing in missed(loop):
         since = _since_success(loop.ledger.effects(thing.cause))
         if any(entry.kind == "run.abandoned" for entry in since):
             continue
         requests = [entry for entry in since if entry.kind == "run.requested"]
         newest = (since or [thing.cause])[-1]
-        if now - newest.recorded_at < GRACE * 4 ** len(requests):
+        if now - newest.recorded_at < grace * 4 ** len(requests):
             continue
         if len(requests) < MOST_ATTEMPTS:
             start(thing.flow, thing.parameters, f"{newest.id}-{len(requests)}")

@@ -15,9 +15,10 @@ from mlops.errors import UnavailableError
 from mlops.ledger import Entry, Ledger
 from mlops.orchestration import retraining
 from mlops.orchestration.loop import Loop
-from mlops.orchestration.reconciler import GRACE, MOST_ATTEMPTS, Missed, missed, reconcile
+from mlops.orchestration.reconciler import MOST_ATTEMPTS, Missed, missed, reconcile
 from tests.flows.orchard import PARAMS
 
+GRACE = timedelta(seconds=Settings().reconcile_grace)
 BEGAN = datetime(2026, 3, 1, tzinfo=UTC)
 AS_OF = datetime(2026, 2, 1, tzinfo=UTC)
 

@@ -40,9 +40,9 @@ def held(served: Orchard) -> Iterator[Held]:
         written.unlink(missing_ok=True)
 
 
-def test_ten_events_of_one_drift_are_one_retraining(closed: Closed) -> None:
+def test_many_events_of_one_drift_are_one_retraining(closed: Closed) -> None:
     orchard = closed.orchard
-    until("end of all ten runs", lambda: ended_runs(orchard, closed.drift, EXTRA_EVENTS + 1), patience=200)
+    until("end of all runs", lambda: ended_runs(orchard, closed.drift, EXTRA_EVENTS + 1), patience=200)
     assert len(orchard.effects(closed.drift, "retrain.started")) == 1
     assert len(orchard.effects(closed.drift, "retrain.finished", "retrain.refused")) == 1
 
@@ -101,10 +101,11 @@ def test_drift_without_labels_is_refused_and_said(served: Orchard) -> None:
     assert served.loop.promoted() == champion
 
 
-def test_drift_within_the_cooldown_is_refused_and_said(served: Orchard) -> None:
+def test_drift_within_the_cooldown_is_refused_and_said(closed: Closed) -> None:
+    served = closed.orchard
     finished = served.loop.ledger.last("retrain.finished")
-    if finished is None or finished.as_of is None:
-        pytest.skip("no retraining has finished yet")
+    assert finished is not None
+    assert finished.as_of is not None
     drift = served.drift(finished.as_of)
     outcome = served.flow("retrain", as_of=drift.as_of, cause=drift.id)
     assert outcome.refused
