@@ -20,6 +20,7 @@ _NEEDS = {
 }
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skip what this machine cannot run, and keep together what shares servers."""
     _skip_what_cannot_run(items)

@@ -20,6 +20,8 @@ __all__ = ["ProcessTarget"]
 
 _LAST_BYTES = 8192
 _KILL_SECONDS = 10
+_CLOCK_SECONDS = 2.0
+"""By how much a process's start may be told differently: it is reckoned from a clock that is set."""
 
 
 class ProcessTarget:
@@ -64,14 +66,14 @@ class ProcessTarget:
     def running(self) -> list[Serving]:
         """Return the services whose process lives, oldest first; forgets the others."""
         found = []
-        for file in self._services.glob("*.json"):
+        for file in sorted(self._services.glob("*.json"), key=_written):
             with suppress(FileNotFoundError):
                 serving = Serving(**json.loads(file.read_text()))
                 if _process(serving) is None:
                     file.unlink()
                 else:
                     found.append(serving)
-        return sorted(found, key=lambda serving: float(serving.ref.partition("@")[2]))
+        return found
 
     def stop(self, serving: Serving, *, drain: float) -> None:
         """Ask a service to end, and kill it after `drain` seconds."""
@@ -166,6 +168,13 @@ def _ends(process: psutil.Process, seconds: float) -> bool:
     return True
 
 
+def _written(file: Path) -> int:
+    try:
+        return file.stat().st_mtime_ns
+    except FileNotFoundError:
+        return 0
+
+
 def _ref(process: psutil.Process) -> str:
     """Name a process by pid and start, for a pid alone is given out again."""
     return f"{process.pid}@{process.create_time():.2f}"
@@ -177,7 +186,7 @@ def _process(serving: Serving) -> psutil.Process | None:
         process = psutil.Process(int(serving.ref.partition("@")[0]))
         if process.status() == psutil.STATUS_ZOMBIE:
             process.wait(0)
-        elif _ref(process) == serving.ref:
+        elif abs(process.create_time() - float(serving.ref.partition("@")[2])) < _CLOCK_SECONDS:
             return process
     except (psutil.NoSuchProcess, psutil.TimeoutExpired):
         pass

@@ -17,7 +17,10 @@ from tests.flows.orchard import EXTRA_EVENTS, HISTORY, Closed, Orchard, Requests
 @pytest.fixture(scope="session")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Orchard]:
     """A project whose Prefect, MLflow, runner and gateway run; nothing of it outlives the tests."""
-    root = stamped(tmp_path_factory.mktemp("orchard") / "plums", extra="MLOPS_RECONCILE_EVERY=1\nMLOPS_RECONCILE_GRACE=4\n")
+    root = stamped(
+        tmp_path_factory.mktemp("orchard") / "plums",
+        extra="MLOPS_RECONCILE_EVERY=1\nMLOPS_RECONCILE_GRACE=15\n",
+    )
     orchard = Orchard(root)
     try:
         up = orchard.mlops("up")
