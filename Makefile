@@ -33,7 +33,7 @@ down: $(READY) ## Stop everything the demo started
 	@test ! -d .demo || $(RUN)/mlops --project .demo down --serving
 
 test: $(READY) ## Run the tests (under ten minutes on two cores)
-	@$(RUN)/python -m pytest -m "not story" -n 2 --dist loadgroup
+	@$(RUN)/python -m pytest -m "not story" -n 2 --dist loadscope
 
 story: $(READY) ## Run the long stories with every real part
 	@$(RUN)/python -m pytest -m story

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 
 def _engine_answers() -> bool:
@@ -20,17 +22,23 @@ _NEEDS = {
 }
 
 
-@pytest.hookimpl(tryfirst=True)
+class ByServers(LoadScopeScheduling):
+    """A file is run by one worker; files whose tests share servers, by the same one."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        folder = file.rpartition("/")[0]
+        return folder if folder.endswith(("/flows", "/cli")) else file
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByServers:
+    """Hand the tests out."""
+    return ByServers(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what this machine cannot run, and keep together what shares servers."""
-    _skip_what_cannot_run(items)
-    for item in items:
-        together = item.path.parent if item.path.parent.name in {"flows", "cli"} else item.path
-        item.add_marker(pytest.mark.xdist_group(together.as_posix()))
-
-
-def _skip_what_cannot_run(items: list[pytest.Item]) -> None:
-    """Skip, with the reason; where the environment requires it, let it fail."""
+    """Skip what this machine cannot run, with the reason; where it is required, let it fail."""
     for marker, (there, required, reason) in _NEEDS.items():
         marked = [item for item in items if item.get_closest_marker(marker)]
         if marked and not os.environ.get(required) and not there():

@@ -54,7 +54,8 @@ def test_status_tells_what_serves_as_one_object(served: Orchard) -> None:
     told = served.mlops("status", "--json")
     seen = json.loads(told.out)
     assert told.code == 0
-    assert seen["serving"]["digest"] == served.loop.promoted().body["digest"]
+    assert seen["serving"]["digest"] == served.loop.served().body["digest"]
+    assert seen["answers"]
     assert {part["part"]: part["up"] for part in seen["parts"]} == {
         "prefect": True,
         "mlflow": True,
