@@ -195,7 +195,8 @@ def _distance(kind: Kind, support: Floats, reference: Floats, current: Floats) -
 def _wasserstein(support: Floats, old: Floats, new: Floats) -> Floats:
     """The area between two distribution functions, over the reference's standard deviation."""
     apart = np.abs(np.cumsum(old - new, axis=1)[:, :-1]) @ np.diff(support)
-    centred = support - support.mean()  # or squares of large numbers swallow a small spread
+    # Centred on the reference, or squares of large numbers swallow a small spread.
+    centred = support - old.mean(axis=0) @ support
     variance = old @ centred**2 - (old @ centred) ** 2
     norm: Floats = np.maximum(np.sqrt(np.maximum(variance, 0.0)), _LEAST_NORM)
     return np.asarray(apart / norm)

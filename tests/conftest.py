@@ -7,6 +7,7 @@ import shutil
 from typing import Any
 
 import pytest
+from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 
 
@@ -15,6 +16,10 @@ def _engine_answers() -> bool:
 
     return available()
 
+
+# The same examples at each run, and no deadline: other tests keep this machine busy.
+settings.register_profile("steady", derandomize=True, deadline=None)
+settings.load_profile("steady")
 
 _NEEDS = {
     "engine": (_engine_answers, "MLOPS_REQUIRE_ENGINE", "no container engine answers"),

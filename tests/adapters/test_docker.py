@@ -102,6 +102,7 @@ def test_a_port_taken_meanwhile_costs_another_try_and_leaves_nothing(
 
 
 @pytest.mark.engine
+@pytest.mark.story
 def test_a_model_that_does_not_compile_is_served_as_it_was_fitted(
     target: DockerTarget, tmp_path: Path
 ) -> None:
