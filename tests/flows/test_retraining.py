@@ -91,6 +91,25 @@ def test_drift_whose_event_was_lost_is_found_by_the_reconciler(served: Orchard) 
     assert len(served.effects(drift, "retrain.started")) == 1
 
 
+def test_drift_without_labels_is_refused_and_said(served: Orchard) -> None:
+    champion = served.loop.promoted()
+    # Nobody calls the flow: the reconciler does, and a call beside it would find the place taken.
+    answer = served.answer(served.drift(served.season(new=False, labelled=False)))
+    assert answer.kind == "retrain.refused"
+    assert "retraining needs 200" in answer.body["sentence"]
+    assert served.loop.promoted() == champion
+
+
+def test_drift_within_the_cooldown_is_refused_and_said(closed: Closed) -> None:
+    served = closed.orchard
+    finished = served.loop.ledger.last("retrain.finished")
+    assert finished is not None
+    assert finished.as_of is not None
+    answer = served.answer(served.drift(finished.as_of))
+    assert answer.kind == "retrain.refused"
+    assert "retrain.cooldown" in answer.body["sentence"]
+
+
 def test_a_model_that_is_no_better_changes_nothing(served: Orchard) -> None:
     orchard = served
     params = orchard.root / "params.yaml"
@@ -110,24 +129,3 @@ def test_a_model_that_is_no_better_changes_nothing(served: Orchard) -> None:
     finished = loop.ledger.last("retrain.finished")
     assert finished is not None
     assert (finished.as_of, finished.body["promoted"]) == (as_of, False)
-    params.write_text(params.read_text().replace("strength: 0.000001", "strength: 1.0"))
-    Tree(orchard.root).commit_paths(["params.yaml"], "Learn again")
-
-
-def test_drift_without_labels_is_refused_and_said(served: Orchard) -> None:
-    champion = served.loop.promoted()
-    # Nobody calls the flow: the reconciler does, and a call beside it would find the place taken.
-    answer = served.answer(served.drift(served.season(labelled=False)))
-    assert answer.kind == "retrain.refused"
-    assert "retraining needs 200" in answer.body["sentence"]
-    assert served.loop.promoted() == champion
-
-
-def test_drift_within_the_cooldown_is_refused_and_said(closed: Closed) -> None:
-    served = closed.orchard
-    finished = served.loop.ledger.last("retrain.finished")
-    assert finished is not None
-    assert finished.as_of is not None
-    answer = served.answer(served.drift(finished.as_of))
-    assert answer.kind == "retrain.refused"
-    assert "retrain.cooldown" in answer.body["sentence"]
