@@ -232,7 +232,7 @@ def finish(loop: Any, traffic: Traffic, months: range, started: float) -> int:
 def render(rows: list[dict[str, Any]], metric: str) -> Table:
     """Draw the table; it fits a terminal of 80 columns."""
     table = Table(
-        title=f"{metric} of what served, and of the first model left alone (lower is better)",
+        title=f"{metric} of what served and of the first model left alone; less is better",
         title_justify="left",
         box=box.SIMPLE,
         padding=(0, 1, 0, 0),
