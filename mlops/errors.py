@@ -3,7 +3,6 @@
 MlopsError                       exit 1
 ├── UsageError                   exit 2: the caller's words are wrong
 │   └── ConfigError              a key of params.yaml or a variable of the environment
-├── RefusedError                 exit 3: a gate or a policy said no; recorded, nothing is broken
 ├── DataError                    rows or columns that cannot be used
 │   ├── MissingColumnError
 │   ├── EmptyWindowError
@@ -17,7 +16,8 @@ MlopsError                       exit 1
     └── PortTakenError
 
 Each says what happened, to which thing, and what to do next; `retriable` decides whether
-trying again makes sense. HTTP status codes are mapped in `mlops.serving` alone.
+trying again makes sense. A refusal by a gate or a policy is no error: see
+`mlops.outcome`. HTTP status codes are mapped in `mlops.serving` alone.
 """
 
 from __future__ import annotations
@@ -33,7 +33,6 @@ __all__ = [
     "MissingColumnError",
     "MlopsError",
     "PortTakenError",
-    "RefusedError",
     "RowError",
     "StageError",
     "TooFewRowsError",
@@ -91,12 +90,6 @@ class ConfigError(UsageError):
         self.path = path
         self.given = given
         self.allowed = allowed
-
-
-class RefusedError(MlopsError):
-    """A gate or a policy said no. The refusal is a row in the ledger."""
-
-    exit_code = 3
 
 
 class DataError(MlopsError):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from mlops import labels, prediction_log, source
-from mlops.adapters.dvc import DvcTree
+from mlops.adapters.dvc import LAKE, DvcTree
 from mlops.adapters.git import Tree, loop_tree
 from mlops.dataset import Appended, Lake
 from mlops.errors import DataError, TooFewRowsError
@@ -20,7 +20,6 @@ from mlops.retrain import honest_rows
 
 __all__ = ["LAKE", "add_file", "add_labelled_rows", "loop_worktree"]
 
-LAKE = "data/lake"
 _POINTERS = [f"{LAKE}.dvc", "data/.gitignore"]
 
 
