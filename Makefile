@@ -9,10 +9,10 @@ export UV_COMPILE_BYTECODE = 1
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo down test story check lint types contracts docs lock clean
+.PHONY: help install demo down test story soak check lint types contracts screenshots docs lock clean
 
 help: ## Show every verb
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 $(READY): requirements.lock pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 or newer is needed: set PYTHON=..."; exit 2; }
@@ -33,10 +33,13 @@ down: $(READY) ## Stop everything the demo started
 	@test ! -d .demo || $(RUN)/mlops --project .demo down --serving
 
 test: $(READY) ## Run the tests (under ten minutes on two cores)
-	@$(RUN)/python -m pytest -m "not story" -n 2 --dist loadscope
+	@$(RUN)/python -m pytest -m "not story and not soak" -n 2 --dist loadscope
 
 story: $(READY) ## Run the long stories with every real part
 	@$(RUN)/python -m pytest -m story
+
+soak: $(READY) ## Live a simulated year of weekly windows (a quarter of an hour)
+	@$(RUN)/python -m pytest -m soak -s
 
 check: lint types contracts test docs ## What CI runs
 
@@ -48,6 +51,13 @@ types: $(READY) ## Check types strictly
 
 contracts: $(READY) ## Check the direction of imports
 	@$(RUN)/lint-imports
+
+screenshots: $(READY) ## Take the pictures of docs/tour.md from the demo's project
+	@test -d .demo || DEMO_MONTHS=2 $(RUN)/python demo/run.py
+	@$(RUN)/mlops --project .demo up
+	@$(RUN)/mlops --project .demo schedule set monitor 1d
+	@$(RUN)/mlops --project .demo retrain || test $$? -eq 3  # refused, to be seen
+	@$(RUN)/python docs/screenshots.py
 
 docs: $(READY) ## Build the documentation; a dead link fails
 	@$(RUN)/mkdocs build --quiet --strict

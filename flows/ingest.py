@@ -4,21 +4,24 @@ from pathlib import Path
 
 from prefect import flow
 
-from mlops.orchestration import intake
+from mlops.orchestration import intake, run
 from mlops.orchestration.loop import Loop
-from mlops.outcome import Outcome
 
 ROOT = Loop.at(Path(__file__).parent).project.root
 
 
-@flow(name="ingest", timeout_seconds=3600)
-def ingest(file: Path) -> Outcome:
-    """Append a table to the lake; the same table twice adds nothing.
+@flow(name="ingest", flow_run_name=run.title, timeout_seconds=3600)
+def ingest(file: run.Table | None = None, more: list[run.Table] | None = None) -> run.Ended:
+    """Append tables, or all that `data.source` names, to the lake; the same table twice adds nothing.
 
-    Parameters
-    ----------
-    file
-        CSV, Parquet or JSON lines, with the columns that params.yaml names.
+    Without a file, a run that Prefect starts adds to the lake of the branch `mlops/loop`, which
+    `retrain` learns from, and leaves your files alone.
+
+    Args:
+        file: CSV, Parquet or JSON lines with the columns that params.yaml names: a file, a folder or
+            a pattern on the machine of the runner, or an address. Empty for what is new in
+            `data.source`.
+        more: Further ones, for the same version of the data.
     """
-    version = intake.add_file(ROOT, file)
-    return Outcome(f"{version.body['rows']:,} rows added; the data is at version {version.body['md5'][:12]}.")
+    outcome = intake.add_file(ROOT, file, more or ()) if file else intake.add_source(ROOT)
+    return run.ended(outcome.text, refused=outcome.refused)

@@ -5,24 +5,27 @@ from pathlib import Path
 
 from prefect import flow
 
-from mlops.orchestration import watching
+from mlops.orchestration import run, watching
 from mlops.orchestration.loop import Loop
-from mlops.outcome import Outcome
 
 ROOT = Loop.at(Path(__file__).parent).project.root
 
 
-@flow(name="monitor", timeout_seconds=900)
-def monitor(as_of: datetime | None = None) -> Outcome:
+@flow(name="monitor", flow_run_name=run.title, timeout_seconds=900)
+def monitor(as_of: datetime | None = None) -> run.Ended:
     """Judge the window of served rows that ends at `as_of`; confirmed drift is announced.
 
-    Parameters
-    ----------
-    as_of
-        End of the window, event time; now where none is given.
+    Every feature that is not a date, and the model's own answer, is compared with what the champion
+    learnt from; its loss, as far as labels have come, with that at training. Confirmed drift starts
+    `retrain` by itself.
+    The run leaves a table of the columns and a link to Evidently's report.
+
+    Args:
+        as_of: End of the window, in the time of the rows, UTC. Empty for just after the newest row
+            served.
     """
     checked = watching.check(ROOT, as_of)
     if checked.body["confirmed"]:
         watching.announce(ROOT, checked)
     watching.write_report(ROOT, checked)
-    return Outcome(checked.body["sentence"])
+    return run.ended(watching.summary(checked))

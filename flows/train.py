@@ -4,26 +4,28 @@ from pathlib import Path
 
 from prefect import flow
 
-from mlops.orchestration import learning, retraining
+from mlops.orchestration import learning, retraining, run, trying
 from mlops.orchestration.loop import Loop
-from mlops.outcome import Outcome
 
 ROOT = Loop.at(Path(__file__).parent).project.root
 
 
-@flow(name="train", timeout_seconds=3600)
-def train(force: bool = False) -> Outcome:
+@flow(name="train", flow_run_name=run.title, timeout_seconds=3600)
+def train(force: bool = False, overrides: dict[str, str] | None = None) -> run.Ended:
     """Run DVC's stages that have something new, log the run, register its model, ask the gate.
 
-    Parameters
-    ----------
-    force
-        Run every stage, and make another run in MLflow, even where nothing changed.
+    The gate compares the new model with the champion on the same held-out rows. What it promotes is
+    deployed by `deploy`; what it refuses is kept in MLflow, and the run ends as *Refused*.
+
+    Args:
+        force: Run every stage, and make another run in MLflow, even where nothing changed.
+        overrides: Parameters of this run alone, by their path in params.yaml, as
+            {"model.params.max_depth": "6"}. It works at your last commit, on a branch of its own.
     """
-    with retraining.alone(ROOT):
-        commit = learning.reproduce(ROOT, ROOT, force=force)
-        registered = learning.register(ROOT, ROOT, commit, force=force)
-        judged = learning.judge(ROOT, ROOT, registered)
+    with retraining.alone(ROOT), trying.work_tree(ROOT, overrides) as attempt:
+        commit = learning.reproduce(ROOT, attempt.tree, force=force)
+        registered = learning.register(ROOT, attempt.tree, commit, force=force)
+        judged = learning.judge(ROOT, attempt.tree, registered)
         if judged.body["promote"]:
             learning.promote(ROOT, judged)
-    return Outcome(judged.body["reason"], refused=not judged.body["promote"])
+    return run.ended(attempt.told(judged.body["reason"], commit), refused=not judged.body["promote"])

@@ -35,6 +35,12 @@ class Answers:
     def __len__(self) -> int:
         return len(self.predictions)
 
+    def finite(self) -> np.ndarray[Any, np.dtype[np.bool_]]:
+        """Tell of each row whether its answer is a number: NaN and infinities are none, nor is null."""
+        numbers = np.array(self.predictions if self.scores is None else self.scores, dtype=float)
+        known = np.isfinite(numbers)
+        return np.asarray(known if known.ndim == 1 else known.all(axis=1))
+
     def signal(self, task: Task) -> list[Any]:
         """Return the one column that stands for the model in a drift report."""
         return self.scores if task == "binary" and self.scores is not None else self.predictions

@@ -3,12 +3,14 @@
 manifest.json    the sha256 of every other file; its own sha256 names the bundle
 model.skops      the model as fitted
 model.onnx       the model compiled, where it answers as the fitted one does
+model.own        in place of both: what the module's own `save` returned
 module.py        the project's module that built it
 schema.json      the columns it sees
 model.json       task, classes, versions, known categories: see `ModelInfo`
 golden.json      rows, and how the model answered them in training
-reference.parquet, reference.json    fitted rows with the model's answers; losses on the holdout
-lineage.json     the data, parameters, lock and module it came from
+reference.parquet                    fitted rows
+answers.parquet, reference.json      the model's answers to held-out rows; its losses on them
+lineage.json     the data, parameters, lock and module it came from, and what a search chose
 
 The same inputs give the same bytes: nothing in it tells a time, a machine or a run.
 """
@@ -50,6 +52,10 @@ class ModelInfo:
         Types beyond the reviewed list that model.skops may hold, from params.yaml.
     categories
         Per category feature the values met in training.
+    own
+        Whether model.own is there and answers, through module.py.
+    packages
+        What module.py imports beyond scikit-learn's packages.
     """
 
     task: Task
@@ -60,6 +66,8 @@ class ModelInfo:
     trusted: Sequence[str] = ()
     categories: Mapping[str, Sequence[str]] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
+    own: bool = False
+    packages: Sequence[str] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the content of model.json."""
@@ -114,7 +122,11 @@ class Bundle:
 
     @cached_property
     def lineage(self) -> dict[str, Any]:
-        """``data``, ``params``, ``lock``, ``module``, and the ``train`` and ``holdout`` windows."""
+        """``data``, ``params``, ``lock``, ``module``, and the ``train`` and ``holdout`` windows.
+
+        And ``search`` where one chose: the ``params`` that were fitted, their ``trial``, the trials
+        by ``state``, and the ``metric`` and ``loss`` they were chosen by.
+        """
         return dict(self._json("lineage.json"))
 
     def _json(self, name: str) -> Any:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import httpx
 
-from mlops.errors import DataError, MissingColumnError, UnavailableError
+from mlops.errors import DataError, UnavailableError
 from mlops.schema import Schema
 
 if TYPE_CHECKING:
@@ -80,20 +80,21 @@ class Client:
 def records(frame: pd.DataFrame, schema: Schema) -> list[dict[str, Any]]:
     """Return a table's features, time and key as records ready for JSON; missing is null.
 
+    Values are read as ingestion reads them: a date may be written as 2013/07/04, a code be a number.
+
     Raises
     ------
     MissingColumnError
         The table lacks a feature.
+    DataError
+        A value cannot be used; its column and row are named.
     """
-    missing = [name for name in schema.features if name not in frame]
-    if missing:
-        raise MissingColumnError(missing, have=list(frame.columns), where="The table")
-    named = [name for name in (schema.key, schema.time) if name in frame]
-    chosen = frame[[*schema.features, *named]].astype(object)
-    if schema.time in chosen:
-        chosen[schema.time] = [None if t is None or t != t else _iso(t) for t in chosen[schema.time]]
-    return list(chosen.where(chosen.notna(), None).to_dict("records"))  # type: ignore[arg-type]
+    from mlops.dataset import unlabelled
 
-
-def _iso(time: Any) -> str:
-    return time if isinstance(time, str) else str(time.isoformat())
+    rows = unlabelled(frame, schema)
+    roles = {schema.time: rows.times, schema.key: rows.keys}
+    named = {name: values for name, values in roles.items() if name is not None and name in frame}
+    return [
+        {**features, **{name: values[row] for name, values in named.items()}}
+        for row, features in enumerate(rows.served)
+    ]

@@ -70,16 +70,25 @@ class Serving:
     """Its own, behind the gateway: ``http://127.0.0.1:49153``. Stays the same over restarts."""
     ref: str
     """What the target knows it by: a container's or a process's id."""
+    image: str | None = None
+    """The id of the image it runs from, where it has one."""
 
 
 class Target(Protocol):
     """Where services run."""
 
+    name: str
+    """As `Serving.target` tells it."""
+
     def start(self, spec: Spec) -> Serving:
         """Start a service; where one with this id runs already, return that one."""
 
-    def running(self) -> list[Serving]:
-        """Return this project's services that run, oldest first."""
+    def running(self, *, ailing: bool = False) -> list[Serving]:
+        """Return this project's services that run, oldest first.
+
+        With `ailing` those too that were started and not stopped, and do not answer: what keeps
+        ending and is started again, or was made to pause.
+        """
 
     def stop(self, serving: Serving, *, drain: float) -> None:
         """End a service, giving its open requests up to `drain` seconds; gone is fine too."""
@@ -87,8 +96,11 @@ class Target(Protocol):
     def logs(self, serving: Serving) -> str:
         """Return the last lines a service wrote; empty where nothing is left of it."""
 
-    def prune(self, *, keep: int) -> list[str]:
-        """Remove what services that ended have left, but for the newest `keep`; say what went."""
+    def prune(self, *, keep: int, dry: bool = False) -> list[str]:
+        """Remove what services that ended have left, but for the newest `keep`; say what went.
+
+        With `dry`, say what would go.
+        """
 
 
 class Gateway(Protocol):
@@ -146,7 +158,7 @@ def swap(
         if new.address != previous:
             target.stop(new, drain=0)
         raise
-    others = [other for other in target.running() if other.ref != new.ref]
+    others = [other for other in target.running(ailing=True) if other.ref != new.ref]
     if keep_previous and others:
         # By name; or, where an earlier try was killed after its switch, the newest of the others.
         warm = next((other for other in others if other.address == previous), others[-1])

@@ -1,9 +1,10 @@
 """How far two samples of a column lie apart, and how far apart they lie by chance.
 
 Numbers: the first Wasserstein distance over the reference's standard deviation. Categories and
-booleans: the Jensen-Shannon distance in nats. Both as Evidently 0.7 computes them, with missing
-values left out; `mlops.adapters.evidently` gives the same figures to 1e-6. Here they are also
-computed a thousand times over, on counts, to learn what chance alone does.
+booleans: the Jensen-Shannon distance, the square root of the divergence in nats. Text: as numbers,
+how many words it has. All as Evidently 0.7 computes them, with missing values left out;
+`mlops.adapters.evidently` gives the same figures to 1e-6. Here they are also computed a thousand
+times over, on counts, to learn what chance alone does.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.special import rel_entr
 
-from mlops.schema import Kind
+from mlops.cell import spelled
+from mlops.schema import TEXTUAL, Kind
 
 __all__ = ["NAMES", "distances", "null_quantiles", "prepared"]
 
@@ -26,8 +28,10 @@ NAMES: Mapping[Kind, str] = {
     "number": "Wasserstein distance (normed)",
     "category": "Jensen-Shannon distance",
     "boolean": "Jensen-Shannon distance",
+    "text": "Wasserstein distance (normed) of the number of words",
 }
-"""What each kind's statistic is called."""
+"""What each kind's statistic is called; a date has none, since it moves on by itself."""
+_MEASURED: frozenset[Kind] = frozenset(("number", "text"))
 
 _LEAST_NORM = 0.001
 """Evidently's floor for the standard deviation: a constant column would divide by zero."""
@@ -47,7 +51,8 @@ def prepared(frame: pd.DataFrame, columns: Mapping[str, Kind]) -> pd.DataFrame:
     """Return these columns as statistics want them.
 
     Numbers and booleans become float64, NaN where missing or infinite; categories become str,
-    "" where missing. What is no number in a column of numbers is missing.
+    "" where missing; text becomes the number of its words. What is no number in a column of
+    numbers is missing.
     """
     return pd.DataFrame({name: _prepared(frame[name], kind) for name, kind in columns.items()})
 
@@ -116,7 +121,7 @@ def null_quantiles(
     splits = _Splits.draw(groups, parts, taken, resamples, rng)
     found = {}
     for name, kind in columns.items():
-        values = _coarse(reference[name]) if kind == "number" else reference[name]
+        values = _coarse(reference[name]) if kind in _MEASURED else reference[name]
         support, counts = _tally(values, group * parts + part, groups * parts, kind)
         null = splits.distances(kind, support, counts)
         if null.size:
@@ -163,8 +168,12 @@ class _Splits:
 
 
 def _prepared(values: pd.Series, kind: Kind) -> pd.Series:
-    if kind == "category":
-        return values.astype(object).where(values.notna(), "").astype(str).reset_index(drop=True)
+    if kind in TEXTUAL:
+        words = values.astype(object).where(values.notna(), "")
+        if pd.api.types.infer_dtype(words) not in ("string", "empty"):
+            words = words.map(spelled)  # of before the column's kind was corrected
+        words = words.astype(str).reset_index(drop=True)
+        return words.map(lambda text: float(len(text.split()))) if kind == "text" else words
     numbers = pd.to_numeric(values, errors="coerce").astype("float64").to_numpy(na_value=np.nan)
     return pd.Series(np.where(np.isfinite(numbers), numbers, np.nan))
 
@@ -177,11 +186,11 @@ def _tally(
     Returns the distinct values in order (numbers; for others their order means nothing) and
     counts of shape (cells, n_distinct).
     """
-    codes, support = pd.factorize(values, sort=kind == "number")
+    codes, support = pd.factorize(values, sort=kind in _MEASURED)
     there = codes >= 0
     shape = (cells, len(support))
     counts = sparse.csr_array((np.ones(there.sum()), (cell[there], codes[there])), shape=shape)
-    places = np.asarray(support, float) if kind == "number" else np.arange(len(support), dtype=float)
+    places = np.asarray(support, float) if kind in _MEASURED else np.arange(len(support), dtype=float)
     return places, counts
 
 
@@ -189,7 +198,7 @@ def _distance(kind: Kind, support: Floats, reference: Floats, current: Floats) -
     """Return the distances of rows of counts, shape (n, n_distinct), each to its own partner."""
     old = reference / reference.sum(axis=1, keepdims=True)
     new = current / current.sum(axis=1, keepdims=True)
-    return _wasserstein(support, old, new) if kind == "number" else _jensen_shannon(old, new)
+    return _wasserstein(support, old, new) if kind in _MEASURED else _jensen_shannon(old, new)
 
 
 def _wasserstein(support: Floats, old: Floats, new: Floats) -> Floats:

@@ -8,7 +8,7 @@ its own days differ by is no drift.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from math import ceil
@@ -25,7 +25,7 @@ from mlops.schema import Kind, Schema
 from mlops.validity import validate
 
 if TYPE_CHECKING:
-    from mlops.config import MonitorParams
+    from mlops.params import MonitorParams
 
 __all__ = [
     "ColumnVerdict",
@@ -33,11 +33,13 @@ __all__ = [
     "QualityVerdict",
     "Statistics",
     "Window",
+    "as_blocks",
     "as_reference",
     "confirmed",
     "judge",
     "measure",
     "quality",
+    "raised_before",
     "thresholds",
     "watched",
 ]
@@ -73,7 +75,10 @@ class ColumnVerdict:
 
 @dataclass(frozen=True)
 class QualityVerdict:
-    """The mean loss on served rows whose labels came, against the loss at training."""
+    """The mean loss on served rows whose labels came, against the loss at training.
+
+    Of the rows with a label, `unanswered` are left out: their logged answer is no number.
+    """
 
     state: Literal["ok", "worse", "unknown"]
     loss: float | None
@@ -83,6 +88,7 @@ class QualityVerdict:
     coverage: float
     rows: int
     note: str = ""
+    unanswered: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """Return the verdict as a JSON value."""
@@ -105,25 +111,46 @@ class DriftReport:
     quality: QualityVerdict | None = None
 
     @property
+    def judged(self) -> tuple[ColumnVerdict, ...]:
+        """The columns of which something could be said."""
+        return tuple(column for column in self.columns if column.verdict in ("ok", "drift"))
+
+    @property
     def raised(self) -> bool:
         """Whether the window speaks for a new model: its columns drifted, or its loss is worse."""
         return self.drifted or (self.quality is not None and self.quality.state == "worse")
 
+    @property
+    def unknown(self) -> bool:
+        """Whether nothing could be said of the window, neither of a column nor of its loss."""
+        return not self.judged and (self.quality is None or self.quality.state == "unknown")
+
+    @property
+    def broken(self) -> tuple[str, ...]:
+        """A line for each invalid column: what is wrong with it, for its owner."""
+        return tuple(f"{c.column} is invalid: {c.note}." for c in self.columns if c.verdict == "invalid")
+
     def sentence(self, *, confirmed: bool) -> str:
         """Say what the window showed, with its columns by how far they moved."""
-        judged = [column for column in self.columns if column.verdict in ("ok", "drift")]
-        moved = sorted(
-            (column for column in judged if column.verdict == "drift"), key=lambda c: -(c.value or 0.0)
-        )
-        names = shown([column.column for column in moved], 4)
-        says = f"{len(moved)} of {len(judged)} columns drifted" + (f" ({names})" if moved else "")
+        says = self._moved() if self.judged else self._why_not_judged()
         if broken := self.named("invalid"):
             says += f"; invalid: {shown(broken)}"
         if self.quality is not None:
             says += f"; quality {self.quality.state}"
             says += f" ({self.quality.loss:.4f})" if self.quality.loss is not None else ""
-        verdict = "Drift is confirmed" if confirmed else "Drift, not confirmed" if self.raised else "No drift"
+            says += f", {lost:,} answers were no number" if (lost := self.quality.unanswered) else ""
+        calm = "No drift" if self.judged else "Unknown"
+        verdict = "Drift is confirmed" if confirmed else "Drift, not confirmed" if self.raised else calm
         return f"{verdict}: {says}, in {self.window.rows:,} rows."
+
+    def _moved(self) -> str:
+        moved = sorted((c for c in self.judged if c.verdict == "drift"), key=lambda c: -(c.value or 0.0))
+        names = f" ({shown([column.column for column in moved], 4)})" if moved else ""
+        return f"{len(moved)} of {len(self.judged)} columns drifted{names}"
+
+    def _why_not_judged(self) -> str:
+        notes = dict.fromkeys(column.note for column in self.columns if column.verdict == "insufficient")
+        return "; ".join(notes) or "no column could be judged"
 
     def named(self, verdict: str) -> tuple[str, ...]:
         """Return the columns with this verdict."""
@@ -155,9 +182,19 @@ class DriftReport:
 
 
 def watched(schema: Schema) -> dict[str, Kind]:
-    """Return the columns that are watched: the features, and the model's own answer."""
-    answer: Kind = "category" if schema.task == "multiclass" else "number"
-    return {**schema.features, "prediction": answer}
+    """Return the columns that are watched: the features, and the model's own answer.
+
+    Not dates: they move on by themselves, and each window would have drifted.
+    """
+    return {**_features(schema), **_answer(schema)}
+
+
+def _features(schema: Schema) -> dict[str, Kind]:
+    return {name: kind for name, kind in schema.features.items() if kind != "date"}
+
+
+def _answer(schema: Schema) -> dict[str, Kind]:
+    return {"prediction": "category" if schema.task == "multiclass" else "number"}
 
 
 def as_reference(log: pd.DataFrame, schema: Schema) -> pd.DataFrame:
@@ -166,7 +203,7 @@ def as_reference(log: pd.DataFrame, schema: Schema) -> pd.DataFrame:
     `prediction` becomes what the reference holds: the score for a binary task, the label for a
     multiclass one, the value for a regression. The event time is called as in `schema`.
     """
-    sources = {name: name for name in schema.features}
+    sources = {name: name for name in schema.features if name != schema.time}
     sources["prediction"] = "score" if schema.task == "binary" else "prediction"
     if schema.time is not None:
         sources[schema.time] = "time"
@@ -175,8 +212,16 @@ def as_reference(log: pd.DataFrame, schema: Schema) -> pd.DataFrame:
     return rows.astype({"prediction": str}) if schema.task == "multiclass" else rows
 
 
+def as_blocks(log: pd.DataFrame, schema: Schema) -> pd.DataFrame:
+    """Return of the prediction log what tells blocks, called as in `schema`: the event time and the key."""
+    roles = {"time": schema.time, "key": schema.key}
+    columns = {name: log[role].array for role, name in roles.items() if name is not None}
+    return pd.DataFrame(columns, index=log.index)
+
+
 def measure(
     reference: pd.DataFrame,
+    answers: pd.DataFrame,
     current: pd.DataFrame,
     schema: Schema,
     *,
@@ -191,7 +236,11 @@ def measure(
 
     Parameters
     ----------
-    reference, current
+    reference
+        Rows that the model was fitted on: the features, and the event time where there is one.
+    answers
+        Its answers to rows that it was not fitted on: ``prediction``, and their event time.
+    current
         Columns as `as_reference` gives them; nulls allowed.
     window
         Event times of `current`, half-open.
@@ -205,22 +254,25 @@ def measure(
     MissingColumnError
         The reference lacks a column of the schema.
     """
-    columns = watched(schema)
-    if missing := [name for name in columns if name not in reference]:
+    features, answer = _features(schema), _answer(schema)
+    if missing := [name for name in features if name not in reference]:
         raise MissingColumnError(missing, have=list(reference.columns), where="The model's reference")
-    invalid = validate(reference, current, columns)
-    sound = {name: kind for name, kind in columns.items() if name not in invalid}
+    # Not the answer: where the target moves, so does it, and that is for a new model to mend.
+    invalid = validate(reference, current, features)
+    sound = {name: kind for name, kind in features.items() if name not in invalid}
     values: dict[str, float] = {}
     limits: dict[str, float] = {}
-    if len(current) >= policy.min_rows and sound:
-        values = statistics(reference, current, sound)
-        limits = thresholds(
-            reference,
-            sound,
-            blocks_of(reference, schema, block),
+    for known, part in ((reference, sound), (answers, answer)):
+        if len(current) < policy.min_rows or not part:
+            continue
+        values |= statistics(known, current, part)
+        limits |= thresholds(
+            known,
+            part,
+            blocks_of(known, schema, block),
             window_blocks=len(np.unique(blocks_of(current, schema, block))),
             window_rows=len(current),
-            alpha=policy.alpha,
+            alpha=policy.alpha * len(part) / (len(sound) + len(answer)),
             min_effect=policy.min_effect,
             seed=seed,
         )
@@ -228,7 +280,7 @@ def measure(
         values,
         limits,
         invalid,
-        columns,
+        watched(schema),
         window=Window(*window, len(current)),
         reference_rows=len(reference),
         policy=policy,
@@ -296,7 +348,7 @@ def judge(
         value, limit = statistics.get(name), thresholds.get(name)
         seen = (name, NAMES[kind], value, limit)
         if scarce:
-            note = f"{window.rows:,} rows; monitor.min_rows asks for {policy.min_rows:,}"
+            note = f"too few rows: monitor.min_rows asks for {policy.min_rows:,}"
             return ColumnVerdict(*seen, "insufficient", note)
         if name in invalid:
             return ColumnVerdict(*seen, "invalid", invalid[name])
@@ -311,6 +363,20 @@ def judge(
     share = drifting / len(judged) if judged else 0.0
     drifted = drifting > 0 and share >= policy.min_share
     return DriftReport(window, reference_rows, verdicts, share, drifted, quality)
+
+
+def raised_before(reports: Iterable[DriftReport], *, as_of: datetime, apart: timedelta) -> list[bool]:
+    """Return whether earlier windows were raised, oldest first.
+
+    A window of which nothing could be said is left out: it was not calm. Of windows that end
+    less than `apart` from one another, or from `as_of`, the newest counts.
+    """
+    found, end = [], as_of - apart
+    for report in sorted(reports, key=lambda report: report.window.end, reverse=True):
+        if report.window.end <= end and not report.unknown:
+            found.append(report.raised)
+            end = report.window.end - apart
+    return found[::-1]
 
 
 def confirmed(history: Sequence[bool], *, confirm: int, of: int) -> bool:

@@ -2,15 +2,19 @@
 
 MlopsError                       exit 1
 ├── UsageError                   exit 2: the caller's words are wrong
-│   └── ConfigError              a key of params.yaml or a variable of the environment
+│   ├── ConfigError              a key of params.yaml or a variable of the environment
+│   └── NameTakenError           another project is called the same on one server
 ├── DataError                    rows or columns that cannot be used
 │   ├── MissingColumnError
+│   ├── UnusableValueError       values of one column that cannot be used
 │   ├── EmptyWindowError
 │   ├── TooFewRowsError
 │   ├── RowError                 one field of one row of a request
 │   └── UnknownLabelsError
 ├── BundleError                  a bundle that is not what its manifest says
 ├── StageError                   a stage of dvc.yaml failed, or its inputs moved meanwhile
+├── UnexpectedError              a step of a flow met a fault in the code
+├── NothingPromotedError         there is no model to deploy, monitor or score with yet
 ├── ConflictError                somebody else holds or moved the thing; a retry may succeed
 └── UnavailableError             a service or engine does not answer; a retry may succeed
     └── PortTakenError
@@ -23,6 +27,7 @@ trying again makes sense. A refusal by a gate or a policy is no error: see
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 __all__ = [
     "BundleError",
@@ -32,12 +37,16 @@ __all__ = [
     "EmptyWindowError",
     "MissingColumnError",
     "MlopsError",
+    "NameTakenError",
+    "NothingPromotedError",
     "PortTakenError",
     "RowError",
     "StageError",
     "TooFewRowsError",
     "UnavailableError",
+    "UnexpectedError",
     "UnknownLabelsError",
+    "UnusableValueError",
     "UsageError",
     "shown",
 ]
@@ -92,6 +101,25 @@ class ConfigError(UsageError):
         self.allowed = allowed
 
 
+class NameTakenError(UsageError):
+    """On a server that projects share, another one has the name of this.
+
+    Parameters
+    ----------
+    owner, project
+        What tells the two apart: the first commit of each.
+    """
+
+    def __init__(self, what: str, address: str, *, name: str, owner: str, project: str) -> None:
+        super().__init__(
+            f"{what} at {address} has another project called {name}: it began with commit {owner}, "
+            f"this one with {project}.",
+            remedy="Choose another data.name in params.yaml, or give one of them a server of its own "
+            "(docs/engines.md tells of several projects).",
+        )
+        self.owner = owner
+
+
 class DataError(MlopsError):
     """Rows or columns that cannot be used."""
 
@@ -108,6 +136,23 @@ class MissingColumnError(DataError):
         self.have = tuple(have)
 
 
+class UnusableValueError(DataError):
+    """Values of a column are not what it holds.
+
+    Parameters
+    ----------
+    wrong
+        A mask over the column's rows: each value that was refused.
+    allowed
+        What the values should be: ``a number``.
+    """
+
+    def __init__(self, message: str, *, wrong: Any, allowed: str, remedy: str) -> None:
+        super().__init__(message, remedy=remedy)
+        self.wrong = wrong
+        self.allowed = allowed
+
+
 class EmptyWindowError(DataError):
     """No row falls in the asked window of time."""
 
@@ -117,18 +162,18 @@ class TooFewRowsError(DataError):
 
 
 class RowError(DataError):
-    """One field of one row of a request is missing or of the wrong type.
+    """One row of a request cannot be answered: mostly a field is missing or of the wrong type.
 
     Parameters
     ----------
     row
         Position in the request, from 0.
     field
-        The feature's name.
+        The feature's name; None where none is known to be at fault.
     """
 
-    def __init__(self, message: str, *, row: int, field: str) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, *, row: int, field: str | None, remedy: str = "") -> None:
+        super().__init__(message, remedy=remedy)
         self.row = row
         self.field = field
 
@@ -150,6 +195,23 @@ class BundleError(MlopsError):
 
 class StageError(MlopsError):
     """A stage of dvc.yaml failed, or an input of it moved while it ran."""
+
+
+class UnexpectedError(MlopsError):
+    """A step of a flow met what nobody foresaw: a fault in the code, not in what it was given."""
+
+    def __init__(self, step: str, cause: Exception) -> None:
+        super().__init__(
+            f"The step {step!r} failed: {type(cause).__name__}: {cause}.",
+            remedy="This is a fault in the code: its traceback is in the logs of this run in Prefect.",
+        )
+
+
+class NothingPromotedError(MlopsError):
+    """The project has no champion yet, or none that serves."""
+
+    def __init__(self, what: str = "promoted", verb: str = "mlops train") -> None:
+        super().__init__(f"No model has been {what} yet.", remedy=f"Run `{verb}` first.")
 
 
 class ConflictError(MlopsError):

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-__all__ = ["of_bytes", "of_file", "of_value"]
+__all__ = ["md5_of", "of_bytes", "of_file", "of_value"]
 
 
 def of_bytes(data: bytes) -> str:
@@ -19,6 +19,12 @@ def of_file(path: Path) -> str:
     """Return the sha256 of a file's content, read in bounded memory."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def md5_of(path: Path) -> str:
+    """Return the md5 of a file's content, as DVC names it."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
 def of_value(value: Any) -> str:

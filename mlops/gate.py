@@ -20,7 +20,7 @@ from scipy.special import ndtr, stdtrit
 from mlops.errors import DataError, TooFewRowsError
 
 if TYPE_CHECKING:
-    from mlops.config import GateParams
+    from mlops.params import GateParams
     from mlops.schema import Schema
 
 __all__ = ["Comparison", "GateVerdict", "Interval", "block_interval", "blocks_of", "compare", "decide"]
@@ -83,7 +83,7 @@ def blocks_of(frame: pd.DataFrame, schema: Schema, size: timedelta) -> NDArray[n
     ----------
     frame
         Holds the schema's time column, UTC, where it has one, else its key; without either,
-        every row is a block.
+        every row is a block, as is one whose key is missing.
     size
         Length of a block of time; blocks start at multiples of it since 1970.
 
@@ -96,7 +96,10 @@ def blocks_of(frame: pd.DataFrame, schema: Schema, size: timedelta) -> NDArray[n
         since = pd.to_datetime(frame[schema.time], utc=True) - pd.Timestamp(0, tz="UTC")
         return np.asarray(since // pd.Timedelta(size), np.int64)
     if schema.key is not None and schema.key in frame:
-        return np.asarray(pd.factorize(frame[schema.key])[0], np.int64)
+        block = np.asarray(pd.factorize(frame[schema.key])[0], np.int64)
+        alone = block < 0
+        block[alone] = len(frame) + np.arange(alone.sum())
+        return block
     return np.arange(len(frame), dtype=np.int64)
 
 
@@ -246,6 +249,8 @@ class _Sentences:
         )
 
     def extent(self, seen: Comparison) -> str:
+        if seen.blocks == seen.rows:  # as without a time, where no rows belong together
+            return _count(seen.rows, "row")
         unit = "day" if self.policy.block == timedelta(days=1) else "block"
         return f"{_count(seen.rows, 'row')} in {_count(seen.blocks, unit)}"
 

@@ -20,19 +20,22 @@ from typing import Literal
 
 import jinja2
 import uv
+from packaging.utils import canonicalize_name
 
 from mlops import bundle as bundles
 from mlops import fingerprint
-from mlops.errors import MlopsError
+from mlops.errors import MlopsError, shown
+from mlops.installation import pinned
 
-__all__ = ["PROBE", "Image", "Interpreter", "Kind", "kind_of", "sources", "write_dependencies", "write_model"]
+__all__ = ["PROBE", "Image", "Interpreter", "Kind", "needs", "sources", "write_dependencies", "write_model"]
 
-Kind = Literal["compiled", "fallback"]
+Kind = Literal["compiled", "fallback", "own"]
 
 _ALWAYS = ("numpy", "orjson", "starlette", "uvicorn", "httptools", "uvloop", "prometheus-client")
 _PACKAGES: Mapping[Kind, tuple[str, ...]] = {
     "compiled": (*_ALWAYS, "onnxruntime"),
     "fallback": (*_ALWAYS, "scikit-learn", "scipy", "pandas", "skops", "joblib", "threadpoolctl"),
+    "own": (*_ALWAYS, "pandas"),
 }
 """What serving imports; the rest of the graph follows from the lock."""
 
@@ -102,14 +105,14 @@ class Image:
     """Text of models/Dockerfile."""
 
     @property
-    def kind(self) -> Kind:
-        """Which packages its model needs."""
-        return kind_of(self.bundle)
+    def packages(self) -> tuple[str, ...]:
+        """What its model needs."""
+        return needs(self.bundle)
 
     @property
     def dependencies(self) -> str:
         """Name of the image that holds the packages; the same for every model they fit."""
-        parts = [fingerprint.of_file(self.lock), self.base_id, self.kind, _PACKAGES[self.kind], self.template]
+        parts = [fingerprint.of_file(self.lock), self.base_id, self.packages, self.template]
         return f"mlops-deps:{fingerprint.of_value(parts)[:12]}"
 
     @property
@@ -138,9 +141,15 @@ class Image:
         }
 
 
-def kind_of(bundle: Path) -> Kind:
-    """Return which packages the model of a bundle needs to be served."""
-    return "compiled" if bundles.open(bundle, verify=False).model.compiled else "fallback"
+def needs(bundle: Path) -> tuple[str, ...]:
+    """Return which packages the model of a bundle needs to be served, all named in the lock.
+
+    A compiled model needs none of those that its module imports.
+    """
+    model = bundles.open(bundle, verify=False).model
+    if model.compiled:
+        return _PACKAGES["compiled"]
+    return (*_PACKAGES["own" if model.own else "fallback"], *sorted(model.packages))
 
 
 def write_dependencies(folder: Path, image: Image, interpreter: Interpreter) -> None:
@@ -221,13 +230,22 @@ def _imports(node: ast.AST) -> Iterator[str]:
 
 
 def _lay_packages(site: Path, image: Image, interpreter: Interpreter) -> None:
+    locked = pinned(image.lock.read_text())
+    ours = {package for packages in _PACKAGES.values() for package in packages}
+    if loose := [
+        name for name in image.packages if name not in ours and canonicalize_name(name) not in locked
+    ]:
+        raise MlopsError(
+            f"The model needs {shown(loose)}, which {image.lock.name} does not pin.",
+            remedy="Add it to the project's dependencies and lock them anew.",
+        )
     wheels = (
         "--python", sys.executable, "--python-version", interpreter.version,
         "--python-platform", interpreter.platform, "--only-binary", ":all:", "--link-mode", "copy",
     )  # fmt: skip
     command = (
         uv.find_uv_bin(), "pip", "install", "--quiet", "--no-progress", "--target", str(site),
-        *wheels, "--constraint", str(image.lock.resolve()), *_PACKAGES[image.kind],
+        *wheels, "--constraint", str(image.lock.resolve()), *image.packages,
     )  # fmt: skip
     # From the context's folder, so that no pyproject.toml of the project has a say.
     done = subprocess.run(command, cwd=site.parent, capture_output=True, text=True, check=False)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from mlops import fingerprint, parquet
+from mlops.cell import code, spelled
 from mlops.errors import DataError, MissingColumnError, UnknownLabelsError, shown
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from mlops.schema import Schema
 
-__all__ = ["Added", "By", "add", "join", "read"]
+__all__ = ["Added", "By", "Label", "about", "add", "join", "read"]
 
 By = Literal["id", "key"]
 
@@ -48,6 +49,18 @@ class Added:
     empty: int = 0
 
 
+@dataclass(frozen=True)
+class Label:
+    """One label that came for a prediction, by its id or by its row's key."""
+
+    by: By
+    label: Any
+    at: datetime
+
+    def __str__(self) -> str:
+        return f"{self.label}, by {self.by}, added {self.at:%Y-%m-%d %H:%M}"
+
+
 def add(
     folder: Path,
     table: pd.DataFrame,
@@ -67,7 +80,8 @@ def add(
     Parameters
     ----------
     table
-        The target column, and a column ``id`` or the schema's key.
+        The target column, and a column ``id`` (``prediction_id``, as `mlops score` names it, will do)
+        or the schema's key.
     by
         Which of the two names the rows.
     known
@@ -111,6 +125,21 @@ def read(folder: Path) -> pd.DataFrame:
     return frame
 
 
+def about(folder: Path, *, id: str, key: str | None) -> list[Label]:
+    """Return every label that came for one prediction, corrected ones too, oldest first."""
+    import pyarrow.dataset as ds
+
+    files = [str(path) for path in sorted(folder.glob("*.parquet"))]
+    if not files:
+        return []
+    by, value = ds.field("by"), ds.field("value")
+    wanted = (by == "id") & (value == id)
+    if key is not None:
+        wanted = wanted | ((by == "key") & (value == key))
+    rows = ds.dataset(files).to_table(filter=wanted).sort_by("at").to_pylist()
+    return [Label(row["by"], json.loads(row["label"]), row["at"]) for row in rows]
+
+
 def join(log_frame: pd.DataFrame, labels: pd.DataFrame, schema: Schema) -> pd.DataFrame:
     """Return the predictions of `prediction_log.read` with the target column beside them.
 
@@ -136,7 +165,9 @@ def _normalised(table: pd.DataFrame, by: By, schema: Schema) -> pd.DataFrame:
     """Return columns value (text) and label (JSON, null where the table has none)."""
     import pandas as pd
 
-    name = "id" if by == "id" else schema.key
+    name = schema.key if by == "key" else "id"
+    if by == "id" and "id" not in table.columns and "prediction_id" in table.columns:
+        name = "prediction_id"
     if name is None:
         raise DataError(
             "Labels were given by key, but the data has none.",
@@ -145,7 +176,7 @@ def _normalised(table: pd.DataFrame, by: By, schema: Schema) -> pd.DataFrame:
     missing = [column for column in (name, schema.target) if column not in table.columns]
     if missing:
         raise MissingColumnError(missing, have=list(map(str, table.columns)), where="The table of labels")
-    values = ["" if pd.isna(value) else str(_plain(value)) for value in table[name].tolist()]
+    values = ["" if pd.isna(value) else spelled(value) for value in table[name].tolist()]
     labels = [None if pd.isna(label) else _text(label, schema) for label in table[schema.target].tolist()]
     return pd.DataFrame({"value": pd.array(values, "str"), "label": pd.array(labels, "str")})
 
@@ -167,16 +198,11 @@ def _check_classes(texts: pd.Series[Any], classes: Sequence[Any] | None, schema:
 def _text(label: Any, schema: Schema) -> str:
     """Write a label as JSON, which keeps text, numbers and truth apart."""
     if schema.task != "regression":
-        return json.dumps(_plain(label))
+        return json.dumps(code(label))
     try:
         return json.dumps(float(label), allow_nan=False)
     except ValueError as exc:
         raise DataError(f"A label of {schema.target} is no finite number: {label!r}.") from exc
-
-
-def _plain(value: Any) -> Any:
-    # A table widens 1 to 1.0 where a neighbour is null; it names class or key 1 all the same.
-    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _append(folder: Path, fresh: pd.DataFrame, by: By, at: datetime) -> None:

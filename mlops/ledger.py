@@ -8,8 +8,10 @@ processes that want to do the same thing find out that only one of them may.
 from __future__ import annotations
 
 import json
+import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,10 +29,16 @@ from sqlalchemy import (
     event,
     select,
 )
-from sqlalchemy.engine import Engine
-from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
+from sqlalchemy.engine import URL, Engine, make_url
+from sqlalchemy.exc import (
+    ArgumentError,
+    IntegrityError,
+    NoSuchModuleError,
+    OperationalError,
+    ProgrammingError,
+)
 
-from mlops.errors import ConflictError, UnavailableError
+from mlops.errors import ConfigError, ConflictError, UnavailableError, UsageError
 
 __all__ = ["Entry", "Ledger"]
 
@@ -48,10 +56,39 @@ _entries = Table(
     Column("body", Text, nullable=False),
 )
 
-_FORBID = """
+_SQLITE = """
 CREATE TRIGGER IF NOT EXISTS entries_no_{verb} BEFORE {verb} ON entries
 BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END
 """
+# Else `INSERT OR REPLACE` would put a row in the place of another, which fires no trigger of DELETE.
+_SQLITE_ANEW = """
+CREATE TRIGGER IF NOT EXISTS entries_no_replacement BEFORE INSERT ON entries
+WHEN EXISTS (SELECT 1 FROM entries WHERE id = NEW.id OR seq = NEW.seq OR once = NEW.once)
+BEGIN SELECT RAISE(ABORT, 'the ledger is append-only, and holds this row'); END
+"""
+_POSTGRES = """
+DO $do$ BEGIN
+  IF NOT EXISTS (
+    SELECT FROM pg_trigger WHERE tgname = 'entries_no_change' AND tgrelid = 'entries'::regclass
+  ) THEN
+    CREATE OR REPLACE FUNCTION entries_append_only() RETURNS trigger LANGUAGE plpgsql AS
+      $$ BEGIN RAISE EXCEPTION 'the ledger is append-only'; END $$;
+    CREATE TRIGGER entries_no_change BEFORE UPDATE OR DELETE OR TRUNCATE ON entries
+      FOR EACH STATEMENT EXECUTE FUNCTION entries_append_only();
+  END IF;
+END $do$
+"""
+_FORBID = {
+    "sqlite": (*(_SQLITE.format(verb=verb) for verb in ("UPDATE", "DELETE")), _SQLITE_ANEW),
+    "postgresql": (_POSTGRES,),
+}
+_PATIENCE = 30.0
+"""Seconds to wait for other processes that make the table."""
+_OPTIONS: dict[str, dict[str, Any]] = {
+    "sqlite": {"connect_args": {"timeout": 30}},
+    # A server that was started again has dropped the connections that a long-lived process kept.
+    "postgresql": {"connect_args": {"connect_timeout": 10}, "pool_pre_ping": True},
+}
 
 
 @dataclass(frozen=True)
@@ -77,14 +114,17 @@ class Ledger:
     Parameters
     ----------
     uri
-        A SQLAlchemy address, as ``sqlite:////home/me/project/.mlops/ledger.db``.
+        A SQLAlchemy address, as ``sqlite:////home/me/project/.mlops/ledger.db`` or
+        ``postgresql://me:secret@host/flights``.
     clock
         Gives the recorded time, UTC.
 
     Raises
     ------
     UnavailableError
-        The database cannot be opened.
+        The database cannot be opened; any method raises it where the database went away.
+    UsageError
+        The address is none, or its driver is not installed.
     """
 
     def __init__(self, uri: str, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
@@ -135,7 +175,7 @@ class Ledger:
             "body": json.dumps(body, sort_keys=True, allow_nan=False),
         }
         try:
-            with self._engine.begin() as connection:
+            with _answering(self._engine), self._engine.begin() as connection:
                 connection.execute(_entries.insert().values(values))
         except IntegrityError as exc:
             if once is not None and self.named(once) is not None:
@@ -173,6 +213,10 @@ class Ledger:
         """Return the newest row of these kinds, if any."""
         return next(self._select(_entries.c.kind.in_(kinds), newest_first=True), None)
 
+    def newest(self) -> Entry | None:
+        """Return the newest row of any kind, if any."""
+        return next(self._select(newest_first=True), None)
+
     def effects(self, cause: Entry | str) -> list[Entry]:
         """Return the rows that name `cause` as their cause, oldest first."""
         id = cause.id if isinstance(cause, Entry) else cause
@@ -184,7 +228,7 @@ class Ledger:
 
     def _select(self, *where: Any, newest_first: bool = False) -> Iterator[Entry]:
         order = _entries.c.seq.desc() if newest_first else _entries.c.seq
-        with self._engine.connect() as connection:
+        with _answering(self._engine), self._engine.connect() as connection:
             for row in connection.execute(select(_entries).where(*where).order_by(order)).mappings():
                 yield Entry(
                     id=row["id"],
@@ -198,10 +242,17 @@ class Ledger:
 
 
 def _open(uri: str) -> Engine:
-    sqlite = uri.startswith("sqlite:///")
-    if sqlite:
-        Path(uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(uri, connect_args={"timeout": 30} if sqlite else {})
+    url = _address(uri)
+    sqlite, shown = url.get_backend_name() == "sqlite", url.render_as_string(hide_password=True)
+    if sqlite and url.database:
+        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+    try:
+        engine = create_engine(url, **_OPTIONS.get(url.get_backend_name(), {}))
+    except (ImportError, NoSuchModuleError) as exc:
+        raise UsageError(
+            f"MLOPS_LEDGER_URI names {shown}, whose driver is not installed: {exc}.",
+            remedy="Install it; for Postgres it is `psycopg[binary]`, the extra `postgres`.",
+        ) from exc
     if sqlite:
 
         @event.listens_for(engine, "connect")
@@ -211,28 +262,60 @@ def _open(uri: str) -> Engine:
             connection.execute("PRAGMA synchronous=FULL")
             connection.execute("PRAGMA foreign_keys=ON")
 
-    try:
+    with _answering(engine):
         _create(engine)
-        if sqlite:
-            with engine.begin() as connection:
-                for verb in ("UPDATE", "DELETE"):
-                    connection.exec_driver_sql(_FORBID.format(verb=verb))
-    except OperationalError as exc:
-        raise UnavailableError(
-            "The ledger",
-            uri,
-            remedy="Check MLOPS_LEDGER_URI and that its folder can be written.",
-            cause=exc.orig,
-        ) from exc
     return engine
 
 
-def _create(engine: Engine) -> None:
+def _address(uri: str) -> URL:
+    """Read a database's address; one of Postgres that names no driver means the one we install."""
     try:
-        _metadata.create_all(engine)
-    except (OperationalError, ProgrammingError):
-        # Another process made them between the look and the making: now they are there.
-        _metadata.create_all(engine)
+        url = make_url(uri)
+    except ArgumentError as exc:
+        raise ConfigError(
+            "MLOPS_LEDGER_URI",
+            given="what is no address",
+            allowed="postgresql://USER:PASSWORD@HOST/NAME, or sqlite:////FOLDER/ledger.db",
+            file="environment",
+        ) from exc
+    plain = url.drivername in {"postgres", "postgresql"}
+    return url.set(drivername="postgresql+psycopg") if plain else url
+
+
+def _create(engine: Engine) -> None:
+    """Make the table, and let nobody change a row of it."""
+    forbid = _FORBID.get(engine.dialect.name, ())
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            with engine.begin() as connection:
+                if engine.dialect.name == "postgresql":  # whose `IF NOT EXISTS` two at once can break
+                    connection.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtext('mlops.ledger'))")
+                _metadata.create_all(connection)
+                for statement in forbid:
+                    connection.exec_driver_sql(statement)
+            return
+        except (OperationalError, ProgrammingError) as exc:
+            # Another process makes them, or has between the look and the making. SQLite does not
+            # wait where both have looked already.
+            at_work = any(word in str(exc.orig) for word in ("locked", "exists"))
+            if not at_work or time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+
+
+@contextmanager
+def _answering(engine: Engine) -> Iterator[None]:
+    """Tell in our words that the database does not answer."""
+    try:
+        yield
+    except OperationalError as exc:
+        raise UnavailableError(
+            "The ledger",
+            engine.url.render_as_string(hide_password=True),
+            remedy="Check MLOPS_LEDGER_URI and that what it names can be written.",
+            cause=str(exc.orig).strip().rstrip("."),
+        ) from exc
 
 
 def _text(time: datetime) -> str:

@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from mlops.answers import Answers
 from mlops.errors import DataError
-from mlops.schema import Task
+from mlops.kind import LOSSES, Metric, Task
 
 __all__ = ["LOSSES", "Metric", "losses", "mean_losses", "report", "skill"]
 
-Metric = Literal["log_loss", "brier", "zero_one", "squared_error", "absolute_error"]
 _Array = np.ndarray[Any, Any]
-
-LOSSES: dict[Task, tuple[Metric, ...]] = {
-    "binary": ("log_loss", "brier", "zero_one"),
-    "multiclass": ("log_loss", "brier", "zero_one"),
-    "regression": ("squared_error", "absolute_error"),
-}
 
 _SURE = 1e-15  # a probability of zero would cost infinitely much, and one row would decide
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import shutil
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["write"]
+__all__ = ["gather", "write"]
 
 
 def write(table: pa.Table, path: Path) -> None:
@@ -31,3 +33,39 @@ def write(table: pa.Table, path: Path) -> None:
         os.fsync(folder)  # the name, too, must outlast the power
     finally:
         os.close(folder)
+
+
+def gather(pieces: Iterable[pa.Table], path: Path) -> int:
+    """Write tables as one file, each column with the type that all its values have; return the rows.
+
+    A column that is empty in one piece and has values in another gets the type of those.
+
+    Raises
+    ------
+    pyarrow.ArrowException
+        The values of a column have no type in common.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    folder, rows = path.with_name(f".{path.name}.pieces"), 0
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    try:
+        for number, piece in enumerate(pieces):
+            pq.write_table(piece.replace_schema_metadata(None), folder / f"{number:06d}", compression="zstd")
+            rows += len(piece)
+        files = sorted(folder.iterdir())
+        schemas = [pq.read_schema(file) for file in files] or [pa.schema([])]
+        schema = pa.unify_schemas(schemas, promote_options="permissive")
+        whole = folder / "whole"
+        with pq.ParquetWriter(whole, schema, compression="zstd") as writer:
+            for file in files:
+                piece = pq.read_table(file)
+                for field in (field for field in schema if field.name not in piece.column_names):
+                    piece = piece.append_column(field, pa.nulls(len(piece), field.type))
+                writer.write_table(piece.select(schema.names).cast(schema))
+        whole.replace(path)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    return rows

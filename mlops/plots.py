@@ -10,12 +10,13 @@ import numpy as np
 from mlops.answers import Answers
 from mlops.metric import LOSSES, losses
 from mlops.predictor import Predictor
-from mlops.schema import Columns, Task
+from mlops.sample import spaced
+from mlops.schema import Columns, Schema
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["calibration", "confusion", "importances", "roc"]
+__all__ = ["calibration", "confusion", "importances", "residuals", "roc"]
 
 _POINTS = 200
 _BINS = 10
@@ -81,12 +82,23 @@ def confusion(truth: Sequence[Any], answers: Answers, classes: Sequence[Any] | N
     return pd.DataFrame({"actual": list(truth), "predicted": answers.predictions})
 
 
+def residuals(truth: Sequence[Any], answers: Answers, classes: Sequence[Any] | None) -> pd.DataFrame:
+    """Return `predicted` and `residual`, the truth less that, of up to 2,000 rows; none for labels."""
+    import pandas as pd
+
+    if classes is not None:
+        return pd.DataFrame(columns=["predicted", "residual"], dtype=float)
+    rows = spaced(len(truth), most=_ROWS)
+    said = np.asarray(answers.predictions, dtype=float)[rows]
+    return pd.DataFrame({"predicted": said, "residual": np.asarray(truth, dtype=float)[rows] - said})
+
+
 def importances(
     predictor: Predictor,
     columns: Columns,
     truth: Sequence[Any],
     *,
-    task: Task,
+    schema: Schema,
     classes: Sequence[Any] | None,
     seed: int,
 ) -> pd.DataFrame:
@@ -97,17 +109,19 @@ def importances(
     """
     import pandas as pd
 
-    rows = np.linspace(0, len(truth) - 1, min(_ROWS, len(truth))).astype(int)
+    rows = spaced(len(truth), most=_ROWS)
     sample = {name: values[rows] for name, values in columns.items()}
     actual = [truth[row] for row in rows]
     random = np.random.default_rng(seed)
 
     def loss(of: Columns) -> float:
-        return float(losses(LOSSES[task][0], actual, predictor.predict(of), classes).mean())
+        return float(losses(LOSSES[schema.task][0], actual, predictor.predict(of), classes).mean())
+
+    def shuffled(feature: str) -> Columns:
+        order = random.permutation(len(rows))  # of all parts of a date, one
+        return {**sample, **{part: sample[part][order] for part in schema.parts(feature)}}
 
     whole = loss(sample)
-    worse = {
-        name: loss({**sample, name: random.permutation(values)}) - whole for name, values in sample.items()
-    }
+    worse = {name: loss(shuffled(name)) - whole for name in schema.features}
     table = pd.DataFrame({"feature": list(worse), "importance": list(worse.values())})
     return table.sort_values("importance", ascending=False, kind="stable")

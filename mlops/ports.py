@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Collection
 
 import psutil
@@ -9,6 +10,8 @@ import psutil
 from mlops.errors import PortTakenError
 
 __all__ = ["check_port"]
+
+_LONGEST = 80  # characters of a command in a message
 
 
 def check_port(port: int, *, part: str, setting: str, owned: Collection[int] = ()) -> None:
@@ -50,7 +53,11 @@ def _is_one_of(pid: int | None, owned: Collection[int]) -> bool:
 
 
 def _owner(pid: int | None) -> str:
+    if pid is None:
+        return "a process of another user"
     try:
-        return f"{psutil.Process(pid).name()} (pid {pid})" if pid else "a process of another user"
-    except psutil.NoSuchProcess:
+        process = psutil.Process(pid)
+        command = shlex.join(process.cmdline()) or process.name()
+    except psutil.Error:
         return f"pid {pid}"
+    return f"{command if len(command) <= _LONGEST else command[:_LONGEST] + '…'} (pid {pid})"

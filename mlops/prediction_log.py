@@ -1,12 +1,9 @@
 """The prediction log: what every deployed model saw and answered, append-only.
 
-A service appends JSON lines to a segment of its own under ``open/`` and holds a lock on it.
-A segment that is full or whose service ended lies in ``closed/`` until `compact` turns it
-into Parquet, one file per month of event time. Reading gives the same rows before, while
-and after: as long as a segment's lines exist, its Parquet is not looked at.
-
-The writer is part of the serving image and needs the standard library and orjson alone;
-readers import pyarrow and pandas when they are called.
+A service appends JSON lines to a segment of its own, see `log_writer`. A segment that is full
+or whose service ended lies closed until `compact` turns it into Parquet, one file per month of
+event time. Reading gives the same rows before, while and after: as long as a segment's lines
+exist, its Parquet is not looked at.
 """
 
 from __future__ import annotations
@@ -14,21 +11,22 @@ from __future__ import annotations
 import fcntl
 import os
 import re
-import threading
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
-from math import nan
+from math import isfinite, nan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 import orjson
 
 from mlops import parquet
-from mlops.errors import UnavailableError
+from mlops.cell import spelled
+from mlops.log_writer import close, hold
+from mlops.schema import TEXTUAL
+from mlops.segment import Record, folders
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,116 +34,9 @@ if TYPE_CHECKING:
 
     from mlops.schema import Kind, Schema
 
-__all__ = ["Compacted", "PredictionLog", "compact", "find", "ids", "read"]
+__all__ = ["Compacted", "compact", "find", "ids", "opened", "read"]
 
-Record = dict[str, Any]
-
-_ROLL_BYTES = 16 * 1024 * 1024
 _CHUNK = 20_000
-
-
-class PredictionLog:
-    """The writing end, one per service process; safe for its threads.
-
-    Parameters
-    ----------
-    folder
-        The log's folder, shared by all services.
-    deployment
-        Names the segments written here.
-    fsync
-        Wait for the disk at each write, so that a power loss takes no row.
-    roll_bytes
-        A segment that reaches this size is closed and another begun.
-    """
-
-    def __init__(
-        self, folder: Path, deployment: str, *, fsync: bool = False, roll_bytes: int = _ROLL_BYTES
-    ) -> None:
-        self._folder = folder
-        self._deployment = deployment
-        self._fsync = fsync
-        self._roll_bytes = roll_bytes
-        self._lock = threading.Lock()
-        self._file: int | None = None
-        self._path = folder
-        self._size = 0
-
-    def write(self, records: Sequence[Record]) -> None:
-        """Append `records` in a single system call; they are in the log when this returns.
-
-        Raises
-        ------
-        UnavailableError
-            They could not be written, and none of them is in the log.
-        """
-        lines = b"".join(orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE) for record in records)
-        with self._lock, self._translated():
-            self._append(self._segment(), lines)
-
-    def check(self) -> None:
-        """Raise `UnavailableError` where `write` would."""
-        with self._lock, self._translated():
-            if os.fstatvfs(self._segment()).f_bavail == 0:
-                raise OSError("no space left")
-
-    def close(self) -> None:
-        """End the segment, so that it can be compacted. Writing again begins another."""
-        with self._lock, self._translated():
-            self._finish()
-
-    def _append(self, file: int, lines: bytes) -> None:
-        try:
-            if os.write(file, lines) != len(lines):
-                raise OSError("written in part, no space left")
-            if self._fsync:
-                os.fdatasync(file)
-        except OSError:
-            # Whoever asked gets no answer, so the log holds no row of it. Where that cannot be
-            # mended, the torn line stays the last of its segment.
-            self._file = None
-            os.ftruncate(file, self._size)
-            self._file = file
-            raise
-        self._size += len(lines)
-
-    def _segment(self) -> int:
-        # A file removed under the writer would take rows to nowhere.
-        if self._file is not None and (self._size >= self._roll_bytes or not os.fstat(self._file).st_nlink):
-            self._finish()
-        if self._file is None:
-            self._file = self._begin()
-        return self._file
-
-    def _begin(self) -> int:
-        (self._folder / "open").mkdir(parents=True, exist_ok=True)
-        while True:
-            # In a container every service has the same pid; the clock tells segments apart.
-            name = f"{self._deployment}-{os.getpid()}-{time.time_ns()}.jsonl"
-            self._path = self._folder / "open" / name
-            file = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL, 0o644)
-            self._size = 0
-            if _held(file) and self._path.exists():
-                return file
-            os.close(file)  # taken for a dead writer's in the moment before it was locked
-
-    def _finish(self) -> None:
-        if self._file is None:
-            return
-        file, self._file = self._file, None
-        try:
-            if os.fstat(file).st_nlink:
-                _close_segment(self._path)
-        finally:
-            os.close(file)
-
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as exc:
-            remedy = "Check that the folder can be written and the disk has space."
-            raise UnavailableError("The prediction log", str(self._folder), remedy=remedy, cause=exc) from exc
 
 
 @dataclass(frozen=True)
@@ -168,10 +59,11 @@ def compact(folder: Path, schema: Schema) -> Compacted:
     with (folder / ".compact.lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         _collect_dead(folder)
-        for litter in (folder / "parquet").glob("*/*.tmp"):
+        places = folders(folder)
+        for litter in places.parquet.glob("*/*.tmp"):
             litter.unlink()  # of a compaction that was killed
-        for path in sorted((folder / "closed").glob("*.jsonl")):
-            held, unfinished = _store(path, schema, folder / "parquet")
+        for path in sorted(places.closed.glob("*.jsonl")):
+            held, unfinished = _store(path, schema, places.parquet)
             path.unlink()  # from here on the Parquet is what readers see
             segments, rows, torn = segments + 1, rows + held, torn + unfinished
     return Compacted(segments, rows, torn)
@@ -248,30 +140,27 @@ def find(folder: Path, id: str) -> Record | None:
     return None
 
 
-def _held(file: int) -> bool:
-    """Lock the segment unless its writer holds it; the kernel lets go when a writer dies."""
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+@contextmanager
+def opened(folder: Path) -> Iterator[tuple[dict[str, BinaryIO], list[Path]]]:
+    """Open the log as it is now: its segments' lines by name, and its Parquet files.
 
-
-def _close_segment(path: Path) -> None:
-    closed = path.parent.parent / "closed"
-    closed.mkdir(exist_ok=True)
-    path.rename(closed / path.name)
+    A row may be in both, where a compaction came between; then its segment's lines count.
+    """
+    with ExitStack() as stack:
+        segments = _opened(folder, stack)
+        # Listed after the lines: what was compacted in between is seen here, never in neither.
+        yield segments, sorted(folders(folder).parquet.glob("*/*.parquet"))
 
 
 def _collect_dead(folder: Path) -> None:
-    for path in sorted((folder / "open").glob("*.jsonl")):
+    for path in sorted(folders(folder).open.glob("*.jsonl")):
         try:
             file = os.open(path, os.O_RDONLY)
         except FileNotFoundError:
             continue  # closed by its writer since it was listed
         try:
-            if _held(file) and path.exists():
-                _close_segment(path)
+            if hold(file) and path.exists():
+                close(path)
         finally:
             os.close(file)
 
@@ -280,10 +169,7 @@ def _sources(
     folder: Path, start: datetime | None = None, end: datetime | None = None
 ) -> Iterator[Path | tuple[list[Record], int]]:
     """Yield each segment once: its lines as records, with the torn ones counted, or its Parquet."""
-    with ExitStack() as stack:
-        segments = _opened(folder, stack)
-        # Listed after the lines: what was compacted in between is seen here, never in neither.
-        stored = sorted((folder / "parquet").glob("*/*.parquet"))
+    with opened(folder) as (segments, stored):
         for file in segments.values():
             yield from _lines(file)
     for path in stored:
@@ -298,8 +184,8 @@ def _opened(folder: Path, stack: ExitStack) -> dict[str, BinaryIO]:
     while True:
         segments: dict[str, BinaryIO] = {}
         try:
-            for state in ("open", "closed"):
-                for path in sorted((folder / state).glob("*.jsonl")):
+            for place in (folders(folder).open, folders(folder).closed):
+                for path in sorted(place.glob("*.jsonl")):
                     segments[path.stem] = stack.enter_context(path.open("rb"))
         except FileNotFoundError:
             continue  # one moved on since it was listed
@@ -320,6 +206,20 @@ def _lines(file: BinaryIO) -> Iterator[tuple[list[Record], int]]:
 
 def _json(value: Any) -> str:
     return orjson.dumps(value).decode()
+
+
+def _worded(value: Any) -> str:
+    """Return what was served as the text it names, also where the column was no category yet."""
+    return value if type(value) is str else spelled(float(value))
+
+
+def _counted(value: Any) -> float | None:
+    """Return what was served as a number, also where the column was a category still."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return None
+    return number if isfinite(number) else None
 
 
 def _month(moment: datetime) -> str:
@@ -378,16 +278,24 @@ def _table(records: list[Record], schema: Schema) -> pa.Table:
 
     def feature(name: str, kind: Kind) -> pa.Array:
         values = [record["features"].get(name) for record in records]
-        if kind == "category":
-            return pa.array([value if type(value) is str else "" for value in values], pa.string())
+        if kind == "date":
+            return pa.array([date(value) for value in values], pa.timestamp("us", "UTC"))
+        if kind in TEXTUAL:
+            return pa.array(["" if value is None else _worded(value) for value in values], pa.string())
         return numbers(values).fill_null(nan)
+
+    def date(value: Any) -> datetime | None:
+        try:
+            moment = datetime.fromisoformat(value)
+        except (TypeError, ValueError):  # none, or what was served as another kind
+            return None
+        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
     def numbers(values: list[Any]) -> pa.Array:
         try:
             return pa.array(values, pa.float64())
         except (pa.ArrowInvalid, pa.ArrowTypeError):  # truth, or what was served as another kind
-            known = [float(value) if isinstance(value, int | float) else None for value in values]
-            return pa.array(known, pa.float64())
+            return pa.array(map(_counted, values), pa.float64())
 
     def answer(name: str, *, number: bool) -> pa.Array:
         values = [record[name] for record in records]
@@ -398,7 +306,7 @@ def _table(records: list[Record], schema: Schema) -> pa.Table:
             **{name: text(name) for name in ("id", "key")},
             **{name: moment(name) for name in ("time", "at")},
             **{name: text(name) for name in ("deployment", "version")},
-            **{name: feature(name, kind) for name, kind in schema.features.items()},
+            **{name: feature(name, kind) for name, kind in schema.features.items() if name != schema.time},
             "prediction": answer("prediction", number=schema.task == "regression"),
             "score": answer("score", number=schema.task != "multiclass"),
         }

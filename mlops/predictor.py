@@ -6,16 +6,21 @@ The serving image carries this module: numpy at the top, everything else where i
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Sequence
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from mlops import module
 from mlops.answers import Answers, from_array
 from mlops.bundle import Bundle
-from mlops.errors import BundleError
-from mlops.schema import Columns, Schema, parse_rows
+from mlops.errors import BundleError, shown
+from mlops.own import OwnFunctions, functions
+from mlops.schema import TEXTUAL, Columns, Schema, parse_rows
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = [
     "CATEGORIES",
@@ -23,13 +28,16 @@ __all__ = [
     "Answers",
     "Compiled",
     "Fitted",
+    "Own",
     "Predictor",
     "check_golden",
     "load",
     "load_fitted",
+    "uncompiled",
 ]
 
 NUMBERS, CATEGORIES = "mlops_numbers", "mlops_categories"
+_NAMED = 20
 
 REVIEWED = (
     "numpy.dtype",
@@ -63,8 +71,8 @@ class Compiled:
     Parameters
     ----------
     model
-        The content of model.onnx: its inputs are `NUMBERS`, float32 of shape (n, number of
-        features that are no category), and `CATEGORIES`, strings of shape (n, the others).
+        The content of model.onnx: its inputs are `NUMBERS`, float32 of shape (n, number of the
+        schema's inputs that are no text), and `CATEGORIES`, strings of shape (n, the others).
     classes
         The labels in the order of the probabilities; None where the task is regression.
     """
@@ -78,16 +86,17 @@ class Compiled:
         options.log_severity_level = 3
         self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
         self._output = [self._session.get_outputs()[-1].name]
-        kinds = schema.features.items()
-        self._numbers = [name for name, kind in kinds if kind != "category"]
-        self._categories = [name for name, kind in kinds if kind == "category"]
+        kinds = schema.inputs.items()
+        self._numbers = [name for name, kind in kinds if kind not in TEXTUAL]
+        self._categories = [name for name, kind in kinds if kind in TEXTUAL]
         self._classes = classes
 
     def predict(self, columns: Columns) -> Answers:
         """Answer rows given as columns of the schema, all of one length."""
         feeds = {}
         if self._numbers:
-            with np.errstate(over="ignore"):  # beyond float32 is infinite, which a tree can take
+            # Beyond float32 is infinite, which a tree can take: in tables, for services refuse it.
+            with np.errstate(over="ignore"):
                 feeds[NUMBERS] = _packed(columns, self._numbers, np.float32)
         if self._categories:
             feeds[CATEGORIES] = _packed(columns, self._categories, object)
@@ -99,20 +108,45 @@ class Fitted:
     """The model as it was fitted, in scikit-learn."""
 
     def __init__(self, estimator: Any, schema: Schema, classes: Sequence[Any] | None) -> None:
-        self._estimator = estimator
-        self._features = tuple(schema.features)
+        self._transform, self._last = _parted(estimator)
+        self._inputs = tuple(schema.inputs)
         self._classes = classes
 
     def predict(self, columns: Columns) -> Answers:
         """Answer rows given as columns of the schema, all of one length."""
-        import pandas as pd
-
-        frame = pd.DataFrame({name: columns[name] for name in self._features})
+        table = self._transform(_frame(columns, self._inputs))
         if self._classes is None:
-            return from_array(np.asarray(self._estimator.predict(frame), dtype=float), None)
-        answers = from_array(self._estimator.predict_proba(frame), self._classes)
+            return from_array(np.asarray(self._last.predict(table), dtype=float), None)
+        answers = from_array(self._last.predict_proba(table), self._classes)
         # Not every classifier predicts its likeliest class: some tune a threshold.
-        return Answers(self._estimator.predict(frame).tolist(), answers.scores)
+        return Answers(self._last.predict(table).tolist(), answers.scores)
+
+
+class Own:
+    """A model outside scikit-learn, asked through the functions of its own module."""
+
+    def __init__(self, own: OwnFunctions, model: Any, schema: Schema, classes: Sequence[Any] | None) -> None:
+        self._own = own
+        self._model = model
+        self._inputs = tuple(schema.inputs)
+        self._classes = classes
+
+    def predict(self, columns: Columns) -> Answers:
+        """Answer rows given as columns of the schema, all of one length."""
+        return self._own.answer(self._model, _frame(columns, self._inputs), self._classes)
+
+
+def uncompiled(model: Any, schema: Schema, classes: Sequence[Any] | None, own: object) -> Predictor:
+    """Return what answers with a model as it was fitted.
+
+    Parameters
+    ----------
+    own
+        What fitted it: its own functions, or anything else where it is scikit-learn's.
+    """
+    if isinstance(own, OwnFunctions):
+        return Own(own, model, schema, classes)
+    return Fitted(model, schema, classes)
 
 
 def load(bundle: Bundle) -> Predictor:
@@ -121,11 +155,15 @@ def load(bundle: Bundle) -> Predictor:
     Raises
     ------
     BundleError
-        The model holds a type nobody reviewed, or was fitted by another scikit-learn.
+        The model holds a type nobody reviewed, or was fitted by another scikit-learn; or its own
+        module cannot be run, or not read it.
     """
     info = bundle.model
     if info.compiled:
         return Compiled(bundle.read("model.onnx"), bundle.schema, info.classes)
+    if info.own:
+        own, model = _load_own(bundle.read("model.own"), bundle.read("module.py"))
+        return Own(own, model, bundle.schema, info.classes)
     estimator = load_fitted(bundle.read("model.skops"), bundle.read("module.py"), trusted=info.trusted)
     return Fitted(estimator, bundle.schema, info.classes)
 
@@ -152,13 +190,14 @@ def load_fitted(model: bytes, source: bytes, *, trusted: Sequence[str]) -> Any:
 
     own = module.name(source)
     if own.encode() in model:  # model files are stored uncompressed: a class would name it
-        module.load(source, "module.py")
+        _run(source)
     asked = get_untrusted_types(data=model)
     allowed = [t for t in asked if t in REVIEWED or t in trusted or t.startswith(f"{own}.")]
     if refused := sorted(set(asked) - set(allowed)):
+        what, it = ("a type", "it") if len(refused) == 1 else ("types", "them")
         raise BundleError(
-            f"The model holds {refused[0]}, a type nobody reviewed.",
-            remedy="Where you trust it, name it under model.trusted in params.yaml and train again.",
+            f"The model holds {shown(refused, _NAMED)}, {what} nobody reviewed.",
+            remedy=f"Where you trust {it}, name {it} under model.trusted in params.yaml and train again.",
         )
     try:
         with warnings.catch_warnings():
@@ -169,6 +208,31 @@ def load_fitted(model: bytes, source: bytes, *, trusted: Sequence[str]) -> Any:
             f"The model was fitted by scikit-learn {exc.original_sklearn_version}, "
             f"this is {exc.current_sklearn_version}.",
             remedy="Train it again here, or serve it where the lock of its training is installed.",
+        ) from exc
+
+
+def _load_own(model: bytes, source: bytes) -> tuple[OwnFunctions, Any]:
+    own = functions(_run(source))
+    if own is None:
+        raise BundleError("The bundle's module.py cannot load its model.own.", remedy="Train it again.")
+    try:
+        return own, own.load(model)
+    except Exception as exc:  # a module raises whatever it met
+        raise BundleError(
+            f"The model's own module cannot load it: {type(exc).__name__}: {exc}.",
+            remedy="Correct the function load in the module model.builder, and train again.",
+        ) from exc
+
+
+def _run(source: bytes) -> ModuleType:
+    """Run the module that a bundle carries; its digest was checked with the bundle's."""
+    try:
+        return module.load(source, "module.py")
+    except Exception as exc:
+        raise BundleError(
+            f"The model's own module cannot be run here: {type(exc).__name__}: {exc}.",
+            remedy="Name the packages it imports under model.packages in params.yaml, and train again; a "
+            "library of the system must be in the base image, MLOPS_BASE_IMAGE: see docs/own-models.md.",
         ) from exc
 
 
@@ -194,6 +258,22 @@ def check_golden(predictor: Predictor, bundle: Bundle, *, tolerance: float = 1e-
                 f"{golden['prediction']!r} ({golden['score']!r}).",
                 remedy="Do not serve this bundle here: something under it computes differently.",
             )
+
+
+def _parted(estimator: Any) -> tuple[Callable[[Any], Any], Any]:
+    """Part a pipeline before its last step: its two questions to a classifier begin alike."""
+    from sklearn.pipeline import Pipeline
+
+    # Another kind of pipeline may ask its last step otherwise.
+    if type(estimator) is Pipeline and len(estimator) > 1:
+        return estimator[:-1].transform, estimator[-1]
+    return lambda table: table, estimator
+
+
+def _frame(columns: Columns, inputs: Sequence[str]) -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.DataFrame({name: columns[name] for name in inputs})
 
 
 def _packed(columns: Columns, names: Sequence[str], kind: type) -> np.ndarray[Any, Any]:

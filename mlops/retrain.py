@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Literal
 
 import pandas as pd
 
-from mlops.errors import shown
+from mlops.errors import TooFewRowsError, shown
 
 if TYPE_CHECKING:
-    from mlops.config import RetrainParams
+    from mlops.params import RetrainParams
     from mlops.schema import Schema
 
-__all__ = ["Honest", "Refusal", "fresh", "honest_rows", "may_start"]
+__all__ = ["Honest", "Refusal", "check_enough", "fresh", "honest_rows", "may_start"]
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,8 @@ class Honest:
 
     Counts are of distinct keys. `known` already have their label in the lake, `labelled` are
     the rows to append, `unlabelled` are mature and never got a label, `immature` are too
-    young to say.
+    young to say. Of the mature ones `recent` are newer than what the champion was chosen on,
+    and `told` are those of them whose label is known.
     """
 
     new_rows: pd.DataFrame
@@ -32,12 +33,17 @@ class Honest:
     labelled: int
     unlabelled: int
     immature: int
+    recent: int
+    told: int
 
     @property
-    def coverage(self) -> float:
-        """The share of mature rows whose label is known; 0 where there is no mature row."""
-        told = self.known + self.labelled
-        return told / (told + self.unlabelled) if told else 0.0
+    def coverage(self) -> float | None:
+        """The share of recent rows whose label is known; None where there is no recent row.
+
+        Older ones say nothing of the sample: were they counted, the labels that came first would
+        pass for all of a new month behind years whose labels are all in.
+        """
+        return self.told / self.recent if self.recent else None
 
 
 @dataclass(frozen=True)
@@ -55,11 +61,13 @@ def honest_rows(
     *,
     as_of: datetime,
     maturity: timedelta,
+    since: datetime | None = None,
 ) -> Honest:
     """Take the served rows that a training set may hold.
 
-    One row per key, as it was last served; only those older than `maturity`, so that labels
-    which come fast do not select the sample; none whose label the lake has already.
+    One row per key, as it was last served, with the label that was told of any of its
+    predictions, the last one's first; only those older than `maturity`, so that labels which
+    come fast do not select the sample; none whose label the lake has already.
 
     Parameters
     ----------
@@ -72,20 +80,57 @@ def honest_rows(
         last retraining only.
     as_of
         The present, in event time.
+    since
+        Rows from then on are recent: the end of what the champion was chosen on. None for all.
     """
     served = log_with_labels.sort_values("at", kind="stable")
     keys = served["key"].where(served["key"].fillna("") != "", served["id"]).astype(str)
-    served = served.assign(key=keys).drop_duplicates("key", keep="last")
+    # Who asked twice about a thing may have told its label by the first answer's id.
+    told = served[schema.target].groupby(keys).transform("last")
+    served = served.assign(**{"key": keys, schema.target: told}).drop_duplicates("key", keep="last")
     mature = served[served["time"] < pd.Timestamp(as_of) - maturity]
     known = mature["key"].isin(_labelled_keys(lake, schema))
     labelled = mature[schema.target].notna()
+    recent = (mature["time"] >= pd.Timestamp(since)) if since else pd.Series(True, index=mature.index)
     return Honest(
         new_rows=_as_lake(mature[labelled & ~known], schema),
         known=int(known.sum()),
         labelled=int((labelled & ~known).sum()),
         unlabelled=int((~labelled & ~known).sum()),
         immature=len(served) - len(mature),
+        recent=int(recent.sum()),
+        told=int((recent & (labelled | known)).sum()),
     )
+
+
+def check_enough(honest: Honest, new: int, *, min_rows: int, min_coverage: float) -> None:
+    """Make sure that there is something new to learn from, and that its labels are a fair sample.
+
+    Parameters
+    ----------
+    new
+        Labelled rows, of the lake too, that are newer than what the champion was chosen on.
+
+    Raises
+    ------
+    TooFewRowsError
+        Fewer than `min_rows`, or a smaller share of the recent rows than `min_coverage` has its
+        label. Add labels, or lower what is asked.
+    """
+    few: dict[str, str] = {}
+    if new < min_rows:
+        few["retrain.min_rows"] = (
+            f"{new:,} rows with their label are new to the champion; retraining needs {min_rows:,} of them."
+        )
+    # Where nothing was served since, there is nothing to cover: the lake's own tables are learnt from.
+    if honest.coverage is not None and honest.coverage < min_coverage:
+        few["monitor.min_coverage"] = (
+            f"{honest.told:,} of the {honest.recent:,} rows served since the champion was chosen, and old "
+            f"enough, have their label, {honest.coverage:.0%}; retraining needs {min_coverage:.0%}."
+        )
+    if few:
+        remedy = f"Add labels with `mlops labels add FILE`, or lower {' and '.join(few)} in params.yaml."
+        raise TooFewRowsError(" ".join(few.values()), remedy=remedy)
 
 
 def may_start(
@@ -108,8 +153,10 @@ def may_start(
         A person or a schedule asked: neither the policy on drift nor the cooldown holds them.
     """
     if invalid_columns:
-        them = f"{'Column' if len(invalid_columns) == 1 else 'Columns'} {shown(invalid_columns)}"
-        return Refusal("invalid", f"{them} cannot be learnt from; mend them at their source first.")
+        one = len(invalid_columns) == 1
+        named = f"{'Column' if one else 'Columns'} {shown(invalid_columns)} cannot be learnt from"
+        mend = "mend it at its source first" if one else "mend them at their source first"
+        return Refusal("invalid", f"{named}; {mend}.")
     if asked:
         return None
     if policy.policy == "never":
@@ -140,6 +187,6 @@ def _labelled_keys(lake: pd.DataFrame, schema: Schema) -> set[str]:
 
 def _as_lake(rows: pd.DataFrame, schema: Schema) -> pd.DataFrame:
     """Name the columns as the lake does: the features as served, the roles as in the schema."""
-    sources = {name: name for name in (*schema.features, schema.target)}
+    sources = {name: name for name in (*schema.features, schema.target) if name != schema.time}
     sources |= {name: role for name, role in ((schema.time, "time"), (schema.key, "key")) if name}
     return pd.DataFrame({name: rows[source].to_numpy() for name, source in sources.items()})

@@ -1,10 +1,10 @@
-"""Which rows are fitted and which are held out."""
+"""Which rows are fitted and which are held out, and how the former are parted for a search."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mlops.errors import EmptyWindowError
 from mlops.schema import Schema
@@ -12,7 +12,7 @@ from mlops.schema import Schema
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Split", "split"]
+__all__ = ["Split", "folds", "split"]
 
 
 @dataclass(frozen=True)
@@ -78,12 +78,43 @@ def split(
     )
 
 
-def _by_hash(frame: pd.DataFrame, schema: Schema, share: float) -> Split:
-    import pandas as pd
+def folds(
+    frame: pd.DataFrame, schema: Schema, *, count: int, gap: timedelta
+) -> list[tuple[pd.DataFrame, pd.DataFrame]]:
+    """Part the rows to fit `count` times into some to fit and newer ones to measure on.
 
-    hashed = frame[schema.key] if schema.key else frame[list(schema.features)]
-    # pandas' hash of values: fixed by its own key, the same in every process.
-    drawn = pd.util.hash_pandas_object(hashed, index=False) / 2.0**64
+    By event time the rows are cut into ``count + 1`` stretches of as many rows; each but the first
+    is measured on once, and all rows before it, less the gap, are fitted. Without event time each
+    row is measured on once, by a stable hash of its key, and the others are fitted.
+
+    Raises
+    ------
+    EmptyWindowError
+        A part would hold no row.
+    """
+    if schema.time is None:
+        number = _hashed(frame, schema) % count
+        parts = [(frame[number != fold], frame[number == fold]) for fold in range(count)]
+    else:
+        times = frame[schema.time]
+        ordered = times.sort_values(ignore_index=True)
+        cuts = [ordered.iloc[len(ordered) * cut // (count + 1)] for cut in range(1, count + 1)]
+        ends = [*cuts[1:], None]
+        parts = [
+            (frame[times < cut - gap], frame[(times >= cut) & (True if end is None else times < end)])
+            for cut, end in zip(cuts, ends, strict=True)
+        ]
+    if any(fitted.empty or measured.empty for fitted, measured in parts):
+        raise EmptyWindowError(
+            f"{len(frame)} rows to fit are too few, or lie too close in time, for {count} folds"
+            + (f" with {gap.total_seconds() / 3600:g} h between." if schema.time else "."),
+            remedy="Add rows, or lower model.search.folds or train.gap in params.yaml.",
+        )
+    return parts
+
+
+def _by_hash(frame: pd.DataFrame, schema: Schema, share: float) -> Split:
+    drawn = _hashed(frame, schema) / 2.0**64
     train, held = frame[drawn >= share], frame[drawn < share]
     if train.empty or held.empty:
         raise EmptyWindowError(
@@ -91,3 +122,12 @@ def _by_hash(frame: pd.DataFrame, schema: Schema, share: float) -> Split:
             remedy="Add rows, or change train.window and train.holdout in params.yaml: their ratio counts.",
         )
     return Split(train.reset_index(drop=True), held.reset_index(drop=True))
+
+
+def _hashed(frame: pd.DataFrame, schema: Schema) -> pd.Series[Any]:
+    """Return for each row a whole number below 2^64, of its key, or of its features without one."""
+    import pandas as pd
+
+    named = frame[schema.key] if schema.key else frame[list(schema.features)]
+    # pandas' hash of values: fixed by its own key, the same in every process.
+    return pd.util.hash_pandas_object(named, index=False)

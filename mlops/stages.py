@@ -7,39 +7,43 @@ give the same bytes, in a flow's process as on the command line.
 from __future__ import annotations
 
 import json
+import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from mlops import bundle, fingerprint
+from mlops import bundle, fingerprint, installation
 from mlops.answers import Answers, constant
 from mlops.bundle import ModelInfo, to_json
-from mlops.config import Params, load_params
-from mlops.dataset import Lake, columns_of, conform, records, write_parquet
+from mlops.config import load_params
+from mlops.dataset import columns_of, conform, records, write_parquet
 from mlops.errors import ConfigError, MlopsError, StageError
-from mlops.schema import Schema
+from mlops.lake import Lake
+from mlops.layout import BUNDLE, HOLDOUT, LAKE, LOCK, METRICS, PARAMS, PLOTS, PREPARED, SEARCH, TRAIN, TRIALS
+from mlops.params import Params
+from mlops.sample import spaced
+from mlops.schema import Kind, Schema
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from mlops.training import Fit
+    from mlops.own import OwnFunctions
+    from mlops.predictor import Predictor
+    from mlops.training import Builder, Fit
 
-__all__ = ["STAGES", "main"]
+__all__ = ["STAGES", "held_out", "main", "train"]
 
-LAKE = Path("data/lake")
-PREPARED = Path("data/prepared.parquet")
-TRAIN = Path("data/train.parquet")
-HOLDOUT = Path("data/holdout.parquet")
-LOCK = Path("requirements.lock")
-BUNDLE = Path("build/bundle")
-METRICS = Path("build/metrics.json")
-PLOTS = Path("build/plots")
+log = logging.getLogger("mlops")
 
+_DECISIVE = (
+    installation.DISTRIBUTION,
+    *("joblib", "numpy", "onnx", "onnxruntime", "pandas", "pyarrow"),
+    *("scikit-learn", "scipy", "skl2onnx", "skops", "threadpoolctl"),
+)
+"""Packages whose version may decide what a model answers, from the rows' reading to its compilation."""
 _GOLDEN = 20
 _REFERENCE = 20_000
 _PARITY = 10_000
@@ -48,8 +52,10 @@ _PARITY = 10_000
 def prepare(root: Path) -> None:
     """Read the lake: one row per key, checked and in order."""
     schema = Schema.from_params(_params(root))
-    lake = Lake(root / LAKE)
+    lake = Lake(root / LAKE, _params(root).data.on_duplicate)
     frame = lake.read(schema)
+    if kept := frame.attrs.pop("for_label"):
+        log.info("%s rows stand for their label, in place of one of the same key without", f"{kept:,}")
     # The version of the data travels with the rows: what is trained names what was read.
     _write(root / PREPARED, write_parquet(frame, {"data": lake.digest()}))
 
@@ -71,44 +77,60 @@ def split(root: Path) -> None:
     _write(root / HOLDOUT, write_parquet(parts.holdout, {**facts, "window": holdout}))
 
 
-def train(root: Path) -> None:
-    """Fit the model and write its bundle."""
-    from mlops.adapters import onnx, skops
-    from mlops.predictor import Compiled, Fitted
+def train(root: Path, *, journals: Path | None = None) -> None:
+    """Choose the parameters where a search is asked for, fit the model and write its bundle.
+
+    Parameters
+    ----------
+    journals
+        Where a search that was killed left its trials; below `root` where not given.
+    """
     from mlops.training import fit, load_builder
+    from mlops.trial import to_csv
+    from mlops.tuning import chosen, journal_of, tune
 
     params = _params(root)
     schema = Schema.from_params(params)
     fitted_rows, train_facts = _rows(root / TRAIN, schema)
     held_rows, holdout_facts = _rows(root / HOLDOUT, schema)
+    installation.check_pinned(params.model.packages, root / LOCK)
     source = _builder(root, params)
     build = load_builder(source, params.model.builder)
-    done = fit(fitted_rows, schema, build, params.model.params, seed=params.model.seed)
-    compared = columns_of(_spaced(held_rows, _PARITY), schema)
-    compilation = onnx.compile(done.estimator, schema, done.classes, compared)
-    compiled = compilation.model
-    predictor = (
-        Fitted(done.estimator, schema, done.classes)
-        if compiled is None
-        else Compiled(compiled, schema, done.classes)
-    )
+    inputs = [
+        fingerprint.of_file(root / TRAIN),
+        fingerprint.of_file(root / LOCK),
+        fingerprint.of_bytes(source),
+    ]
+    journal = journal_of(journals or root / SEARCH, params, inputs)
+    trials = tune(fitted_rows, schema, build, params, journal=journal)
+    picked = chosen(params, schema, trials)
+    wanted = picked["params"] if picked else params.model.params
+    done = fit(fitted_rows, schema, build, wanted, seed=params.model.seed)
+    info, predictor, model = _made(done, build, params, schema, fitted_rows, held_rows)
 
     def answer(rows: pd.DataFrame) -> Answers:
         return predictor.predict(columns_of(rows, schema))
 
-    golden, reference = _spaced(held_rows, _GOLDEN), _spaced(fitted_rows, _REFERENCE)
-    info = _info(done, params, schema, fitted_rows, why_not_compiled=compilation.reason)
+    golden = held_rows.iloc[spaced(len(held_rows), most=_GOLDEN)]
+    reference = fitted_rows.iloc[spaced(len(fitted_rows), most=_REFERENCE)]
+    told = answer(held_rows)
     files = {
-        "model.skops": skops.dumps(done.estimator),
+        **model,
         "module.py": source,
         "schema.json": to_json(schema.to_dict()),
         "model.json": to_json(info.to_dict()),
         "golden.json": to_json(_golden(golden, answer(golden), schema)),
-        "reference.parquet": _reference(reference, answer(reference), schema),
-        "reference.json": to_json(_losses(held_rows, schema, info, answer)),
-        "lineage.json": to_json(_lineage(root, params, source, train_facts, holdout_facts)),
+        "reference.parquet": write_parquet(_watched(reference, *schema.features, schema=schema)),
+        "answers.parquet": _answered(held_rows, told, schema),
+        "reference.json": to_json(_losses(held_rows, schema, info, told)),
+        "lineage.json": to_json(
+            _lineage(root, params, source, train_facts, holdout_facts)
+            | ({"search": picked} if picked else {})
+        ),
     }
-    bundle.write(root / BUNDLE, files if compiled is None else {**files, "model.onnx": compiled})
+    bundle.write(root / BUNDLE, files)
+    _write(root / TRIALS, to_csv(trials))
+    journal.remove()
 
 
 def evaluate(root: Path) -> None:
@@ -134,8 +156,9 @@ def evaluate(root: Path) -> None:
         "roc": plots.roc(truth, answers, info.classes),
         "calibration": plots.calibration(truth, answers, info.classes),
         "confusion": plots.confusion(truth, answers, info.classes),
+        "residuals": plots.residuals(truth, answers, info.classes),
         "importances": plots.importances(
-            model, columns, truth, task=info.task, classes=info.classes, seed=seed
+            model, columns, truth, schema=schema, classes=info.classes, seed=seed
         ),
     }
     for name, table in tables.items():
@@ -148,6 +171,27 @@ STAGES: dict[str, Callable[[Path], None]] = {
     "train": train,
     "evaluate": evaluate,
 }
+
+
+def held_out(root: Path, more: Mapping[str, Kind]) -> pd.DataFrame:
+    """Return the rows that `split` holds out, in its order, with features that params.yaml leaves out.
+
+    Those are missing where a partition of the lake lacks them.
+
+    Parameters
+    ----------
+    more
+        Their names, and their kinds.
+    """
+    from mlops.split import split as split_rows
+
+    params = _params(root)
+    schema, rule = Schema.from_params(params), params.train
+    wider = replace(schema, features={**schema.features, **more})
+    frame = Lake(root / LAKE, params.data.on_duplicate).read(wider, optional=more)
+    known = frame[frame[schema.target].notna()]
+    # By the schema without them: they have no say in what is held out.
+    return split_rows(known, schema, window=rule.window, holdout=rule.holdout, gap=rule.gap).holdout
 
 
 def main(arguments: list[str]) -> int:
@@ -164,7 +208,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _params(root: Path) -> Params:
-    return load_params(root / "params.yaml")
+    return load_params(root / PARAMS)
 
 
 def _builder(root: Path, params: Params) -> bytes:
@@ -174,9 +218,56 @@ def _builder(root: Path, params: Params) -> bytes:
     return path.read_bytes()
 
 
+def _made(
+    done: Fit,
+    build: Builder,
+    params: Params,
+    schema: Schema,
+    fitted: pd.DataFrame,
+    held: pd.DataFrame,
+) -> tuple[ModelInfo, Predictor, Mapping[str, bytes]]:
+    """What is told of a fitted model, what answers with it, and the files that hold it."""
+    from mlops.own import OwnFunctions
+    from mlops.predictor import Compiled, uncompiled
+
+    if isinstance(build, OwnFunctions):
+        info = _info(done, params, schema, fitted, "it is answered by its own module", own=True)
+        saved, read = _kept(done, build)
+        return info, uncompiled(read, schema, done.classes, build), {"model.own": saved}
+    from mlops.adapters import onnx, skops
+
+    compared = columns_of(held.iloc[spaced(len(held), most=_PARITY)], schema)
+    compilation = onnx.compile(done.estimator, schema, done.classes, compared)
+    info = _info(done, params, schema, fitted, compilation.reason)
+    model = {"model.skops": skops.dumps(done.estimator)}
+    if compilation.model is None:
+        return info, uncompiled(done.estimator, schema, done.classes, build), model
+    return info, Compiled(compilation.model, schema, done.classes), {**model, "model.onnx": compilation.model}
+
+
+def _kept(done: Fit, own: OwnFunctions) -> tuple[bytes, Any]:
+    """A model's bytes, and the model that is read from them: it is what will be asked."""
+    remedy = "Correct the functions save and load in the module model.builder."
+    try:
+        saved = own.save(done.estimator)
+        if isinstance(saved, bytes):
+            return saved, own.load(saved)
+    except Exception as exc:  # the module raises whatever it met
+        said = f"{type(exc).__name__}: {exc}"
+        raise StageError(f"The model could not be saved and read: {said}", remedy=remedy) from exc
+    raise StageError(f"The function save returned {type(saved).__name__}, not bytes.", remedy=remedy)
+
+
 def _info(
-    done: Fit, params: Params, schema: Schema, rows: pd.DataFrame, *, why_not_compiled: str | None
+    done: Fit,
+    params: Params,
+    schema: Schema,
+    rows: pd.DataFrame,
+    why_not_compiled: str | None,
+    *,
+    own: bool = False,
 ) -> ModelInfo:
+    searched = ("optuna",) if params.model.search else ()
     return ModelInfo(
         task=schema.task,
         classes=done.classes,
@@ -187,7 +278,12 @@ def _info(
         categories={
             name: sorted(rows[name].unique()) for name, kind in schema.features.items() if kind == "category"
         },
-        versions={name: version(name) for name in ("scikit-learn", "skops", "onnxruntime", "numpy")},
+        versions={
+            **installation.versions([*_DECISIVE, *searched, *params.model.packages]),
+            "python": f"{sys.version_info.major}.{sys.version_info.minor}",
+        },
+        own=own,
+        packages=list(params.model.packages),
     )
 
 
@@ -200,30 +296,29 @@ def _golden(rows: pd.DataFrame, answers: Answers, schema: Schema) -> dict[str, A
     }
 
 
-def _reference(rows: pd.DataFrame, answers: Answers, schema: Schema) -> bytes:
-    kept = [*schema.features, *([schema.time] if schema.time else [])]
-    return write_parquet(rows[kept].assign(prediction=answers.signal(schema.task)))
+def _answered(rows: pd.DataFrame, answers: Answers, schema: Schema) -> bytes:
+    """The answers that served ones are compared with, to rows that the model never saw either.
+
+    Of what it was fitted on it is surer: beside that, the same data would have drifted.
+    """
+    answered = _watched(rows, schema=schema).assign(prediction=answers.signal(schema.task))
+    return write_parquet(answered.iloc[spaced(len(rows), most=_REFERENCE)])
 
 
-def _losses(
-    rows: pd.DataFrame, schema: Schema, info: ModelInfo, answer: Callable[[pd.DataFrame], Answers]
-) -> dict[str, Any]:
+def _watched(rows: pd.DataFrame, *names: str, schema: Schema) -> pd.DataFrame:
+    return rows[list(dict.fromkeys([*names, *([schema.time] if schema.time else [])]))]
+
+
+def _losses(rows: pd.DataFrame, schema: Schema, info: ModelInfo, answers: Answers) -> dict[str, Any]:
     from mlops.metric import mean_losses
 
     truth = rows[schema.target].tolist()
     baseline = constant(info.prior, info.classes, len(rows))
     return {
-        "loss": mean_losses(info.task, truth, answer(rows), info.classes),
+        "loss": mean_losses(info.task, truth, answers, info.classes),
         "baseline": mean_losses(info.task, truth, baseline, info.classes),
         "rows": len(rows),
     }
-
-
-def _spaced(rows: pd.DataFrame, most: int) -> pd.DataFrame:
-    """At most so many rows, evenly spaced: every stretch of time is there."""
-    if len(rows) <= most:
-        return rows
-    return rows.iloc[np.linspace(0, len(rows) - 1, most).astype(int)]
 
 
 def _lineage(
@@ -232,7 +327,10 @@ def _lineage(
     return {
         "data": train["data"],
         "unlabelled": train["unlabelled"],
-        "params": params.model_dump(mode="json", include={"data", "model", "train"}),
+        # Where tables come from, and what became of them before, says nothing of what was learnt.
+        "params": params.model_dump(
+            mode="json", include={"data", "model", "train"}, exclude={"data": {"source", "contract", "raw"}}
+        ),
         "lock": fingerprint.of_file(root / LOCK),
         "module": fingerprint.of_bytes(source),
         "train": train["window"],
@@ -265,4 +363,6 @@ def _write(path: Path, data: bytes) -> None:
 
 
 if __name__ == "__main__":
+    logging.basicConfig(format="%(message)s")
+    logging.getLogger("mlops").setLevel(logging.INFO)  # the progress of a search
     sys.exit(main(sys.argv[1:]))

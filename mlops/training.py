@@ -1,4 +1,4 @@
-"""Fitting: the project's builder, the labelled rows, a seed."""
+"""Fitting: the project's own module, the labelled rows, a seed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlops import module
+from mlops.dataset import columns_of
 from mlops.errors import ConfigError, MlopsError, StageError, TooFewRowsError, shown
+from mlops.own import FUNCTIONS, OwnFunctions, functions, lacking
 from mlops.schema import Schema
 
 if TYPE_CHECKING:
@@ -19,15 +21,18 @@ if TYPE_CHECKING:
 
 __all__ = ["Builder", "Fit", "fit", "load_builder"]
 
-Builder = Callable[[dict[str, Any], Schema], Any]
+Builder = Callable[[dict[str, Any], Schema], Any] | OwnFunctions
+"""A function that returns an estimator to fit, or the functions of a model outside scikit-learn."""
 
 
 @dataclass(frozen=True)
 class Fit:
-    """A fitted estimator and what its rows told.
+    """A fitted model and what its rows told.
 
     Parameters
     ----------
+    estimator
+        Of scikit-learn's kind, or whatever the module's own `fit` returned.
     classes
         The labels, in the order of the probabilities; None where the task is regression.
     prior
@@ -43,12 +48,12 @@ class Fit:
 
 
 def load_builder(source: bytes, path: str) -> Builder:
-    """Run the project's model module and return its `build`.
+    """Run the project's model module and return its `build`, or the functions it brings instead.
 
     Raises
     ------
     ConfigError
-        The module cannot be run, or has no `build`.
+        The module cannot be run, or has neither.
     """
     try:
         found = module.load(source, path)
@@ -56,12 +61,19 @@ def load_builder(source: bytes, path: str) -> Builder:
         raise ConfigError(
             "model.builder", given=path, allowed=f"a module that runs; this says: {exc}"
         ) from exc
-    build = getattr(found, "build", None)
-    if not callable(build):
-        raise ConfigError(
-            "model.builder", given=path, allowed="a module with a function build(params, schema)"
-        )
-    return build  # type: ignore[no-any-return]
+    own, build = functions(found), getattr(found, "build", None)
+    if own is not None and build is None:
+        return own
+    if callable(build) and own is None:
+        return build  # type: ignore[no-any-return]
+    missing = lacking(found)
+    has = "has both" if own else f"lacks {shown(missing)}" if len(missing) < len(FUNCTIONS) else "has neither"
+    raise ConfigError(
+        "model.builder",
+        given=path,
+        allowed="a module with a function build(params, schema) that returns an estimator of scikit-learn, "
+        f"or with the functions {', '.join(FUNCTIONS)} of another model (docs/own-models.md); this {has}",
+    )
 
 
 def fit(frame: pd.DataFrame, schema: Schema, build: Builder, params: Mapping[str, Any], *, seed: int) -> Fit:
@@ -81,29 +93,57 @@ def fit(frame: pd.DataFrame, schema: Schema, build: Builder, params: Mapping[str
     StageError
         The builder or the estimator failed; what it said is told.
     """
+    import pandas as pd
+
     rows = frame[frame[schema.target].notna()]
     classes, target = _target(rows[schema.target], schema)
-    features = rows[list(schema.features)]
+    features = pd.DataFrame(columns_of(rows, schema), index=rows.index)
     try:
         with _reproducible(seed):
-            estimator = build(dict(params), schema)
-            estimator.fit(features, target)
+            estimator = _fitted(build, dict(params), schema, features, classes, target, seed)
     except MlopsError:
         raise
     except Exception as exc:
         raise StageError(
-            f"The model could not be fitted: {type(exc).__name__}: {exc}",
+            f"The model could not be fitted: {type(exc).__name__}: {exc}{_single(target, classes)}",
             remedy="Correct the module model.builder or model.params in params.yaml.",
         ) from exc
     if classes is None:
         return Fit(estimator, None, float(target.mean()), len(rows))
-    if not hasattr(estimator, "predict_proba"):
+    if not isinstance(build, OwnFunctions) and not hasattr(estimator, "predict_proba"):
         raise StageError(
             f"{type(estimator).__name__} gives no probabilities.",
             remedy="Build a classifier with predict_proba, or wrap it in CalibratedClassifierCV.",
         )
     prior = [float((target == label).mean()) for label in classes]
     return Fit(estimator, classes, prior, len(rows))
+
+
+def _fitted(
+    build: Builder,
+    params: dict[str, Any],
+    schema: Schema,
+    features: pd.DataFrame,
+    classes: Sequence[Any] | None,
+    target: np.ndarray[Any, Any],
+    seed: int,
+) -> Any:
+    if isinstance(build, OwnFunctions):
+        numbers = target if classes is None else np.unique(target, return_inverse=True)[1]
+        return build.fit(params, schema, features, numbers, seed)
+    estimator = build(params, schema)
+    estimator.fit(features, target)
+    return estimator
+
+
+def _single(target: np.ndarray[Any, Any], classes: Sequence[Any] | None) -> str:
+    """Tell of labels with one row, at which a model that holds some of each out fails."""
+    single = [label for label in classes or () if (target == label).sum() == 1]
+    if not single:
+        return ""
+    return (
+        f" Of {shown(single)} there is one row to fit: add some, or set model.params.early_stopping to false."
+    )
 
 
 def _target(column: pd.Series[Any], schema: Schema) -> tuple[Sequence[Any] | None, np.ndarray[Any, Any]]:

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from mlops.distance import distances, prepared
-from mlops.schema import Kind
+from mlops.schema import TEXTUAL, Kind
 
 __all__ = ["validate"]
 
@@ -54,18 +54,22 @@ def _broken(reference: pd.Series, current: pd.Series | None, kind: Kind) -> str:
         return f"{now:.0%} of the values are missing; in the reference {was:.0%}"
     if old.empty or new.empty:
         return ""
+    if kind == "text":
+        return ""  # whose words are new each time
     return _foreign(old, new) if kind == "category" else _rescaled(old, new)
 
 
 def _values(side: pd.Series, kind: Kind) -> pd.Series:
     """Return the values that are there, as statistics want them."""
+    if kind == "text":
+        return side[side.fillna("") != ""]
     values = prepared(side.to_frame("values"), {"values": kind})["values"]
     return values[values != ""] if kind == "category" else values.dropna()
 
 
 def _mistyped(current: pd.Series, kind: Kind) -> str:
     values = current.dropna()
-    if kind == "category":
+    if kind in TEXTUAL:
         wrong = values[~values.map(lambda value: isinstance(value, str))]
         return f"{wrong.iloc[0]!r} is no text" if len(wrong) else ""
     if pd.api.types.is_numeric_dtype(values):

@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 import yaml
 
-from mlops.errors import DataError
+from mlops.errors import ConflictError, DataError
+from mlops.layout import LAKE
 
-__all__ = ["Commit", "DatasetVersion", "Reproduced", "read_pointer"]
+__all__ = [
+    "Commit",
+    "DatasetVersion",
+    "Merged",
+    "Reproduced",
+    "merge",
+    "place",
+    "pointed",
+    "raw_folder",
+    "read_pointer",
+]
 
 
 @dataclass(frozen=True)
@@ -52,6 +66,76 @@ class Reproduced:
     skipped: tuple[str, ...]
     lock_sha: str
     data_md5: str | None
+
+
+@dataclass(frozen=True)
+class Merged:
+    """What brings a folder to hold two versions of it.
+
+    `added` gives the md5 of each file that it lacks, by name; `removed` names those to be taken out.
+    """
+
+    added: Mapping[str, str]
+    removed: tuple[str, ...]
+
+
+def merge(ours: Mapping[str, str], theirs: Mapping[str, str], base: Mapping[str, str], path: str) -> Merged:
+    """Bring together what two sides made of a folder that began as `base`.
+
+    What either added stays; what they have let go of since goes here, too. What both sides took in
+    has a name of its own in each: the same bytes in one place are one file.
+
+    Parameters
+    ----------
+    ours, theirs, base
+        The md5 of each file by its name.
+    path
+        What to call the folder.
+
+    Raises
+    ------
+    ConflictError
+        Both have a file of one name with different content.
+    """
+    let_go = _placed(base) - _placed(theirs)
+    kept = {name: md5 for name, md5 in ours.items() if (place(name), md5) not in let_go}
+    here = _placed(kept)
+    added: dict[str, str] = {}
+    for name, md5 in theirs.items():
+        if kept.get(name, md5) != md5:
+            raise ConflictError(
+                f"{path}/{name} differs in two versions of the data.",
+                remedy="Files of a lake are never rewritten: rename one of them and add it again.",
+            )
+        if (place(name), md5) not in here:
+            added[name] = md5
+    return Merged(added, tuple(name for name in ours if name not in kept))
+
+
+def raw_folder(batch: int, sha256: str) -> str:
+    """Return the folder in `RAW` of a file that came with a batch."""
+    return f"{batch:06d}-{sha256[:16]}"
+
+
+def place(name: str) -> str:
+    """Return the folder of a file without the number of its batch, which each tree counts for itself."""
+    return re.sub(r"^\d{6}-", "", name.rpartition("/")[0])
+
+
+def _placed(held: Mapping[str, str]) -> set[tuple[str, str]]:
+    return {(place(name), md5) for name, md5 in held.items()}
+
+
+def pointed(root: Path, path: str = LAKE) -> DatasetVersion | None:
+    """Return what the pointer to `path` in a tree says, None where there is no pointer.
+
+    Raises
+    ------
+    DataError
+        It cannot be read.
+    """
+    pointer = root / f"{path}.dvc"
+    return read_pointer(pointer.read_text()) if pointer.is_file() else None
 
 
 def read_pointer(text: str, *, commit: str | None = None) -> DatasetVersion:

@@ -23,6 +23,11 @@ settings.load_profile("steady")
 
 _NEEDS = {
     "engine": (_engine_answers, "MLOPS_REQUIRE_ENGINE", "no container engine answers"),
+    "postgres": (
+        lambda: bool(os.environ.get("MLOPS_TEST_POSTGRES")),
+        "MLOPS_REQUIRE_POSTGRES",
+        "MLOPS_TEST_POSTGRES names no database",
+    ),
     "browser": (lambda: shutil.which("chromium") is not None, "MLOPS_REQUIRE_BROWSER", "no Chromium on PATH"),
 }
 
@@ -54,5 +59,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(autouse=True)
 def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep a developer's own MLflow and Prefect out of the tests."""
-    for name in ("MLFLOW_TRACKING_URI", "PREFECT_API_URL", "MLOPS_LEDGER_URI"):
+    addresses = ("MLFLOW_TRACKING_URI", "PREFECT_API_URL", "MLOPS_LEDGER_URI")
+    logins = (
+        "PREFECT_API_AUTH_STRING",
+        "PREFECT_API_KEY",
+        "MLFLOW_TRACKING_USERNAME",
+        "MLFLOW_TRACKING_TOKEN",
+    )
+    for name in (*addresses, *logins):
         monkeypatch.delenv(name, raising=False)

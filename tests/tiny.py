@@ -22,6 +22,7 @@ _MODULE = b'''"""Builds nothing: the tiny model is fitted by the tests."""
 def tiny_bundle(folder: Path, *, compiled: bool = True, strength: float = 1.0) -> Bundle:
     """Fit a logistic regression and write its bundle; `strength` makes another model."""
     from sklearn.compose import make_column_transformer
+    from sklearn.impute import SimpleImputer
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import OneHotEncoder
@@ -30,7 +31,7 @@ def tiny_bundle(folder: Path, *, compiled: bool = True, strength: float = 1.0) -
 
     columns = parse_rows(ROWS, SCHEMA)
     encode = make_column_transformer(
-        (OneHotEncoder(handle_unknown="ignore"), ["colour"]), ("passthrough", ["size"])
+        (OneHotEncoder(handle_unknown="ignore"), ["colour"]), (SimpleImputer(), ["size"])
     )
     estimator = make_pipeline(encode, LogisticRegression(C=strength))
     estimator.fit(pd.DataFrame(columns)[list(SCHEMA.features)], (columns["size"] > 4).astype(int))

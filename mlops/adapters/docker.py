@@ -18,8 +18,9 @@ from mlops import fingerprint
 from mlops.deployment import Serving, Spec, free_port
 from mlops.errors import MlopsError, UnavailableError
 from mlops.image import PROBE, Image, Interpreter, write_dependencies, write_model
+from mlops.segment import folders
 
-__all__ = ["DockerTarget", "available"]
+__all__ = ["DockerTarget", "available", "has_image"]
 
 _PROJECT = "org.mlops.project"
 _HOME = "org.mlops.home"
@@ -36,6 +37,18 @@ def available() -> bool:
             return True
     except UnavailableError:
         return False
+
+
+def has_image(name: str) -> bool:
+    """Tell whether the engine has an image, without getting it.
+
+    Raises
+    ------
+    UnavailableError
+        No engine answers.
+    """
+    with _engine() as engine:
+        return _has(engine, name)
 
 
 class DockerTarget:
@@ -106,7 +119,7 @@ class DockerTarget:
             if _labels(engine, image.name).get("org.mlops.identity") == image.identity:
                 return image.name
             with tempfile.TemporaryDirectory(prefix="mlops-image-") as scratch:
-                if not _labels(engine, image.dependencies):
+                if not _has(engine, image.dependencies):
                     context = Path(scratch, "dependencies")
                     context.mkdir()
                     write_dependencies(context, image, self._interpreter(engine))
@@ -137,10 +150,10 @@ class DockerTarget:
                         raise
         raise AssertionError("unreachable")
 
-    def running(self) -> list[Serving]:
-        """Return the project's containers that run, oldest first."""
+    def running(self, *, ailing: bool = False) -> list[Serving]:
+        """Return the project's containers that run, oldest first; with `ailing` those that try to."""
         with _engine() as engine:
-            found = self._containers(engine, status="running")
+            found = self._containers(engine, "running", *(("restarting", "paused") if ailing else ()))
             return [_serving(one) for one in sorted(found, key=lambda one: str(one.attrs["Created"]))]
 
     def stop(self, serving: Serving, *, drain: float) -> None:
@@ -156,17 +169,18 @@ class DockerTarget:
             except NotFound:
                 return ""
 
-    def prune(self, *, keep: int) -> list[str]:
+    def prune(self, *, keep: int, dry: bool = False) -> list[str]:
         """Remove the project's containers that ended and its images but for the newest `keep`.
 
         An image that a container runs from stays, whatever its age; so do the packages of an
         image that stays. Returns the ids of the models' images removed.
         """
         with _engine() as engine:
-            for status in ("created", "exited", "dead"):
-                for container in self._containers(engine, status=status):
-                    _remove(engine, container.id, drain=0)
-            used = {one.attrs["Image"] for one in engine.containers.list(all=True, ignore_removed=True)}
+            ended = {one.id for one in self._containers(engine, "created", "exited", "dead")}
+            for id in ended if not dry else ():
+                _remove(engine, str(id), drain=0)
+            others = engine.containers.list(all=True, ignore_removed=True)
+            used = {one.attrs["Image"] for one in others if one.id not in ended}
             images = sorted(
                 engine.images.list(filters={"label": f"{_PROJECT}={self.project}"}),
                 key=lambda image: str(image.attrs["Created"]),
@@ -175,15 +189,16 @@ class DockerTarget:
             tagged = [image for image in images if image.tags]
             stay = used | {image.id for image in tagged[:keep]}
             gone = [image for image in images if image.id not in stay]
-            for image in gone:
-                engine.images.remove(image.id, force=True)
-            _remove_unneeded(engine, {image.labels["org.mlops.dependencies"] for image in gone})
+            if not dry:
+                for image in gone:
+                    engine.images.remove(image.id, force=True)
+                _remove_unneeded(engine, {image.labels["org.mlops.dependencies"] for image in gone})
             return [str(image.id) for image in gone]
 
-    def _containers(self, engine: docker.DockerClient, *, status: str) -> list[Container]:
+    def _containers(self, engine: docker.DockerClient, *states: str) -> list[Container]:
         # The deployment's label too: a container that a person runs has the image's labels.
         ours = [f"{_HOME}={self.home}", f"{_PROJECT}={self.project}", "org.mlops.deployment"]
-        filters = {"label": ours, "status": status}
+        filters = {"label": ours, "status": list(states)}
         return list(engine.containers.list(all=True, filters=filters, ignore_removed=True))
 
     def _base_id(self, engine: docker.DockerClient) -> str:
@@ -274,6 +289,14 @@ def _build(engine: docker.DockerClient, context: Path, name: str) -> None:
         raise MlopsError(f"The image {name} failed to build: {exc}\n{lines[-1500:]}") from exc
 
 
+def _has(engine: docker.DockerClient, name: str) -> bool:
+    try:
+        engine.images.get(name)
+    except ImageNotFound:
+        return False
+    return True
+
+
 def _labels(engine: docker.DockerClient, name: str) -> Mapping[str, str]:
     """Return an image's labels, none where there is no such image."""
     try:
@@ -300,12 +323,15 @@ def _serving(container: Container) -> Serving:
         target=DockerTarget.name,
         address=f"http://127.0.0.1:{port}",
         ref=str(container.id),
+        image=str(container.attrs["Image"]),
     )
 
 
 def _remove(engine: docker.DockerClient, ref: str, *, drain: float) -> None:
     try:
         container = engine.containers.get(ref)
+        if container.status == "paused":  # else it could not hear of its end
+            container.unpause()
         container.stop(timeout=int(drain))
         container.remove(force=True, v=True)
     except NotFound:
@@ -319,7 +345,7 @@ def _is_port_taken(exc: BaseException) -> bool:
 
 def _writer(log: Path) -> str:
     """Return a user that can write to the prediction log and is not root."""
-    for folder in (log, log / "open", log / "closed"):
+    for folder in (log, folders(log).open, folders(log).closed):
         folder.mkdir(parents=True, exist_ok=True)
     if os.getuid() != 0:
         return f"{os.getuid()}:{os.getgid()}"

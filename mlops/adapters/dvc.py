@@ -7,7 +7,6 @@ import shutil
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,19 +15,31 @@ from dvc.lock import LockError
 from dvc.logger import set_loggers_level
 from dvc.repo import Repo, lock_repo
 from dvc.rwlock import RWLockFileCorruptedError
+from dvc.scm import SCMError
 from filelock import FileLock, Timeout
 
 from mlops import fingerprint
 from mlops.adapters import dvc_stages
-from mlops.adapters.dvc_cache import listing, md5_of, objects_of, refuse_altered
+from mlops.adapters.dvc_cache import (
+    CacheUse,
+    Objects,
+    held,
+    listing,
+    needed,
+    objects_of,
+    outputs,
+    refuse_altered,
+)
+from mlops.adapters.dvc_remote import Remote
 from mlops.adapters.dvc_stages import Run, Stages
+from mlops.adapters.dvc_store import Store
 from mlops.errors import ConflictError, DataError, MlopsError, shown
-from mlops.version import DatasetVersion, Reproduced, read_pointer
+from mlops.layout import DVC_LOCK, LAKE, RAW
+from mlops.version import DatasetVersion, Reproduced, merge, pointed, read_pointer
 
-__all__ = ["LAKE", "DvcTree"]
+__all__ = ["DvcTree"]
 
-LAKE = "data/lake"
-"""The folder of data that every project has."""
+log = logging.getLogger("mlops")
 
 _T = TypeVar("_T")
 
@@ -47,6 +58,7 @@ class DvcTree:
     def __init__(self, root: Path, *, patience: float = 60.0) -> None:
         self.root = root.resolve()
         self._patience = patience
+        self._objects: Objects | None = None
 
     @classmethod
     def init(cls, root: Path) -> DvcTree:
@@ -58,20 +70,107 @@ class DvcTree:
             except DvcException as exc:
                 raise MlopsError(f"DVC cannot be set up: {exc}", remedy="Run `git init` there.") from exc
         tree = cls(root)
-        # No hardlinks: an edited one corrupts the cache (dvc#9641).
-        tree._configure("repo", "cache", type="reflink,copy")
-        tree._configure("repo", "core", analytics=False, autostage=False)
+        tree._do("write its configuration", _begin)
         return tree
 
     def share_cache(self, other: DvcTree) -> None:
-        """Keep data in the cache of `other`, the tree this one is a worktree of."""
-        folder = other._do("find the cache", lambda repo: str(repo.cache.local_cache_dir))
-        self._configure("local", "cache", dir=folder)
+        """Keep data in the cache of `other`, the tree this one is a worktree of, and know its remotes."""
+        remotes, default = other._do("find the remotes", _remotes)
+        folder = str(other.cache())
+        self._objects = None
+
+        def edit(repo: Repo) -> None:
+            with repo.config.edit("local") as config:
+                config["cache"]["dir"] = folder
+                config["remote"] = remotes
+                config["core"] = {"remote": default} if default else {}
+
+        self._do("write its configuration", edit)
+
+    def remote(self) -> str | None:
+        """Return the name of the default remote, where one is configured."""
+        return self._do("find the remotes", _remotes)[1]
+
+    def remotes(self) -> list[str]:
+        """Return the names of the remotes that the project and its person configured."""
+        return list(self._do("find the remotes", _remotes)[0])
+
+    def store(self) -> Store:
+        """Return the cache, with the default remote behind it where one is configured."""
+        objects, (_, name) = self._do("find the cache", lambda repo: (objects_of(repo), _remotes(repo)))
+        return Store(self.root, objects, None if name is None else Remote(self.root, name))
+
+    def content(self, *paths: str) -> dict[str, str]:
+        """Return the md5 of each object that the tree needs, with what a person calls it.
+
+        Parameters
+        ----------
+        paths
+            Of the data these alone; else all that pointers and ``dvc.lock`` name.
+
+        Raises
+        ------
+        DataError
+            The list of a folder's files is missing or altered, and no remote has it.
+        """
+        store, found = self.store(), {}
+        for path, md5 in self._do("find the data", outputs):
+            name = path.relative_to(self.root).as_posix()
+            if paths and name not in paths:
+                continue
+            if md5.endswith(".dir"):
+                found[md5] = f"the list of {name}"
+            found |= {each: str(Path(name) / file) for file, each in store.files(md5, name).items()}
+        return found
+
+    def obtain(self) -> list[str]:
+        """Bring the data that a training may read to the tree, every byte hashed.
+
+        That is all that pointers name but what is kept as it came. What the cache lacks, or holds
+        altered, is brought from the default remote.
+
+        Returns
+        -------
+        list of str
+            The paths.
+
+        Raises
+        ------
+        DataError
+            An object is missing or altered, and no remote has it; it is named.
+        """
+        store = self.store()
+        named = self._do("find the data", lambda repo: outputs(repo, made=False))
+        found = {path.relative_to(self.root).as_posix(): md5 for path, md5 in named}
+        found.pop(RAW, None)
+        for path, md5 in found.items():
+            held = store.files(md5, path)
+            store.ensure({each: f"{path}/{name}" for name, each in held.items()})
+            self.checkout(path)
+            refuse_altered(self.root / path, md5, store.objects)
+        return list(found)
 
     def version(self, path: str = LAKE) -> DatasetVersion | None:
         """Return what the pointer to `path` names, or None where there is no pointer."""
-        pointer = self._pointer(path)
-        return read_pointer(pointer.read_text()) if pointer.is_file() else None
+        return pointed(self.root, path)
+
+    def files(self, path: str = LAKE) -> frozenset[str]:
+        """Return the files of the version that the pointer names; none where there is no pointer.
+
+        Raises
+        ------
+        DataError
+            The cache lacks the list of them.
+        """
+        return self.files_of(self.version(path))
+
+    def files_of(self, version: DatasetVersion | None) -> frozenset[str]:
+        """Return the files of a version, as `files` does of the one that the pointer names."""
+        if version is None:
+            return frozenset()
+        if self._objects is None:
+            self._objects = self._do("find the cache", objects_of)
+        return frozenset(listing(version.md5, self._objects))
 
     def add(self, path: str = LAKE, *, new: Sequence[str] = ()) -> DatasetVersion:
         """Take `path` as it now is into the cache and write its pointer, ``<path>.dvc``.
@@ -95,49 +194,65 @@ class DvcTree:
         self._do(f"add {path}", lambda repo: repo.add(targets, relink=False))
         return read_pointer(self._pointer(path).read_text())
 
-    def union(self, other_pointer: str, path: str = LAKE) -> DatasetVersion:
+    def union(
+        self, other_pointer: str, base_pointer: str | None = None, path: str = LAKE, *, on_disk: bool = True
+    ) -> DatasetVersion:
         """Bring the files that another version of the folder has into this one.
 
         Parameters
         ----------
         other_pointer
-            The text of the other version's ``.dvc`` file; its data must be in the cache.
+            The text of the other version's ``.dvc`` file; its data must be in the cache or the remote.
+        base_pointer
+            That of the version which both began with: what the other has let go of since goes here, too.
+        on_disk
+            Bring both sides' files to the disk; else only what had to be copied lies there.
 
         Raises
         ------
         ConflictError
             Both hold a file of one name with different content; nothing was changed.
         DataError
-            The cache lacks the other version's data, or holds it altered.
+            The cache lacks the other version's data or holds it altered, and no remote has it.
         """
-        theirs = read_pointer(other_pointer)
-        if self.version(path) is not None:
+        ours, store = self.version(path), self.store()
+        base = read_pointer(base_pointer) if base_pointer else None
+        merged = merge(
+            ours=store.files(ours.md5, path) if ours else {},
+            theirs=store.files(read_pointer(other_pointer).md5, path),
+            base=store.files(base.md5, path) if base else {},
+            path=path,
+        )
+        if ours is not None and on_disk:
             self.checkout(path)
-        objects = self._do("find the cache", objects_of)
+        if ours is not None and not merged.added and not merged.removed:
+            return ours
+        store.ensure({md5: f"{path}/{name}" for name, md5 in merged.added.items()})
         folder = self.root / path
-        missing: dict[str, Path] = {}
-        for name, md5 in listing(theirs.md5, objects).items():
-            if not (folder / name).exists():
-                refuse_altered(objects(md5), md5, objects)
-                missing[name] = objects(md5)
-            elif md5_of(folder / name) != md5:
-                raise ConflictError(
-                    f"{path}/{name} differs in two versions of the data.",
-                    remedy="Files of a lake are never rewritten: rename one of them and add it again.",
-                )
-        for name, source in missing.items():
+        folder.mkdir(parents=True, exist_ok=True)  # DVC takes files out of a folder that is there
+        for name in merged.removed:
+            (folder / name).unlink(missing_ok=True)
+        for name, md5 in merged.added.items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source, folder / name)
-        return self.add(path, new=tuple(missing))
+            shutil.copyfile(store.objects(md5), folder / name)
+        if merged.removed:
+            log.info("taken out of %s, as your branch has it: %s", folder, shown(merged.removed))
+        return self.add(path, new=(*merged.removed, *merged.added))
 
     def checkout(self, path: str = LAKE) -> None:
         """Bring `path` on disk to what its pointer names; what was not added is gone from it.
 
+        What the cache lacks comes from the remote.
+
         Raises
         ------
-        MlopsError
-            The cache lacks some of it.
+        DataError
+            The cache lacks some of it, and so does the remote, or there is none.
         """
+        version, store = self.version(path), self.store()
+        if version is not None:
+            held = store.files(version.md5, path)
+            store.fill({md5: f"{path}/{name}" for name, md5 in held.items()})
         self._do(f"check out {path}", lambda repo: repo.checkout([str(self.root / path)], force=True))
 
     def verify(self, path: str = LAKE) -> DatasetVersion:
@@ -150,10 +265,27 @@ class DvcTree:
         DataError
             A file is altered or missing; it is named.
         """
-        version = self.version(path)
-        if version is None:
-            raise DataError(f"{path} has no pointer.", remedy=f"Add it first: `dvc add {path}`.")
+        version = self._named(path)
         refuse_altered(self.root / path, version.md5, self._do("find the cache", objects_of))
+        return version
+
+    def mend(self, path: str = LAKE, *, aside: Path) -> DatasetVersion:
+        """Hash `path` as `verify` does, and put back what is altered or missing.
+
+        From the cache where that holds it whole, else from the remote; a line of the log says so.
+
+        Parameters
+        ----------
+        aside
+            A folder for altered files: somebody may have meant what they hold.
+
+        Raises
+        ------
+        DataError
+            Neither has what a file should hold; the file is named.
+        """
+        version = self._named(path)
+        self.store().mend(self.root / path, version.md5, path, aside=aside)
         return version
 
     def status(self) -> dict[str, Any]:
@@ -166,28 +298,34 @@ class DvcTree:
 
         return self._do("tell the status", action)
 
-    def sweep(self, before: datetime) -> int:
-        """Remove half-written files that killed processes left in the cache.
+    def cache(self) -> Path:
+        """Return the folder of the cache, which several trees may share."""
+        return Path(self._do("find the cache", lambda repo: str(repo.cache.local_cache_dir)))
+
+    def objects(
+        self, commits: Sequence[str] = (), versions: Sequence[str] = (), *, beside: Sequence[DvcTree] = ()
+    ) -> CacheUse:
+        """Return the cache's objects, told apart by whether somebody needs them.
+
+        Needed is what the files on disk, any branch, tag or experiment names.
 
         Parameters
         ----------
-        before
-            Younger ones are kept: somebody may be writing them.
-
-        Returns
-        -------
-        int
-            How many were removed.
+        commits
+            What these name is needed as well.
+        versions
+            The md5 of data that is needed as well.
+        beside
+            Other trees on this cache, whose files on disk count too.
         """
-        cache = Path(self._do("find the cache", lambda repo: str(repo.cache.local_cache_dir)))
-        litter = [
-            file
-            for file in cache.rglob(".*.tmp")
-            if file.is_file() and file.stat().st_mtime < before.timestamp()
-        ]
-        for file in litter:
-            file.unlink(missing_ok=True)
-        return len(litter)
+        wanted = self._do("read its commits", lambda repo: needed(repo, commits, versions))
+        for other in beside:
+            wanted |= other._do("read its commits", needed)
+        files = self._do("list the cache", held)
+        return CacheUse(
+            needed=[file for md5, file in files.items() if md5 in wanted],
+            spare=[file for md5, file in files.items() if md5 not in wanted],
+        )
 
     def reproduce(
         self,
@@ -226,19 +364,18 @@ class DvcTree:
         return Reproduced(
             ran=tuple(name for name in seen if name in ran),
             skipped=tuple(name for name in seen if name not in ran),
-            lock_sha=fingerprint.of_file(self.root / "dvc.lock"),
+            lock_sha=fingerprint.of_file(self.root / DVC_LOCK),
             data_md5=data.md5 if data else None,
         )
 
+    def _named(self, path: str) -> DatasetVersion:
+        version = self.version(path)
+        if version is None:
+            raise DataError(f"{path} has no pointer.", remedy=f"Add it first: `dvc add {path}`.")
+        return version
+
     def _pointer(self, path: str) -> Path:
         return self.root / f"{path}.dvc"
-
-    def _configure(self, level: str, section: str, **options: str | bool) -> None:
-        def edit(repo: Repo) -> None:
-            with repo.config.edit(level) as config:
-                config[section] = {**config.get(section, {}), **options}
-
-        self._do("write its configuration", edit)
 
     def _do(self, doing: str, action: Callable[[Repo], _T]) -> _T:
         """Do `action` when no other process is at it, with DVC's errors translated to ours."""
@@ -270,8 +407,36 @@ class DvcTree:
                 f"The cache lacks data that {self.root} names: {shown(exc.target_infos)}.",
                 remedy="Bring it from the remote: `dvc pull`.",
             ) from exc
+        except SCMError as exc:
+            raise MlopsError(
+                f"DVC could not {doing}: {self.root} is in no git repository, which keeps its versions.",
+                remedy="Bring its .git back, or run `git init` there.",
+            ) from exc
         except DvcException as exc:
             raise MlopsError(f"DVC could not {doing} in {self.root}: {exc}.") from exc
+
+
+def _begin(repo: Repo) -> None:
+    """Write what the loop needs of DVC's configuration, where the project doesn't say otherwise."""
+    asked = any("analytics" in repo.config.load_one(level)["core"] for level in repo.config.files)
+    with repo.config.edit("repo") as config:
+        # No hardlinks: an edited one corrupts the cache (dvc#9641). And the index is the person's.
+        config["cache"].setdefault("type", "reflink,copy")
+        if not asked:
+            config["core"]["analytics"] = False
+        config["core"].setdefault("autostage", False)
+
+
+def _remotes(repo: Repo) -> tuple[dict[str, Any], str | None]:
+    """Return the remotes that a project and its person configured, and the default one's name.
+
+    Their folders are absolute here: a worktree lies elsewhere.
+    """
+    levels = [repo.config.load_one(level) for level in ("repo", "local")]
+    named: dict[str, dict[str, Any]] = {}
+    for name, options in (remote for level in levels for remote in level["remote"].items()):
+        named[name] = {**named.get(name, {}), **options}
+    return named, repo.config["core"].get("remote")
 
 
 def _quiet() -> AbstractContextManager[None]:

@@ -25,6 +25,7 @@ from dvc.stage.loader import StageLoader
 
 from mlops.adapters.dvc_cache import objects_of, refuse_altered
 from mlops.errors import MlopsError, StageError, shown
+from mlops.layout import GRAPH
 
 __all__ = ["Run", "Stages", "placed", "reproduce"]
 
@@ -60,7 +61,7 @@ def reproduce(repo: Repo, run: Run, stages: Stages, ran: list[str], *, force: bo
     repo.stage_cache = _RunCache(repo)
     try:
         with _in_process(repo, stages, ran):
-            repo.reproduce([str(Path(repo.root_dir) / "dvc.yaml")], force=force, repro_fn=step)
+            repo.reproduce([str(Path(repo.root_dir) / GRAPH)], force=force, repro_fn=step)
         return seen
     except ReproductionError as exc:
         reason = exc.__cause__ or exc
@@ -73,7 +74,7 @@ class _RunCache(StageCache):  # type: ignore[misc]  # DVC has no types
 
     def _create_stage(self, cache: Any, wdir: str | None = None) -> Any:
         outs = [out["path"] for out in cache["outs"]]
-        path = str(Path(self.repo.root_dir) / "dvc.yaml")
+        path = str(Path(self.repo.root_dir) / GRAPH)
         stage = create_stage(PipelineStage, repo=self.repo, path=path, cmd=cache["cmd"], wdir=wdir, outs=outs)
         StageLoader.fill_from_lock(stage, cache)
         return stage

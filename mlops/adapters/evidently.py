@@ -28,6 +28,7 @@ _METHODS: Mapping[Kind, str] = {
     "number": "wasserstein",
     "category": "jensenshannon",
     "boolean": "jensenshannon",
+    "text": "wasserstein",
 }
 
 
@@ -64,6 +65,7 @@ def write_report(
     path: Path,
     *,
     thresholds: Mapping[str, float] | None = None,
+    share: float = 0.5,
     sample: int = 5000,
     seed: int = 0,
 ) -> list[str]:
@@ -73,6 +75,8 @@ def write_report(
     ----------
     thresholds
         By column, from which value the page calls it drift; Evidently's own where none is given.
+    share
+        Of the columns: from how many the page says that the whole drifted.
     sample
         Rows of each side that are drawn at most.
 
@@ -99,6 +103,7 @@ def write_report(
         num_method=_METHODS["number"],
         cat_method=_METHODS["category"],
         per_column_threshold=dict(thresholds or {}),
+        drift_share=share,
         include_tests=False,
     )
     html = Report([preset]).run(_dataset(new, usable), _dataset(old, usable)).get_html_str(as_iframe=False)
@@ -116,8 +121,8 @@ def _usable(old: pd.DataFrame, new: pd.DataFrame, columns: Mapping[str, Kind]) -
 def _dataset(frame: pd.DataFrame, columns: Mapping[str, Kind]) -> Any:
     # Without a definition Evidently guesses, and fits a classifier to each column it calls text.
     definition = DataDefinition(
-        numerical_columns=[name for name, kind in columns.items() if kind == "number"],
-        categorical_columns=[name for name, kind in columns.items() if kind != "number"],
+        numerical_columns=[name for name, kind in columns.items() if _METHODS[kind] == "wasserstein"],
+        categorical_columns=[name for name, kind in columns.items() if _METHODS[kind] != "wasserstein"],
     )
     return Dataset.from_pandas(frame[list(columns)], data_definition=definition)
 

@@ -1,4 +1,4 @@
-"""Git, by its command: commits of chosen paths, and the loop's own worktree.
+"""A work tree of git's: what it is at, and commits of chosen paths.
 
 A person's index, branch and files are theirs. What the library commits in their tree is made
 beside it, in a private index, and only the committed paths are brought up to date in theirs.
@@ -6,35 +6,62 @@ beside it, in a private index, and only the committed paths are brought up to da
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from filelock import FileLock, Timeout
-
+from mlops.adapters.git_command import Git
 from mlops.errors import ConflictError, MlopsError, UsageError
 from mlops.version import Commit
 
-__all__ = ["LoopTree", "Tree", "loop_tree"]
+__all__ = ["ABSENT", "Tree"]
 
 _NOBODY = ("-c", "user.name=mlops", "-c", "user.email=mlops@localhost")
-_LOOPS_OWN = ("dvc.lock", "build/metrics.json", "build/.gitignore", "data/.gitignore")
-_ABSENT = "0" * 40
-# A lock of git's own is held for moments; one this old was left by a killed process.
-_STALE_AFTER = 10.0
-_PATIENCE = 30.0
+ABSENT = "0" * 40
+"""What a branch is at that is not there."""
+_PATIENCE = 10.0
+"""Seconds that another git may hold the index."""
 
 
 class Tree:
     """A git work tree whose top is `root`."""
 
     def __init__(self, root: Path) -> None:
-        self.root = root.resolve()
+        self.git = Git(root)
+        self.root = self.git.root
+
+    @classmethod
+    def init(cls, root: Path) -> Tree:
+        """Make `root` the top of a git repository; done again, it changes nothing.
+
+        Raises
+        ------
+        MlopsError
+            Git is not on PATH, or cannot make one there.
+        """
+        tree = cls(root)
+        if not (tree.root / ".git").exists():
+            tree.git.say("init", "-q", "-b", "main")
+        return tree
+
+    def top(self) -> Path | None:
+        """Return the top of the repository that the tree lies in, None where it lies in none."""
+        top = self.git.ask("rev-parse", "--show-toplevel")
+        return None if top is None else Path(top)
+
+    def ignored(self, paths: Sequence[str]) -> dict[str, str]:
+        """Return those of the paths that git was told to ignore, with the line that says so.
+
+        As ``.gitignore:3:/data/``: the file, the number of the line, the line.
+        """
+        said = self.git.run("check-ignore", "--no-index", "--verbose", "--", *paths, literal=False).stdout
+        found = [line.split("\t", 1) for line in said.splitlines()]
+        # The last line that fits decides, and may take back those before it.
+        return {path: line for line, path in found if not line.split(":", 2)[2].startswith("!")}
 
     def head(self) -> str:
         """Return the sha of the commit the tree is at.
@@ -44,7 +71,7 @@ class Tree:
         MlopsError
             There is no commit yet, or no repository.
         """
-        return self._git("rev-parse", "--verify", "HEAD^{commit}")
+        return self.git.say("rev-parse", "--verify", "HEAD^{commit}")
 
     def branch(self) -> str:
         """Return the name of the current branch, as ``main``.
@@ -54,29 +81,73 @@ class Tree:
         MlopsError
             HEAD is detached: a commit would belong to no branch.
         """
-        name = self._ask("symbolic-ref", "-q", "--short", "HEAD")
+        name = self.git.ask("symbolic-ref", "-q", "--short", "HEAD")
         if name is None:
-            self._git("rev-parse", "--git-dir")
+            if self.git.ask("rev-parse", "--git-dir") is None:
+                raise MlopsError(
+                    f"{self.root} is in no git repository, which keeps the versions of the data.",
+                    remedy="Run `git init` and `dvc init` there; `mlops init` begins a project with both.",
+                )
             raise MlopsError(
                 f"{self.root} is on no branch (detached HEAD), where a commit would be lost.",
                 remedy="Switch to one: `git switch BRANCH`.",
             )
         return name
 
+    def tip(self, branch: str) -> str | None:
+        """Return the sha that `branch` is at, or None where there is no such branch."""
+        return self.git.ask("rev-parse", "--verify", "-q", f"refs/heads/{branch}")
+
+    def ref(self, branch: str) -> str:
+        """Return the ref of `branch`, that of the remote's where only there one was seen, as in a clone."""
+        if self.tip(branch) is None and (remote := self.remote_of(branch)):
+            there = f"refs/remotes/{remote}/{branch}"
+            if self.git.ask("rev-parse", "--verify", "-q", there) is not None:
+                return there
+        return f"refs/heads/{branch}"
+
+    def origin(self) -> str | None:
+        """Return the sha of the commit that all began with: every clone's is the same.
+
+        None before the first commit, and in a shallow clone, which doesn't know it.
+        """
+        if self.git.ask("rev-parse", "--is-shallow-repository") != "false":
+            return None
+        return self.git.ask("rev-list", "--max-parents=0", "--first-parent", "HEAD")
+
+    def check_top(self) -> None:
+        """Make sure that `root` is the top of its repository: a worktree holds all of one.
+
+        Raises
+        ------
+        UsageError
+            It lies inside another.
+        """
+        if Path(self.git.say("rev-parse", "--show-toplevel")) != self.root:
+            raise UsageError(
+                f"{self.root} lies inside another git repository.",
+                remedy="The loop needs a repository of its own: run `git init` in the project's folder.",
+            )
+
+    def author(self) -> str | None:
+        """Return who commits here, as ``Ada <ada@example.org>``; None where git was not told."""
+        known = self.git.ask("-c", "user.useConfigOnly=true", "var", "GIT_COMMITTER_IDENT")
+        return known and known.rpartition(">")[0] + ">"
+
     def is_clean(self, paths: Sequence[str] = ()) -> bool:
         """Return whether these paths (all, where none is named) are as in the last commit."""
-        return not self._git("status", "--porcelain", "--", *paths)
+        return not self.git.say("status", "--porcelain", "--", *paths)
 
     def commit(self, rev: str = "HEAD") -> Commit:
         """Return the commit that `rev` names."""
-        text = self._git("show", "-s", "--format=%H%n%P%n%ct%n%B", f"{rev}^{{commit}}", "--")
+        text = self.git.say("show", "-s", "--format=%H%n%P%n%ct%n%B", f"{rev}^{{commit}}", "--")
         sha, parents, at, message = text.split("\n", 3)
         return Commit(sha, tuple(parents.split()), datetime.fromtimestamp(int(at), UTC), message.strip())
 
     def read(self, path: str, rev: str = "HEAD") -> str | None:
         """Return the text of `path` at the commit `rev`, or None where that has no such file."""
-        blob = self._ask("rev-parse", "--verify", "-q", f"{rev}:{path}")
-        return None if blob is None else self._run("cat-file", "blob", blob).stdout
+        blob = self.git.ask("rev-parse", "--verify", "-q", f"{rev}:{path}")
+        return None if blob is None else self.git.run("cat-file", "blob", blob).stdout
 
     def commit_paths(self, paths: Sequence[str], message: str) -> str:
         """Commit these paths alone to the current branch, whatever else is staged or changed.
@@ -102,44 +173,137 @@ class Tree:
             HEAD is detached, or a path is ignored or unknown.
         """
         branch = self.branch()
-        tip = self._ask("rev-parse", "--verify", "-q", "HEAD^{commit}")
+        tip = self.git.ask("rev-parse", "--verify", "-q", "HEAD^{commit}")
         tree = self._write_tree(tip, paths)
-        if tip is None or tree != self._git("rev-parse", f"{tip}^{{tree}}"):
+        if tip is None or tree != self.git.say("rev-parse", f"{tip}^{{tree}}"):
             sha = self._commit_tree(tree, [tip] if tip else [], message)
-            self._move(branch, sha, tip or _ABSENT)
+            self.move(branch, sha, tip or ABSENT)
             tip = sha
         # Else the person's index still holds the old content, staged as if they had undone ours.
         self._refresh(paths)
         return tip
 
-    def _write_tree(self, base: str | None, paths: Sequence[str]) -> str:
-        """Write the tree of `base` with `paths` as they are on disk."""
-        with TemporaryDirectory(prefix="mlops-") as folder:
-            index = Path(folder) / "index"
-            self._git("read-tree", base or "--empty", index=index)
-            if paths:  # git would take none for all
-                self._git("add", "-A", "--", *paths, index=index)
-            return self._git("write-tree", index=index)
+    def move(self, branch: str, new: str, old: str) -> None:
+        """Point `branch` at `new`, if it still is at `old`.
 
-    def _commit_tree(self, tree: str, parents: Sequence[str], message: str) -> str:
-        known = self._ask("-c", "user.useConfigOnly=true", "var", "GIT_COMMITTER_IDENT")
-        lineage = [word for parent in parents for word in ("-p", parent)]
-        return self._git(*(() if known else _NOBODY), "commit-tree", tree, *lineage, "-m", message)
-
-    def _move(self, branch: str, new: str, old: str) -> None:
-        """Point `branch` at `new`, if it still is at `old`."""
-        done = self._run("update-ref", "-m", "mlops", f"refs/heads/{branch}", new, old)
+        Raises
+        ------
+        ConflictError
+            It is not.
+        """
+        done = self.git.run("update-ref", "-m", "mlops", f"refs/heads/{branch}", new, old)
         if done.returncode:
             raise ConflictError(
                 f"The branch {branch} of {self.root} moved while a commit to it was made.",
                 remedy="Nothing was changed; do it again.",
             )
 
+    def pack(self, branch: str, file: Path) -> str | None:
+        """Write `branch` and its history to a file; return its commit, None where there is no such branch."""
+        tip = self.tip(branch)
+        if tip is not None:
+            self.git.say("bundle", "create", "-q", str(file), f"refs/heads/{branch}")
+        return tip
+
+    def unpack(self, branch: str, file: Path) -> bool:
+        """Bring `branch` from a file that `pack` wrote, unless the branch here has gone another way.
+
+        Returns
+        -------
+        bool
+            Whether the branch now holds the file's commit; the commit itself is here in any case.
+        """
+        self.git.say("fetch", "-q", "--no-tags", "--no-write-fetch-head", str(file), f"refs/heads/{branch}")
+        new = self.git.say("bundle", "list-heads", str(file), f"refs/heads/{branch}").split()[0]
+        old = self.tip(branch)
+        if old is None or self.git.ask("merge-base", "--is-ancestor", old, new) is not None:
+            self.move(branch, new, old or ABSENT)
+            return True
+        return self.git.ask("merge-base", "--is-ancestor", new, old) is not None
+
+    def remote_of(self, branch: str) -> str | None:
+        """Return the remote that git's own settings push `branch` to, else ``origin``.
+
+        None where there is no such remote: ``git config branch.mlops/loop.pushRemote no`` keeps
+        the loop's branch at home.
+        """
+        chosen = self.git.say("for-each-ref", "--format=%(push:remotename)", f"refs/heads/{branch}")
+        remote = chosen or "origin"
+        return None if self.git.ask("remote", "get-url", "--push", remote) is None else remote
+
+    def push(self, branch: str, remote: str, *, limit: float = 60.0) -> None:
+        """Send `branch` to `remote`, never by force.
+
+        Parameters
+        ----------
+        limit
+            Seconds.
+
+        Raises
+        ------
+        MlopsError
+            The remote doesn't take it, or not within the limit.
+        """
+        ref = f"refs/heads/{branch}"
+        try:
+            done = self.git.run("push", "--porcelain", remote, f"{ref}:{ref}", limit=limit)
+            why = "" if done.returncode == 0 else _said(done)
+        except subprocess.TimeoutExpired:
+            why = f"it took more than {limit:.0f} s"
+        if why:
+            raise MlopsError(
+                f"{branch} could not be pushed to {remote}: {why}.",
+                remedy=f"Run `git push {remote} {branch}`.",
+            )
+
+    def add_worktree(self, folder: Path, at: str, *, detach: bool = False) -> None:
+        """Check a branch, or with `detach` a commit, out in a folder of its own; what lies there goes first.
+
+        Raises
+        ------
+        ConflictError
+            The branch is checked out elsewhere.
+        """
+        self.remove_worktree(folder)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        detached = ["--detach"] if detach else []
+        done = self.git.run("worktree", "add", "-q", *detached, str(folder), at)
+        if done.returncode:
+            raise ConflictError(
+                f"{at} cannot be worked on in {folder}: {done.stderr.strip()}.",
+                remedy=f"Switch whichever tree has {at} to another branch.",
+            )
+
+    def remove_worktree(self, folder: Path) -> None:
+        """Remove a work tree, whole or half made; what is gone already is fine."""
+        if self.git.ask("worktree", "remove", "--force", "--force", str(folder)) is None:
+            shutil.rmtree(folder, ignore_errors=True)
+            # A kill inside `git worktree add` leaves it locked as "initializing", which prune respects.
+            self.git.ask("worktree", "unlock", str(folder))
+        self.forget_worktrees()
+
+    def forget_worktrees(self) -> None:
+        """Let git forget work trees whose folder is gone."""
+        self.git.say("worktree", "prune")
+
+    def _write_tree(self, base: str | None, paths: Sequence[str]) -> str:
+        """Write the tree of `base` with `paths` as they are on disk."""
+        with TemporaryDirectory(prefix="mlops-") as folder:
+            index = Path(folder) / "index"
+            self.git.say("read-tree", base or "--empty", index=index)
+            if paths:  # git would take none for all
+                self.git.say("add", "-A", "--", *paths, index=index)
+            return self.git.say("write-tree", index=index)
+
+    def _commit_tree(self, tree: str, parents: Sequence[str], message: str) -> str:
+        lineage = [word for parent in parents for word in ("-p", parent)]
+        return self.git.say(*(() if self.author() else _NOBODY), "commit-tree", tree, *lineage, "-m", message)
+
     def _refresh(self, paths: Sequence[str]) -> None:
         if not paths:  # git would take none for all
             return
-        deadline = time.monotonic() + _STALE_AFTER
-        while (done := self._run("reset", "-q", "--", *paths)).returncode:
+        deadline = time.monotonic() + _PATIENCE
+        while (done := self.git.run("reset", "-q", "--", *paths)).returncode:
             if "index.lock" not in done.stderr or time.monotonic() > deadline:
                 raise ConflictError(
                     f"Committed, but the index of {self.root} could not be brought up to date: "
@@ -148,178 +312,8 @@ class Tree:
                 )
             time.sleep(0.1)
 
-    def _git(self, *words: str, index: Path | None = None) -> str:
-        done = self._run(*words, index=index)
-        if done.returncode:
-            why = done.stderr.strip() or done.stdout.strip()
-            raise MlopsError(f"`git {' '.join(words)}` failed in {self.root}: {why}")
-        return done.stdout.strip()
 
-    def _ask(self, *words: str) -> str | None:
-        """Return git's answer, or None where it says no."""
-        done = self._run(*words)
-        return None if done.returncode else done.stdout.strip()
-
-    def _run(self, *words: str, index: Path | None = None) -> subprocess.CompletedProcess[str]:
-        # The caller's own repository (a hook sets these) is not the one meant here.
-        foreign = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE")
-        env = {key: value for key, value in os.environ.items() if key not in foreign}
-        env |= {"LC_ALL": "C", "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0"}
-        if index is not None:
-            env["GIT_INDEX_FILE"] = str(index)
-        command = ["git", "--literal-pathspecs", "-c", f"core.hooksPath={os.devnull}", *words]
-        try:
-            return subprocess.run(
-                command, cwd=self.root, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                check=False,
-            )  # fmt: skip
-        except FileNotFoundError as exc:
-            missing = "git is not on PATH" if self.root.is_dir() else f"{self.root} is no folder"
-            raise MlopsError(f"{missing}.", remedy="Install git, or give the project's folder.") from exc
-
-
-class LoopTree(Tree):
-    """The worktree that what runs unattended works in, on a branch of its own.
-
-    One at a time may work in it: whoever does holds the loop's lease.
-    """
-
-    def sync(
-        self,
-        project_root: Path,
-        *,
-        own: Sequence[str] = _LOOPS_OWN,
-        merge: Mapping[str, Callable[[str], object]],
-    ) -> str:
-        """Bring what the person committed since, and drop what a killed run left uncommitted.
-
-        Where both sides moved, a new commit of the loop's branch has both as parents and holds the
-        person's tree, with the loop's own files laid over it. Their HEAD, index and files are
-        only read.
-
-        Parameters
-        ----------
-        own
-            Paths that stay as the loop last committed them: what DVC writes of a run.
-        merge
-            Path → a function that is given the person's text of it and brings the loop's file to
-            hold both, as ``DvcTree.union`` does with pointers.
-
-        Returns
-        -------
-        str
-            The sha that the loop's branch is at.
-
-        Raises
-        ------
-        ConflictError
-            Somebody else moved the loop's branch.
-        """
-        self._git("reset", "-q", "--hard")
-        tip, theirs = self.head(), Tree(project_root).head()
-        if self._is_ancestor(theirs, tip):
-            return tip
-        new = theirs if self._is_ancestor(tip, theirs) else self._joined(tip, theirs, own, merge)
-        self._move(self.branch(), new, tip)
-        # Killed before this, the next call's first line does it.
-        self._git("reset", "-q", "--hard")
-        return new
-
-    def _joined(
-        self, tip: str, theirs: str, own: Sequence[str], merge: Mapping[str, Callable[[str], object]]
-    ) -> str:
-        for path, join in merge.items():
-            text = self.read(path, theirs)
-            if text is not None and text != self.read(path, tip):
-                join(text)
-        kept = [path for path in own if self.read(path, tip) is not None]
-        kept += [path for path in merge if (self.root / path).exists()]
-        message = f"mlops: bring {theirs[:12]} to the loop"
-        return self._commit_tree(self._write_tree(theirs, kept), [tip, theirs], message)
-
-    def _is_ancestor(self, one: str, other: str) -> bool:
-        return self._ask("merge-base", "--is-ancestor", one, other) is not None
-
-
-def loop_tree(project_root: Path, folder: Path, branch: str = "mlops/loop") -> LoopTree:
-    """Return the loop's worktree, made or mended first where it must be.
-
-    Parameters
-    ----------
-    folder
-        Where it lies; a folder that isn't a whole worktree of `branch` is replaced.
-    branch
-        Starts at the project's HEAD where it doesn't exist.
-
-    Raises
-    ------
-    UsageError
-        The project's folder isn't the top of its git repository.
-    ConflictError
-        The branch is checked out elsewhere, or another process is at this very thing.
-    """
-    project = Tree(project_root)
-    if Path(project._git("rev-parse", "--show-toplevel")) != project.root:
-        raise UsageError(
-            f"{project.root} lies inside another git repository.",
-            remedy="The loop needs a repository of its own: run `git init` in the project's folder.",
-        )
-    folder = folder.resolve()
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with FileLock(folder.with_name(f"{folder.name}.lock"), timeout=_PATIENCE):
-            _break_stale_locks(project, folder, branch)
-            if project._ask("rev-parse", "--verify", "-q", f"refs/heads/{branch}") is None:
-                project._move(branch, project.head(), _ABSENT)
-            if not _is_whole(folder, branch):
-                _rebuild(project, folder, branch)
-    except Timeout as exc:
-        raise ConflictError(f"Another process is making {folder}.", remedy="Do it again.") from exc
-    return LoopTree(folder)
-
-
-def _is_whole(folder: Path, branch: str) -> bool:
-    if not (folder / ".git").is_file():
-        return False
-    tree = Tree(folder)
-    top = tree._ask("rev-parse", "--show-toplevel")
-    at = tree._ask("symbolic-ref", "-q", "HEAD")
-    return (
-        top == str(folder)
-        and at == f"refs/heads/{branch}"
-        and tree._ask("ls-files", "--error-unmatch", "--", ".") is not None
-    )
-
-
-def _rebuild(project: Tree, folder: Path, branch: str) -> None:
-    shutil.rmtree(folder, ignore_errors=True)
-    # A kill inside `git worktree add` leaves it locked as "initializing", which prune respects.
-    project._ask("worktree", "unlock", str(folder))
-    project._git("worktree", "prune")
-    done = project._run("worktree", "add", "-q", str(folder), branch)
-    if done.returncode:
-        raise ConflictError(
-            f"The worktree of {branch} cannot be made at {folder}: {done.stderr.strip()}.",
-            remedy=f"{branch} belongs to the loop: switch your own tree to another branch.",
-        )
-
-
-def _break_stale_locks(project: Tree, folder: Path, branch: str) -> None:
-    common = Path(project._git("rev-parse", "--path-format=absolute", "--git-common-dir"))
-    locks = [common / "refs" / "heads" / f"{branch}.lock"]
-    for admin in (common / "worktrees").glob("*"):
-        points_to = admin / "gitdir"
-        if points_to.is_file() and points_to.read_text().strip() == str(folder / ".git"):
-            locks += [admin / "index.lock", admin / "HEAD.lock"]
-    for lock in locks:
-        while (left := _seconds_left(lock)) is not None and left > 0:
-            time.sleep(min(left, 0.2))
-        lock.unlink(missing_ok=True)
-
-
-def _seconds_left(lock: Path) -> float | None:
-    """Return how long `lock` may still be alive; None where it is gone."""
-    try:
-        return lock.stat().st_mtime + _STALE_AFTER - time.time()
-    except FileNotFoundError:
-        return None
+def _said(done: subprocess.CompletedProcess[str]) -> str:
+    """Return what a `git push` gave as its reason: of the ref, or of the remote."""
+    refused = [line.split("\t")[-1] for line in done.stdout.splitlines() if line.startswith("!")]
+    return "; ".join(refused) or " ".join(done.stderr.split())

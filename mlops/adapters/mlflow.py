@@ -8,44 +8,45 @@ nothing that `find_run` or `register` would take.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
 import tempfile
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from datetime import timedelta
+from datetime import datetime
 from pathlib import Path
-from typing import Any
-from urllib.error import HTTPError, URLError
-from urllib.request import urlopen
 
 import mlflow.artifacts
 import mlflow.telemetry
 from mlflow import MlflowClient
-from mlflow.entities import (
-    Dataset,
-    DatasetInput,
-    InputTag,
-    LoggedModelOutput,
-    Metric,
-    Param,
-    Run,
-    model_registry,
-)
+from mlflow.entities import Metric, Run, model_registry
 from mlflow.exceptions import MlflowException, RestException
+from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE as MLFLOW_NOTE
 
 from mlops import bundle
-from mlops.adapters import mlflow_model
-from mlops.errors import BundleError, ConfigError, ConflictError, MlopsError, UnavailableError, UsageError
-from mlops.registry import ModelVersion, TrainingRun
+from mlops.access import Access
+from mlops.adapters import mlflow_model, mlflow_run, mlflow_trials
+from mlops.adapters.mlflow_pages import run_page
+from mlops.adapters.mlflow_run import COMMIT, DATA, DIGEST, LOCK
+from mlops.errors import (
+    BundleError,
+    ConfigError,
+    ConflictError,
+    MlopsError,
+    NameTakenError,
+    UnavailableError,
+    UsageError,
+)
+from mlops.probe import ask
+from mlops.registry import CHALLENGER, CHAMPION, FLOW_RUN, ModelVersion, TrainingRun
 
 __all__ = ["MlflowRegistry"]
 
-_LOCK, _COMMIT, _DATA, _DIGEST = "mlops.lock", "mlops.commit", "mlops.data", "mlops.digest"
-_LONGEST_PARAM = 6000  # characters, a limit of MLflow's
+_SIGNED = "*Kept up to date by each training; take this line out and the text is yours.*"
+# So that MLflow shows the pages of model training, without asking which kind it is.
+_KIND = {"mlflow.experimentKind": "custom_model_development"}
+_PROJECT = "mlops.project"
 
 
 class MlflowRegistry:
@@ -57,6 +58,14 @@ class MlflowRegistry:
         The server's address.
     name
         What the experiment and the registered model are called.
+    about
+        What a person should read on them, Markdown. What a person wrote there stays.
+    project
+        Tells this project from another that is called the same; empty where nobody knows.
+    access
+        What the server asks of us, for the question whether it is there.
+    variables
+        What MLflow's client reads from the environment: a login, say.
     timeout
         Seconds until a server that does not answer counts as away.
 
@@ -66,20 +75,33 @@ class MlflowRegistry:
         The address is not a server's.
     """
 
-    def __init__(self, uri: str, name: str, *, timeout: float = 3.0) -> None:
+    def __init__(
+        self,
+        uri: str,
+        name: str,
+        *,
+        about: str = "",
+        project: str = "",
+        access: Access = Access(),  # noqa: B008  # it is frozen
+        variables: Mapping[str, str] | None = None,
+        timeout: float = 3.0,
+    ) -> None:
         if not uri.startswith(("http://", "https://")):
             allowed = "the address of an MLflow server, http://… or https://…"
             raise ConfigError("MLFLOW_TRACKING_URI", given=uri, allowed=allowed, file="environment")
-        _prepare()
+        _prepare(variables or {})
         self.uri = uri
         self.name = name
+        self.about = about
+        self.project = project
+        self._access = access
         self._timeout = timeout
         self._client = MlflowClient(uri, uri)
 
     def find_run(self, lock_sha: str) -> str | None:
         """Return the id of the newest finished run of this dvc.lock, if there is one."""
         with self._asking():
-            runs = self._runs(f"tags.`{_LOCK}` = '{lock_sha}' and attributes.status = 'FINISHED'")
+            runs = self._runs(f"tags.`{LOCK}` = '{lock_sha}' and attributes.status = 'FINISHED'")
             return runs[0].info.run_id if runs else None
 
     def log_run(self, run: TrainingRun, *, force: bool = False) -> str:
@@ -93,17 +115,20 @@ class MlflowRegistry:
             The bundle is not what its manifest says.
         UnavailableError
             The server does not answer. The same call again starts a new run.
+        UsageError
+            The experiment of this name is another project's.
         """
         if not force and (existing := self.find_run(run.lock_sha)) is not None:
             return existing
         opened = bundle.open(run.bundle)
         with self._asking():
             experiment = self._experiment()
-            tags = _tags(run, opened)
-            started = self._client.create_run(experiment, tags=tags, run_name=run.lock_sha[:12])
+            tags = mlflow_run.tags(run, opened)
+            started = self._client.create_run(experiment, tags=tags, run_name=run.name)
             run_id = str(started.info.run_id)
             try:
-                self._fill(experiment, run_id, run, opened)
+                mlflow_trials.log(self._client, experiment, run_id, run)
+                mlflow_run.fill(self._client, self.name, experiment, run_id, run, opened)
             except BaseException:
                 self._give_up(run_id)
                 raise
@@ -122,7 +147,7 @@ class MlflowRegistry:
         """
         with self._asking():
             run = self._client.get_run(run_id)
-            held = run.data.tags.get(_DIGEST, "")
+            held = run.data.tags.get(DIGEST, "")
             if run.info.status != "FINISHED" or held != digest:
                 raise ConflictError(
                     f"Run {run_id} is {run.info.status} with bundle {held[:12]}, "
@@ -133,9 +158,8 @@ class MlflowRegistry:
             if existing:
                 return _version(existing[0])
             model = run.outputs.model_outputs[0].model_id  # type: ignore[union-attr]  # FINISHED has it
-            with _unless_it_exists():
-                self._client.create_registered_model(self.name)
-            ours = {key: run.data.tags[key] for key in (_LOCK, _COMMIT, _DATA, _DIGEST)}
+            self._registered_model()
+            ours = {key: run.data.tags[key] for key in (COMMIT, DATA, DIGEST)}
             created = self._client.create_model_version(
                 self.name,
                 source=f"models:/{model}",
@@ -148,7 +172,9 @@ class MlflowRegistry:
             return _version(created)
 
     def mark(self, version: str, alias: str | None = None, *, tags: Mapping[str, str] | None = None) -> None:
-        """Give a version an alias, taken from whichever held it, and tags.
+        """Give a version an alias, taken from whichever held it, and tags, which its run gets too.
+
+        The champion is nobody's challenger: the one alias ends the other.
 
         Raises
         ------
@@ -156,10 +182,14 @@ class MlflowRegistry:
             There is no such version.
         """
         with self._asking():
+            found = self._client.get_model_version(self.name, version)
             for key, value in (tags or {}).items():
                 self._client.set_model_version_tag(self.name, version, key, value)
-            if alias is not None:
+                self._client.set_tag(str(found.run_id), key, value)
+            if alias is not None and alias not in found.aliases:
                 self._client.set_registered_model_alias(self.name, alias, version)
+            if alias == CHAMPION and CHALLENGER in found.aliases:
+                self._client.delete_registered_model_alias(self.name, CHALLENGER)
 
     def find(self, version: str) -> ModelVersion | None:
         """Return the version of this number or alias, if there is one."""
@@ -207,49 +237,26 @@ class MlflowRegistry:
         with self._asking():
             self._client.log_artifact(run_id, str(file), folder)
 
-    def reap(self, age: timedelta) -> list[str]:
-        """Mark runs that a killed process left running for longer than `age`; return their ids."""
-        before = int((time.time() - age.total_seconds()) * 1000)
+    def measure(self, run_id: str, metrics: Mapping[str, float], *, at: datetime, step: int) -> None:
+        """Add what was measured of a run's model later; the same again adds nothing."""
+        stamp = int(at.timestamp() * 1000)
         with self._asking():
-            dead = self._runs(f"attributes.status = 'RUNNING' and attributes.start_time < {before}", most=100)
+            told = [Metric(name, value, stamp, step) for name, value in metrics.items()]
+            self._client.log_batch(run_id, metrics=told)
+
+    def run_url(self, run_id: str, artifact: str = "") -> str:
+        """Return the address of a run's page, or of one of its artifacts there."""
+        with self._asking():
+            experiment = self._client.get_run(run_id).info.experiment_id
+        return run_page(self.uri, experiment, run_id, artifact)
+
+    def reap(self, flow_run: str) -> list[str]:
+        """Mark as killed the runs that a flow run without a process left running; return their ids."""
+        with self._asking():
+            dead = self._runs(f"tags.`{FLOW_RUN}` = '{flow_run}' and attributes.status = 'RUNNING'", most=100)
             for run in dead:
                 self._client.set_terminated(run.info.run_id, "KILLED")
             return [run.info.run_id for run in dead]
-
-    def _fill(self, experiment: str, run_id: str, run: TrainingRun, opened: bundle.Bundle) -> None:
-        client = self._client
-        logged = client.create_logged_model(experiment, name=self.name, source_run_id=run_id)
-        now = int(time.time() * 1000)
-        about = {"model_id": logged.model_id, "dataset_name": self.name, "dataset_digest": run.data_md5}
-        metrics = [Metric(key, value, now, 0, run_id=run_id, **about) for key, value in run.metrics.items()]
-        params = [Param(key, str(value)[:_LONGEST_PARAM]) for key, value in _flat(run.params)]
-        client.log_batch(run_id, metrics=metrics, params=params)
-        client.log_inputs(run_id, [self._dataset(run, opened)])
-        with tempfile.TemporaryDirectory() as folder:
-            plots, model = Path(folder, "plots"), Path(folder, "model")
-            for staged in (plots, model):
-                staged.mkdir()
-            for name, content in run.plots.items():
-                (plots / name).write_bytes(content)
-            client.log_artifacts(run_id, str(plots), "plots")
-            mlflow_model.write(model, opened, logged)
-            client.log_model_artifacts(logged.model_id, str(opened.folder), mlflow_model.FOLDER)
-            client.log_model_artifacts(logged.model_id, str(model))
-        client.finalize_logged_model(logged.model_id, "READY")
-        client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, 0)])
-
-    def _dataset(self, run: TrainingRun, opened: bundle.Bundle) -> DatasetInput:
-        # Made of what is known: MLflow's own classes would want the rows.
-        columns = mlflow_model.columns(opened.schema).to_dict()
-        dataset = Dataset(
-            name=self.name,
-            digest=run.data_md5,
-            source_type="local",
-            source=json.dumps({"uri": run.data_path}),
-            schema=json.dumps({"mlflow_colspec": columns}),
-            profile=json.dumps({"num_rows": run.rows}),
-        )
-        return DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])
 
     def _give_up(self, run_id: str) -> None:
         # With the server gone the run stays RUNNING, for `reap`.
@@ -258,14 +265,37 @@ class MlflowRegistry:
             self._client.set_terminated(run_id, "FAILED")
 
     def _experiment(self) -> str:
-        found = self._client.get_experiment_by_name(self.name)
+        client, found = self._client, self._client.get_experiment_by_name(self.name)
         if found is None:
             with _unless_it_exists():
-                self._client.create_experiment(self.name)
+                client.create_experiment(self.name, tags=_KIND | self._mark())
             return self._experiment()
+        owner = found.tags.get(_PROJECT, "")
+        if self.project and not owner:  # made before projects left their mark
+            client.set_experiment_tag(found.experiment_id, _PROJECT, self.project)
+        elif self.project and owner != self.project:
+            raise NameTakenError("MLflow", self.uri, name=self.name, owner=owner, project=self.project)
         if found.lifecycle_stage == "deleted":
-            self._client.restore_experiment(found.experiment_id)
+            client.restore_experiment(found.experiment_id)
+        if (text := self._to_tell(found.tags.get(MLFLOW_NOTE))) is not None:
+            client.set_experiment_tag(found.experiment_id, MLFLOW_NOTE, text)
         return str(found.experiment_id)
+
+    def _mark(self) -> dict[str, str]:
+        return {_PROJECT: self.project} if self.project else {}
+
+    def _registered_model(self) -> None:
+        client = self._client
+        with _unless_it_exists():
+            client.create_registered_model(self.name)
+        found = client.get_registered_model(self.name)
+        if (text := self._to_tell(found.description)) is not None:
+            client.update_registered_model(self.name, text)
+
+    def _to_tell(self, told: str | None) -> str | None:
+        """Return what a description should be, None where it is that, or a person's own."""
+        text = f"{self.about}\n\n{_SIGNED}"
+        return None if not self.about or told == text or (told and not told.endswith(_SIGNED)) else text
 
     def _runs(self, filter: str, *, most: int = 1) -> list[Run]:
         found = self._client.get_experiment_by_name(self.name)
@@ -290,20 +320,16 @@ class MlflowRegistry:
 
     def _check_alive(self) -> None:
         # A client call would take minutes to find that out.
-        try:
-            with urlopen(f"{self.uri.rstrip('/')}/health", timeout=self._timeout):
-                pass
-        except HTTPError:
-            pass  # somebody answers; what is wrong, the call itself will tell
-        except (URLError, OSError) as exc:
-            raise self._away(exc) from exc
+        said = ask(f"{self.uri.rstrip('/')}/health", timeout=self._timeout, access=self._access)
+        if not said.status:  # else somebody answers; what is wrong, the call itself will tell
+            raise self._away(said.trouble)
 
-    def _away(self, cause: Exception) -> UnavailableError:
+    def _away(self, cause: object) -> UnavailableError:
         remedy = "Start it with `mlops up`, or correct MLFLOW_TRACKING_URI."
         return UnavailableError("MLflow", self.uri, remedy=remedy, cause=cause)
 
 
-def _prepare() -> None:
+def _prepare(variables: Mapping[str, str]) -> None:
     """Set how MLflow's client behaves in this process, where nobody has; it reads only variables."""
     defaults = {
         # With the server gone midway: 4 s to give up instead of 4 minutes.
@@ -314,15 +340,10 @@ def _prepare() -> None:
         "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
         "MLFLOW_DISABLE_TELEMETRY": "true",
     }
-    for name, value in defaults.items():
+    for name, value in {**defaults, **variables}.items():
         os.environ.setdefault(name, value)
     # It was chosen on import, before the variable was set.
     mlflow.telemetry.set_telemetry_client()  # type: ignore[no-untyped-call]
-
-
-def _tags(run: TrainingRun, opened: bundle.Bundle) -> dict[str, str]:
-    ours = {_LOCK: run.lock_sha, _COMMIT: run.commit, _DATA: run.data_md5, _DIGEST: opened.digest}
-    return {**run.tags, **ours, "mlflow.source.git.commit": run.commit}
 
 
 def _version(found: model_registry.ModelVersion) -> ModelVersion:
@@ -330,20 +351,12 @@ def _version(found: model_registry.ModelVersion) -> ModelVersion:
         name=found.name,
         version=str(found.version),
         run_id=found.run_id or "",
-        digest=found.tags.get(_DIGEST, ""),
-        commit=found.tags.get(_COMMIT, ""),
-        data_md5=found.tags.get(_DATA, ""),
+        digest=found.tags.get(DIGEST, ""),
+        commit=found.tags.get(COMMIT, ""),
+        data_md5=found.tags.get(DATA, ""),
         source=found.source or "",
         aliases=tuple(found.aliases),
     )
-
-
-def _flat(params: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in params.items():
-        if isinstance(value, Mapping) and value:
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
 
 
 def _holds(folder: Path, digest: str) -> bool:

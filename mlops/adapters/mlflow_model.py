@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import platform
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -19,13 +20,19 @@ from mlflow.types.schema import Array, ColSpec, DataType, Schema, TensorSpec
 from mlops import schema as schemas
 from mlops.bundle import Bundle
 
-__all__ = ["FOLDER", "columns", "signature", "write"]
+__all__ = ["FOLDER", "columns", "signature", "table", "write"]
 
 FOLDER = "bundle"
 """Where the bundle lies within the logged model."""
 
 _LOADER = "mlops.adapters.mlflow_bundle"
-_COLUMNS = {"number": DataType.double, "category": DataType.string, "boolean": DataType.boolean}
+_COLUMNS = {
+    "number": DataType.double,
+    "category": DataType.string,
+    "boolean": DataType.boolean,
+    "text": DataType.string,
+    "date": DataType.string,  # as in a request: ISO 8601
+}
 _LABELS = {bool: DataType.boolean, int: DataType.long, float: DataType.double, str: DataType.string}
 _NEEDED = ("mlops-loop", "mlflow", "numpy", "orjson", "pandas", "onnxruntime")
 _NEEDED_UNCOMPILED = ("scikit-learn", "scipy", "skops")
@@ -35,7 +42,8 @@ _EXAMPLE_ROWS = 5
 def write(folder: Path, bundle: Bundle, logged: LoggedModel) -> None:
     """Write the MLmodel file and its companions into `folder`, all but the bundle itself."""
     example = _example(bundle)
-    needed = _NEEDED if bundle.model.compiled else _NEEDED + _NEEDED_UNCOMPILED
+    info = bundle.model
+    needed = _NEEDED if info.compiled else (*_NEEDED, *_NEEDED_UNCOMPILED, *info.packages)
     files = {
         "input_example.json": json.dumps(example),
         "serving_input_example.json": json.dumps({"dataframe_split": example}),
@@ -67,8 +75,7 @@ def signature(bundle: Bundle) -> ModelSignature:
     """Return what goes in and comes out, in MLflow's types."""
     inputs = columns(bundle.schema)
     classes = bundle.model.classes
-    label = DataType.double if classes is None else _LABELS[type(classes[0])]
-    outputs: list[ColSpec | TensorSpec] = [ColSpec(label, "prediction")]
+    outputs: list[ColSpec | TensorSpec] = [ColSpec(_label(bundle), "prediction")]
     if classes is not None:
         outputs.append(ColSpec(DataType.double if len(classes) == 2 else Array(DataType.double), "score"))
     return ModelSignature(inputs, Schema(outputs))
@@ -79,13 +86,29 @@ def columns(schema: schemas.Schema) -> Schema:
     return Schema([ColSpec(_COLUMNS[kind], name) for name, kind in schema.features.items()])
 
 
+def table(bundle: Bundle) -> Schema:
+    """Return the columns of the rows a bundle was made of: the features, the target, time and key."""
+    schema = bundle.schema
+    roles = [ColSpec(_label(bundle), schema.target)]
+    if schema.time is not None and schema.time not in schema.features:
+        roles.append(ColSpec(DataType.datetime, schema.time))
+    if schema.key is not None:
+        roles.append(ColSpec(DataType.string, schema.key))
+    return Schema([*columns(schema).inputs, *roles])
+
+
+def _label(bundle: Bundle) -> DataType:
+    classes = bundle.model.classes
+    return DataType.double if classes is None else _LABELS[type(classes[0])]
+
+
 def _example(bundle: Bundle) -> dict[str, list[object]]:
     names = list(bundle.schema.features)
     rows = bundle.golden["rows"][:_EXAMPLE_ROWS]
     return {"columns": list(names), "data": [[row[name] for name in names] for row in rows]}
 
 
-def _pinned(names: tuple[str, ...]) -> list[str]:
+def _pinned(names: Sequence[str]) -> list[str]:
     pins = []
     for name in names:
         try:

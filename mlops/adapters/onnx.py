@@ -15,7 +15,7 @@ from skl2onnx.common.data_types import FloatTensorType, StringTensorType
 
 from mlops.answers import Answers
 from mlops.predictor import CATEGORIES, NUMBERS, Compiled, Fitted
-from mlops.schema import Columns, Schema
+from mlops.schema import TEXTUAL, Columns, Schema
 
 __all__ = ["TOLERANCE", "Compilation", "compile", "difference"]
 
@@ -48,6 +48,9 @@ def compile(estimator: Any, schema: Schema, classes: Sequence[Any] | None, rows:
         What to compare on; every label must be equal and no score or value further off than
         `TOLERANCE` (relative to values beyond 1).
     """
+    if "text" in schema.features.values():
+        # Words are told apart by the locales of the machine: what answers here may not start there.
+        return Compilation(None, "a column of text is not read the same on every machine once compiled")
     try:
         model = _convert(estimator, schema, classes)
         compiled = Compiled(model, schema, classes).predict(rows)
@@ -84,14 +87,14 @@ def _convert(estimator: Any, schema: Schema, classes: Sequence[Any] | None) -> b
             return to_onnx(estimator, initial_types=inputs, options=options, target_opset=_OPSET)
 
     model = None
-    if "category" not in schema.features.values():
+    kinds = schema.inputs
+    if TEXTUAL.isdisjoint(kinds.values()):
         # A model may take its numbers as one table; one that picks columns by name will not.
         with suppress(Exception):
-            model = converted([(NUMBERS, FloatTensorType([None, len(schema.features)]))])
+            model = converted([(NUMBERS, FloatTensorType([None, len(kinds)]))])
     if model is None:
         tensors = {True: StringTensorType, False: FloatTensorType}
-        kinds = schema.features.items()
-        model = converted([(name, tensors[kind == "category"]([None, 1])) for name, kind in kinds])
+        model = converted([(name, tensors[kind in TEXTUAL]([None, 1])) for name, kind in kinds.items()])
         _pack(model.graph, schema)
     return _canonical(model)
 
@@ -111,13 +114,11 @@ def _pack(graph: Any, schema: Schema) -> None:
     Handing over fifteen inputs takes the runtime longer than one row takes the model.
     """
     # The converter may have had to spell a feature's name otherwise.
-    spelled = dict(zip(schema.features, [each.name for each in graph.input], strict=True))
+    spelled = dict(zip(schema.inputs, [each.name for each in graph.input], strict=True))
     del graph.input[:]
     nodes = []
     for name, kind, is_text in ((NUMBERS, TensorProto.FLOAT, False), (CATEGORIES, TensorProto.STRING, True)):
-        features = [
-            spelled[feature] for feature, of in schema.features.items() if (of == "category") is is_text
-        ]
+        features = [spelled[feature] for feature, of in schema.inputs.items() if (of in TEXTUAL) is is_text]
         if features:
             graph.input.append(helper.make_tensor_value_info(name, kind, [None, len(features)]))
             nodes.append(helper.make_node("Split", [name], features, axis=1, num_outputs=len(features)))

@@ -13,15 +13,19 @@ from pathlib import Path
 import psutil
 
 import mlops
+from mlops import atomic
+from mlops.adapters import pid
 from mlops.deployment import Serving, Spec, free_port
 from mlops.errors import MlopsError
 
 __all__ = ["ProcessTarget"]
 
 _LAST_BYTES = 8192
+_MOST_LOG = 10 * 1024 * 1024
+_LEFT_OF_LOG = 1024 * 1024
 _KILL_SECONDS = 10
-_CLOCK_SECONDS = 2.0
-"""By how much a process's start may be told differently: it is reckoned from a clock that is set."""
+_MARK = "MLOPS_SERVICES"
+"""In a service's environment: the folder that should know of it."""
 
 
 class ProcessTarget:
@@ -50,26 +54,28 @@ class ProcessTarget:
             self.stop(same, drain=0)
         for folder in (self._services, self._logs, spec.log):
             folder.mkdir(parents=True, exist_ok=True)
+        self._end_unrecorded()
         port = free_port()
-        pid = _spawn(_environment(spec, port), self._log(spec.id))
+        environment = _environment(spec, port) | {_MARK: str(self._services.resolve())}
+        started = _spawn(environment, self._log(spec.id))
         serving = Serving(
             id=spec.id,
             version=spec.version,
             digest=spec.digest,
             target=self.name,
             address=f"http://127.0.0.1:{port}",
-            ref=_ref(psutil.Process(pid)),
+            ref=pid.name(psutil.Process(started)),
         )
         self._write(serving)
         return serving
 
-    def running(self) -> list[Serving]:
+    def running(self, *, ailing: bool = False) -> list[Serving]:  # noqa: ARG002  # one lives or does not
         """Return the services whose process lives, oldest first; forgets the others."""
         found = []
         for file in sorted(self._services.glob("*.json"), key=_written):
             with suppress(FileNotFoundError):
                 serving = Serving(**json.loads(file.read_text()))
-                if _process(serving) is None:
+                if pid.find(serving.ref) is None:
                     file.unlink()
                 else:
                     found.append(serving)
@@ -77,7 +83,7 @@ class ProcessTarget:
 
     def stop(self, serving: Serving, *, drain: float) -> None:
         """Ask a service to end, and kill it after `drain` seconds."""
-        process = _process(serving)
+        process = pid.find(serving.ref)
         if process is not None:
             with suppress(psutil.NoSuchProcess):
                 process.terminate()
@@ -95,14 +101,39 @@ class ProcessTarget:
         except FileNotFoundError:
             return ""
 
-    def prune(self, *, keep: int) -> list[str]:
+    def prune(self, *, keep: int, dry: bool = False) -> list[str]:
         """Remove the logs of services that ended, but for the newest `keep`."""
         living = {serving.id for serving in self.running()}
         ended = [log for log in self._logs.glob("*.log") if log.stem not in living]
         gone = sorted(ended, key=lambda log: log.stat().st_mtime, reverse=True)[keep:]
-        for log in gone:
+        for log in gone if not dry else ():
             log.unlink(missing_ok=True)
         return [log.stem for log in gone]
+
+    def cut_logs(self) -> int:
+        """Leave of each log that grew too long its last megabyte; say how many were cut.
+
+        A service that runs for months writes on: it appends, wherever the end is.
+        """
+        long = [log for log in self._logs.glob("*.log") if log.stat().st_size > _MOST_LOG]
+        for log in long:
+            with log.open("r+b") as file:
+                file.seek(-_LEFT_OF_LOG, os.SEEK_END)
+                last = file.read()
+                file.truncate(0)
+            with log.open("ab") as file:
+                file.write(last[last.find(b"\n") + 1 :])
+        return len(long)
+
+    def _end_unrecorded(self) -> None:
+        """End what somebody started who was killed before it was written down."""
+        known = {serving.ref for serving in self.running()}
+        for process in psutil.process_iter():
+            with suppress(psutil.Error):
+                ours = process.environ().get(_MARK) == str(self._services.resolve())
+                if ours and pid.name(process) not in known:
+                    process.kill()
+                    _ends(process, _KILL_SECONDS)
 
     def _file(self, id: str) -> Path:
         return self._services / f"{id}.json"
@@ -111,10 +142,7 @@ class ProcessTarget:
         return self._logs / f"{id}.log"
 
     def _write(self, serving: Serving) -> None:
-        file = self._file(serving.id)
-        fresh = file.with_suffix(".new")
-        fresh.write_text(json.dumps(asdict(serving)))
-        fresh.replace(file)
+        atomic.write_text(self._file(serving.id), json.dumps(asdict(serving)))
 
 
 def _environment(spec: Spec, port: int) -> dict[str, str]:
@@ -149,11 +177,22 @@ def _spawn(environment: dict[str, str], log: Path) -> int:
                 (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
                 (os.POSIX_SPAWN_OPEN, 1, str(log), flags, 0o644),
                 (os.POSIX_SPAWN_DUP2, 1, 2),
+                *((os.POSIX_SPAWN_CLOSE, file) for file in _inherited()),
             ],
             setsid=True,
         )
     except OSError as exc:
         raise MlopsError(f"The service cannot be started: {exc}.") from exc
+
+
+def _inherited() -> list[int]:
+    """Return the files that who started us left open, as a lock of cron's: a service would hold them on."""
+    inherited = []
+    for file in (int(path.name) for path in Path("/dev/fd").iterdir()):
+        with suppress(OSError):  # the listing's own is closed by now
+            if file > 2 and os.get_inheritable(file):
+                inherited.append(file)
+    return inherited
 
 
 def _ends(process: psutil.Process, seconds: float) -> bool:
@@ -173,21 +212,3 @@ def _written(file: Path) -> int:
         return file.stat().st_mtime_ns
     except FileNotFoundError:
         return 0
-
-
-def _ref(process: psutil.Process) -> str:
-    """Name a process by pid and start, for a pid alone is given out again."""
-    return f"{process.pid}@{process.create_time():.2f}"
-
-
-def _process(serving: Serving) -> psutil.Process | None:
-    """Return a service's process where it lives still."""
-    try:
-        process = psutil.Process(int(serving.ref.partition("@")[0]))
-        if process.status() == psutil.STATUS_ZOMBIE:
-            process.wait(0)
-        elif abs(process.create_time() - float(serving.ref.partition("@")[2])) < _CLOCK_SECONDS:
-            return process
-    except (psutil.NoSuchProcess, psutil.TimeoutExpired):
-        pass
-    return None

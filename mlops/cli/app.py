@@ -5,17 +5,23 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import traceback
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from mlops import __version__
-from mlops.cli import ask, data, learn, life
+from mlops.cli import ask, begin, data, house, learn, life, schedule
 from mlops.cli.output import Screen
 from mlops.errors import MlopsError
 
 __all__ = ["app", "main"]
+
+_WrongWords: Any = typer.BadParameter.__mro__[1]
+"""Of typer's parser for whatever it does not understand; it has no public name."""
+_INTERRUPTED = 130
+"""What the parser makes of Ctrl-C."""
 
 app = typer.Typer(
     name="mlops",
@@ -31,9 +37,9 @@ app = typer.Typer(
 def program(
     context: typer.Context,
     project: Annotated[
-        Path, typer.Option("--project", "-C", help="The project's folder, or one within it.")
+        Path, typer.Option("--project", "-C", help="The project's folder, or one inside it.")
     ] = Path(),
-    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
 ) -> None:
     """Say where the project is, once for every verb."""
     if version:
@@ -42,7 +48,7 @@ def program(
     context.obj = Screen(project)
 
 
-for module in (life, data, learn, ask):
+for module in (begin, life, data, learn, ask, schedule, house):
     module.add_to(app)
 
 
@@ -50,22 +56,42 @@ def main() -> None:
     """Run the program; exit 0 done, 1 failed, 2 usage, 3 refused by a gate or policy."""
     _log_to_terminal()
     try:
-        app()
+        code = app(standalone_mode=False)
     except MlopsError as exc:
-        _complain(exc)
-        sys.exit(exc.exit_code)
-    except KeyboardInterrupt:
-        sys.stderr.write("interrupted; the same command again goes on\n")
-        sys.exit(130)
+        _complain(exc.message, exc.remedy)
+        code = exc.exit_code
+    except _WrongWords as exc:
+        if _for_machines():
+            _complain(exc.format_message(), "See `mlops --help`, or that of the verb.")
+        else:
+            from typer import rich_utils
+
+            rich_utils.rich_format_error(exc)
+        code = exc.exit_code
+    except Exception as exc:
+        # A mistake of ours: who mends it needs to know where.
+        traceback.print_exc()
+        if _for_machines():
+            _complain(
+                f"{type(exc).__name__}: {exc}", "It was not foreseen: what was said on stderr tells more."
+            )
+        code = 1
+    if code == _INTERRUPTED:
+        _complain("Interrupted.", "The same command again goes on.")
+    sys.exit(code if isinstance(code, int) else 0)
 
 
-def _complain(exc: MlopsError) -> None:
-    if "--json" in sys.argv:
-        sys.stdout.write(json.dumps({"error": exc.message, "remedy": exc.remedy}) + "\n")
+def _for_machines() -> bool:
+    return "--json" in sys.argv
+
+
+def _complain(message: str, remedy: str) -> None:
+    if _for_machines():
+        sys.stdout.write(json.dumps({"error": message, "remedy": remedy}) + "\n")
         return
-    sys.stderr.write(f"error: {exc.message}\n")
-    if exc.remedy:
-        sys.stderr.write(f"       {exc.remedy}\n")
+    sys.stderr.write(f"error: {message}\n")
+    if remedy:
+        sys.stderr.write(f"       {remedy}\n")
 
 
 def _log_to_terminal() -> None:

@@ -1,4 +1,4 @@
-"""Verbs for data in and truth in: ingest, labels."""
+"""Verbs for data in and truth in: ingest, data, labels."""
 
 from __future__ import annotations
 
@@ -7,41 +7,82 @@ from typing import Annotated
 
 import typer
 
+from mlops.cli import versions
 from mlops.cli.learn import run
-from mlops.cli.output import Json
+from mlops.cli.output import Json, as_of_option, parse_time
 
 __all__ = ["add_to"]
 
-labels = typer.Typer(help="The truth about predictions, as it becomes known.", no_args_is_help=True)
+data = typer.Typer(
+    help="The data: what may enter it, its versions, and where they are kept.", no_args_is_help=True
+)
+labels = typer.Typer(help="The labels of predictions, as they become known.", no_args_is_help=True)
 
 
 def add_to(app: typer.Typer) -> None:
     """Add these verbs to the program."""
     app.command()(ingest)
+    versions.add_to(data)
+    app.add_typer(data, name="data")
     app.add_typer(labels, name="labels")
 
 
 def ingest(
     context: typer.Context,
-    file: Annotated[Path, typer.Argument(help="CSV, Parquet or JSON lines.")],
+    file: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[FILE]...",
+            help="CSV, Parquet or JSON lines: files, folders, patterns or addresses such as s3://…; "
+            "default: what is new in data.source.",
+        ),
+    ] = None,
     json: Json = False,
 ) -> None:
-    """Add a table's rows to the lake as a new version of the data.
+    """Add the rows of tables to the lake as one new version of the data; bad rows are kept apart.
 
-    Example: mlops ingest january.parquet
+    Example: mlops ingest january.parquet february.parquet
     """
-    run(context.obj, "ingest", as_json=json, file=file.resolve())
+    words = [word if "://" in word else str(Path(word).resolve()) for word in file or []]
+    # A project's own flow may be of a time when it took one.
+    more = {"more": words[1:]} if words[1:] else {}
+    run(context.obj, "ingest", as_json=json, file=words[0] if words else None, **more)
+
+
+@data.command()
+def check(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(help="CSV, Parquet or JSON lines.")],
+    as_of: Annotated[
+        str | None, as_of_option("Time that freshness is measured at, ISO 8601, UTC; default: now.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Check a table against the contract and change nothing; exit 3 if it would be refused.
+
+    Example: mlops data check june.csv
+    """
+    from mlops.orchestration.checking import check_table
+
+    report = check_table(context.obj.loop(), file.resolve(), as_of=parse_time(as_of))
+    context.obj.show(report.text(), report.to_dict(), as_json=json)
+    if report.refusals:
+        raise typer.Exit(3)
 
 
 @labels.command()
 def add(
     context: typer.Context,
     file: Annotated[Path, typer.Argument(help="A table with the key (or id) and the target.")],
-    by: Annotated[str, typer.Option(help="What the first names: key or id.")] = "key",
-    skip_unknown: Annotated[bool, typer.Option(help="Add the others where some are unknown.")] = False,
+    by: Annotated[
+        str, typer.Option(help="How the file names its rows: key, or id (of the prediction).")
+    ] = "key",
+    skip_unknown: Annotated[
+        bool, typer.Option(help="Skip labels that match no prediction instead of refusing the file.")
+    ] = False,
     json: Json = False,
 ) -> None:
-    """Add true values for served predictions, by prediction id or by key.
+    """Add the labels of served predictions, by key or by prediction id.
 
     Example: mlops labels add march.parquet
     """

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 
-from mlops.cli.output import Json
+from mlops.cli.output import Json, tell
 
 __all__ = ["add_to"]
 
@@ -21,17 +21,19 @@ def add_to(app: typer.Typer) -> None:
 def up(context: typer.Context, json: Json = False) -> None:
     """Start Prefect, MLflow, the runner and the gateway; wait until each answers.
 
-    What runs already is left alone. Example: mlops up
+    What runs already is left alone; the model that served before a reboot serves again.
+    Example: mlops up
     """
+    from mlops.adapters.mlflow_pages import first_page
     from mlops.orchestration import parts
 
     loop = context.obj.loop()
-    health = parts.up(loop, told=_tell)
+    health = parts.up(loop, told=tell)
     project = loop.project
     lines = [
         "The loop is up.",
         f"  predictions  {project.address}",
-        f"  experiments  {project.mlflow_uri}",
+        f"  experiments  {first_page(project.mlflow_uri)}",
         f"  flows        {project.prefect_uri.removesuffix('/api')}",
     ]
     result = {part.part: {"address": part.address, "up": part.up} for part in health}
@@ -63,9 +65,5 @@ def status(context: typer.Context, json: Json = False) -> None:
     """
     from mlops.orchestration.overview import overview
 
-    seen = overview(context.obj.loop())
+    seen = overview(context.obj.loop(), now=datetime.now(UTC))
     context.obj.show(seen.text(), seen.to_dict(), as_json=json)
-
-
-def _tell(line: str) -> None:
-    sys.stderr.write(f"  {line}\n")

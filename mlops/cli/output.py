@@ -14,12 +14,19 @@ import typer
 if TYPE_CHECKING:
     from mlops.orchestration.loop import Loop
 
-__all__ = ["AsOf", "Json", "Screen", "parse_time"]
+__all__ = ["AsOf", "Json", "Screen", "as_of_option", "parse_time", "tell"]
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, for machines.")]
+
+
+def as_of_option(help: str) -> Any:
+    """Return the option --as-of, with what the time means to the verb."""
+    return typer.Option("--as-of", metavar="TIME", help=help)
+
+
 AsOf = Annotated[
     str | None,
-    typer.Option("--as-of", metavar="TIME", help="Event time to act as of, ISO 8601, UTC; now by default."),
+    as_of_option("Event time to act as of, ISO 8601, UTC; default: just after the newest served row."),
 ]
 
 
@@ -38,6 +45,11 @@ class Screen:
     def show(self, text: str, result: Mapping[str, Any], *, as_json: bool) -> None:
         """Print the text for a person, or the result as one JSON object."""
         sys.stdout.write((json.dumps(result, default=str) if as_json else text) + "\n")
+
+
+def tell(line: str) -> None:
+    """Show a line of progress: stdout is for results."""
+    sys.stderr.write(f"  {line}\n")
 
 
 def parse_time(text: str | None) -> Any:
@@ -61,3 +73,15 @@ def parse_time(text: str | None) -> Any:
             f"{text!r} is not a time.", remedy="Write it as 2013-04-01 or 2013-04-01T12:00."
         ) from exc
     return time if time.tzinfo else time.replace(tzinfo=UTC)
+
+
+def size(number: int) -> str:
+    """Write a number of bytes as people do."""
+    if number == 0:
+        return "-"
+    amount, unit = float(number), "B"
+    for unit in ("B", "kB", "MB", "GB"):
+        if amount < 1000 or unit == "GB":
+            break
+        amount /= 1000
+    return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"

@@ -5,13 +5,16 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from mlops.deployment import Serving, Spec, swap
+from mlops.adapters.mlflow_pages import version_page
+from mlops.deployment import Serving
 from mlops.errors import MlopsError
 from mlops.ledger import Entry
+from mlops.orchestration import artifacts
 from mlops.orchestration.loop import Loop
+from mlops.orchestration.placing import name_of, place, serving
 from mlops.orchestration.step import step
 
-__all__ = ["deploy", "serving"]
+__all__ = ["deploy"]
 
 log = logging.getLogger("mlops")
 
@@ -22,8 +25,8 @@ def deploy(root: Path, promoted: Entry) -> Entry:
 
     Returns
     -------
-    The ledger's ``deployment.served``: id, version, digest, target. Where that version
-    serves already, the entry that says so.
+    The ledger's ``deployment.served``: id, version, digest, target. Where that version serves
+    already, as params.yaml and the environment now ask, the entry that says so.
 
     Raises
     ------
@@ -34,64 +37,29 @@ def deploy(root: Path, promoted: Entry) -> Entry:
     loop = Loop.at(root)
     with loop.lock("deploy"):
         running = serving(loop)
-        if running is not None and running[0].body["digest"] == promoted.body["digest"]:
-            return running[0]
-        return _deploy(loop, promoted)
+        if running is not None and running[1].id == name_of(loop, promoted):
+            return _told(loop, running[0])
+        served, made = place(loop, promoted)
+        _tell(loop, made)
+        return _told(loop, served)
 
 
-def serving(loop: Loop) -> tuple[Entry, Serving] | None:
-    """Return what serves: the ledger's newest deployment, if it runs and the gateway leads to it."""
-    entry = loop.ledger.last("deployment.served")
-    if entry is None:
-        return None
-    address = loop.gateway.current()
-    for running in (service for target in loop.targets for service in target.running()):
-        if running.id == entry.body["deployment"] and running.address == address:
-            return entry, running
-    return None
-
-
-def _deploy(loop: Loop, promoted: Entry) -> Entry:
-    spec = _spec(loop, promoted)
-    facts = {"deployment": spec.id, "version": promoted.body["version"], "digest": spec.digest}
-    loop.ledger.record("deployment.started", cause=promoted, **facts)
-    try:
-        made = swap(loop.target, loop.gateway, spec)
-    except BaseException as exc:
-        loop.ledger.record("deployment.failed", cause=promoted, why=str(exc) or type(exc).__name__, **facts)
-        raise
-    served = loop.ledger.record(
-        "deployment.served", cause=promoted, as_of=promoted.as_of, target=made.target, **facts
+def _told(loop: Loop, served: Entry) -> Entry:
+    """Show in Prefect what serves."""
+    name, version = loop.params.data.name, str(served.body["version"])
+    page = version_page(loop.project.mlflow_uri, name, version)
+    artifacts.publish(
+        f"{name}-deployment",
+        lambda: artifacts.deployment(served, address=loop.project.address, version=page),
+        description=f"Version {version} serves.",
     )
-    log.info("version %s serves at %s (%s)", facts["version"], loop.project.address, made.target)
-    _clear(loop)
     return served
 
 
-def _spec(loop: Loop, promoted: Entry) -> Spec:
-    body, limits = promoted.body, loop.params.deploy
-    return Spec(
-        # One promotion is one deployment: begun again after a kill, it finds what it started.
-        id=f"{loop.params.data.name}-v{body['version']}-{promoted.id[:6]}",
-        version=str(body["version"]),
-        bundle=loop.bundle_of(promoted).folder,
-        digest=body["digest"],
-        log=loop.project.predictions,
-        memory=limits.memory,
-        cpus=limits.cpus,
-        max_rows=limits.max_rows,
-        max_body=limits.max_body,
-        fsync=loop.project.settings.fsync,
-    )
-
-
-def _clear(loop: Loop) -> None:
-    """End services that an engine which came or went has left behind, and what nobody needs."""
+def _tell(loop: Loop, made: Serving) -> None:
+    """Let the version in MLflow name what serves it; who deploys does not need MLflow for that."""
+    tags = {"mlops.deployment": made.id, "mlops.image": made.image}
     try:
-        for target in loop.targets:
-            if target is not loop.target:
-                for service in target.running():
-                    target.stop(service, drain=5)
-            target.prune(keep=loop.params.deploy.keep)
+        loop.registry.mark(made.version, tags={name: value for name, value in tags.items() if value})
     except MlopsError as exc:
-        log.warning("left behind, for the next deployment to clear: %s", exc)
+        log.warning("version %s is not marked as deployed: %s", made.version, exc)

@@ -1,7 +1,7 @@
 """A project with its adapters at hand, each opened when first used.
 
 What the flows' tasks and the CLI's verbs stand on. Nothing here decides: it knows where
-things are.
+things are. Importing it loads nothing heavy: `mlops status` answers in a fraction of a second.
 """
 
 from __future__ import annotations
@@ -17,66 +17,87 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
-from mlops import bundle, prediction_log
-from mlops.bundle import Bundle
-from mlops.config import Params, Project, find_project
-from mlops.errors import MlopsError, UnavailableError
-from mlops.ledger import Entry, Ledger
-from mlops.schema import Schema
+from mlops.config import Project, find_project, load_params
+from mlops.errors import ConflictError, NothingPromotedError, UnavailableError
+from mlops.params import Params
 
 if TYPE_CHECKING:
     from mlops.adapters.docker import DockerTarget
     from mlops.adapters.mlflow import MlflowRegistry
     from mlops.adapters.process import ProcessTarget
     from mlops.adapters.traefik import TraefikGateway
+    from mlops.bundle import Bundle
     from mlops.deployment import Target
+    from mlops.ledger import Entry, Ledger
+    from mlops.schema import Schema
 
 log = logging.getLogger("mlops")
 
-__all__ = ["Loop", "NothingPromotedError"]
-
-
-class NothingPromotedError(MlopsError):
-    """The project has no champion yet, or none that serves."""
-
-    def __init__(self, what: str = "promoted", verb: str = "mlops train") -> None:
-        super().__init__(f"No model has been {what} yet.", remedy=f"Run `{verb}` first.")
+__all__ = ["Loop"]
 
 
 @dataclass(frozen=True)
 class Loop:
-    """A project and the adapters it is set up for."""
+    """A project and the adapters it is set up for.
+
+    Parameters
+    ----------
+    tree
+        The work tree whose params.yaml holds; where None, the person's own.
+    """
 
     project: Project
+    tree: Path | None = None
 
     @classmethod
-    def at(cls, path: Path | str) -> Loop:
-        """Open the project that `path` lies in."""
-        return cls(find_project(Path(path)))
+    def at(cls, path: Path | str, tree: Path | None = None) -> Loop:
+        """Open the project that `path` lies in; what is trained in `tree` is judged by what `tree` says."""
+        return cls(find_project(Path(path)), tree)
 
-    @property
+    @cached_property
     def params(self) -> Params:
-        """The project's params.yaml."""
-        return self.project.params
+        """The params.yaml of the tree, or of the project."""
+        return load_params(self.tree / "params.yaml") if self.tree else self.project.params
 
     @cached_property
     def schema(self) -> Schema:
         """The columns of the project's table."""
+        from mlops.schema import Schema
+
         return Schema.from_params(self.params)
 
     @cached_property
     def ledger(self) -> Ledger:
         """The project's ledger."""
+        from mlops.ledger import Ledger
+
         return Ledger(self.project.ledger_uri)
 
     @cached_property
     def registry(self) -> MlflowRegistry:
         """The project's runs and versions in MLflow."""
+        from mlops import access, card
         from mlops.adapters.mlflow import MlflowRegistry
 
-        return MlflowRegistry(self.project.mlflow_uri, self.params.data.name)
+        name = self.params.data.name
+        about = card.project(name, self.schema, self.params.gate)
+        return MlflowRegistry(
+            self.project.mlflow_uri,
+            name,
+            about=about,
+            project=self.origin,
+            access=access.to_mlflow(self.project.settings),
+            variables=access.variables(self.project.settings),
+        )
+
+    @cached_property
+    def origin(self) -> str:
+        """The commit that the project began with, shortened; empty where nobody knows."""
+        from mlops.adapters.git import Tree
+
+        return (Tree(self.project.root).origin() or "")[:12]
 
     @cached_property
     def target(self) -> Target:
@@ -162,29 +183,58 @@ class Loop:
             raise NothingPromotedError("deployed", "mlops deploy")
         return promoted
 
+    def moment(self, asked: datetime | None) -> datetime:
+        """Return the event time that was asked for, in UTC, which it is in where it names no zone.
+
+        The present where none was asked for.
+        """
+        if asked is None:
+            return self.present()
+        # One moment has one name, in the ledger and in messages.
+        return asked.astimezone(UTC) if asked.tzinfo else asked.replace(tzinfo=UTC)
+
     def present(self) -> datetime:
-        """Return the present in event time: just after the newest row served, where rows have one."""
-        if self.schema.time is not None:
-            served = prediction_log.read(self.project.predictions, self.schema)
-            if len(served):
-                newest: datetime = served["time"].max().to_pydatetime()
-                return newest + timedelta(microseconds=1)
-        return datetime.now(UTC)
+        """Return the present in event time: just after the newest row served, where rows have one.
+
+        A row that brought no time of its own tells nothing of it, nor does one that is yet to
+        happen: the clock of the wall is the latest that it can be.
+        """
+        from mlops import prediction_log
+
+        now = datetime.now(UTC)
+        if self.schema.time is None:
+            return now
+        served = prediction_log.read(self.project.predictions, self.schema)
+        times = served["time"]
+        past = times[(times != served["at"]) & (times < now)]
+        if past.empty:
+            return now
+        newest: datetime = past.max().to_pydatetime()
+        return newest + timedelta(microseconds=1)
 
     def bundle_of(self, entry: Entry) -> Bundle:
         """Return the bundle that a ledger's entry names by digest and version.
 
         From this machine, or else from MLflow.
         """
-        digest, version = entry.body["digest"], entry.body["version"]
+        return self.bundle(entry.body["digest"], entry.body["version"])
+
+    def bundle(self, digest: str, version: str) -> Bundle:
+        """Return a version's bundle, from this machine or else from MLflow."""
+        from mlops import bundle
+
         folder = self.project.bundles / digest
         if not folder.is_dir():
             with _partial(folder) as partial:
                 self.registry.fetch(version, partial)
+                # Before it has the digest's name: another one there would stand in its way for good.
+                bundle.open(partial, digest=digest)
         return bundle.open(folder, digest=digest)
 
     def keep_bundle(self, source: Path) -> Bundle:
         """Copy a freshly trained bundle to where bundles are kept, under its digest."""
+        from mlops import bundle
+
         digest = bundle.open(source).digest
         folder = self.project.bundles / digest
         if not folder.is_dir():
@@ -197,6 +247,30 @@ class Loop:
         folder = self.project.home / "locks"
         folder.mkdir(parents=True, exist_ok=True)
         return FileLock(folder / name, timeout=patience)
+
+    @contextmanager
+    def hold(self, name: str, *, patience: float, refusal: str, remedy: str) -> Iterator[None]:
+        """Hold a lock, or say in `refusal` that somebody else does.
+
+        Parameters
+        ----------
+        patience
+            Seconds to wait for it.
+
+        Raises
+        ------
+        ConflictError
+            Another holds it that long.
+        """
+        lock = self.lock(name, patience=patience)
+        try:
+            lock.acquire()
+        except Timeout as exc:
+            raise ConflictError(refusal, remedy=remedy) from exc
+        try:
+            yield
+        finally:
+            lock.release()
 
 
 @contextmanager

@@ -8,12 +8,12 @@ import sys
 import time
 from typing import Any
 
-import httpx
-
+from mlops.access import to_prefect, variables
 from mlops.config import Project
 from mlops.errors import UnavailableError, UsageError
+from mlops.probe import ask
 
-__all__ = ["connect", "environment", "load_flow"]
+__all__ = ["connect", "environment", "hush", "labels", "load_flow", "run_flow"]
 
 
 def environment(project: Project) -> dict[str, str]:
@@ -24,11 +24,11 @@ def environment(project: Project) -> dict[str, str]:
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_CLOUD_ENABLE_ORCHESTRATION_TELEMETRY": "false",
         "DO_NOT_TRACK": "1",
-        # One starts a flow a minute, not a thousand: what the library logs belongs to the run.
+        # What the library logs is shown with the flow run; there are few runs, so that costs little.
         "PREFECT_LOGGING_EXTRA_LOGGERS": "mlops",
         "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
         "PREFECT_RUNNER_POLL_FREQUENCY": "1",
-        # A retraining that finds another at work looks again this soon; by default after 30 s.
+        # How soon a retraining that finds another at work looks again; the default is 30 s.
         "PREFECT_SERVER_DEPLOYMENTS_CONCURRENCY_SLOT_WAIT_SECONDS": "5",
         # Idle threads that spin take the core from the servers that run beside a fit.
         "OMP_WAIT_POLICY": "passive",
@@ -42,7 +42,7 @@ def connect(project: Project, *, quiet: bool = True, patience: float = 0.0) -> N
     Parameters
     ----------
     quiet
-        Keep Prefect's own log lines off the terminal.
+        Keep Prefect's own log lines off the terminal; they go to its server, where the run is.
     patience
         Seconds to go on asking.
 
@@ -51,28 +51,39 @@ def connect(project: Project, *, quiet: bool = True, patience: float = 0.0) -> N
     UnavailableError
         Prefect does not answer within seconds.
     """
-    os.environ.update(environment(project))
+    os.environ.update(environment(project) | variables(project.settings))
     if quiet:
-        # The terminal shows our own lines; Prefect's go to its server, where the run is.
-        os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
+        hush()
     deadline = time.monotonic() + patience
-    while (trouble := _trouble(project)) is not None:
+    access = to_prefect(project.settings)
+    while trouble := ask(f"{project.prefect_uri}/health", timeout=5, access=access).trouble:
         if time.monotonic() >= deadline:
             raise UnavailableError(
                 "Prefect",
                 project.prefect_uri,
                 remedy="Start it with `mlops up`, or set PREFECT_API_URL to the one you use.",
-                cause=type(trouble).__name__,
-            ) from trouble
+                cause=trouble,
+            )
         time.sleep(0.2)
 
 
-def _trouble(project: Project) -> httpx.HTTPError | None:
-    try:
-        httpx.get(f"{project.prefect_uri}/health", timeout=5, trust_env=False).raise_for_status()
-    except httpx.HTTPError as exc:
-        return exc
-    return None
+def hush() -> None:
+    """Keep Prefect's own log lines off the terminal, which shows ours; call before prefect is imported."""
+    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
+
+
+def labels(project: Project) -> tuple[str, str]:
+    """Return the tags by which this project's runs are known in Prefect."""
+    return ("mlops", project.params.data.name)
+
+
+def run_flow(project: Project, name: str, **parameters: Any) -> Any:
+    """Run a flow of the project in this process, as one of its runs; return what it gave."""
+    from prefect import tags
+
+    flow = load_flow(project, name)
+    with tags(*labels(project)):
+        return flow(**parameters)
 
 
 def load_flow(project: Project, name: str) -> Any:

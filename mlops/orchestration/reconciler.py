@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from filelock import Timeout
@@ -18,12 +19,14 @@ from filelock import Timeout
 from mlops.config import Project
 from mlops.errors import UnavailableError
 from mlops.ledger import Entry
-from mlops.orchestration import deploying, retraining
+from mlops.orchestration import placing, retraining, schedules
 from mlops.orchestration.loop import Loop
+from mlops.orchestration.reaping import reap, sweep
 
 __all__ = ["Missed", "Reconciler", "missed", "reconcile"]
 
 MOST_ATTEMPTS = 3
+SWEEP_EVERY = timedelta(days=1)
 
 log = logging.getLogger("mlops.reconciler")
 
@@ -50,12 +53,12 @@ def missed(loop: Loop) -> Iterator[Missed]:
     if _busy(loop, "retrain"):
         return
     for drift in retraining.unanswered(loop)[:1]:
-        yield Missed("retrain", {"cause": drift.id}, drift)
+        yield Missed("retrain", retraining.asked_by(drift), drift)
     champion = loop.champion
     if champion is None or loop.ledger.last("deployment.started") is None or _busy(loop, "deploy"):
         return
     try:
-        served = deploying.serving(loop)
+        served = placing.serving(loop)
     except UnavailableError:
         return  # serving was stopped on purpose, or `mlops up` will mend it
     if served is None or served[0].body["digest"] != champion.body["digest"]:
@@ -71,9 +74,11 @@ def reconcile(loop: Loop, start: Start, *, now: datetime) -> list[str]:
     grace = timedelta(seconds=loop.project.settings.reconcile_grace)
     for thing in missed(loop):
         since = _since_success(loop.ledger.effects(thing.cause))
-        if any(entry.kind == "run.abandoned" for entry in since):
-            continue
         requests = [entry for entry in since if entry.kind == "run.requested"]
+        if any(entry.kind == "run.abandoned" for entry in since):
+            # Drift that is still missed has no answer: who gave it up was killed before it told.
+            _answer(loop, thing, attempts=len(requests))
+            continue
         newest = (since or [thing.cause])[-1]
         if now - newest.recorded_at < grace * 4 ** len(requests):
             continue
@@ -83,10 +88,15 @@ def reconcile(loop: Loop, start: Start, *, now: datetime) -> list[str]:
             done.append(f"started {thing.flow} for {thing.cause.kind} {thing.cause.id[:8]}")
             continue
         loop.ledger.record("run.abandoned", cause=thing.cause, flow=thing.flow, attempts=len(requests))
-        if thing.flow == "retrain":
-            retraining.abandon(loop, thing.cause, attempts=len(requests))
+        _answer(loop, thing, attempts=len(requests))
         done.append(f"gave up {thing.flow} for {thing.cause.id[:8]}: see its runs in Prefect")
     return done
+
+
+def _answer(loop: Loop, given_up: Missed, *, attempts: int) -> None:
+    """Answer the drift whose retraining was given up, or no other drift would have its turn."""
+    if given_up.flow == "retrain":
+        retraining.abandon(loop, given_up.cause, attempts=attempts)
 
 
 def _since_success(effects: list[Entry]) -> list[Entry]:
@@ -96,30 +106,53 @@ def _since_success(effects: list[Entry]) -> list[Entry]:
 
 
 class Reconciler(threading.Thread):
-    """Looks at the ledger every so often, beside the runner."""
+    """Looks at what is left undone at once and then every so often, beside the runner."""
 
     def __init__(self, project: Project) -> None:
         super().__init__(name="reconciler", daemon=True)
         self._project = project
+        self._swept: datetime | None = None
 
     def run(self) -> None:
         """Look, and go on looking whatever happens: a broken look is told and tried again."""
         pause = threading.Event()
-        while not pause.wait(self._project.settings.reconcile_every):
+        while True:
             try:
                 # params.yaml is read anew: a person edits it while the loop runs.
-                loop = Loop.at(self._project.root)
-                for line in reconcile(loop, self._start_run, now=datetime.now(UTC)):
-                    log.info(line)
-                loop.ledger.close()
+                self._look(Loop.at(self._project.root), datetime.now(UTC))
             except Exception as exc:
                 log.warning("could not look: %s: %s", type(exc).__name__, exc)
+            if pause.wait(self._project.settings.reconcile_every):
+                return
+
+    def _look(self, loop: Loop, now: datetime) -> None:
+        for chore in self._chores(loop, now):
+            try:
+                for line in chore():
+                    log.info(line)
+            except Exception as exc:
+                log.warning("could not look: %s: %s", type(exc).__name__, exc)
+        loop.ledger.close()
+
+    def _chores(self, loop: Loop, now: datetime) -> Iterator[Callable[[], list[str]]]:
+        yield partial(reap, loop, now=now)
+        if self._swept is None or now - self._swept > SWEEP_EVERY:
+            self._swept = now
+            yield partial(sweep, loop, now=now)
+        yield partial(reconcile, loop, self._start_run, now=now)
+        # A machine that slept has missed runs, and its runner is alive.
+        yield partial(_catch_up, loop, now)
 
     def _start_run(self, flow: str, parameters: dict[str, Any], key: str) -> None:
         from prefect.deployments import run_deployment
 
         name = f"{flow}/{self._project.params.data.name}"
         run_deployment(name, parameters=parameters, timeout=0, idempotency_key=key, as_subflow=False)
+
+
+def _catch_up(loop: Loop, now: datetime) -> list[str]:
+    skipped = schedules.catch_up(loop.project, now=now)
+    return [f"skipped {skipped} missed runs"] if skipped else []
 
 
 def _busy(loop: Loop, name: str) -> bool:

@@ -7,37 +7,44 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
-from filelock import Timeout
-
-from mlops.errors import ConflictError, MlopsError, UsageError
+from mlops.drift import DriftReport
+from mlops.errors import MlopsError, UsageError
 from mlops.ledger import Entry
+from mlops.orchestration import run
 from mlops.orchestration.loop import Loop
+from mlops.orchestration.reaping import mark
 from mlops.orchestration.step import step
 from mlops.retrain import may_start
 
-__all__ = ["abandon", "alone", "claim", "confirm", "finish", "give_up", "judged_before", "unanswered"]
+__all__ = [
+    "abandon",
+    "alone",
+    "asked_by",
+    "claim",
+    "confirm",
+    "finish",
+    "give_up",
+    "judged_before",
+    "unanswered",
+]
 
 
 @contextmanager
 def alone(root: Path) -> Iterator[None]:
-    """Hold the project's one place for a training: two at once would judge against the same champion.
+    """Hold the project's one place for a training, and for a change of the loop's own tree.
+
+    Two trainings at once would judge against the same champion.
 
     Raises
     ------
     ConflictError
-        Another training holds it.
+        Another holds it: a person is told at once, what Prefect started waits a while.
     """
-    lock = Loop.at(root).lock("retrain", patience=1)
-    try:
-        lock.acquire()
-    except Timeout as exc:
-        raise ConflictError(
-            "Another training of this project is running.", remedy="Wait for it: see `mlops status`."
-        ) from exc
-    try:
+    loop = Loop.at(root)
+    mark(loop.project.home)
+    refusal, remedy = "Another training of this project is running.", "Wait for it: see `mlops status`."
+    with loop.hold("retrain", patience=run.patience(), refusal=refusal, remedy=remedy):
         yield
-    finally:
-        lock.release()
 
 
 @step(name="ask the policy")
@@ -54,8 +61,8 @@ def claim(root: Path, as_of: datetime | None, cause: str | None) -> Entry:
 
     Returns
     -------
-    ``retrain.started``, or an answer this cause got already: ``retrain.refused`` or
-    ``retrain.finished``.
+    ``retrain.started``, whose `asked` says that a person named the `as_of`; or an answer this cause
+    got already: ``retrain.refused`` or ``retrain.finished``.
 
     Raises
     ------
@@ -64,12 +71,13 @@ def claim(root: Path, as_of: datetime | None, cause: str | None) -> Entry:
     """
     loop = Loop.at(root)
     drift = _confirmed(loop, cause) if cause else None
+    asked = drift is None and as_of is not None
     if drift is not None:
         as_of = drift.as_of
         answered = _answer(loop, drift)
         if answered is not None:
             return answered
-    as_of = as_of or loop.present()
+    as_of = loop.moment(as_of)
     earlier = [
         entry.as_of
         for entry in loop.ledger.entries("retrain.finished")
@@ -86,7 +94,7 @@ def claim(root: Path, as_of: datetime | None, cause: str | None) -> Entry:
         return loop.ledger.record(
             "retrain.refused", cause=drift, as_of=as_of, sentence=f"Refused: {refusal.reason}"
         )
-    return loop.ledger.record("retrain.started", cause=drift, as_of=as_of)
+    return loop.ledger.record("retrain.started", cause=drift, as_of=as_of, asked=asked)
 
 
 def judged_before(root: Path, started: Entry) -> Entry | None:
@@ -161,6 +169,12 @@ def confirm(loop: Loop, checked: Entry) -> Entry:
     )
 
 
+def asked_by(drift: Entry) -> dict[str, str]:
+    """Return what confirmed drift asks of the flow, whoever starts it: the runs are called the same."""
+    assert drift.as_of is not None
+    return {"as_of": drift.as_of.isoformat(), "cause": drift.id}
+
+
 def _confirmed(loop: Loop, id: str) -> Entry:
     drift = loop.ledger.get(id)
     if drift is None or drift.kind != "drift.confirmed":
@@ -183,4 +197,6 @@ def _invalid_columns(loop: Loop, drift: Entry | None) -> list[str]:
     checked = loop.ledger.get(drift.cause or "") if drift else None
     if checked is None:
         return []
-    return [c["column"] for c in checked.body["report"]["columns"] if c["verdict"] == "invalid"]
+    invalid = DriftReport.from_dict(checked.body["report"]).named("invalid")
+    # A verdict of before may say it of the model's answer, from which nothing is learnt.
+    return [name for name in invalid if name in loop.schema.features]

@@ -5,51 +5,66 @@ Run as ``python -m mlops.orchestration.runner PROJECT``; `mlops up` does.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import sys
+from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from mlops.access import variables
 from mlops.config import Project, find_project
-from mlops.orchestration.prefect_api import connect, environment, load_flow
+from mlops.orchestration import neighbours, schedules
+from mlops.orchestration.deployments import FLOWS
+from mlops.orchestration.loop import Loop
+from mlops.orchestration.prefect_api import connect, environment, labels, load_flow
 
-__all__ = ["FLOWS", "deployments", "main"]
+__all__ = ["deployments", "main"]
 
-FLOWS = ("ingest", "train", "monitor", "retrain", "deploy")
+log = logging.getLogger("mlops.runner")
 
 
 def deployments(project: Project) -> list[Any]:
-    """Return the project's flows as Prefect deployments, with their triggers and schedules."""
+    """Return the project's flows as Prefect deployments, with their triggers.
+
+    What is registered says nothing of schedules and pauses: those there are stay, and
+    `schedules.apply` knows how to change them.
+    """
     from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
     from prefect.events import DeploymentEventTrigger
 
+    from mlops.orchestration import run
     from mlops.orchestration.watching import DRIFT_EVENT, model_resource
 
     name = project.params.data.name
     one = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.ENQUEUE)
     on_drift = DeploymentEventTrigger(
         name=f"{name}: retrain on confirmed drift",
-        description="Confirmed drift of the served model starts the retraining flow.",
+        description="Drift that `monitor` confirms starts `retrain`, with its time and its cause. "
+        "Whether it may is for `retrain` in params.yaml to say.",
         expect={DRIFT_EVENT},
         match={"prefect.resource.id": model_resource(name)},
         parameters={"as_of": "{{ event.payload.as_of }}", "cause": "{{ event.payload.cause }}"},
     )
-    schedule = project.params.schedule
-    crons = {"monitor": schedule.monitor, "retrain": schedule.retrain}
     made = []
     for flow in FLOWS:
+        if not (project.root / "flows" / f"{flow}.py").is_file():
+            log.warning("flows/%s.py is missing: the project's template has it", flow)
+            continue
         loaded = load_flow(project, flow)
         made.append(
             loaded.to_deployment(
                 name=name,
-                cron=crons.get(flow),
-                description=loaded.description,
+                description=run.description(loaded.description),
                 concurrency_limit=one if flow in {"retrain", "deploy"} else None,
                 triggers=[on_drift] if flow == "retrain" else None,
-                tags=["mlops", name],
+                tags=[*labels(project), *neighbours.mark(Loop(project))],
             )
         )
+        # What is not set is not sent. Prefect would take its default for a person's wish, and end a pause.
+        made[-1].model_fields_set.difference_update({"paused", "schedules"})
         # The entrypoint is read again at each run, so that an edited flow needs no restart.
         made[-1].entrypoint = f"{project.root / 'flows' / flow}.py:{flow}"
     return made
@@ -60,16 +75,27 @@ def main() -> None:
     project = find_project(Path(sys.argv[1]))
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    os.environ.update(environment(project))
-    # All that is imported here is imported while Prefect's server, started beside, comes up.
-    from prefect import serve
+    os.environ.update(environment(project) | variables(project.settings))
+    # Imported here, so that it happens while Prefect's server comes up beside us.
+    from prefect.exceptions import TerminationSignal
+    from prefect.runner import Runner
 
     from mlops.orchestration.reconciler import Reconciler
 
     made = deployments(project)
     connect(project, quiet=False, patience=120)
+    # By default a runner pauses its schedules as it ends, and the next start could not tell such a
+    # pause from a person's.
+    runner = Runner(limit=4, pause_on_shutdown=False)
+    for deployment in made:
+        runner.add_deployment(deployment)
+    schedules.apply(project)
+    if skipped := schedules.catch_up(project, now=datetime.now(UTC)):
+        log.info("skipped %d runs that were missed while nothing ran here", skipped)
     Reconciler(project).start()
-    serve(*made, limit=4, print_starting_message=False)
+    # Told to stop, it ends the runs it started.
+    with suppress(KeyboardInterrupt, TerminationSignal):
+        asyncio.run(runner.start())
 
 
 if __name__ == "__main__":

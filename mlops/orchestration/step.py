@@ -6,19 +6,25 @@ import logging
 import time
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, ParamSpec, TypeVar, cast
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec, TypeAlias, TypeVar, cast
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from mlops.errors import MlopsError
+from mlops.errors import MlopsError, UnexpectedError
+from mlops.orchestration.reaping import mark
 
 __all__ = ["run_as_task", "step"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
+OfProject: TypeAlias = Callable[Concatenate[Path, P], R]
 
 log = logging.getLogger("mlops")
+if log.level == logging.NOTSET:
+    # Prefect hands on what the library logs and leaves its level at warnings, which are few.
+    log.setLevel(logging.INFO)
 
 
 async def _is_retriable(_task: Any, _run: Any, state: Any) -> bool:
@@ -34,8 +40,10 @@ async def _is_retriable(_task: Any, _run: Any, state: Any) -> bool:
 
 def step(
     *, name: str, retries: int = 0, timeout: float | None = None
-) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Make a function a Prefect task with a side effect: never cached, told in the log.
+) -> Callable[[OfProject[P, R]], OfProject[P, R]]:
+    """Make a function of a project's root a Prefect task with a side effect: never cached, told in the log.
+
+    The process leaves its mark first, so that its run can be ended for it if it is killed.
 
     Parameters
     ----------
@@ -47,9 +55,10 @@ def step(
         Seconds.
     """
 
-    def decorate(function: Callable[P, R]) -> Callable[P, R]:
+    def decorate(function: OfProject[P, R]) -> OfProject[P, R]:
         as_task: Any = task(
             name=name,
+            task_run_name=lambda: name,  # a template where it is text
             cache_policy=NO_CACHE,
             persist_result=False,
             retries=retries,
@@ -57,15 +66,39 @@ def step(
             retry_condition_fn=_is_retriable if retries else None,
             timeout_seconds=timeout,
         )
-        return cast("Callable[P, R]", as_task(_told(function, name)))
+        return cast("OfProject[P, R]", as_task(_marked(_told(_explained(function, name), name))))
 
     return decorate
 
 
 def run_as_task(name: str, body: Callable[[], None]) -> None:
     """Run a body under a task of this name, as DVC's stages are."""
-    as_task: Any = task(name=name, cache_policy=NO_CACHE, persist_result=False)
+    as_task: Any = task(name=name, task_run_name=lambda: name, cache_policy=NO_CACHE, persist_result=False)
     as_task(_told(body, name))()
+
+
+def _explained(function: Callable[P, R], name: str) -> Callable[P, R]:
+    """Let what nobody foresaw say where it is told in full: the UI shows the last words alone."""
+
+    @wraps(function)
+    def explained(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return function(*args, **kwargs)
+        except (MlopsError, TimeoutError):  # Prefect ends a step that takes too long by the latter
+            raise
+        except Exception as exc:
+            raise UnexpectedError(name, exc) from exc
+
+    return explained
+
+
+def _marked(function: OfProject[P, R]) -> OfProject[P, R]:
+    @wraps(function)
+    def marked(root: Path, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        mark(root / ".mlops")
+        return function(root, *args, **kwargs)
+
+    return marked
 
 
 def _told(function: Callable[P, R], name: str) -> Callable[P, R]:

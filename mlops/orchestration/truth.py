@@ -28,7 +28,7 @@ def add_labels(loop: Loop, file: Path, *, by: str, skip_unknown: bool) -> labels
     kind = cast('Literal["id", "key"]', by)
     return labels.add(
         loop.project.labels,
-        read_table(file),
+        read_table(file, loop.schema, labelled=True),
         by=kind,
         schema=loop.schema,
         known=prediction_log.ids(loop.project.predictions, by=kind),

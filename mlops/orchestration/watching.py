@@ -17,11 +17,13 @@ from mlops.drift import DriftReport, QualityVerdict
 from mlops.errors import EmptyWindowError
 from mlops.gate import blocks_of
 from mlops.ledger import Entry
-from mlops.orchestration import retraining
+from mlops.orchestration import artifacts, retraining
 from mlops.orchestration.loop import Loop
 from mlops.orchestration.step import step
+from mlops.params import Params
+from mlops.schema import Schema
 
-__all__ = ["DRIFT_EVENT", "announce", "check", "model_resource", "write_report"]
+__all__ = ["DRIFT_EVENT", "announce", "check", "model_resource", "quality", "summary", "write_report"]
 
 DRIFT_EVENT = "mlops.drift.confirmed"
 
@@ -51,19 +53,19 @@ def check(root: Path, as_of: datetime | None = None) -> Entry:
         Nothing was served in the window.
     """
     loop = Loop.at(root)
-    as_of = as_of or loop.present()
+    as_of = loop.moment(as_of)
     subject = loop.served()
     once = f"drift:{subject.id}:{as_of.isoformat()}"
     known = loop.ledger.named(once)
     if known is not None:
-        return known
+        return _told(loop, known)
     prediction_log.compact(loop.project.predictions, loop.schema)
     report = _report(loop, subject, _served(loop, subject, as_of), as_of)
     policy = loop.params.monitor
-    confirmed = report.raised and drift.confirmed(
-        [*_history(loop, subject, as_of), True], confirm=policy.confirm, of=policy.of
-    )
-    return loop.ledger.record_once(
+    before = [_report_of(e) for e in loop.ledger.effects(subject) if e.kind == "drift.checked"]
+    history = drift.raised_before(before, as_of=as_of, apart=policy.window / 2)
+    confirmed = report.raised and drift.confirmed([*history, True], confirm=policy.confirm, of=policy.of)
+    checked = loop.ledger.record_once(
         once,
         "drift.checked",
         cause=subject,
@@ -74,17 +76,26 @@ def check(root: Path, as_of: datetime | None = None) -> Entry:
         sentence=report.sentence(confirmed=confirmed),
         report=report.to_dict(),
     )
+    return _told(loop, checked)
 
 
-def _history(loop: Loop, subject: Entry, as_of: datetime) -> list[bool]:
-    """Return whether earlier windows were raised, oldest first; windows that overlap much are one."""
-    checks = [entry for entry in loop.ledger.effects(subject) if entry.kind == "drift.checked"]
-    apart, end = [], as_of - loop.params.monitor.window / 2
-    for check in sorted(checks, key=lambda entry: entry.as_of or as_of, reverse=True):
-        if check.as_of is not None and check.as_of <= end:
-            apart.append(bool(check.body["raised"]))
-            end = check.as_of - loop.params.monitor.window / 2
-    return apart[::-1]
+def _told(loop: Loop, checked: Entry) -> Entry:
+    """Show in Prefect what the window's columns showed."""
+    artifacts.publish(
+        f"{loop.params.data.name}-drift",
+        lambda: artifacts.columns(checked),
+        description=checked.body["sentence"],
+    )
+    return checked
+
+
+def summary(checked: Entry) -> str:
+    """Say what a judged window showed, and in a line each what is wrong with its invalid columns."""
+    return "\n".join([checked.body["sentence"], *_report_of(checked).broken])
+
+
+def _report_of(checked: Entry) -> DriftReport:
+    return DriftReport.from_dict(checked.body["report"])
 
 
 @step(name="announce confirmed drift")
@@ -96,44 +107,80 @@ def announce(root: Path, checked: Entry) -> Entry:
     """
     loop = Loop.at(root)
     confirmed = retraining.confirm(loop, checked)
-    assert checked.as_of is not None
     emit_event(
         event=DRIFT_EVENT,
         resource={
             "prefect.resource.id": model_resource(loop.params.data.name),
             "prefect.resource.name": loop.params.data.name,
         },
-        payload={"cause": confirmed.id, "as_of": checked.as_of.isoformat()},
+        payload=retraining.asked_by(confirmed),
     )
     return confirmed
 
 
-@step(name="write the drift report", timeout=300)
+@step(name="write the drift report", retries=2, timeout=300)
 def write_report(root: Path, checked: Entry) -> Path:
     """Draw Evidently's full report of a judged window; kept as HTML and beside the run in MLflow."""
     from mlops.adapters.evidently import write_report as draw
 
     loop = Loop.at(root)
-    known = loop.ledger.named(f"reported:{checked.id}")
-    if known is not None and Path(known.body["path"]).is_file():
-        return Path(known.body["path"])
     subject = loop.ledger.get(checked.cause or "")
     assert subject is not None
     assert checked.as_of is not None
-    limits = {
-        column["column"]: column["threshold"]
-        for column in checked.body["report"]["columns"]
-        if column["threshold"] is not None
-    }
     path = loop.project.home / "reports" / f"drift-{checked.as_of:%Y-%m-%d}-{checked.id[:6]}.html"
+    if loop.ledger.named(f"reported:{checked.id}") is not None and path.is_file():
+        return _shown(loop, checked, subject, path)
+    columns = _report_of(checked).columns
+    limits = {column.column: column.threshold for column in columns if column.threshold is not None}
     path.parent.mkdir(parents=True, exist_ok=True)
     current = drift.as_reference(_served(loop, subject, checked.as_of), loop.schema)
-    draw(_reference(loop.bundle_of(subject)), current, drift.watched(loop.schema), path, thresholds=limits)
+    draw(
+        _drawn(loop.bundle_of(subject)),
+        current,
+        drift.watched(loop.schema),
+        path,
+        thresholds=limits,
+        share=loop.params.monitor.min_share,
+    )
     loop.registry.attach(subject.body["run_id"], path)
+    # By the days since training, so that champions can be laid over one another.
+    known_until = loop.bundle_of(subject).lineage["holdout"]["end"]
+    trained = datetime.fromisoformat(known_until) if known_until else subject.recorded_at
+    loop.registry.measure(
+        subject.body["run_id"],
+        _figures(checked, loop.params.gate.metric),
+        at=checked.as_of,
+        step=(checked.as_of - trained).days,
+    )
     loop.ledger.record_once(
         f"reported:{checked.id}", "drift.reported", cause=checked, as_of=checked.as_of, path=str(path)
     )
-    return path
+    return _shown(loop, checked, subject, path)
+
+
+def _shown(loop: Loop, checked: Entry, subject: Entry, report: Path) -> Path:
+    """Show in Prefect what the window showed, and where it is drawn."""
+
+    def page() -> str:
+        run_id = subject.body["run_id"]
+        drawn = loop.registry.run_url(run_id, f"reports/{report.name}")
+        return artifacts.window(checked, report=drawn, run=loop.registry.run_url(run_id))
+
+    artifacts.publish(f"{loop.params.data.name}-window", page, description=checked.body["sentence"])
+    return report
+
+
+def _figures(checked: Entry, metric: str) -> dict[str, float]:
+    """Return a judged window's numbers, to be seen over time beside the champion's own."""
+    report = _report_of(checked)
+    figures = {
+        "monitor/drifted_share": report.share,
+        "monitor/drifted_columns": float(sum(column.verdict == "drift" for column in report.columns)),
+        "monitor/rows": float(report.window.rows),
+    }
+    if report.quality is not None and report.quality.loss is not None:
+        figures |= {f"monitor/{metric}": report.quality.loss, "monitor/coverage": report.quality.coverage}
+    return figures
 
 
 def _served(loop: Loop, subject: Entry, as_of: datetime) -> pd.DataFrame:
@@ -157,6 +204,7 @@ def _report(loop: Loop, subject: Entry, served: pd.DataFrame, as_of: datetime) -
     policy = loop.params.monitor
     report = drift.measure(
         _reference(bundle),
+        _answers(bundle),
         drift.as_reference(served, loop.schema),
         loop.schema,
         window=(as_of - policy.window, as_of),
@@ -165,28 +213,53 @@ def _report(loop: Loop, subject: Entry, served: pd.DataFrame, as_of: datetime) -
         statistics=statistics,
         seed=loop.params.model.seed,
     )
-    return replace(report, quality=_quality(loop, bundle, served, as_of))
+    joined = labels.join(served, labels.read(loop.project.labels), loop.schema)
+    return replace(report, quality=quality(joined, bundle, loop.params, as_of))
 
 
-def _quality(loop: Loop, bundle: Bundle, served: pd.DataFrame, as_of: datetime) -> QualityVerdict:
-    """Judge what was answered by the labels of the rows that are old enough to have one."""
-    schema, policy, gate = loop.schema, loop.params.monitor, loop.params.gate
-    joined = labels.join(served, labels.read(loop.project.labels), schema)
+def quality(joined: pd.DataFrame, bundle: Bundle, params: Params, as_of: datetime) -> QualityVerdict:
+    """Judge what was answered by the labels of the rows that are old enough to have one.
+
+    Parameters
+    ----------
+    joined
+        What a model served, with the labels beside it: see `labels.join`.
+    """
+    schema, policy, gate = bundle.schema, params.monitor, params.gate
     mature = joined[joined["time"] < pd.Timestamp(as_of) - policy.label_maturity]
-    told = mature[mature[schema.target].notna()]
-    answers = Answers(
-        told["prediction"].tolist(), None if schema.task == "regression" else told["score"].tolist()
-    )
-    truth = told[schema.target].to_numpy()
+    labelled = mature[mature[schema.target].notna()]
+    told = labelled[_answers_of(labelled, schema).finite()]
+    truth, answers = told[schema.target].to_numpy(), _answers_of(told, schema)
     losses = metric.losses(gate.metric, truth, answers, bundle.model.classes) if len(told) else np.empty(0)
-    return drift.quality(
+    verdict = drift.quality(
         losses,
-        blocks_of(told.rename(columns={"time": schema.time, "key": schema.key}), schema, gate.block),
+        blocks_of(drift.as_blocks(told, schema), schema, gate.block),
         reference_loss=bundle.reference["loss"][gate.metric],
-        coverage=len(told) / len(mature) if len(mature) else 0.0,
+        coverage=len(labelled) / len(mature) if len(mature) else 0.0,
         policy=policy,
     )
+    return replace(verdict, unanswered=len(labelled) - len(told))
+
+
+def _answers_of(rows: pd.DataFrame, schema: Schema) -> Answers:
+    scores = None if schema.task == "regression" else rows["score"].tolist()
+    return Answers(rows["prediction"].tolist(), scores)
 
 
 def _reference(bundle: Bundle) -> pd.DataFrame:
     return pd.read_parquet(bundle.folder / "reference.parquet")
+
+
+def _answers(bundle: Bundle) -> pd.DataFrame:
+    path = bundle.folder / "answers.parquet"
+    # An older bundle keeps answers to fitted rows alone: beside those, nothing can be said.
+    return pd.read_parquet(path) if path.is_file() else _reference(bundle).head(0)
+
+
+def _drawn(bundle: Bundle) -> pd.DataFrame:
+    """Return one table to draw, whose answers are not those to its rows: a page shows columns."""
+    reference, answers = _reference(bundle), _answers(bundle)
+    if answers.empty:
+        return reference
+    drawn = answers["prediction"].sample(len(reference), replace=True, random_state=0)
+    return reference.assign(prediction=drawn.to_numpy())

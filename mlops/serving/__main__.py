@@ -12,7 +12,7 @@ import uvicorn
 
 from mlops import bundle, predictor
 from mlops.errors import ConfigError, MlopsError
-from mlops.prediction_log import PredictionLog
+from mlops.log_writer import PredictionLog
 from mlops.serving.app import PATHS, Limits, build_app
 from mlops.serving.metrics import Metrics
 from mlops.serving.service import Service

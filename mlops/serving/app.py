@@ -154,38 +154,31 @@ class _Predictions:
             raise HTTPException(415, "Send the rows as application/json.")
         length = headers.get(b"content-length", b"0")
         self._admit(int(length) if length.isdigit() else 0)
-        message = await receive()
-        body: bytes = self._chunk(message)
-        if not message.get("more_body"):
-            self._admit(len(body))
-            return body
         try:
             async with asyncio.timeout(self._limits.seconds):
-                return await self._rest([body], receive)
+                return await self._chunks(receive)
         except TimeoutError:
             raise HTTPException(
-                408, f"The body took more than {self._limits.seconds:g} s to arrive."
+                408,
+                f"The body took more than {self._limits.seconds:g} s to arrive.",
+                headers={"connection": "close"},  # or the rest would be waited for
             ) from None
 
-    async def _rest(self, chunks: list[bytes], receive: Receive) -> bytes:
-        size, more = len(chunks[0]), True
+    async def _chunks(self, receive: Receive) -> bytes:
+        chunks: list[bytes] = []
+        size, more = 0, True
         while more:
-            self._admit(size)
             message = await receive()
-            chunks.append(self._chunk(message))
+            if message["type"] == "http.disconnect":
+                raise ClientDisconnect
+            chunks.append(message.get("body", b""))
             size, more = size + len(chunks[-1]), message.get("more_body", False)
-        self._admit(size)
+            self._admit(size)
         return b"".join(chunks)
 
     def _admit(self, size: int) -> None:
         if size > self._limits.body:
             raise HTTPException(413, f"The body is larger than {self._limits.body} bytes.")
-
-    @staticmethod
-    def _chunk(message: Message) -> bytes:
-        if message["type"] == "http.disconnect":
-            raise ClientDisconnect
-        return bytes(message.get("body", b""))
 
 
 class _Measured:
@@ -254,5 +247,7 @@ async def _unavailable(_: Request, exc: Exception) -> Response:
 
 
 async def _failed(_: Request, __: Exception) -> Response:
-    # The traceback goes to the server's log, never to whoever asked.
-    return _error(500, "The service failed to answer. Its log tells why.")
+    # The traceback goes to the server's log, never to whoever asked. The server closes the
+    # connection after it: told so, a client sends its next request on another.
+    close = {"connection": "close"}
+    return _error(500, "The service failed to answer. Its log tells why.", headers=close)

@@ -4,42 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from math import isfinite
 from typing import Any
 
+import numpy as np
 import orjson
 
 from mlops.errors import DataError, RowError
-from mlops.schema import Columns, Schema, parse_rows
+from mlops.schema import Rows, Schema, parse_rows
 
-__all__ = ["Rows", "Unpack", "invocation", "plain", "read", "rows"]
+__all__ = ["Unpack", "invocation", "plain", "read", "rows"]
 
 Record = Mapping[str, Any]
 Unpack = Callable[[Any, Schema], list[Record]]
 """From a body's JSON value to one record per row, in one protocol's way."""
-
-
-@dataclass(frozen=True)
-class Rows:
-    """What is to be predicted.
-
-    Parameters
-    ----------
-    columns
-        The features as the model sees them.
-    served
-        Per row the features as they came, for the log.
-    keys, times
-        Per row what names it in the world outside and its event time (ISO 8601, UTC), where
-        it brought them.
-    """
-
-    columns: Columns
-    served: Sequence[Record]
-    keys: Sequence[str | None]
-    times: Sequence[str | None]
 
 
 def read(body: bytes, unpack: Unpack, schema: Schema) -> list[Record]:
@@ -72,9 +51,10 @@ def rows(records: Sequence[Record], schema: Schema) -> Rows:
     Raises
     ------
     RowError
-        A field is missing or of the wrong type; row and field are named.
+        A field is missing, of the wrong type, or a number beyond float32; row and field are named.
     """
     columns = parse_rows(records, schema)
+    _refuse_beyond_float32(records, schema)
     return Rows(
         columns,
         served=[{name: record[name] for name in schema.features} for record in records],
@@ -99,6 +79,7 @@ def invocation(value: Any, schema: Schema) -> list[Record]:
     return _MLFLOW[given[0]](value[given[0]], schema)
 
 
+_MOST = float(np.finfo(np.float32).max)
 _PLAIN = 'Send {"rows": [{"field": value, …}, …]}, the list alone, or one row.'
 
 
@@ -170,6 +151,19 @@ def _time(value: Any, row: int, field: str) -> str | None:
         raise RowError(message, row=row, field=field) from None
 
 
+def _refuse_beyond_float32(records: Sequence[Record], schema: Schema) -> None:
+    """Raise for a number that is infinite to a compiled model; whether this one is, no client knows."""
+    numbers = [name for name, kind in schema.features.items() if kind == "number"]
+    for row, record in enumerate(records):
+        for name in numbers:
+            value = record[name]
+            if value is not None and not -_MOST <= value <= _MOST:
+                message = (
+                    f"Row {row}: {name} is {value:g}, allowed are numbers from -{_MOST:.2g} to {_MOST:.2g}."
+                )
+                raise RowError(message, row=row, field=name)
+
+
 def _name_the_infinite(body: bytes, unpack: Unpack, schema: Schema) -> None:
     """Raise for the first NaN or infinity of a body that only a lenient reader takes."""
     try:
@@ -178,8 +172,9 @@ def _name_the_infinite(body: bytes, unpack: Unpack, schema: Schema) -> None:
         row, field, value = next(item for item in named if _infinite(item[2]))
     except (ValueError, RecursionError, DataError, StopIteration):
         return  # broken in another way
-    message = f"Row {row}: {field} is {value}, which JSON does not have. Send null where it is not known."
-    raise RowError(message, row=row, field=field)
+    name = field.encode(errors="backslashreplace").decode()  # half a surrogate pair, which no answer can hold
+    message = f"Row {row}: {name} is {value}, which JSON does not have. Send null where it is not known."
+    raise RowError(message, row=row, field=name)
 
 
 def _items(record: Any) -> Iterator[tuple[str, Any]]:

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import secrets
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from mlops.bundle import Bundle
-from mlops.prediction_log import PredictionLog
+from mlops.errors import RowError, shown
+from mlops.log_writer import PredictionLog
 from mlops.predictor import Predictor, check_golden
+from mlops.schema import Rows
+from mlops.segment import records
 from mlops.serving.metrics import Metrics
-from mlops.serving.requests import Rows
 
 __all__ = ["Answered", "Service"]
+
+_AHEAD = timedelta(days=366)
+"""How far ahead an event may be asked about: a time beyond is a slip, and its row would have no label."""
 
 
 @dataclass(frozen=True)
@@ -64,18 +70,26 @@ class Service:
 
         Raises
         ------
+        RowError
+            An event lies more than a year ahead, or the model's answer to a row is no finite number;
+            row and field are named, and none of the rows is answered.
         UnavailableError
             The log cannot be written; there are no answers without it.
         """
+        self._check_times(rows)
         answers = self._predictor.predict(rows.columns)
+        finite = answers.finite()
+        if not finite.all():
+            raise _unanswered(rows, int(finite.argmin()))
         at = self._clock()
         # Ids begin with their time, so that the log finds one without looking everywhere.
         stamp = f"{int(at.timestamp() * 1e6):016x}"
         ids = [stamp + secrets.token_hex(8) for _ in rows.served]
-        answered = Answered(ids, answers.predictions, answers.scores or [None] * len(ids))
-        self._log.write(self._records(rows, answered, at.isoformat()))
+        self._log.write(
+            records(rows, answers, ids=ids, at=at, deployment=self.deployment, version=self.version)
+        )
         self._count(rows)
-        return answered
+        return Answered(ids, answers.predictions, answers.scores or [None] * len(ids))
 
     def check(self) -> None:
         """Make sure that the model answers as it did in training and the log can be written.
@@ -107,37 +121,37 @@ class Service:
         """End the log's segment."""
         self._log.close()
 
-    def _records(self, rows: Rows, answered: Answered, at: str) -> list[dict[str, Any]]:
-        parts = zip(
-            answered.ids,
-            rows.keys,
-            rows.times,
-            rows.served,
-            answered.predictions,
-            answered.scores,
-            strict=True,
-        )
-        return [
-            {
-                "id": id,
-                "key": key,
-                "time": time,
-                "at": at,
-                "deployment": self.deployment,
-                "version": self.version,
-                "features": features,
-                "prediction": prediction,
-                "score": score,
-            }
-            for id, key, time, features, prediction, score in parts
-        ]
+    def _check_times(self, rows: Rows) -> None:
+        latest = (self._clock() + _AHEAD).isoformat()
+        for row, time in enumerate(rows.times):
+            if time is not None and time > latest:  # both ISO 8601 and UTC
+                field = str(self.schema.time)
+                message = f"Row {row}: {field} is {time}, more than a year ahead. Correct it, or send null."
+                raise RowError(message, row=row, field=field)
 
     def _count(self, rows: Rows) -> None:
         self.metrics.rows(len(rows.served))
-        for name in self.schema.features:
-            values = [features[name] for features in rows.served]
-            if missing := values.count(None) + values.count(""):
-                self.metrics.missing(name, missing)
-            known = self._categories.get(name)
-            if known is not None and (unseen := sum(1 for value in values if value and value not in known)):
-                self.metrics.unseen(name, unseen)
+        missing: Counter[str] = Counter()
+        unseen: Counter[str] = Counter()
+        for features in rows.served:
+            for name, value in features.items():
+                if value is None or value == "":
+                    missing[name] += 1
+                elif name in self._categories and value not in self._categories[name]:
+                    unseen[name] += 1
+        for name, count in missing.items():
+            self.metrics.missing(name, count)
+        for name, count in unseen.items():
+            self.metrics.unseen(name, count)
+
+
+def _unanswered(rows: Rows, row: int) -> RowError:
+    """Tell of a row that the model has no number for; of its fields the missing ones are suspect."""
+    missing = [name for name, value in rows.served[row].items() if value is None]
+    without = f" without {shown(missing)}" if missing else ""
+    return RowError(
+        f"Row {row}: the model's answer is no finite number{without}.",
+        row=row,
+        field=missing[0] if missing else None,
+        remedy="Send values such as it was trained on.",
+    )

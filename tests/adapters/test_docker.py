@@ -62,6 +62,19 @@ def test_an_image_that_exists_is_used(
 
 
 @pytest.mark.engine
+def test_the_packages_of_one_model_serve_the_next(
+    target: DockerTarget, bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target.build(bundle.folder, version="1", digest=bundle.digest)
+    built: list[str] = []
+    build = adapter._build
+    monkeypatch.setattr(adapter, "_build", lambda *given: (built.append(given[-1]), build(*given)))
+    retrained = tiny_bundle(tmp_path / "retrained", strength=float(time.time_ns() % 10**6 + 1))
+    name = target.build(retrained.folder, version="2", digest=retrained.digest)
+    assert built == [name]
+
+
+@pytest.mark.engine
 def test_a_bundle_that_was_tampered_with_is_not_imaged(target: DockerTarget, tmp_path: Path) -> None:
     # A model of its own: that of another test has its image already.
     bundle = tiny_bundle(tmp_path / "bundle", strength=float(time.time_ns() % 10**6 + 1))
@@ -128,7 +141,10 @@ def test_pruning_keeps_the_newest_and_what_runs(target: DockerTarget, tmp_path: 
             target.start(spec_of(bundle, tmp_path))
         else:
             target.build(bundle.folder, version=str(number), digest=bundle.digest)
-    target.prune(keep=1)
+    shown = target.prune(keep=1, dry=True)
+    assert target.prune(keep=1, dry=True) == shown
+    assert target.prune(keep=1) == shown
+    assert len(shown) == 2
     with adapter._engine() as engine:
         images = engine.images.list(filters={"label": "org.mlops.project=pruned"})
         assert sorted(image.labels["org.mlops.version"] for image in images) == ["1", "3"]
@@ -215,3 +231,24 @@ def test_a_service_is_replaced_where_its_bundle_is_another(
     second = target.start(spec)
     assert second.ref != first.ref
     assert target.running() == [second]
+
+
+@pytest.mark.engine
+def test_what_keeps_ending_or_was_paused_does_not_run_and_is_stopped_all_the_same(
+    target: DockerTarget, bundle: Bundle, tmp_path: Path
+) -> None:
+    with adapter._engine() as engine:
+        for id, program in (("ends", "raise SystemExit(1)"), ("paused", "import time; time.sleep(600)")):
+            options = target._options(spec_of(bundle, tmp_path, id))
+            made = engine.containers.create(BASE, ["-c", program], entrypoint="python3", **options)
+            made.start()
+        made.pause()
+        deadline = time.monotonic() + 20  # the engine waits longer each time before it starts one again
+        while len(target.running(ailing=True)) < 2 or target.running():
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        ailing = {serving.id: serving for serving in target.running(ailing=True)}
+        assert set(ailing) == {"ends", "paused"}
+        for serving in ailing.values():
+            target.stop(serving, drain=0)
+        assert engine.containers.list(all=True, filters={"label": f"org.mlops.home={target.home}"}) == []

@@ -17,8 +17,11 @@ import pytest
 from dvc.dependency import ParamsDependency
 
 from mlops.adapters.dvc import DvcTree
-from mlops.adapters.git import Tree, loop_tree
+from mlops.adapters.dvc_cache import sweep
+from mlops.adapters.git import Tree
+from mlops.adapters.git_loop import loop_tree
 from mlops.errors import ConflictError, DataError, EmptyWindowError, MlopsError, StageError
+from mlops.layout import LOOP_BRANCH, TRAINING_OUTPUTS
 
 Stages = Mapping[str, Callable[[Path], None]]
 
@@ -55,12 +58,6 @@ stages:
     metrics:
       - build/metrics.json: {cache: false}
 """
-
-
-@pytest.fixture(autouse=True)
-def _own_git_config(monkeypatch: pytest.MonkeyPatch) -> None:
-    for level in ("GLOBAL", "SYSTEM"):
-        monkeypatch.setenv(f"GIT_CONFIG_{level}", os.devnull)
 
 
 def git(root: Path, *words: str) -> str:
@@ -352,7 +349,7 @@ class TestKilled:
             file.write_text("half")
         hour_ago = time.time() - 3600
         os.utime(old, (hour_ago, hour_ago))
-        assert tree.sweep(datetime.now(UTC) - timedelta(minutes=10)) == 1
+        assert sweep(tree.cache(), datetime.now(UTC) - timedelta(minutes=10)) == 1
         assert young.exists()
         assert not old.exists()
 
@@ -390,7 +387,7 @@ class TestAltered:
     def test_a_cache_that_lacks_it_says_so(self, root: Path, tree: DvcTree) -> None:
         self.cached(root).unlink()
         shutil.rmtree(root / "data/lake")
-        with pytest.raises(MlopsError, match="dvc pull"):
+        with pytest.raises(DataError, match=r"000001-aa\.csv \(missing: .*no DVC remote"):
             tree.checkout()
 
 
@@ -445,7 +442,7 @@ class TestWorktree:
     def loop(self, root: Path, tree: DvcTree, stages: Stages) -> DvcTree:
         tree.reproduce(stages=stages)
         committed(root)
-        loop = DvcTree(loop_tree(root, root / ".mlops/worktree").root)
+        loop = DvcTree(loop_tree(root, root / ".mlops/worktree", LOOP_BRANCH).root)
         loop.share_cache(tree)
         return loop
 
@@ -463,7 +460,7 @@ class TestWorktree:
         (loop.root / "data/lake/2013-01/000002-loop.csv").write_text("8\n")
         loop.add()
         loop.reproduce(stages=stages)
-        worktree = loop_tree(root, loop.root)
+        worktree = loop_tree(root, loop.root, LOOP_BRANCH)
         tip = worktree.commit_paths(["data/lake.dvc", "dvc.lock"], "loop")
         lock = (loop.root / "dvc.lock").read_text()
 
@@ -473,7 +470,7 @@ class TestWorktree:
         committed(root)
         head = git(root, "rev-parse", "HEAD")
 
-        sha = worktree.sync(root, merge={"data/lake.dvc": loop.union})
+        sha = worktree.sync(root, own=TRAINING_OUTPUTS, merge={"data/lake.dvc": loop.union})
         assert worktree.commit(sha).parents == (tip, head)
         assert (loop.root / "dvc.lock").read_text() == lock
         assert "depth: 5" in (loop.root / "params.yaml").read_text()
@@ -485,7 +482,66 @@ class TestWorktree:
         assert git(root, "rev-parse", "HEAD") == head
         assert git(root, "status", "--porcelain") == ""
         assert tree.verify() == mine
-        assert worktree.sync(root, merge={"data/lake.dvc": loop.union}) == sha
+        assert worktree.sync(root, own=TRAINING_OUTPUTS, merge={"data/lake.dvc": loop.union}) == sha
+
+    def test_what_the_person_took_out_leaves_the_loops_lake_too(
+        self, root: Path, tree: DvcTree, loop: DvcTree
+    ) -> None:
+        before = (root / "data/lake.dvc").read_text()
+        (root / "data/lake/2013-01/000002-bad.csv").write_text("-1\n")
+        tree.add()
+        committed(root)
+        worktree = loop_tree(root, loop.root, LOOP_BRANCH)
+        merge = {"data/lake.dvc": loop.union}
+        worktree.sync(root, own=TRAINING_OUTPUTS, merge=merge)
+        loop.checkout()
+        (loop.root / "data/lake/2013-01/000003-served.csv").write_text("8\n")
+        loop.add(new=["2013-01/000003-served.csv"])
+        worktree.commit_paths(["data/lake.dvc"], "loop")
+
+        (root / "data/lake.dvc").write_text(before)
+        tree.checkout()
+        committed(root)
+        worktree.sync(root, own=TRAINING_OUTPUTS, merge=merge)
+
+        names = {"2013-01/000001-aa.csv", "2013-01/000003-served.csv"}
+        assert loop.files() == names
+        loop.checkout()
+        lake = loop.root / "data/lake"
+        assert {path.relative_to(lake).as_posix() for path in lake.rglob("*.csv")} == names
+        assert worktree.sync(root, own=TRAINING_OUTPUTS, merge=merge) == worktree.head()
+
+    def test_files_that_are_not_on_disk_come_and_go_all_the_same(
+        self, root: Path, tree: DvcTree, loop: DvcTree
+    ) -> None:
+        pointer, lake = root / "data/lake.dvc", root / "data/lake/2013-01"
+        began = pointer.read_text()
+        (lake / "000002-bb.csv").write_text("8\n")
+        tree.add()
+        grown = pointer.read_text()
+        loop.union(grown, began, on_disk=False)
+        shutil.rmtree(loop.root / "data/lake")
+        (lake / "000001-aa.csv").unlink()
+        tree.add()
+        for _ in range(2):
+            loop.union(pointer.read_text(), grown, on_disk=False)
+            assert loop.files() == {"2013-01/000002-bb.csv"}
+
+    def test_what_both_took_in_is_there_once(self, root: Path, tree: DvcTree, loop: DvcTree) -> None:
+        loop.checkout()
+        (loop.root / "data/lake/2013-01/000002-bb.csv").write_text("8\n")
+        loop.add()
+        (root / "data/lake/2013-01/000007-bb.csv").write_text("8\n")
+        (root / "data/lake/2013-02").mkdir()
+        (root / "data/lake/2013-02/000007-bb.csv").write_text("8\n")
+        tree.add()
+
+        loop.union((root / "data/lake.dvc").read_text())
+
+        names = {
+            path.relative_to(loop.root / "data/lake").as_posix() for path in loop.root.glob("data/lake/*/*")
+        }
+        assert names == {"2013-01/000001-aa.csv", "2013-01/000002-bb.csv", "2013-02/000007-bb.csv"}
 
     def test_one_name_with_two_contents_is_refused(self, root: Path, tree: DvcTree, loop: DvcTree) -> None:
         mine = (root / "data/lake.dvc").read_text()

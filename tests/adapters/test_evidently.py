@@ -15,7 +15,8 @@ with warnings.catch_warnings(action="ignore"):
 
 COLUMNS = {
     "few": "number", "many": "number", "large": "number", "constant": "number",
-    "carrier": "category", "tail": "category", "online": "boolean", "prediction": "number",
+    "carrier": "category", "tail": "category", "online": "boolean", "remark": "text",
+    "prediction": "number",
 }  # fmt: skip
 
 
@@ -31,6 +32,7 @@ def table(seed, n, shift=0.0):
             # Left to itself, Evidently takes so many names for text.
             "tail": [f"N{number}" for number in rng.integers(0, 10 * n, n)],
             "online": rng.random(n) < 0.3 + shift / 4,
+            "remark": ["word " * count for count in rng.poisson(3 + shift, n)],
             "prediction": rng.beta(2, 5, n),
         },
         index=rng.permutation(n),

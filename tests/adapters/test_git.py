@@ -11,16 +11,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
 
-from mlops.adapters.git import LoopTree, Tree, loop_tree
+from mlops.adapters.git import Tree
+from mlops.adapters.git_loop import LoopTree, Merge, loop_tree
 from mlops.errors import ConflictError, MlopsError, UsageError
-
-
-@pytest.fixture(autouse=True)
-def _own_git_config(monkeypatch: pytest.MonkeyPatch) -> None:
-    for level in ("GLOBAL", "SYSTEM"):
-        monkeypatch.setenv(f"GIT_CONFIG_{level}", os.devnull)
+from mlops.layout import LOOP_BRANCH, TRAINING_OUTPUTS
 
 
 def git(root: Path, *words: str) -> str:
@@ -55,6 +52,14 @@ def tree(root: Path) -> Tree:
 
 
 class TestTree:
+    def test_it_tells_what_it_ignores_and_by_which_line(self, root: Path, tree: Tree) -> None:
+        (root / "data" / ".gitignore").write_text("/*\n!kept\n")
+        assert tree.ignored(["data/lake.dvc", "data/kept", "a.secret", "params.yaml"]) == {
+            "data/lake.dvc": "data/.gitignore:1:/*",
+            "a.secret": ".gitignore:2:*.secret",
+        }
+        assert tree.ignored(["params.yaml"]) == {}
+
     def test_it_tells_where_it_is(self, root: Path, tree: Tree) -> None:
         assert tree.branch() == "main"
         assert tree.head() == git(root, "rev-parse", "HEAD")
@@ -66,6 +71,19 @@ class TestTree:
         assert not tree.is_clean(["params.yaml"])
         assert tree.is_clean(["dvc.lock", "data"])
 
+    def test_it_tells_what_it_began_with_as_every_clone_does(
+        self, root: Path, tree: Tree, tmp_path: Path
+    ) -> None:
+        first = tree.head()
+        (root / "params.yaml").write_text("depth: 4\n")
+        commit_all(root, "second")
+        for name, options in (("whole", []), ("shallow", ["--depth", "1"])):
+            git(tmp_path, "clone", "-q", *options, f"file://{root}", str(tmp_path / name))
+        assert tree.origin() == Tree(tmp_path / "whole").origin() == first
+        assert Tree(tmp_path / "shallow").origin() is None
+        git(tmp_path, "init", "-q", str(tmp_path / "empty"))
+        assert Tree(tmp_path / "empty").origin() is None
+
     def test_it_reads_a_file_of_a_commit(self, root: Path, tree: Tree) -> None:
         (root / "params.yaml").write_text("depth: 4\n")
         assert tree.read("params.yaml") == "depth: 3\n"
@@ -73,7 +91,7 @@ class TestTree:
 
     def test_no_repository_is_an_error_of_ours(self, tmp_path: Path) -> None:
         (tmp_path / "plain").mkdir()
-        with pytest.raises(MlopsError, match="not a git repository"):
+        with pytest.raises(MlopsError, match="is in no git repository"):
             Tree(tmp_path / "plain").branch()
         with pytest.raises(MlopsError, match="is no folder"):
             Tree(tmp_path / "missing").head()
@@ -194,7 +212,7 @@ class TestCommitPaths:
             hook.chmod(0o755)
         (root / "dvc.lock").write_text("lock 2\n")
         tree.commit_paths(["dvc.lock"], "lock")
-        loop_tree(root, root / ".mlops/worktree")
+        loop_tree(root, root / ".mlops/worktree", LOOP_BRANCH)
 
 
 def lost(loop: LoopTree) -> None:
@@ -234,7 +252,7 @@ def wandered(loop: LoopTree) -> None:
 class TestLoopTree:
     @pytest.fixture
     def loop(self, root: Path) -> LoopTree:
-        return loop_tree(root, root / ".mlops/worktree")
+        return loop_tree(root, root / ".mlops/worktree", LOOP_BRANCH)
 
     def test_it_starts_at_the_persons_head_and_touches_nothing_of_theirs(
         self, root: Path, tree: Tree, loop: LoopTree
@@ -249,7 +267,7 @@ class TestLoopTree:
 
     def test_again_it_is_the_same_with_what_was_not_committed(self, root: Path, loop: LoopTree) -> None:
         (loop.root / "dvc.lock").write_text("lock 2\n")
-        assert loop_tree(root, loop.root).root == loop.root
+        assert loop_tree(root, loop.root, LOOP_BRANCH).root == loop.root
         assert (loop.root / "dvc.lock").read_text() == "lock 2\n"
 
     @pytest.mark.parametrize("harm", [lost, unlinked, forgotten, killed_at_start, killed_in_index, wandered])
@@ -257,7 +275,7 @@ class TestLoopTree:
         (loop.root / "dvc.lock").write_text("lock 2\n")
         sha = loop.commit_paths(["dvc.lock"], "lock")
         harm(loop)
-        mended = loop_tree(root, loop.root)
+        mended = loop_tree(root, loop.root, LOOP_BRANCH)
         assert (mended.head(), mended.branch()) == (sha, "mlops/loop")
         assert mended.is_clean()
         (mended.root / "dvc.lock").write_text("lock 3\n")
@@ -268,27 +286,43 @@ class TestLoopTree:
         lock.touch()
         code = f"import time, os; time.sleep(0.5); os.remove({str(lock)!r})"  # fails where it is gone
         with subprocess.Popen([sys.executable, "-c", code]) as living:
-            loop_tree(root, loop.root)
+            loop_tree(root, loop.root, LOOP_BRANCH)
         assert living.returncode == 0
+
+    def test_in_a_clone_it_goes_on_where_the_remote_had_come(
+        self, root: Path, loop: LoopTree, tmp_path: Path
+    ) -> None:
+        (loop.root / "dvc.lock").write_text("lock 2\n")
+        sha = loop.commit_paths(["dvc.lock"], "lock")
+        clone = tmp_path / "clone"
+        git(tmp_path, "clone", "-q", str(root), str(clone))
+        assert Tree(clone).ref(LOOP_BRANCH) == "refs/remotes/origin/mlops/loop"
+        there = loop_tree(clone, clone / ".mlops/worktree", LOOP_BRANCH)
+        assert there.head() == sha
+        (there.root / "dvc.lock").write_text("lock 3\n")
+        there.commit_paths(["dvc.lock"], "lock 3")
+        git(root, "worktree", "remove", "--force", str(loop.root))
+        there.push(LOOP_BRANCH, "origin")
+        assert Tree(root).tip(LOOP_BRANCH) == there.head()
 
     def test_a_branch_that_the_person_is_on_is_refused(self, root: Path, tree: Tree) -> None:
         git(root, "switch", "-q", "-c", "mlops/loop")
-        with pytest.raises(ConflictError, match="switch your own tree"):
-            loop_tree(root, root / ".mlops/worktree")
+        with pytest.raises(ConflictError, match="mlops/loop cannot be worked on"):
+            loop_tree(root, root / ".mlops/worktree", LOOP_BRANCH)
         assert tree.branch() == "mlops/loop"
 
     def test_a_project_inside_a_repository_is_refused(self, root: Path) -> None:
         with pytest.raises(UsageError, match="git init"):
-            loop_tree(root / "data", root / "data/.mlops/worktree")
+            loop_tree(root / "data", root / "data/.mlops/worktree", LOOP_BRANCH)
 
     def test_killed_while_it_is_made_it_converges(self, root: Path) -> None:
         code = (
-            "import sys, pathlib; from mlops.adapters.git import loop_tree;"
-            "print('go', flush=True); loop_tree(pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]))"
+            "import sys, pathlib; from mlops.adapters.git_loop import loop_tree;"
+            "print('go', flush=True); loop_tree(*map(pathlib.Path, sys.argv[1:3]), sys.argv[3])"
         )
         folder = root / ".mlops/worktree"
         for delay in (0.004, 0.01, 0.02, 0.04):
-            command = [sys.executable, "-c", code, str(root), str(folder)]
+            command = [sys.executable, "-c", code, str(root), str(folder), LOOP_BRANCH]
             with subprocess.Popen(
                 command, stdout=subprocess.PIPE, text=True, start_new_session=True
             ) as process:
@@ -296,7 +330,7 @@ class TestLoopTree:
                 process.stdout.readline()
                 time.sleep(delay)
                 os.killpg(process.pid, signal.SIGKILL)
-        loop = loop_tree(root, folder)
+        loop = loop_tree(root, folder, LOOP_BRANCH)
         assert loop.is_clean()
         assert loop.head() == Tree(root).head()
 
@@ -304,22 +338,24 @@ class TestLoopTree:
 class TestSync:
     @pytest.fixture
     def loop(self, root: Path) -> LoopTree:
-        return loop_tree(root, root / ".mlops/worktree")
+        return loop_tree(root, root / ".mlops/worktree", LOOP_BRANCH)
 
     @staticmethod
-    def joined(loop: LoopTree) -> dict[str, Callable[[str], object]]:
+    def joined(loop: LoopTree) -> dict[str, Merge]:
         pointer = loop.root / "data/lake.dvc"
-        return {"data/lake.dvc": lambda theirs: pointer.write_text(pointer.read_text() + theirs)}
+        return {
+            "data/lake.dvc": lambda theirs, base: pointer.write_text(f"{pointer.read_text()}{base}>{theirs}")
+        }
 
     def test_nothing_new_is_where_it_was(self, root: Path, loop: LoopTree) -> None:
         (loop.root / "dvc.lock").write_text("lock 2\n")
         sha = loop.commit_paths(["dvc.lock"], "lock")
-        assert loop.sync(root, merge=self.joined(loop)) == sha
+        assert loop.sync(root, own=TRAINING_OUTPUTS, merge=self.joined(loop)) == sha
 
     def test_where_only_the_person_moved_it_follows(self, root: Path, loop: LoopTree) -> None:
         (root / "params.yaml").write_text("depth: 4\n")
         head = commit_all(root, "deeper")
-        assert loop.sync(root, merge=self.joined(loop)) == head
+        assert loop.sync(root, own=TRAINING_OUTPUTS, merge=self.joined(loop)) == head
         assert (loop.root / "params.yaml").read_text() == "depth: 4\n"
         assert loop.branch() == "mlops/loop"
 
@@ -338,15 +374,26 @@ class TestSync:
         git(root, "add", "half.py")
         before = git(root, "status", "--porcelain")
 
-        sha = loop.sync(root, merge=self.joined(loop))
+        sha = loop.sync(root, own=TRAINING_OUTPUTS, merge=self.joined(loop))
         assert loop.commit(sha).parents == (tip, head)
         assert loop.read("build/metrics.json") == "{}"
         assert {path: loop.read(path) for path in ("params.yaml", "data/lake.dvc", "dvc.lock", "new.py")} == {
-            "params.yaml": "depth: 4\n", "data/lake.dvc": "b\nc\n", "dvc.lock": "lock 2\n", "new.py": "",
+            "params.yaml": "depth: 4\n", "data/lake.dvc": "b\na\n>c\n", "dvc.lock": "lock 2\n", "new.py": "",
         }  # fmt: skip
         assert loop.is_clean()
         assert (tree.head(), tree.branch(), git(root, "status", "--porcelain")) == (head, "main", before)
-        assert loop.sync(root, merge=self.joined(loop)) == sha
+        assert loop.sync(root, own=TRAINING_OUTPUTS, merge=self.joined(loop)) == sha
+
+    def test_whatever_the_loop_committed_of_a_training_stays(self, root: Path, loop: LoopTree) -> None:
+        for path in TRAINING_OUTPUTS:
+            (loop.root / path).parent.mkdir(parents=True, exist_ok=True)
+            (loop.root / path).write_text("of the loop\n")
+        loop.commit_paths(TRAINING_OUTPUTS, "loop")
+        (root / "new.py").write_text("")
+        commit_all(root, "mine")
+        sha = loop.sync(root, own=TRAINING_OUTPUTS, merge={})
+        assert {loop.read(path, sha) for path in TRAINING_OUTPUTS} == {"of the loop\n"}
+        assert (loop.root / "build/plots/.gitignore").is_file()
 
     def test_a_person_who_merged_the_loop_is_followed(self, root: Path, loop: LoopTree) -> None:
         (loop.root / "dvc.lock").write_text("lock 2\n")
@@ -354,10 +401,12 @@ class TestSync:
         (root / "new.py").write_text("")
         commit_all(root, "mine")
         git(root, "merge", "-q", "--no-edit", "mlops/loop")
-        assert loop.sync(root, merge=self.joined(loop)) == git(root, "rev-parse", "HEAD")
+        assert loop.sync(root, own=TRAINING_OUTPUTS, merge=self.joined(loop)) == git(
+            root, "rev-parse", "HEAD"
+        )
         assert (loop.root / "dvc.lock").read_text() == "lock 2\n"
 
-    @pytest.mark.parametrize("at", ["_write_tree", "_commit_tree", "_move"])
+    @pytest.mark.parametrize("at", ["_write_tree", "_commit_tree", "move"])
     def test_killed_anywhere_it_converges(
         self, root: Path, loop: LoopTree, at: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -375,10 +424,76 @@ class TestSync:
         with monkeypatch.context() as patch:
             patch.setattr(Tree, at, killed)
             with pytest.raises(KeyboardInterrupt):
-                loop.sync(root, merge=self.joined(loop))
-        again = loop_tree(root, loop.root)
-        again.sync(root, merge=self.joined(again))
-        assert again.read("data/lake.dvc") == "a\nc\n"
+                loop.sync(root, own=TRAINING_OUTPUTS, merge=self.joined(loop))
+        again = loop_tree(root, loop.root, LOOP_BRANCH)
+        again.sync(root, own=TRAINING_OUTPUTS, merge=self.joined(again))
+        assert again.read("data/lake.dvc") == "a\na\n>c\n"
         assert again.read("dvc.lock") == "lock 2\n"
         assert not (again.root / "params.yaml").exists()
         assert again.is_clean()
+
+
+def alive(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+class TestPush:
+    @pytest.fixture
+    def origin(self, tmp_path: Path, root: Path) -> Path:
+        git(tmp_path, "init", "-q", "--bare", "origin.git")
+        git(root, "remote", "add", "origin", str(tmp_path / "origin.git"))
+        return tmp_path / "origin.git"
+
+    @pytest.fixture
+    def loop(self, root: Path) -> LoopTree:
+        return loop_tree(root, root / ".mlops/worktree", LOOP_BRANCH)
+
+    def test_the_loops_branch_alone_arrives(self, origin: Path, loop: LoopTree) -> None:
+        assert loop.remote_of("mlops/loop") == "origin"
+        loop.push("mlops/loop", "origin")
+        assert git(origin, "for-each-ref", "--format=%(refname)") == "refs/heads/mlops/loop"
+        assert git(origin, "rev-parse", "mlops/loop") == loop.head()
+
+    def test_it_goes_where_gits_own_settings_say(self, root: Path, origin: Path, loop: LoopTree) -> None:
+        git(root, "remote", "rename", "origin", "store")
+        assert loop.remote_of("mlops/loop") is None
+        git(root, "config", "remote.pushDefault", "store")
+        assert loop.remote_of("mlops/loop") == "store"
+        git(root, "config", "branch.mlops/loop.pushRemote", "no")
+        assert loop.remote_of("mlops/loop") is None
+
+    def test_what_another_loop_pushed_is_not_overwritten(
+        self, root: Path, origin: Path, loop: LoopTree
+    ) -> None:
+        (root / "params.yaml").write_text("depth: 9\n")
+        theirs = commit_all(root, "another machine's")
+        git(root, "push", "-q", "origin", "HEAD:refs/heads/mlops/loop")
+        (loop.root / "dvc.lock").write_text("lock 2\n")
+        loop.commit_paths(["dvc.lock"], "lock")
+        with pytest.raises(MlopsError, match=r"non-fast-forward|fetch first") as raised:
+            loop.push("mlops/loop", "origin")
+        assert "`git push origin mlops/loop`" in raised.value.remedy
+        assert git(origin, "rev-parse", "mlops/loop") == theirs
+
+    def test_a_remote_that_is_gone_says_so(self, origin: Path, loop: LoopTree) -> None:
+        shutil.rmtree(origin)
+        with pytest.raises(MlopsError, match=r"could not be pushed to origin: .*does not"):
+            loop.push("mlops/loop", "origin")
+
+    def test_a_remote_that_hangs_is_left_with_all_it_started(
+        self, root: Path, tmp_path: Path, loop: LoopTree
+    ) -> None:
+        pid = tmp_path / "pid"
+        git(root, "remote", "add", "origin", "ssh://nowhere/x.git")
+        git(root, "config", "core.sshCommand", f"sh -c 'echo $$ > {pid}; sleep 60'")
+        started = time.monotonic()
+        with pytest.raises(MlopsError, match="took more than"):
+            loop.push("mlops/loop", "origin", limit=1.0)
+        assert time.monotonic() - started < 10
+        deadline = time.monotonic() + 5  # what was killed takes a moment to go, on a busy machine
+        while alive(int(pid.read_text())):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import dataclasses
+import json
 import os
 import signal
 import socket
@@ -8,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -29,14 +31,24 @@ from sklearn.preprocessing import OneHotEncoder
 from skops.io import dumps
 
 from mlops import bundle
+from mlops.adapters import mlflow_run, mlflow_trials
 from mlops.adapters.mlflow import MlflowRegistry
 from mlops.adapters.mlflow_model import signature
 from mlops.adapters.mlflow_server import init_store, server_command, server_environment
 from mlops.bundle import Bundle, ModelInfo, to_json
-from mlops.errors import BundleError, ConfigError, ConflictError, MlopsError, UnavailableError, UsageError
+from mlops.errors import (
+    BundleError,
+    ConfigError,
+    ConflictError,
+    MlopsError,
+    NameTakenError,
+    UnavailableError,
+    UsageError,
+)
 from mlops.predictor import Fitted
-from mlops.registry import CHALLENGER, CHAMPION, TrainingRun
+from mlops.registry import CHALLENGER, CHAMPION, FLOW_RUN, RowsUsed, TrainingRun
 from mlops.schema import Schema, parse_rows
+from mlops.trial import Trial
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = Schema({"temp": "number", "carrier": "category", "rain": "boolean"}, "late", "binary")
@@ -119,12 +131,23 @@ def run(trained: Bundle, request: pytest.FixtureRequest) -> TrainingRun:
         commit="c0ffee",
         data_md5="d" * 32 + ".dir",
         data_path="data/lake",
-        rows=20,
         bundle=trained.folder,
+        name="train 2013-02-28 · 20 rows",
+        description="Predicts `late`.",
+        source="flows/train.py",
+        branch="main",
+        rows=[
+            RowsUsed("flights-train", "training", "1" * 32, "data/train.parquet", 20),
+            RowsUsed("flights-holdout", "evaluation", "2" * 32, "data/holdout.parquet", 7),
+        ],
         params={"model": {"seed": 1, "params": {}}, "train": {"window": "90d"}},
-        metrics={"log_loss": 0.5, "accuracy": 0.75},
-        plots={"roc.csv": b"fpr,tpr\n0,0\n1,1\n"},
-        tags={"prefect.flow_run": "f1"},
+        metrics={"holdout/log_loss": 0.5, "holdout_baseline/log_loss": 0.75},
+        plots={
+            "roc.csv": b"false_positive_rate,true_positive_rate\n0,0\n1,1\n",
+            "residuals.csv": b"predicted,residual\n",
+        },
+        card="# flights: late\n",
+        tags={"mlops.flow_run": "f1"},
     )
 
 
@@ -143,13 +166,83 @@ def test_a_training_is_one_finished_run_that_says_what_it_came_from(registry, cl
     assert logged.info.status == "FINISHED"
     assert logged.data.params == {"model.seed": "1", "model.params": "{}", "train.window": "90d"}
     assert logged.data.metrics == run.metrics
-    expected = {"mlops.commit": "c0ffee", "mlops.digest": trained.digest, "prefect.flow_run": "f1"}
+    expected = {"mlops.commit": "c0ffee", "mlops.digest": trained.digest, "mlops.flow_run": "f1"}
     assert expected.items() <= logged.data.tags.items()
-    [data] = logged.inputs.dataset_inputs
-    assert (data.dataset.name, data.dataset.digest) == ("flights", run.data_md5)
-    assert [(tag.key, tag.value) for tag in data.tags] == [("mlflow.data.context", "training")]
-    [plot] = client.list_artifacts(logged.info.run_id, "plots")
-    assert plot.path == "plots/roc.csv"
+
+
+def test_a_run_has_a_name_a_note_a_source_and_a_user_for_mlflows_own_columns(registry, client, run):
+    logged = client.get_run(registry.log_run(run))
+    assert logged.info.run_name == "train 2013-02-28 · 20 rows"
+    tags = {
+        "mlflow.note.content": "Predicts `late`.",
+        "mlflow.source.name": "flows/train.py",
+        "mlflow.source.type": "LOCAL",
+        "mlflow.source.git.commit": "c0ffee",
+        "mlflow.source.git.branch": "main",
+    }
+    assert tags.items() <= logged.data.tags.items()
+    assert logged.data.tags["mlflow.user"]
+
+
+def test_a_user_without_a_name_trains_too(run, trained, monkeypatch):
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(os, "getuid", lambda: 54321)
+    told = mlflow_run.tags(run, trained)
+    assert "mlflow.user" not in told
+    assert told["mlops.digest"] == trained.digest
+
+
+def test_a_run_names_the_rows_it_was_fitted_and_measured_on(registry, client, run):
+    fitted, held = client.get_run(registry.log_run(run)).inputs.dataset_inputs
+    for given, rows, context in ((fitted, run.rows[0], "training"), (held, run.rows[1], "evaluation")):
+        assert (given.dataset.name, given.dataset.digest) == (rows.name, rows.digest)
+        assert [(tag.key, tag.value) for tag in given.tags] == [("mlflow.data.context", context)]
+        source = {"uri": "data/lake", "version": run.data_md5, "rows": rows.path}
+        assert json.loads(given.dataset.source) == source
+        assert json.loads(given.dataset.profile)["num_rows"] == rows.rows
+        columns = json.loads(given.dataset.schema)["mlflow_colspec"]
+        assert [column["name"] for column in columns] == [*SCHEMA.features, SCHEMA.target]
+
+
+def test_a_run_shows_its_card_and_each_table_that_has_rows_as_a_picture(registry, client, run, tmp_path):
+    run_id = registry.log_run(run)
+    assert [file.path for file in client.list_artifacts(run_id)] == ["model_card.md", "plots"]
+    plots = [file.path for file in client.list_artifacts(run_id, "plots")]
+    assert plots == ["plots/residuals.csv", "plots/roc.csv", "plots/roc.png"]
+    card = client.download_artifacts(run_id, "model_card.md", str(tmp_path))
+    assert Path(card).read_text() == run.card
+
+
+def test_what_is_measured_later_is_a_line_that_the_same_again_does_not_bend(registry, client, run):
+    run_id = registry.log_run(run)
+    for _ in range(2):
+        for day, share in ((1, 0.25), (8, 0.5)):
+            at = datetime(2013, 3, day, tzinfo=UTC)
+            registry.measure(run_id, {"monitor/drifted_share": share}, at=at, step=day)
+    line = client.get_metric_history(run_id, "monitor/drifted_share")
+    assert [(point.step, point.value) for point in line] == [(1, 0.25), (8, 0.5)]
+    assert line[0].timestamp == datetime(2013, 3, 1, tzinfo=UTC).timestamp() * 1000
+    assert client.get_run(run_id).info.status == "FINISHED"
+
+
+def test_what_we_say_of_a_project_follows_it_until_a_person_says_more(server, client, run, trained):
+    def told(about: str) -> tuple[str, str]:
+        registry = MlflowRegistry(server, "told", about=about)
+        registry.register(registry.log_run(run, force=True), trained.digest)
+        experiment = client.get_experiment_by_name("told")
+        assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"
+        model = client.get_registered_model("told")
+        return experiment.tags.get("mlflow.note.content", ""), model.description or ""
+
+    assert told("") == ("", "")
+    for about in ("Plums.", "Ripe plums."):
+        note, description = told(about)
+        assert note == description
+        assert note.startswith(f"{about}\n\n")
+    client.set_experiment_tag(client.get_experiment_by_name("told").experiment_id, "mlflow.note.content", "M")
+    client.update_registered_model("told", "Mine.")
+    assert told("Other plums.") == ("M", "Mine.")
 
 
 def test_a_run_has_its_bundle_as_a_ready_model_with_the_metrics(registry, client, run):
@@ -172,7 +265,7 @@ def test_a_registry_that_never_logged_finds_nothing(server):
     empty = MlflowRegistry(server, "empty")
     assert empty.find_run("lock") is None
     assert empty.find("1") is empty.find(CHAMPION) is None
-    assert empty.reap(timedelta(0)) == []
+    assert empty.reap("f1") == []
 
 
 def test_mlflow_itself_loads_a_version_and_answers_as_the_bundle_does(
@@ -207,10 +300,13 @@ def test_a_signature_tells_what_a_task_answers(task, classes, outputs, tmp_path)
     assert told.inputs.input_types() == [DataType.double, DataType.string, DataType.boolean]
 
 
-def test_registering_a_run_again_gives_the_version_that_exists(registry, run, trained):
+def test_registering_a_run_again_gives_the_version_that_exists(registry, client, run, trained):
     run_id = registry.log_run(run)
-    version = registry.register(run_id, trained.digest, description="first", tags={"gate": "first model"})
-    assert registry.register(run_id, trained.digest) == version
+    version = registry.register(run_id, trained.digest, description="first", tags={"own": "tag"})
+    assert registry.register(run_id, trained.digest, description="second") == version
+    kept = client.get_model_version("flights", version.version)
+    assert kept.description == "first"
+    assert {"own": "tag", "mlops.digest": trained.digest}.items() <= kept.tags.items()
     assert (version.digest, version.commit, version.data_md5) == (trained.digest, run.commit, run.data_md5)
     assert version.run_id == run_id
 
@@ -224,13 +320,38 @@ def test_an_alias_moves_to_the_version_marked_last(registry, client, run, traine
     first = registry.register(registry.log_run(run), trained.digest)
     second = registry.register(registry.log_run(run, force=True), trained.digest)
     registry.mark(first.version, CHAMPION)
-    registry.mark(second.version, CHALLENGER, tags={"gate": "promoted"})
+    registry.mark(second.version, CHALLENGER)
     assert registry.find(CHAMPION).version == first.version
+    assert registry.find(second.version).aliases == (CHALLENGER,)
     registry.mark(second.version, CHAMPION)
     assert registry.find(CHAMPION).version == second.version
     assert registry.find(first.version).aliases == ()
-    assert set(registry.find(second.version).aliases) == {CHAMPION, CHALLENGER}
-    assert client.get_model_version("flights", second.version).tags["gate"] == "promoted"
+
+
+def test_a_champion_is_nobodys_challenger(registry, run, trained):
+    version = registry.register(registry.log_run(run), trained.digest).version
+    registry.mark(version, CHALLENGER)
+    for _ in range(2):
+        registry.mark(version, CHAMPION)
+        assert registry.find(version).aliases == (CHAMPION,)
+        assert registry.find(CHALLENGER) is None
+
+
+def test_a_champion_leaves_the_challenger_that_came_since(registry, run, trained):
+    first = registry.register(registry.log_run(run), trained.digest).version
+    second = registry.register(registry.log_run(run, force=True), trained.digest).version
+    registry.mark(second, CHALLENGER)
+    registry.mark(first, CHAMPION)
+    assert registry.find(CHALLENGER).version == second
+
+
+def test_a_mark_is_found_on_the_version_and_on_its_run(registry, client, run, trained):
+    version = registry.register(registry.log_run(run), trained.digest)
+    registry.mark(version.version, tags={"mlops.gate": "promoted"})
+    assert client.get_model_version("flights", version.version).tags["mlops.gate"] == "promoted"
+    experiment = client.get_experiment_by_name("flights").experiment_id
+    found = client.search_runs([experiment], "tags.`mlops.gate` = 'promoted'")
+    assert [one.info.run_id for one in found] == [version.run_id]
 
 
 def test_what_is_not_there_is_none_to_look_for_and_an_error_to_use(registry, run, tmp_path):
@@ -303,11 +424,85 @@ def test_a_run_left_by_a_killed_process_is_ignored_and_reaped(server, client, ru
     registry = MlflowRegistry(server, "killed")
     registry.log_run(run)
     experiment = client.get_experiment_by_name("killed").experiment_id
-    dead = client.create_run(experiment, tags={"mlops.lock": "dead"}).info.run_id
+    dead = client.create_run(experiment, tags={"mlops.lock": "dead", FLOW_RUN: "f1"}).info.run_id
     assert registry.find_run("dead") is None
-    assert registry.reap(timedelta(hours=1)) == []
-    assert registry.reap(timedelta(0)) == [dead]
+    assert registry.reap("another") == []
+    assert registry.reap("f1") == [dead]
     assert client.get_run(dead).info.status == "KILLED"
+
+
+@pytest.fixture
+def searched(run: TrainingRun) -> TrainingRun:
+    trials = [
+        Trial(1, "complete", {"depth": 3}, (0.5, 0.25)),
+        Trial(2, "pruned", {"depth": 1}, (0.75,)),
+        Trial(3, "failed", {"depth": -1}, (), "ValueError: no such depth"),
+    ]
+    return dataclasses.replace(run, trials=trials, loss="log_loss")
+
+
+def within(client: MlflowClient, run_id: str) -> list[mlflow.entities.Run]:
+    experiments = [found.experiment_id for found in client.search_experiments()]
+    found = client.search_runs(experiments, f"tags.`mlflow.parentRunId` = '{run_id}'")
+    return sorted(found, key=lambda one: one.info.run_name)
+
+
+def test_each_trial_of_a_search_is_a_run_within_the_training_s(registry, client, searched):
+    run_id = registry.log_run(searched)
+    complete, pruned, failed = within(client, run_id)
+
+    assert [one.info.run_name for one in (complete, pruned, failed)] == ["trial 1", "trial 2", "trial 3"]
+    assert [one.info.status for one in (complete, pruned, failed)] == ["FINISHED", "FINISHED", "FAILED"]
+    states = [one.data.tags["mlops.trial"] for one in (complete, pruned, failed)]
+    assert states == ["complete", "pruned", "failed"]
+    assert complete.data.params == {"model.params.depth": "3"}
+    assert complete.data.metrics["search/log_loss"] == 0.375
+    history = client.get_metric_history(complete.info.run_id, "fold/log_loss")
+    assert [(point.step, point.value) for point in history] == [(1, 0.5), (2, 0.25)]
+    assert [one.data.tags.get("mlops.trial.best") for one in (complete, pruned)] == ["true", None]
+    assert failed.data.tags["mlops.trial.error"] == "ValueError: no such depth"
+
+
+def test_a_trial_is_never_taken_for_a_training(registry, client, searched, trained):
+    run_id = registry.log_run(searched)
+    assert registry.find_run(searched.lock_sha) == run_id
+    assert registry.log_run(searched) == run_id
+    assert len(within(client, run_id)) == 3
+    with pytest.raises(ConflictError, match="with bundle , not finished"):
+        registry.register(within(client, run_id)[0].info.run_id, trained.digest)
+
+
+def test_another_run_of_the_same_search_has_trials_of_its_own(registry, client, searched):
+    first, second = registry.log_run(searched), registry.log_run(searched, force=True)
+    assert len(within(client, first)) == len(within(client, second)) == 3
+
+
+def test_killed_on_the_way_the_next_run_takes_the_trials_over(registry, client, searched, trained):
+    experiment = client.get_experiment_by_name("flights").experiment_id
+    dead = client.create_run(experiment, tags=mlflow_run.tags(searched, trained)).info.run_id
+    two = dataclasses.replace(searched, trials=searched.trials[:2])
+    mlflow_trials.log(client, experiment, dead, two)
+    kept, halved = within(client, dead)
+    client.update_run(halved.info.run_id, status="RUNNING")  # as one that was killed in its midst
+    assert {dead, halved.info.run_id} <= set(registry.reap("f1"))
+
+    run_id = registry.log_run(searched)
+    assert [one.info.run_name for one in within(client, run_id)] == ["trial 1", "trial 2", "trial 3"]
+    assert within(client, run_id)[0].info.run_id == kept.info.run_id
+    assert within(client, dead) == []
+
+
+def test_trials_are_taken_over_however_many_pages_they_fill_and_wherever_their_run_is(
+    registry, client, searched, trained, monkeypatch
+):
+    monkeypatch.setattr(mlflow_trials, "_PAGE", 1)
+    experiment = client.get_experiment_by_name("flights").experiment_id
+    mlflow_trials.log(client, experiment, "0" * 32, searched)  # as where `mlflow gc` removed the run
+    kept = {one.info.run_id for one in within(client, "0" * 32)}
+    assert len(kept) == 3
+
+    run_id = registry.log_run(searched, force=True)
+    assert {one.info.run_id for one in within(client, run_id)} == kept
 
 
 def test_a_damaged_bundle_starts_no_run(server, client, run, trained, tmp_path):
@@ -323,6 +518,22 @@ def test_an_experiment_deleted_by_hand_comes_back_with_the_next_run(server, clie
     registry.log_run(run)
     client.delete_experiment(client.get_experiment_by_name("deleted").experiment_id)
     assert client.get_run(registry.log_run(run, force=True)).info.status == "FINISHED"
+
+
+def test_an_experiment_belongs_to_the_project_that_came_first(server, client, run):
+    MlflowRegistry(server, "shared").log_run(run)
+    first = MlflowRegistry(server, "shared", project="a" * 12)
+    logged = first.log_run(run, force=True)
+    other = MlflowRegistry(server, "shared", project="b" * 12)
+    with pytest.raises(
+        NameTakenError, match="another project called shared: it began with commit aaaaaaaaaaaa"
+    ):
+        other.log_run(run, force=True)
+    experiment = client.get_experiment_by_name("shared")
+    assert experiment.tags["mlops.project"] == "a" * 12
+    assert len(client.search_runs([experiment.experiment_id])) == 2
+    # A shallow clone doesn't know, and is let through.
+    assert MlflowRegistry(server, "shared").log_run(run) == logged
 
 
 def test_logging_prints_nothing(registry, run, capfd):
@@ -359,7 +570,7 @@ def test_a_server_that_is_away_is_reported_within_seconds():
 def test_a_server_that_accepts_and_says_nothing_is_reported_within_seconds():
     with socket.create_server(("127.0.0.1", 0)) as silent:
         registry = MlflowRegistry(f"http://127.0.0.1:{silent.getsockname()[1]}", "flights", timeout=0.2)
-        with pytest.raises(UnavailableError, match="timed out"):
+        with pytest.raises(UnavailableError, match="no answer in"):
             registry.find_run("lock")
 
 

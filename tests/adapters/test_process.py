@@ -12,8 +12,10 @@ from pathlib import Path
 
 import psutil
 
+from mlops.adapters import pid
 from mlops.adapters.process import ProcessTarget
-from mlops.deployment import Serving
+from mlops.deployment import Serving, Spec
+from tests.tiny import tiny_bundle
 
 
 def told(home: Path, ref: str) -> Serving:
@@ -37,7 +39,7 @@ def test_a_pid_that_was_given_out_again_is_neither_told_nor_ended(tmp_path: Path
 
 def test_a_service_that_ignores_the_wish_is_killed_after_its_drain(tmp_path: Path) -> None:
     stubborn = "import signal; signal.signal(15, signal.SIG_IGN); print(1, flush=True); signal.pause()"
-    pid = os.posix_spawn(
+    started = os.posix_spawn(
         sys.executable,
         [sys.executable, "-c", stubborn],
         os.environ,
@@ -45,8 +47,8 @@ def test_a_service_that_ignores_the_wish_is_killed_after_its_drain(tmp_path: Pat
     )
     while not (tmp_path / "said").read_text():
         time.sleep(0.01)
-    process = psutil.Process(pid)
-    serving = told(tmp_path, f"{pid}@{process.create_time():.2f}")
+    process = psutil.Process(started)
+    serving = told(tmp_path, f"{started}@{process.create_time():.2f}")
     target = ProcessTarget(tmp_path)
     assert target.running() == [serving]
     target.stop(serving, drain=0.2)
@@ -54,7 +56,67 @@ def test_a_service_that_ignores_the_wish_is_killed_after_its_drain(tmp_path: Pat
     assert target.running() == []
 
 
+def test_a_service_does_not_hold_what_its_starter_left_open(tmp_path: Path) -> None:
+    bundle = tiny_bundle(tmp_path / "bundle")
+    reading, writing = os.pipe()
+    os.set_inheritable(writing, True)
+    target = ProcessTarget(tmp_path / "home")
+    serving = target.start(
+        Spec(id="one", version="1", bundle=bundle.folder, digest=bundle.digest, log=tmp_path / "log")
+    )
+    try:
+        os.close(writing)
+        os.set_blocking(reading, False)
+        assert os.read(reading, 1) == b""  # the end: nobody holds the other side
+    finally:
+        target.stop(serving, drain=0)
+        os.close(reading)
+
+
 def test_a_project_that_served_nothing_runs_nothing(tmp_path: Path) -> None:
     target = ProcessTarget(tmp_path)
     assert target.running() == []
     assert target.logs(Serving("one", "1", "d", "process", "http://127.0.0.1:9", "1@1")) == ""
+
+
+def test_what_pruning_would_remove_is_told_and_stays(tmp_path: Path) -> None:
+    logs = tmp_path / "logs" / "services"
+    logs.mkdir(parents=True)
+    for age, name in enumerate(("new", "old", "older")):
+        (logs / f"{name}.log").write_text("said")
+        os.utime(logs / f"{name}.log", (time.time() - age * 60,) * 2)
+    target = ProcessTarget(tmp_path)
+    assert target.prune(keep=1, dry=True) == ["old", "older"]
+    assert len(list(logs.iterdir())) == 3
+    assert target.prune(keep=1) == ["old", "older"]
+    assert [log.name for log in logs.iterdir()] == ["new.log"]
+
+
+def test_a_log_that_grew_long_is_cut_under_the_pen_of_its_service(tmp_path: Path) -> None:
+    logs = tmp_path / "logs" / "services"
+    logs.mkdir(parents=True)
+    (logs / "short.log").write_text("said\n")
+    with (logs / "long.log").open("a") as service:
+        service.writelines(f"line {number}\n" for number in range(1_000_000))
+        service.flush()
+        assert ProcessTarget(tmp_path).cut_logs() == 1
+        service.write("and on\n")
+    lines = (logs / "long.log").read_text().splitlines()
+    assert (logs / "long.log").stat().st_size <= 1024**2 + 7
+    assert lines[-2:] == ["line 999999", "and on"]
+    assert lines[0].startswith("line ")  # none is cut in two
+    assert ProcessTarget(tmp_path).cut_logs() == 0
+    assert (logs / "short.log").read_text() == "said\n"
+
+
+def test_a_service_that_nobody_wrote_down_is_ended_by_the_next_start(tmp_path: Path) -> None:
+    target = ProcessTarget(tmp_path)
+    spec = Spec("one", "1", tmp_path / "bundle", "d" * 64, tmp_path / "predictions")
+    first = target.start(spec)
+    (tmp_path / "services" / "one.json").unlink()
+    second = target.start(spec)
+    try:
+        assert pid.find(first.ref) is None
+        assert [serving.ref for serving in target.running()] == [second.ref]
+    finally:
+        target.stop(second, drain=0)

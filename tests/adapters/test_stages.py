@@ -4,21 +4,28 @@ import hashlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from pydantic import BaseModel
 
-from mlops import bundle, predictor
+from mlops import bundle, predictor, stages
 from mlops.bundle import Bundle
-from mlops.dataset import Lake, columns_of, conform
+from mlops.config import load_params
+from mlops.dataset import columns_of, conform
 from mlops.errors import BundleError, ConfigError, StageError
+from mlops.lake import Lake
 from mlops.schema import Schema
-from mlops.stages import STAGES, main
+from mlops.stages import STAGES, main, train
+from mlops.trial import Trial, best, from_csv
 
 ROOT = Path(__file__).parents[2]
 
@@ -131,8 +138,45 @@ def test_every_output_of_the_graph_is_written(tree: Path) -> None:
         assert (tree / (out if isinstance(out, str) else next(iter(out)))).exists()
 
 
-def test_the_graph_names_every_parameter_that_a_stage_reads(tree: Path, tmp_path: Path) -> None:
-    # What is not named may change at will: the outputs stay the same.
+class Read:
+    """Parameters that write down which of them are asked for."""
+
+    def __init__(self, params: BaseModel, seen: set[str], path: str = "") -> None:
+        self._params, self._seen, self._path = params, seen, path
+
+    def __getattr__(self, name: str) -> Any:
+        value, path = getattr(self._params, name), f"{self._path}{name}"
+        if isinstance(value, BaseModel):
+            return Read(value, self._seen, f"{path}.")
+        if name in type(self._params).model_fields:
+            self._seen.add(path)
+        return value
+
+    def model_dump(self, *, include: Iterable[str] = (), **how: Any) -> Any:
+        told = self._params.model_dump(**how, **({"include": set(include)} if include else {}))
+        self._seen |= {f"{self._path}{name}" for name in told}
+        return told
+
+
+def test_the_graph_names_every_parameter_that_a_stage_reads(
+    tuned: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = shutil.copytree(tuned, tmp_path / "other")
+    for name, described in yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"].items():
+        seen: set[str] = set()
+        monkeypatch.setattr(stages, "load_params", lambda path, seen=seen: Read(load_params(path), seen))
+        STAGES[name](other)
+
+        named = described.get("params", [])
+        assert [path for path in seen if not any(within(path, one) for one in named)] == [], name
+        assert [one for one in named if not any(within(path, one) for path in seen)] == [], name
+
+
+def within(path: str, above: str) -> bool:
+    return f"{path}.".startswith(f"{above}.")
+
+
+def test_what_the_graph_does_not_name_changes_no_output(tree: Path, tmp_path: Path) -> None:
     other = tmp_path / "other"
     shutil.copytree(tree, other)
     params = yaml.safe_load((other / "params.yaml").read_text())
@@ -152,6 +196,8 @@ def test_a_bundle_tells_where_it_came_from(tree: Path, trained: Bundle) -> None:
     assert lineage["module"] == hashlib.sha256(MODEL.encode()).hexdigest()
     assert lineage["lock"] == hashlib.sha256((tree / "requirements.lock").read_bytes()).hexdigest()
     assert lineage["params"]["model"]["params"] == {"C": 2.0}
+    assert trained.model.versions.keys() >= {"mlops-loop", "numpy", "pandas", "pyarrow", "scipy", "python"}
+    assert trained.model.versions["pandas"] == pd.__version__
     assert lineage["unlabelled"] == 20
     assert lineage["train"]["end"] < lineage["holdout"]["start"]
     assert lineage["train"]["rows"] == len(pd.read_parquet(tree / "data/train.parquet"))
@@ -190,12 +236,18 @@ def test_the_fitted_model_of_a_bundle_answers_as_the_compiled_one(trained: Bundl
     predictor.check_golden(loaded, fallback)
 
 
-def test_the_reference_holds_fitted_rows_with_the_models_answers(trained: Bundle) -> None:
-    reference = pd.read_parquet(trained.folder / "reference.parquet")
-    columns = columns_of(reference.assign(colour=reference["colour"].astype(object)), trained.schema)
+def test_the_reference_holds_fitted_rows_and_the_models_answers_to_others(
+    tree: Path, trained: Bundle
+) -> None:
+    reference, answers = (
+        pd.read_parquet(trained.folder / f"{name}.parquet") for name in ("reference", "answers")
+    )
+    fitted, held = (pd.read_parquet(tree / f"data/{name}.parquet") for name in ("train", "holdout"))
 
-    assert reference.columns.tolist() == ["size", "colour", "picked", "prediction"]
-    assert reference["prediction"].tolist() == predictor.load(trained).predict(columns).scores
+    pd.testing.assert_frame_equal(reference, fitted[["size", "colour", "picked"]])
+    assert answers["picked"].tolist() == held["picked"].tolist()
+    columns = columns_of(conform(held, trained.schema), trained.schema)
+    assert answers["prediction"].tolist() == predictor.load(trained).predict(columns).scores
     assert trained.reference["loss"]["log_loss"] < trained.reference["baseline"]["log_loss"]
     assert trained.model.categories == {"colour": ["", "blue", "red"]}
 
@@ -228,6 +280,8 @@ def test_other_tasks_go_the_same_way(tmp_path: Path, task: str, figure: str) -> 
 
     metrics = json.loads((root / "build/metrics.json").read_text())
     assert metrics["holdout"][figure] != metrics["baseline"][figure]
+    residuals = pd.read_csv(root / "build/plots/residuals.csv")
+    assert len(residuals) == (metrics["rows"]["holdout"] if task == "regression" else 0)
     assert trained.model.compiled, trained.model.why_not_compiled
     predictor.check_golden(predictor.load(trained), trained)
     assert list(trained.reference["loss"]) == sorted(trained.reference["loss"])
@@ -266,3 +320,144 @@ def test_rows_read_back_are_as_the_model_sees_them(tree: Path, trained: Bundle) 
     rows = conform(pd.read_parquet(tree / "data/holdout.parquet"), trained.schema)
 
     assert predictor.load(trained).predict(columns_of(rows, trained.schema)).predictions
+
+
+SEARCH = {"trials": 6, "folds": 2, "space": {"C": {"low": 0.001, "high": 10.0, "log": True}}}
+DIES = """
+import os
+import signal
+from pathlib import Path
+
+FITS = Path("fits")
+PLAIN = build
+
+def build(params, schema):
+    with FITS.open("a") as file:
+        print(params["C"], file=file)
+    if Path("deadly").exists() and len(FITS.read_text().splitlines()) == 8:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return PLAIN(params, schema)
+"""
+
+
+def searching(root: Path, module: str = MODEL, **search: object) -> Path:
+    """A project that searches, as far as its stage `train`."""
+    project(root)
+    (root / "models/plums/model.py").write_text(module)
+    params = yaml.safe_load((root / "params.yaml").read_text())
+    params["model"]["search"] = {**SEARCH, **search}
+    (root / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+    for name in ("prepare", "split"):
+        STAGES[name](root)
+    return root
+
+
+@pytest.fixture(scope="module")
+def tuned(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = searching(tmp_path_factory.mktemp("tuned"))
+    STAGES["train"](root)
+    return root
+
+
+def trials_of(root: Path) -> list[Trial]:
+    return from_csv((root / "build/trials.csv").read_bytes())
+
+
+def test_a_search_fits_its_best_trial_and_the_bundle_tells(tuned: Path) -> None:
+    trained = bundle.open(tuned / "build/bundle")
+    told, leader = trained.lineage["search"], best(trials_of(tuned))
+
+    assert leader is not None
+    assert told["trial"] == leader.number
+    assert told["params"] == {"C": float(leader.params["C"])}
+    assert (told["metric"], told["loss"]) == ("log_loss", leader.loss)
+    assert sum(told["trials"].values()) == 6
+    assert "optuna" in trained.model.versions
+    assert trained.lineage["params"]["model"]["params"] == {"C": 2.0}
+    fitted = predictor.load_fitted(trained.read("model.skops"), MODEL.encode(), trusted=())
+    assert told["params"] == {"C": fitted[-1].C}
+    assert not (tuned / ".mlops/search").exists()
+
+
+def test_where_nobody_searches_the_trials_are_a_header(tree: Path, trained: Bundle) -> None:
+    assert (tree / "build/trials.csv").read_text().splitlines() == ["trial,state,loss,best,folds,error"]
+    assert "search" not in trained.lineage
+
+
+def test_the_holdout_has_no_say_in_a_search(tuned: Path, tmp_path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    other = tmp_path / "other"
+    shutil.copytree(tuned, other)
+    held = pq.read_table(other / "data/holdout.parquet")
+    ripe = pa.array([not label for label in held["ripe"].to_pylist()])
+    pq.write_table(
+        held.set_column(held.column_names.index("ripe"), "ripe", ripe), other / "data/holdout.parquet"
+    )
+    STAGES["train"](other)
+
+    assert (other / "build/trials.csv").read_bytes() == (tuned / "build/trials.csv").read_bytes()
+
+
+def test_a_search_killed_in_another_process_ends_in_the_same_bytes(tmp_path: Path) -> None:
+    def train(root: Path) -> int:
+        done = subprocess.run(
+            [sys.executable, "-m", "mlops.stages", "train"],
+            cwd=root,
+            env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)},
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+        said.append(done.stderr)
+        return done.returncode
+
+    said: list[str] = []
+    whole, killed = (searching(tmp_path / name, MODEL + DIES) for name in ("whole", "killed"))
+    (killed / "deadly").touch()
+    assert train(whole) == 0
+    assert train(killed) == -signal.SIGKILL
+    assert not (killed / "build").exists()
+    [journal] = (killed / ".mlops/search").iterdir()
+    ended = len(journal.read_text().splitlines())
+    (killed / "deadly").unlink()
+    assert train(killed) == 0
+
+    assert 0 < ended < 6
+    assert f"{ended} of 6 trials had ended" in said[-1]
+    assert outputs(killed) == outputs(whole)
+    fits = [(root / "fits").read_text().splitlines() for root in (whole, killed)]
+    assert fits[1][:8] == fits[0][:8]
+    assert fits[1][8:] == fits[0][-len(fits[1][8:]) :]  # of the trials that had not ended alone
+    assert len(fits[1]) <= len(fits[0]) + 2
+    assert not (killed / ".mlops/search").exists()
+
+
+def test_a_search_goes_on_in_another_tree_that_keeps_its_trials_in_the_same_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stopped = MODEL + DIES.replace("os.kill(os.getpid(), signal.SIGKILL)", "raise KeyboardInterrupt")
+    one, other = (searching(tmp_path / name, stopped, trials=5) for name in ("one", "other"))
+    journals = tmp_path / "journals"
+    journals.mkdir()
+    (journals / "of-another.jsonl").touch()
+    (one / "deadly").touch()
+    monkeypatch.chdir(one)
+    with pytest.raises(KeyboardInterrupt):
+        train(one, journals=journals)
+    monkeypatch.chdir(other)
+    train(other, journals=journals)
+
+    fits = [(root / "fits").read_text().splitlines() for root in (one, other)]
+    assert len(fits[0]) == 8
+    assert len(fits[1]) == 2 * (5 - 3) + 1  # two folds of each trial that had not ended, and the best
+    assert [path.name for path in journals.iterdir()] == ["of-another.jsonl"]
+
+
+def test_a_search_whose_trials_all_fail_says_what_the_first_said(tmp_path: Path) -> None:
+    root = searching(tmp_path, trials=2, space={"solver": ["none", "such"]})
+
+    with pytest.raises(StageError, match=r"All 2 trials .* the first said: .*solver"):
+        STAGES["train"](root)
+    assert not (root / "build").exists()

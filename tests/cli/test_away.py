@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from mlops.deployment import free_port
 from mlops.ledger import Ledger
+from mlops.orchestration.health import serving_supervisor, tools_supervisor
 from mlops.orchestration.loop import Loop
-from mlops.orchestration.parts import serving_supervisor, tools_supervisor
-from tests.flows.orchard import Told, mlops
+from tests.flows.orchard import PORTS, Told, mlops
 
 Say = Callable[..., Told]
 
@@ -29,8 +30,10 @@ def question(tmp_path: Path) -> Path:
     return file
 
 
-def test_with_prefect_down_a_flow_ends_within_seconds(project: Path) -> None:
-    told = mlops(project, "train", "--json")
+def test_with_prefect_elsewhere_down_a_flow_ends_within_seconds(project: Path) -> None:
+    nowhere = f"http://127.0.0.1:{free_port()}"
+    away = {"PREFECT_API_URL": f"{nowhere}/api", "MLFLOW_TRACKING_URI": nowhere}
+    told = mlops(project, "train", "--json", environment=away)
     assert told.code == 1
     said = json.loads(told.out)
     assert "Prefect does not answer" in said["error"]
@@ -75,17 +78,18 @@ def test_a_time_that_is_none_is_a_usage_error(say: Say, project: Path) -> None:
     assert "2013-04-01" in told.err
 
 
+@pytest.mark.parametrize("port", PORTS)
 def test_a_taken_port_names_its_owner_and_starts_nothing(
-    say: Say, project: Path, monkeypatch: pytest.MonkeyPatch
+    say: Say, project: Path, monkeypatch: pytest.MonkeyPatch, port: str
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
-        monkeypatch.setenv("MLOPS_GATEWAY_PORT", str(server.getsockname()[1]))
+        monkeypatch.setenv(f"MLOPS_{port}", str(server.getsockname()[1]))
         told = say(project, "up")
         loop = Loop.at(project)
         assert (tools_supervisor(loop).pid(), serving_supervisor(loop).pid()) == (None, None)
     assert told.code == 1
-    assert f"pid {os.getpid()}" in told.err
-    assert "MLOPS_GATEWAY_PORT" in told.err
+    assert f"(pid {os.getpid()})" in told.err
+    assert f"MLOPS_{port}" in told.err
 
 
 def test_status_with_everything_down_is_one_object(say: Say, project: Path) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from typer.main import get_command
@@ -12,7 +14,20 @@ from typer.testing import CliRunner
 from mlops.cli.app import app
 
 HEAVY = ("mlflow", "evidently", "prefect", "dvc", "sklearn", "pandas")
-VERBS = sorted(get_command(app).commands)  # type: ignore[attr-defined]
+
+
+def within(group: Any, *above: str) -> Iterator[tuple[str, Any]]:
+    """Each verb as a person types it, with its command; a group is one where it acts by itself."""
+    for name, command in group.commands.items():
+        words = (*above, name)
+        inside = hasattr(command, "commands")
+        if not inside or command.invoke_without_command:
+            yield " ".join(words), command
+        if inside:
+            yield from within(command, *words)
+
+
+VERBS = dict(within(get_command(app)))
 
 
 def test_help_imports_nothing_heavy() -> None:
@@ -28,14 +43,16 @@ def test_help_imports_nothing_heavy() -> None:
     assert done.stderr == ""
 
 
-@pytest.mark.parametrize("verb", VERBS)
-def test_every_verb_has_help_that_begins_with_a_sentence(verb: str) -> None:
-    told = CliRunner().invoke(app, [verb, "--help"])
+@pytest.mark.parametrize("verb", sorted(VERBS))
+def test_every_verb_has_help_with_an_example_and_speaks_to_machines(verb: str) -> None:
+    told = CliRunner().invoke(app, [*verb.split(), "--help"])
     assert told.exit_code == 0
-    help = get_command(app).commands[verb].help  # type: ignore[attr-defined]
-    assert help
-    assert "Example: mlops" in help or verb == "labels"
-    assert "--json" in told.output or verb == "labels"
+    assert f"Example: mlops {verb}" in VERBS[verb].help
+    assert "--json" in told.output
+
+
+def test_the_verbs_of_groups_are_among_them() -> None:
+    assert {"train", "labels add"} <= set(VERBS)
 
 
 def test_an_unknown_verb_is_a_usage_error() -> None:

@@ -102,9 +102,11 @@ def closed(served: Orchard) -> Closed:
     loop = served.loop
     as_of = served.season()
     note, module = served.root / "note.txt", served.root / "models" / "plums" / "model.py"
-    text = module.read_text()
+    params = served.root / "params.yaml"
+    text, committed = module.read_text(), params.read_text()
     note.write_text("staged\n")
     module.write_text(text + "\nraise SystemExit('half an edit')\n")
+    params.write_text(committed.replace("gate:\n  min_rows: 100", "gate:\n  min_rows: 1000000"))
     subprocess.run(["git", "add", "note.txt"], cwd=served.root, check=True)
     person = persons_tree(served.root)
     champion = loop.promoted().body["digest"]
@@ -127,12 +129,13 @@ def closed(served: Orchard) -> Closed:
     subprocess.run(["git", "reset", "-q", "--", "note.txt"], cwd=served.root, check=True)
     note.unlink()
     module.write_text(text)
+    params.write_text(committed)
     return Closed(served, drift, (first.out.strip(), second.text), champion, answer, seen, person, after)
 
 
 def ask(orchard: Orchard, seen: Requests, done: threading.Event) -> None:
-    # Picked long after any window that is judged here.
-    row = {"size": 4.0, "heat": 20.0, "colour": "red", "plum": "again", "picked": "2030-01-01T10:00:00+00:00"}
+    # Picked long before any window that is judged here.
+    row = {"size": 4.0, "heat": 20.0, "colour": "red", "plum": "again", "picked": "2020-01-01T10:00:00+00:00"}
     with Client(orchard.loop.project.address) as client:
         while not done.wait(0.01):
             try:

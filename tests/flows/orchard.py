@@ -14,11 +14,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import psutil
 
 from mlops.adapters.git import Tree
 from mlops.client import Client
 from mlops.config import find_project
 from mlops.deployment import free_port
+from mlops.drift import DriftReport, Window
 from mlops.ledger import Entry
 from mlops.orchestration.loop import Loop
 from mlops.stamp import stamp
@@ -172,6 +174,13 @@ def until(what: str, seen: Callable[[], Any], *, patience: float = EVENT_PATIENC
     return found
 
 
+def family(root: int) -> list[psutil.Process]:
+    """Return a part's process and what it started, but a model service, which has a session of its own."""
+    process = psutil.Process(root)
+    every = [process, *process.children(recursive=True)]
+    return [each for each in every if os.getsid(each.pid) == os.getsid(root)]
+
+
 class Orchard:
     """The project while its parts run."""
 
@@ -238,9 +247,18 @@ class Orchard:
             raised=True,
             confirmed=True,
             sentence="told by a test",
-            report={"columns": []},
+            report=DriftReport(Window(as_of, as_of, 0), 0, (), 0.0, drifted=True).to_dict(),
         )
         return retraining.confirm(loop, checked)
+
+    def runs(self, drift: Entry) -> list[dict[str, Any]]:
+        """The runs of flows that this drift is the cause of, as Prefect tells them."""
+        import httpx
+
+        project = self.loop.project
+        wanted = {"deployments": {"name": {"any_": [project.params.data.name]}}}
+        found = httpx.post(f"{project.prefect_uri}/flow_runs/filter", json=wanted, trust_env=False).json()
+        return [run for run in found if run["parameters"].get("cause") == drift.id]
 
     def emit(self, drift: Entry, *, times: int = 1) -> None:
         """Send the event of confirmed drift to the project's Prefect, over HTTP."""

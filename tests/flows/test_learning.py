@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+import json
+import re
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
+import httpx
+import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
 from mlops import fingerprint
 from mlops.adapters.git import Tree
+from mlops.lake import Lake
+from mlops.layout import LAKE
 from mlops.ledger import Entry
+from mlops.orchestration import learning
+from mlops.orchestration.loop import Loop
+from mlops.orchestration.settled import marking, settled
+from mlops.schema import parse_rows
+from mlops.stages import STAGES
 from tests.flows.orchard import Orchard
+from tests.tiny import ROWS, SCHEMA, tiny_bundle
 
 
 @pytest.fixture(scope="module")
@@ -44,10 +57,14 @@ def test_the_run_carries_parameters_metrics_and_the_version_of_the_data(
     assert run.info.status == "FINISHED"
     assert run.data.params["train.window"] == "13d"
     assert run.data.params["model.seed"] == "7"
-    assert 0 < run.data.metrics["holdout.log_loss"] < run.data.metrics["baseline.log_loss"]
-    [data] = run.inputs.dataset_inputs
-    assert promoted.body["data_md5"].startswith(data.dataset.digest)
-    assert data.dataset.name
+    assert 0 < run.data.metrics["holdout/log_loss"] < run.data.metrics["holdout_baseline/log_loss"]
+    fitted, held = run.inputs.dataset_inputs
+    assert (fitted.dataset.name, held.dataset.name) == ("plums-train", "plums-holdout")
+    # As dvc.lock names what their files hold.
+    lock = Tree(trained.root).read("dvc.lock", promoted.body["commit"]) or ""
+    for data in (fitted, held):
+        assert f"md5: {data.dataset.digest}\n" in lock
+        assert promoted.body["data_md5"] == json.loads(data.dataset.source)["version"]
 
 
 def test_the_run_names_the_commit_that_holds_its_lock(trained: Orchard, promoted: Entry, run: Any) -> None:
@@ -60,10 +77,22 @@ def test_the_run_names_the_commit_that_holds_its_lock(trained: Orchard, promoted
     assert held == (trained.root / "dvc.lock").read_text()
 
 
+def test_the_run_reads_well_in_mlflows_own_lists(promoted: Entry, run: Any) -> None:
+    assert re.fullmatch(r"train 2026-01-2\d · \d+ rows", run.info.run_name)
+    tags = run.data.tags
+    assert tags["mlflow.source.name"] == "flows/train.py"
+    assert tags["mlflow.source.git.branch"] == "main"
+    assert tags["mlflow.note.content"].startswith("Predicts `ripe`, a binary label.")
+    assert tags["mlops.gate"] == "promoted"
+    assert tags["mlops.gate.reason"].startswith("Promoted as the first model")
+    assert f"/flow-runs/flow-run/{tags['mlops.flow_run']})" in tags["mlflow.note.content"]
+
+
 def test_the_champion_alias_names_the_promoted_digest(trained: Orchard) -> None:
     champion = trained.loop.registry.find("champion")
     assert champion is not None
     assert champion.digest == trained.loop.promoted().body["digest"]
+    assert "challenger" not in champion.aliases
 
 
 def test_dvc_has_nothing_to_do_after_the_flow(trained: Orchard) -> None:
@@ -97,8 +126,99 @@ def test_training_again_finds_the_run_and_moves_nothing(trained: Orchard) -> Non
     assert state() == before
 
 
+def test_where_nothing_changed_the_verb_tells_the_run_that_exists(trained: Orchard, promoted: Entry) -> None:
+    trained.flow("train")
+    loop = trained.loop
+    told = settled(loop)
+    assert told is not None
+    assert promoted.body["run_id"] in told.text
+    before = flow_runs(trained)
+    assert trained.mlops("train").out == told.text + "\n"
+    assert flow_runs(trained) == before
+
+
+def test_an_edit_of_what_is_trained_with_is_new(trained: Orchard) -> None:
+    params = trained.root / "params.yaml"
+    text = params.read_text()
+    params.write_text(text.replace("strength: 1.0", "strength: 2.0"))
+    try:
+        assert settled(trained.loop) is None
+    finally:
+        params.write_text(text)
+    assert settled(trained.loop) is not None
+
+
+def test_to_find_nothing_new_takes_neither_prefect_nor_mlflow(trained: Orchard) -> None:
+    program = (
+        "import sys; from mlops.cli import main\n"
+        f"sys.argv = ['mlops', '--project', {str(trained.root)!r}, 'train']\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "heavy = {'prefect', 'mlflow', 'sklearn', 'evidently'}\n"
+        "sys.stderr.write(' '.join(sorted(heavy & set(sys.modules))))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("Nothing changed")
+    assert done.stderr == ""
+
+
+def test_the_ledger_tells_that_mlflow_shows_what_was_decided(trained: Orchard, promoted: Entry) -> None:
+    ledger = trained.loop.ledger
+    [marked] = [entry for entry in ledger.effects(promoted) if entry.kind == "model.marked"]
+    assert marked.body["alias"] == "champion"
+    for judged in ledger.entries("gate.judged"):
+        assert ledger.named(marking(judged)) is not None
+
+
 def test_the_same_file_again_adds_nothing(trained: Orchard) -> None:
     head = Tree(trained.root).head()
     outcome = trained.flow("ingest", file=trained.root / ".mlops" / "history.parquet")
-    assert outcome.text.startswith("0 rows added")
+    assert outcome.text.startswith("Nothing new: history.parquet was ingested on ")
     assert Tree(trained.root).head() == head
+
+
+def flow_runs(orchard: Orchard) -> int:
+    address = f"{orchard.loop.project.prefect_uri}/flow_runs/count"
+    return int(httpx.post(address, json={}, trust_env=False).json())
+
+
+PLUMS = """\
+data: {{name: plums, target: ripe, key: plum, features: {features}}}
+model: {{builder: models/plums/model.py, task: binary}}
+train: {{window: 30d, holdout: 30d, gap: 1d}}
+"""
+
+
+def held_out(tree: Path, features: str, extra: pd.DataFrame | None = None) -> pd.DataFrame:
+    """What a training of some features holds out of plums that came with all that a champion sees."""
+    table = pd.DataFrame(ROWS).assign(size=[i % 10 for i in range(20)], ripe=[i % 10 > 4 for i in range(20)])
+    Lake(tree / LAKE).append(table, SCHEMA)
+    (tree / "params.yaml").write_text(PLUMS.format(features=features))
+    for rows in [] if extra is None else [extra]:
+        Lake(tree / LAKE).append(rows, Loop.at(tree).schema)
+    for stage in ("prepare", "split"):
+        STAGES[stage](tree)
+    return pd.read_parquet(tree / "data" / "holdout.parquet")
+
+
+@pytest.mark.parametrize("features", ["{size: number}", "{size: category}", "{colour: category, size: text}"])
+def test_a_champion_is_asked_with_all_that_it_sees_as_it_saw_it(tmp_path: Path, features: str) -> None:
+    """Whatever columns a training leaves out, or calls something else."""
+    rows = held_out(tmp_path, features)
+    assert 3 < len(rows) < 17
+    champion = tiny_bundle(tmp_path / "champion")
+    seen, unknown = learning._as_seen(champion, rows, tmp_path)
+    wanted = parse_rows([ROWS[int(plum)] for plum in rows["plum"]], SCHEMA)
+    assert unknown == []
+    assert {name: column.tolist() for name, column in seen.items()} == {
+        name: column.tolist() for name, column in wanted.items()
+    }
+
+
+def test_where_the_lake_no_longer_has_what_a_champion_sees_the_gate_says_so(tmp_path: Path) -> None:
+    late = pd.DataFrame({"plum": [f"late {i}" for i in range(20)], "size": 1.0, "ripe": True})
+    rows = held_out(tmp_path, "{size: number}", late)
+    gone = rows["plum"].str.startswith("late")
+    seen, unknown = learning._as_seen(tiny_bundle(tmp_path / "champion"), rows, tmp_path)
+    assert unknown == [f"The champion sees colour too, not known of {gone.sum()} of the rows."]
+    assert ((seen["colour"] == "") == gone).all()

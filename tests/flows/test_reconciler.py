@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 
-from mlops.config import Project, Settings
+from mlops.config import Project
 from mlops.deployment import Serving, free_port
 from mlops.errors import UnavailableError
 from mlops.ledger import Entry, Ledger
-from mlops.orchestration import retraining
+from mlops.orchestration import placing, retraining
 from mlops.orchestration.loop import Loop
-from mlops.orchestration.reconciler import MOST_ATTEMPTS, Missed, missed, reconcile
+from mlops.orchestration.reconciler import MOST_ATTEMPTS, Missed, Reconciler, missed, reconcile
+from mlops.settings import Settings
 from tests.flows.orchard import PARAMS
 
 GRACE = timedelta(seconds=Settings().reconcile_grace)
@@ -58,7 +59,7 @@ class StillTarget:
     def __init__(self, *services: Serving) -> None:
         self.services = services
 
-    def running(self) -> list[Serving]:
+    def running(self, *, ailing: bool = False) -> list[Serving]:
         return list(self.services)
 
 
@@ -111,7 +112,9 @@ def test_an_empty_ledger_means_nothing(loop: Loop) -> None:
 
 
 def test_confirmed_drift_without_an_answer_is_missed(loop: Loop, drift: Entry) -> None:
-    assert list(missed(loop)) == [Missed("retrain", {"cause": drift.id}, drift)]
+    # What the event asks too, so that the runs are called the same whoever starts them.
+    asked = {"as_of": AS_OF.isoformat(), "cause": drift.id}
+    assert list(missed(loop)) == [Missed("retrain", asked, drift)]
 
 
 @pytest.mark.parametrize("answer", ["retrain.finished", "retrain.refused"])
@@ -140,7 +143,7 @@ def test_an_event_gets_its_time_before_the_first_attempt(
     ]
     [(flow, parameters, key)] = starts
     [request] = loop.ledger.effects(drift)
-    assert (flow, parameters) == ("retrain", {"cause": drift.id})
+    assert (flow, parameters) == ("retrain", retraining.asked_by(drift))
     assert key
     assert request.kind == "run.requested"
 
@@ -170,6 +173,20 @@ def test_drift_given_up_is_answered_with_what_to_do(
     assert "mlops retrain" in refused.body["sentence"]
     assert refused.as_of == AS_OF
     assert list(missed(loop)) == []
+
+
+def test_drift_given_up_by_a_process_that_was_killed_before_it_told_is_answered_too(
+    loop: Loop, drift: Entry, starts: Starts, clock: Clock
+) -> None:
+    later = confirmed(loop, AS_OF + timedelta(days=9))
+    for _ in range(MOST_ATTEMPTS):
+        loop.ledger.record("run.requested", cause=drift, flow="retrain")
+    loop.ledger.record("run.abandoned", cause=drift, flow="retrain", attempts=MOST_ATTEMPTS)
+    for _ in range(2):
+        reconcile(loop, starts, now=BEGAN + 1000 * GRACE)
+    [refused] = [e for e in loop.ledger.effects(drift) if e.kind == "retrain.refused"]
+    assert "failed 3 times" in refused.body["sentence"]
+    assert [parameters for _, parameters, _ in starts] == [retraining.asked_by(later)]
 
 
 def test_an_attempt_that_began_puts_off_the_next(
@@ -246,3 +263,44 @@ def test_a_deployment_is_not_tried_for_ever(loop: Loop, starts: Starts, clock: C
         clock.now = BEGAN + timedelta(seconds=second)
         reconcile(loop, starts, now=clock.now)
     assert len(starts) == MOST_ATTEMPTS
+
+
+def test_a_look_that_breaks_hinders_no_other(
+    loop: Loop, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def breaks() -> list[str]:
+        raise ConnectionError("Prefect is away")
+
+    reconciler = Reconciler(loop.project)
+    monkeypatch.setattr(reconciler, "_chores", lambda *_: iter([breaks, lambda: ["done"]]))
+    with caplog.at_level("INFO", logger="mlops.reconciler"):
+        reconciler._look(loop, BEGAN)
+    assert [record.message for record in caplog.records] == [
+        "could not look: ConnectionError: Prefect is away",
+        "done",
+    ]
+
+
+def test_before_the_first_deployment_there_is_nothing_to_bring_back(loop: Loop) -> None:
+    loop.ledger.record("model.promoted", digest="a", version="1")
+    assert placing.bring_back(loop) is None
+
+
+def test_what_serves_is_not_brought_back_whatever_it_is(loop: Loop) -> None:
+    deployed(loop, running=True)
+    newer = loop.ledger.record("model.promoted", digest="b", version="2")
+    loop.ledger.record("deployment.served", cause=newer, deployment="d2", digest="b", version="2", target="x")
+    before = loop.ledger.entries()
+    assert placing.bring_back(loop) is None
+    assert loop.ledger.entries() == before
+
+
+def test_what_served_last_is_brought_back_not_what_was_promoted_since(
+    loop: Loop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served = deployed(loop, running=False)
+    loop.ledger.record("model.promoted", digest="b", version="2")
+    placed: list[Entry] = []
+    monkeypatch.setattr(placing, "place", lambda _, promoted: (placed.append(promoted), None))
+    placing.bring_back(loop)
+    assert placed == [served]

@@ -6,14 +6,16 @@ import os
 import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
 
 import httpx
 import pytest
 
 from mlops.adapters.git import Tree
-from mlops.errors import ConflictError
+from mlops.errors import ConflictError, DataError
 from mlops.ledger import Entry
-from mlops.orchestration import deploying
+from mlops.orchestration import deploying, learning
 from tests.flows.orchard import EXTRA_EVENTS, Closed, Orchard, until
 
 
@@ -47,14 +49,8 @@ def test_many_events_of_one_drift_are_one_retraining(closed: Closed) -> None:
     assert len(orchard.effects(closed.drift, "retrain.finished", "retrain.refused")) == 1
 
 
-def ended_runs(orchard: Orchard, drift: Entry, number: int) -> list[dict[str, str]] | None:
-    project = orchard.loop.project
-    found = httpx.post(
-        f"{project.prefect_uri}/flow_runs/filter",
-        json={"deployments": {"name": {"any_": [project.params.data.name]}}},
-        trust_env=False,
-    ).json()
-    mine = [run for run in found if run["parameters"].get("cause") == drift.id]
+def ended_runs(orchard: Orchard, drift: Entry, number: int) -> list[dict[str, Any]] | None:
+    mine = orchard.runs(drift)
     ends = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
     return mine if len(mine) >= number and all(run["state_type"] in ends for run in mine) else None
 
@@ -110,6 +106,21 @@ def test_drift_within_the_cooldown_is_refused_and_said(closed: Closed) -> None:
     assert "retrain.cooldown" in answer.body["sentence"]
 
 
+def test_what_a_retraining_promoted_is_not_deployed_over_what_outdid_it(closed: Closed) -> None:
+    loop = closed.orchard.loop
+    outdone = loop.ledger.entries("model.promoted")[0]
+    judged = loop.ledger.get(outdone.cause or "")
+    assert judged is not None
+    assert learning.promote.fn(loop.project.root, judged) == loop.promoted() != outdone
+
+
+def test_a_fault_is_no_answer(served: Orchard) -> None:
+    before = served.loop.ledger.entries("retrain.finished", "retrain.refused")
+    with pytest.raises(DataError, match="would learn from its future"):
+        served.flow("retrain", as_of=datetime(2026, 1, 10, tzinfo=UTC))
+    assert served.loop.ledger.entries("retrain.finished", "retrain.refused") == before
+
+
 def test_a_model_that_is_no_better_changes_nothing(served: Orchard) -> None:
     orchard = served
     params = orchard.root / "params.yaml"
@@ -121,6 +132,7 @@ def test_a_model_that_is_no_better_changes_nothing(served: Orchard) -> None:
     outcome = orchard.flow("retrain", as_of=as_of)
     assert outcome.refused
     assert "Refused" in outcome.text
+    assert state_of(orchard, f"retrain as of {as_of:%Y-%m-%d}") == ("COMPLETED", "Refused", outcome.text)
     assert loop.promoted() == champion
     assert deploying.serving(loop) == serving
     registered = loop.registry.find("champion")
@@ -129,3 +141,13 @@ def test_a_model_that_is_no_better_changes_nothing(served: Orchard) -> None:
     finished = loop.ledger.last("retrain.finished")
     assert finished is not None
     assert (finished.as_of, finished.body["promoted"]) == (as_of, False)
+
+
+def state_of(orchard: Orchard, name: str) -> tuple[str, str, str]:
+    """What Prefect shows of the run of this name."""
+    [run] = httpx.post(
+        f"{orchard.loop.project.prefect_uri}/flow_runs/filter",
+        json={"flow_runs": {"name": {"any_": [name]}}},
+        trust_env=False,
+    ).json()
+    return run["state_type"], run["state_name"], run["state"]["message"]

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 
 import httpx
+import pytest
 
 from mlops import prediction_log
 from mlops.client import Client
+from mlops.errors import MlopsError
 from mlops.orchestration import deploying
 from tests.flows.orchard import Orchard, Told
 
@@ -42,12 +44,43 @@ def test_an_answer_is_in_the_log_with_what_it_was_asked(served: Orchard) -> None
     entry = loop.ledger.last("deployment.served")
     assert entry is not None
     assert written["deployment"] == entry.body["deployment"]
+    told = served.mlops("why", prediction["id"], "--json")
+    assert told.code == 0, told.err
+    behind, promoted = json.loads(told.out), loop.served().body
+    assert (behind["key"], behind["target"]) == ("asked", "process")
+    assert all(
+        behind[fact] == promoted[fact] for fact in ("commit", "data_md5", "digest", "run_id", "version")
+    )
+    assert behind["decision"].startswith("Promoted")
 
 
 def test_deploying_again_leaves_what_serves_alone(served: Orchard) -> None:
     before = deploying.serving(served.loop)
     served.flow("deploy")
     assert deploying.serving(served.loop) == before
+
+
+def test_another_limit_is_another_deployment(served: Orchard) -> None:
+    params = served.root / "params.yaml"
+    text, before = params.read_text(), served.loop.ledger.last("deployment.served")
+    rows = [ROW] * 300
+    assert before is not None
+    params.write_text(text.replace("deploy:\n", "deploy:\n  max_rows: 299\n"))
+    try:
+        served.flow("deploy")
+        with (
+            Client(served.loop.project.address) as client,
+            pytest.raises(MlopsError, match="allowed are 299"),
+        ):
+            client.predict(rows)
+    finally:
+        params.write_text(text)
+        served.flow("deploy")
+    with Client(served.loop.project.address) as client:
+        assert len(client.predict(rows)["predictions"]) == 300
+    after = served.loop.ledger.last("deployment.served")
+    assert after is not None
+    assert after.body == before.body  # with the same limits it is the same, and was still warm
 
 
 def test_status_tells_what_serves_as_one_object(served: Orchard) -> None:

@@ -10,7 +10,7 @@ import uvicorn
 
 from mlops import predictor
 from mlops.bundle import Bundle
-from mlops.prediction_log import PredictionLog
+from mlops.log_writer import PredictionLog
 from mlops.serving import Service, build_app
 from mlops.serving.app import PATHS, Limits
 from mlops.serving.metrics import Metrics

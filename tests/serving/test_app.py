@@ -1,21 +1,30 @@
 from __future__ import annotations
 
 import json
+import math
 import socket
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from mlops import prediction_log
-from mlops.errors import BundleError, UnavailableError
-from mlops.serving import Service
+from mlops import prediction_log, predictor
+from mlops.answers import Answers
+from mlops.bundle import Bundle
+from mlops.errors import BundleError, RowError, UnavailableError
+from mlops.log_writer import PredictionLog
+from mlops.serving import Service, requests
+from mlops.serving.metrics import Metrics
+from mlops.serving.service import Answered
 from tests.serving.conftest import LIMITS
 from tests.tiny import ROWS
 
 ROW = {"size": 7, "colour": "red", "plum": "p1"}
+NOW = datetime(2013, 7, 5, tzinfo=UTC)
 
 
 def predict(client: httpx.Client, body: Any) -> Any:
@@ -114,6 +123,25 @@ def test_every_answer_is_in_the_log_when_it_arrives(client: httpx.Client, log_fo
     }
 
 
+def test_an_event_of_a_far_future_is_named_and_not_logged(bundle: Bundle, tmp_path: Path) -> None:
+    log = PredictionLog(tmp_path, "d1")
+    service = Service(
+        bundle, predictor.load(bundle), log, Metrics(()), deployment="d1", version="3", clock=lambda: NOW
+    )
+    service.schema = replace(bundle.schema, time="picked")
+
+    def answer(*picked: str) -> Answered:
+        rows = [{**ROW, "picked": each} for each in picked]
+        return service.answer(requests.rows(rows, service.schema))
+
+    with pytest.raises(RowError, match="Row 1: picked is 9999-12-31") as raised:
+        answer("2013-07-04", "9999-12-31")
+    assert (raised.value.row, raised.value.field) == (1, "picked")
+    assert prediction_log.ids(tmp_path) == set()
+    ids = answer("2013-07-04", "2014-07-01T00:00:00+02:00").ids  # what is yet to be may be asked about
+    assert prediction_log.ids(tmp_path) == set(ids)
+
+
 def test_a_big_request_is_answered_beside_the_loop(client: httpx.Client, log_folder: Path) -> None:
     rows = [{**ROW, "padding": "x" * 1000} for _ in range(LIMITS.rows)]
     answers = predict(client, {"rows": rows})["predictions"]
@@ -128,6 +156,8 @@ def test_a_big_request_is_answered_beside_the_loop(client: httpx.Client, log_fol
         ({"size": 1, "colour": 3}, "colour"),
         ({"size": 1}, "colour"),
         ({**ROW, "plum": 1.5}, "plum"),
+        ({"size": 1e39, "colour": "red"}, "size"),
+        ({"size": -(10**39), "colour": "red"}, "size"),
     ],
 )
 def test_bad_input_names_row_and_field(client: httpx.Client, row: Any, field: str) -> None:
@@ -142,6 +172,11 @@ def test_a_number_json_does_not_have_is_named(client: httpx.Client, value: str, 
     body = f'{{"{"rows" if path == "/predict" else "instances"}": [{{"size": {value}, "colour": "red"}}]}}'
     error = refused(client.post(path, content=body), 400)
     assert (error["field"], error["row"]) == ("size", 0)
+
+
+def test_a_field_whose_name_is_no_text_is_named_as_far_as_it_can_be(client: httpx.Client) -> None:
+    error = refused(client.post("/predict", content=rb'{"rows": [{"\ud800": NaN}]}'), 400)
+    assert error["field"] == r"\ud800"
 
 
 @pytest.mark.parametrize(
@@ -201,10 +236,12 @@ def test_a_body_in_chunks_is_read_whole(client: httpx.Client) -> None:
     assert client.post("/predict", content=chunks()).status_code == 200
 
 
-def test_a_body_that_does_not_come_is_given_up(client: httpx.Client) -> None:
-    with socket.create_connection((client.base_url.host, client.base_url.port)) as connection:
-        connection.sendall(b"POST /predict HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{")
-        assert connection.recv(1000).startswith(b"HTTP/1.1 408")
+@pytest.mark.parametrize("sent", [b"", b"{"])
+def test_a_body_that_does_not_come_is_given_up(client: httpx.Client, sent: bytes) -> None:
+    with socket.create_connection((client.base_url.host, client.base_url.port), timeout=10) as connection:
+        connection.sendall(b"POST /predict HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n" + sent)
+        said = b"".join(iter(lambda: connection.recv(1000), b""))  # until the service hangs up
+    assert said.startswith(b"HTTP/1.1 408")
 
 
 def test_a_client_that_leaves_midway_harms_nobody(client: httpx.Client) -> None:
@@ -255,6 +292,22 @@ def test_a_model_that_answers_differently_here_is_not_ready(
     assert "Golden row" in refused(client.get("/ready"), 503)["error"]
 
 
+@pytest.mark.parametrize("value", [7, None])
+def test_an_answer_that_is_no_number_is_neither_given_nor_logged(
+    client: httpx.Client,
+    service: Service,
+    log_folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    value: int | None,
+) -> None:
+    monkeypatch.setattr(service._predictor, "predict", lambda _: Answers([True, True], [0.5, math.nan]))
+    before = prediction_log.ids(log_folder)
+    error = refused(client.post("/predict", json=[ROW, {**ROW, "size": value}]), 400)
+    assert (error["row"], error["field"]) == (1, None if value else "size")
+    assert "no finite number" in error["error"]
+    assert prediction_log.ids(log_folder) == before
+
+
 def test_a_failure_of_ours_tells_nothing_of_the_inside(
     client: httpx.Client, service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -262,7 +315,10 @@ def test_a_failure_of_ours_tells_nothing_of_the_inside(
         raise ZeroDivisionError("a secret")
 
     monkeypatch.setattr(service._predictor, "predict", fail)
-    assert "secret" not in refused(client.post("/predict", json=ROW), 500)["error"]
+    failed = client.post("/predict", json=ROW)
+    assert "secret" not in refused(failed, 500)["error"]
+    # The server ends the connection: a client that was not told would lose its next request.
+    assert failed.headers["connection"] == "close"
 
 
 def test_prometheus_is_told_what_happened(client: httpx.Client) -> None:

@@ -1,13 +1,12 @@
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from pathlib import Path
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from mlops.dataset import Lake, columns_of, conform, labels, records
+from mlops.dataset import columns_of, conform, labels, lenient, records, seen_by, unlabelled
 from mlops.errors import DataError, MissingColumnError
 from mlops.schema import Schema, parse_rows
 
@@ -33,100 +32,6 @@ def table() -> pd.DataFrame:
             "note": "kept out",
         }
     )
-
-
-@pytest.fixture
-def lake(tmp_path: Path) -> Lake:
-    return Lake(tmp_path / "lake")
-
-
-def files(lake: Lake) -> list[str]:
-    return sorted(path.relative_to(lake.path).as_posix() for path in lake.path.rglob("*") if path.is_file())
-
-
-def test_rows_are_read_as_the_model_sees_them(lake: Lake, table: pd.DataFrame) -> None:
-    lake.append(table, SCHEMA)
-    frame = lake.read(SCHEMA)
-
-    assert frame.columns.tolist() == ["size", "colour", "wet", "ripe", "picked", "plum"]
-    assert frame["plum"].tolist() == ["2", "1", "3"]  # in order of time
-    assert frame["colour"].tolist() == ["blue", "", "red"]
-    assert frame["ripe"].tolist() == [False, None, True]
-    np.testing.assert_array_equal(frame["wet"], [0.0, np.nan, 1.0])
-    assert frame["size"].dtype == np.float64
-    assert frame["picked"].iloc[0] == pd.Timestamp("2013-01-05T08:00:00Z")
-
-
-def test_an_append_writes_a_file_a_month(lake: Lake, table: pd.DataFrame) -> None:
-    added = lake.append(table, SCHEMA)
-
-    assert added.rows == 3
-    assert [name[:15] for name in added.files] == ["2013-01/000001-", "2013-02/000001-"]
-    assert files(lake) == sorted(added.files)
-    assert [path.name for path in lake.path.parent.iterdir()] == ["lake"]
-
-
-def test_the_same_batch_again_adds_nothing_in_whatever_order_its_rows_come(
-    lake: Lake, table: pd.DataFrame
-) -> None:
-    lake.append(table, SCHEMA)
-    before = files(lake)
-    again = lake.append(table.iloc[::-1], SCHEMA)
-
-    assert (again.rows, again.files, again.skipped) == (0, (), 3)
-    assert files(lake) == before
-
-
-def test_an_append_never_rewrites_and_the_later_batch_wins(lake: Lake, table: pd.DataFrame) -> None:
-    lake.append(table, SCHEMA)
-    before = {name: (lake.path / name).read_bytes() for name in files(lake)}
-    corrected = table[table["plum"] == 1].assign(ripe=True, size=20)
-    added = lake.append(corrected, SCHEMA)
-    frame = lake.read(SCHEMA).set_index("plum")
-
-    assert added.files[0].startswith("2013-01/000002-")
-    assert all((lake.path / name).read_bytes() == data for name, data in before.items())
-    assert len(frame) == 3
-    assert frame.loc["1", "ripe"] is True
-    assert frame.loc["1", "size"] == 20
-
-
-def test_a_window_is_half_open(lake: Lake, table: pd.DataFrame) -> None:
-    lake.append(table, SCHEMA)
-    january = lake.read(SCHEMA, datetime(2013, 1, 5, 8, tzinfo=UTC), datetime(2013, 2, 1, tzinfo=UTC))
-
-    assert january["plum"].tolist() == ["2", "1"]
-    assert lake.read(SCHEMA, start=datetime(2013, 2, 1, tzinfo=UTC))["plum"].tolist() == ["3"]
-
-
-def test_a_lake_without_time_or_key_holds_one_folder(lake: Lake, table: pd.DataFrame) -> None:
-    schema = Schema({"size": "number"}, "ripe", "binary")
-    added = lake.append(table, schema)
-
-    assert added.files[0].startswith("all/000001-")
-    assert lake.append(table, schema).skipped == 3
-    assert lake.read(schema)["size"].tolist() == [1.0, 2.0, 3.0]
-
-
-def test_an_empty_lake_says_what_to_do(lake: Lake) -> None:
-    with pytest.raises(DataError, match="mlops ingest"):
-        lake.read(SCHEMA)
-
-
-def test_a_partition_without_a_new_feature_is_named(lake: Lake, table: pd.DataFrame) -> None:
-    lake.append(table, SCHEMA)
-    wider = Schema({**SCHEMA.features, "weight": "number"}, "ripe", "binary", "picked", "plum")
-
-    with pytest.raises(MissingColumnError, match=r"000001-.*\.parquet has no column weight"):
-        lake.read(wider)
-
-
-def test_a_damaged_partition_is_named(lake: Lake, table: pd.DataFrame) -> None:
-    name = lake.append(table, SCHEMA).files[0]
-    (lake.path / name).write_bytes(b"PAR1")
-
-    with pytest.raises(DataError, match=f"{name} cannot be read"):
-        lake.read(SCHEMA)
 
 
 @pytest.mark.parametrize(
@@ -164,6 +69,8 @@ def test_missing_columns_are_named_with_what_there_is(table: pd.DataFrame) -> No
         ([True, None, False], [True, None, False]),
         (["yes", None, "no"], ["yes", None, "no"]),
         ([None, None], [None, None]),
+        ([Decimal(1), None, Decimal("0.0")], [1, None, 0]),
+        (["yes", " ", "no"], ["yes", None, "no"]),
     ],
 )
 def test_a_label_is_the_same_however_the_file_spelled_it(given: list[object], plain: list[object]) -> None:
@@ -180,6 +87,34 @@ def test_a_code_is_the_same_category_beside_an_empty_cell() -> None:
     assert frame["code"].tolist() == ["7", ""]
 
 
+def test_nothing_but_spaces_is_missing_where_a_column_holds_no_words() -> None:
+    schema = Schema({"n": "number", "b": "boolean", "d": "date", "c": "category"}, "y", "regression", key="k")
+    rows = {"n": [" ", 1], "b": ["", True], "d": ["  ", "2026-01-02"], "c": [" ", "x"], "y": [2, "\t"]}
+    frame = conform(pd.DataFrame({**rows, "k": ["a", "b"]}), schema)
+    assert frame[["n", "b", "d"]].isna().to_numpy().tolist() == [[True] * 3, [False] * 3]
+    assert (frame["c"].iloc[0], frame["y"].isna().tolist()) == (" ", [False, True])
+    with pytest.raises(DataError, match="k holds ' ' in row 1, which is not a key"):
+        conform(pd.DataFrame({**rows, "k": ["a", " "]}), schema)
+
+
+def test_rows_are_seen_as_a_model_of_before_a_correction_sees_them() -> None:
+    now = Schema({"zip": "number", "size": "category", "due": "date"}, "y", "binary", key="k")
+    rows = conform(
+        pd.DataFrame(
+            {"zip": [7, None], "size": ["1.5", "none"], "due": "2026-01-02", "y": [0, 1], "k": ["a", "b"]}
+        ),
+        now,
+    )
+    then = Schema({"size": "number", "zip": "category", "due": "number"}, "y", "binary", key="gone")
+    seen = seen_by(then, rows)
+    assert list(seen) == ["size", "zip", "due"]
+    assert seen["zip"].tolist() == ["7", ""]
+    np.testing.assert_array_equal(seen["size"], [1.5, np.nan])
+    assert np.isnan(seen["due"]).all()
+    with pytest.raises(MissingColumnError, match="no column heat"):
+        seen_by(Schema({"heat": "number"}, "y", "binary"), rows)
+
+
 def test_records_are_what_a_request_holds(table: pd.DataFrame) -> None:
     frame = conform(table, SCHEMA)
     rows = records(frame, SCHEMA)
@@ -188,3 +123,77 @@ def test_records_are_what_a_request_holds(table: pd.DataFrame) -> None:
     assert rows[1] == {"size": 2.0, "colour": None, "wet": None}
     for name, column in columns_of(frame, SCHEMA).items():
         np.testing.assert_array_equal(parsed[name], column)
+
+
+def test_rows_without_a_label_are_read_as_the_lake_reads_them(table: pd.DataFrame) -> None:
+    rows = unlabelled(table.drop(columns="ripe"), SCHEMA)
+    known = conform(table, SCHEMA)
+    for name, column in columns_of(known, SCHEMA).items():
+        np.testing.assert_array_equal(rows.columns[name], column)
+    assert rows.served == records(known, SCHEMA)
+    assert rows.keys == ["3", "1", "2"]
+    assert rows.times == [time.isoformat() for time in known["picked"]]
+
+
+def test_rows_may_lack_a_key_and_a_time(table: pd.DataFrame) -> None:
+    rows = unlabelled(table.assign(plum=["a", None, ""], picked=["2013-02-01", None, None]), SCHEMA)
+    assert rows.keys == ["a", None, None]
+    assert rows.times == ["2013-02-01T00:00:00+00:00", None, None]
+    rows = unlabelled(table.drop(columns=["plum", "picked"]), SCHEMA)
+    assert (rows.keys, rows.times) == ([None] * 3, [None] * 3)
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "said"),
+    [
+        ("size", "many", "size holds 'many' in row 101, which is not a number"),
+        ("wet", "yes", "wet holds 'yes' in row 101"),
+        ("colour", True, "colour holds True in row 101"),
+        ("picked", "noon", "picked holds 'noon' in row 101"),
+    ],
+)
+def test_what_cannot_be_predicted_is_named_by_the_row_of_the_file(
+    table: pd.DataFrame, column: str, value: object, said: str
+) -> None:
+    part = table.astype(object).set_index(pd.RangeIndex(100, 103))
+    part.loc[101, column] = value
+    if column == "colour":
+        part[column] = [None, True, None]
+    with pytest.raises(DataError, match=said):
+        unlabelled(part, SCHEMA)
+
+
+def test_a_frames_dates_reach_the_model_as_a_requests_do() -> None:
+    schema = Schema({"due": "date", "note": "text"}, "late", "binary", time="at")
+    table = pd.DataFrame(
+        {
+            "due": ["2024-02-29T18:30:00+02:00", None],
+            "note": ["by mail", None],
+            "at": "2024-03-01",
+            "late": True,
+        }
+    )
+    frame = conform(table, schema)
+    assert conform(frame, schema).equals(frame)
+    ours, theirs = columns_of(frame, schema), parse_rows(records(frame, schema), schema)
+    assert list(ours) == list(schema.inputs)
+    for name, values in ours.items():
+        np.testing.assert_array_equal(values, theirs[name])
+
+
+def test_a_date_that_does_not_parse_is_named_with_its_row() -> None:
+    schema = Schema({"due": "date"}, "late", "binary")
+    with pytest.raises(DataError, match=r"due holds '29\.2\.2024' in row 1"):
+        conform(pd.DataFrame({"due": ["2024-02-28", "29.2.2024"], "late": True}), schema)
+
+
+def test_a_value_that_cannot_be_used_can_be_taken_for_missing(table: pd.DataFrame) -> None:
+    odd = table.assign(size=[1, "two", float("inf")], picked=["2013-02-01", "soon", None], plum=[None, 1, 2])
+    frame = lenient(odd, SCHEMA)
+    assert frame["size"].tolist()[0] == 1.0
+    assert frame["size"].isna().tolist() == [False, True, True]
+    assert frame["picked"].isna().tolist() == [False, True, True]
+    assert frame["plum"].isna().tolist() == [True, False, False]
+    pd.testing.assert_frame_equal(lenient(table, SCHEMA), conform(table, SCHEMA))
+    with pytest.raises(MissingColumnError):
+        lenient(table[["plum"]], SCHEMA)

@@ -35,7 +35,7 @@ class Threads:
         self.told.append(("start", spec.id))
         return serving
 
-    def running(self) -> list[Serving]:
+    def running(self, *, ailing: bool = False) -> list[Serving]:
         return [serving for id, (serving, _) in self.servers.items() if id not in self.dying]
 
     def stop(self, serving: Serving, *, drain: float) -> None:

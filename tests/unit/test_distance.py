@@ -49,6 +49,11 @@ def test_a_missing_category_is_a_category():
     assert distances(frame("a", "b"), frame("a", None), CATEGORY)["x"] > 0.4
 
 
+def test_numbers_of_before_they_were_called_a_category_are_the_same_category():
+    assert distances(frame(7.0, None, 8.5), frame("7", None, "8.5"), CATEGORY)["x"] == 0
+    assert prepared(frame(7.0, None, "a b"), {"x": "text"})["x"].tolist() == [1, 0, 2]
+
+
 def test_truth_is_measured_however_it_is_written():
     truth, floats = frame(True, False, None), frame(1.0, 0.0, np.nan)
     assert distances(truth, floats, {"x": "boolean"})["x"] == 0

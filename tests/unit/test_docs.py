@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import shutil
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from types import ModuleType
 
@@ -38,6 +41,10 @@ def dead_links(path: Path, text: str) -> list[str]:
     return [target for target in inside if target and not (path.parent / target).exists()]
 
 
+def cells(row: str) -> list[str]:
+    return [cell.strip() for cell in re.split(r"(?<!\\)\|", row.strip("|"))]
+
+
 def targets(makefile: str) -> set[str]:
     return set(re.findall(r"^([a-z]+):", makefile, flags=re.MULTILINE))
 
@@ -47,13 +54,17 @@ def commands(text: str) -> set[str]:
     return set(re.findall(r"^make ([a-z]+)\b|`(?:[A-Z_]+=\S+ )*make ([a-z]+)`", text, flags=re.MULTILINE))
 
 
-def test_every_verb_is_in_the_docs_and_has_help_with_an_example(generate):
-    page = (DOCS / "verbs.md").read_text()
+def test_every_verb_has_its_page_with_an_example_and_the_exit_codes(generate):
     verbs = dict(generate.verbs())
     assert {"train", "labels add"} <= set(verbs)
+    index = (DOCS / "verbs" / "index.md").read_text()
     for name, command in verbs.items():
-        assert f"## mlops {name}\n" in page, name
+        page = (DOCS / "verbs" / f"{name.split()[0]}.md").read_text()
+        assert f"# mlops {name}\n" in page, name
+        assert f"mlops {name} [OPTIONS]" in page, name
         assert f"Example: mlops {name}" in command.help, name
+        assert "Exit codes: 0 done" in page, name
+        assert f"[`mlops {name}`]" in index, name
 
 
 def test_every_option_and_argument_has_help(generate):
@@ -71,13 +82,26 @@ def test_the_generated_pages_are_what_the_code_says(generate):
 
 
 def test_a_page_that_differs_is_found(generate, tmp_path, monkeypatch):
-    for name, render in generate.PAGES.items():
-        (tmp_path / name).write_text(render())
-    monkeypatch.setattr(generate, "HERE", tmp_path)
+    docs = tmp_path / "docs"
+    (docs / "verbs").mkdir(parents=True)
+    shutil.copytree(DOCS / "notes", docs / "notes")
+    shutil.copy(ROOT / "mkdocs.yml", tmp_path)
+    for name, render in generate.pages().items():
+        (docs / name).write_text(render())
+    monkeypatch.setattr(generate, "HERE", docs)
     assert generate.stale() == []
-    (tmp_path / "verbs.md").write_text("# Verbs\n")
-    (tmp_path / "settings.md").unlink()
-    assert generate.stale() == ["verbs.md", "settings.md"]
+    (docs / "verbs" / "train.md").write_text("# mlops train\n")
+    (docs / "verbs" / "trian.md").write_text("# mlops trian\n")
+    (docs / "settings.md").unlink()
+    navigation = (tmp_path / "mkdocs.yml").read_text()
+    (tmp_path / "mkdocs.yml").write_text(navigation.replace("      - verbs/train.md\n", ""))
+    assert generate.stale() == ["verbs/train.md", "settings.md", "../mkdocs.yml", "verbs/trian.md"]
+
+
+def test_a_note_closes_the_page_of_its_verb(generate):
+    for note in (DOCS / "notes").glob("*.md"):
+        page = (DOCS / "verbs" / note.name).read_text()
+        assert page.endswith(note.read_text()), note.name
 
 
 def test_the_pages_are_the_same_in_another_process():
@@ -86,7 +110,8 @@ def test_the_pages_are_the_same_in_another_process():
 
 
 def test_every_key_of_params_yaml_is_in_the_docs(generate):
-    from mlops.config import Params, Settings
+    from mlops.params import Params
+    from mlops.settings import Settings
 
     page = (DOCS / "settings.md").read_text()
     for section, field in Params.model_fields.items():
@@ -94,6 +119,57 @@ def test_every_key_of_params_yaml_is_in_the_docs(generate):
         part = part.partition("\n## ")[0]
         assert [key for key in field.annotation.model_fields if f"| `{key}` |" not in part] == [], section
     assert len(re.findall(r"^\| `[A-Z_]+` \|", page, flags=re.MULTILINE)) == len(Settings.model_fields)
+
+
+def test_every_key_has_its_type_in_words_and_says_what_it_is_for():
+    page = (DOCS / "settings.md").read_text()
+    rows = [cells(line) for line in page.splitlines() if line.startswith("| `")]
+    assert len(rows) > 60
+    assert [row[0] for row in rows if len(row) != 4 or "" in row or "[" in row[1]] == []
+
+
+def test_a_source_that_is_a_mapping_has_its_keys_in_the_docs():
+    page = (DOCS / "settings.md").read_text()
+    assert [
+        key
+        for key in ("sql", "url", "cursor", "delta", "version", "function")
+        if f"\n| `{key}` |" not in page
+    ] == []
+
+
+def test_an_option_that_must_be_given_is_marked():
+    assert (
+        "| `--target TARGET` | The column to predict. | required |"
+        in (DOCS / "verbs" / "init.md").read_text()
+    )
+
+
+def test_the_queries_of_the_records_page_find_a_decision_and_its_causes(tmp_path):
+    from mlops.ledger import Ledger
+
+    file = tmp_path / "ledger.db"
+    ledger = Ledger(f"sqlite:///{file}")
+    drift = ledger.record("drift.checked", sentence="Drift is confirmed.", confirmed=True)
+    judged = ledger.record("gate.judged", cause=drift, reason="Promoted: better.")
+    ledger.record("model.promoted", cause=judged, version="2")
+    page = (DOCS / "records.md").read_text()
+    last, chain = re.findall(r'ledger\.db "(.*?)"\n```', page, flags=re.DOTALL)
+    with closing(sqlite3.connect(file)) as connection:
+        sentences = [row[2] for row in connection.execute(last)]
+        kinds = [row[1] for row in connection.execute(chain)]
+        columns = [row[1] for row in connection.execute("pragma table_info(entries)")]
+    ledger.close()
+    assert sentences == ["Promoted: better.", "Drift is confirmed."]
+    assert kinds == ["model.promoted", "gate.judged", "drift.checked"]
+    assert [name for name in columns if f"| `{name}` |" not in page] == []
+
+
+def test_every_kind_of_row_is_in_the_loop_s_table():
+    page = (DOCS / "loop.md").read_text()
+    said = "\n".join(path.read_text() for path in (ROOT / "mlops" / "orchestration").glob("*.py"))
+    kinds = set(re.findall(r'"((?:[a-z]+)\.(?:[a-z]+ed|begun))"', said))
+    assert {"data.refused", "run.abandoned", "table.scored"} <= kinds
+    assert sorted(kind for kind in kinds if f"`{kind}`" not in page) == []
 
 
 def test_the_readme_opens_with_commands_that_make_knows():
@@ -118,5 +194,5 @@ def test_a_dead_link_is_found():
 
 def test_every_page_is_in_the_navigation():
     navigation = (ROOT / "mkdocs.yml").read_text()
-    pages = [path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md")]
+    pages = [path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md") if path.parent.name != "notes"]
     assert [page for page in pages if page not in navigation] == []

@@ -8,21 +8,27 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.ensemble import HistGradientBoostingClassifier
 
-from mlops.config import MonitorParams
+from mlops.distance import distances
 from mlops.drift import (
+    ColumnVerdict,
     DriftReport,
+    QualityVerdict,
     Window,
+    as_blocks,
     as_reference,
     confirmed,
     judge,
     measure,
     quality,
+    raised_before,
     thresholds,
     watched,
 )
 from mlops.errors import MissingColumnError
 from mlops.gate import blocks_of
+from mlops.params import MonitorParams
 from mlops.schema import Schema
 
 NAMES = ("a", "b", "c", "d", "e")
@@ -50,7 +56,14 @@ def table(rng, days, *, rows=30, shift=0.0):
 def window_of(seed, *, schema=SCHEMA, policy=POLICY, **changed):
     rng = np.random.default_rng(seed)
     given = {"window": (START, END), "policy": policy, "seed": seed}
-    return measure(table(rng, 60), table(rng, 15, **changed), schema, **given)
+    return measured(table(rng, 60), table(rng, 15, **changed), schema, **given)
+
+
+def measured(reference, current, schema=SCHEMA, **given):
+    """As for a model that knows nothing by heart: it answers what it was fitted on like anything else."""
+    return measure(
+        reference, reference, current, schema, **{"window": (START, END), "policy": POLICY, **given}
+    )
 
 
 def test_days_of_one_distribution_raise_no_drift():
@@ -99,11 +112,14 @@ def test_few_rows_are_insufficient():
     assert set(report.named("insufficient")) == set(watched(SCHEMA))
     assert (report.share, report.drifted) == (0.0, False)
     assert {column.value for column in report.columns} == {None}
+    assert report.sentence(confirmed=False) == (
+        "Unknown: too few rows: monitor.min_rows asks for 200, in 30 rows."
+    )
 
 
 def test_short_reference_is_insufficient():
     rng = np.random.default_rng(0)
-    report = measure(table(rng, 9), table(rng, 15, shift=9), SCHEMA, window=(START, END), policy=POLICY)
+    report = measured(table(rng, 9), table(rng, 15, shift=9))
     assert len(report.named("insufficient")) == 6
     assert report.named("invalid") == ("a",)
     assert "too few blocks" in report.columns[1].note
@@ -119,22 +135,62 @@ def test_broken_column_is_invalid_whatever_its_statistic_and_is_not_measured():
         asked.extend(columns)
         return dict.fromkeys(columns, 0.0)
 
-    report = measure(reference, current, SCHEMA, window=(START, END), policy=POLICY, statistics=statistics)
+    report = measured(reference, current, statistics=statistics)
     assert report.named("invalid") == ("a",)
     assert "a" not in asked
     assert not report.drifted
 
 
+@pytest.mark.parametrize("times", [1.96, 20.0])
+def test_answers_that_multiply_have_drifted_and_are_no_broken_column(times):
+    """As those of a rare event that comes to be twice as likely, or of prices that all rise."""
+    rng = np.random.default_rng(0)
+    reference, current = table(rng, 60), table(rng, 15)
+    for side, factor in ((reference, 1.0), (current, times)):
+        side["prediction"] = factor * rng.lognormal(-4.6, 0.5, len(side))
+    report = measured(reference, current)
+    assert report.named("drift") == ("prediction",)
+    assert report.named("invalid") == ()
+
+
 def test_reference_without_a_column_is_refused():
     rng = np.random.default_rng(0)
-    with pytest.raises(MissingColumnError, match="prediction"):
-        measure(
-            table(rng, 20).drop(columns="prediction"),
-            table(rng, 15),
-            SCHEMA,
-            window=(START, END),
-            policy=POLICY,
-        )
+    with pytest.raises(MissingColumnError, match="has no column b"):
+        measured(table(rng, 20).drop(columns="b"), table(rng, 15))
+
+
+def by_heart(seed, *, heard, shift=0.0, rows=1000):
+    """A window judged for boosting that was fitted on a thousand rows, by its answers to some rows."""
+    rng = np.random.default_rng(seed)
+    schema = Schema(dict.fromkeys("abcdef", "number"), "y", "binary")
+
+    def drawn(moved=0.0):
+        frame = pd.DataFrame(rng.normal(size=(rows, 6)), columns=list("abcdef"))
+        frame["a"] += moved
+        return frame, rng.random(rows) < 1 / (1 + np.exp(-frame["a"] - frame["b"] / 2))
+
+    def answered(frame):
+        return frame.assign(prediction=model.predict_proba(frame)[:, 1])
+
+    fitted, labels = drawn()
+    model = HistGradientBoostingClassifier(early_stopping=False).fit(fitted, labels)
+    known = {"fitted": fitted, "held out": drawn()[0]}[heard]
+    current = answered(drawn(shift)[0])
+    return measure(fitted, answered(known), current, schema, window=(START, END), policy=MonitorParams())
+
+
+def test_unchanged_rows_raise_no_drift_whatever_the_model_knows_by_heart():
+    assert [by_heart(seed, heard="held out").named("drift") for seed in range(4)] == [()] * 4
+
+
+def test_beside_answers_to_fitted_rows_they_would():
+    """The negative control: of what it was fitted on a model is surer."""
+    assert sum(by_heart(seed, heard="fitted").drifted for seed in range(4)) >= 3
+
+
+def test_answers_that_moved_are_found_beside_those_to_held_out_rows():
+    report = by_heart(0, heard="held out", shift=1.0)
+    assert report.named("drift") == ("a", "prediction")
 
 
 def judged(statistics, *, limit=0.1, invalid=(), rows=1000, policy=POLICY):
@@ -191,6 +247,33 @@ def test_drift_is_confirmed_by_k_of_the_last_n(history, expected):
     assert confirmed(history, confirm=2, of=3) is expected
 
 
+def ended(day, *, drifted=False, rows=1000, state=None):
+    """A window that ended on this day of January."""
+    end = datetime(2013, 1, day, tzinfo=UTC)
+    verdict = "insufficient" if rows < POLICY.min_rows else "drift" if drifted else "ok"
+    seen = QualityVerdict(state, None, None, None, 0.5, 0.9, rows) if state else None
+    columns = (ColumnVerdict("a", "distance", None, None, verdict),)
+    return DriftReport(Window(end - timedelta(days=4), end, rows), 9, columns, float(drifted), drifted, seen)
+
+
+def history(*reports):
+    return raised_before(reports, as_of=datetime(2013, 1, 20, tzinfo=UTC), apart=timedelta(days=2))
+
+
+def test_windows_are_remembered_oldest_first_and_those_that_overlap_much_once():
+    assert history(ended(15, drifted=True), ended(9), ended(12)) == [False, False, True]
+    assert history(ended(15, drifted=True), ended(14), ended(19, drifted=True)) == [True]
+
+
+def test_a_window_of_too_few_rows_is_no_calm_one():
+    assert history(ended(15, rows=12), ended(12, drifted=True)) == [True]
+    assert history(ended(15, rows=12, state="unknown")) == []
+
+
+def test_a_loss_that_is_known_is_remembered_without_a_column():
+    assert history(ended(15, rows=12, state="ok"), ended(12, rows=12, state="worse")) == [True, False]
+
+
 LOG = pd.DataFrame(
     {
         "id": ["1", "2"],
@@ -238,14 +321,7 @@ def test_loss_surely_above_trainings_is_worse_and_raises_the_window():
     seen = graded(0.7)
     assert seen.state == "worse"
     rng = np.random.default_rng(0)
-    report = measure(
-        table(rng, 60),
-        table(rng, 15),
-        SCHEMA,
-        window=(START, END),
-        policy=MonitorParams(min_rows=200),
-        quality=seen,
-    )
+    report = measured(table(rng, 60), table(rng, 15), policy=MonitorParams(min_rows=200), quality=seen)
     assert (report.drifted, report.raised) == (False, True)
     assert DriftReport.from_dict(report.to_dict()) == report
 
@@ -263,3 +339,29 @@ def test_little_coverage_is_unknown_not_healthy():
 def test_few_labels_or_a_single_block_are_unknown():
     assert graded(0.9, rows=2).state == "unknown"
     assert graded(0.9, days=1, rows=1000).state == "unknown"
+
+
+def test_text_is_watched_by_its_length_and_a_date_not_at_all() -> None:
+    schema = Schema({"note": "text", "due": "date"}, "late", "binary")
+    assert watched(schema) == {"note": "text", "prediction": "number"}
+    short, long = (pd.DataFrame({"note": ["word " * n] * 50 + ["a b"] * 50}) for n in (1, 9))
+    assert distances(short, short, {"note": "text"})["note"] == pytest.approx(0.0)
+    # 0.5 of the rows are 8 words longer; the reference's lengths, 1 and 2, spread by 0.5.
+    assert distances(short, long, {"note": "text"})["note"] == pytest.approx(4.0 / 0.5)
+
+
+@pytest.mark.parametrize("key", ["id", "time", "plum", None])
+def test_blocks_of_the_log_are_told_whatever_the_key_is_called(key: str | None) -> None:
+    log = pd.DataFrame({"id": ["a", "b", "c"], "key": ["k1", "k1", "k2"], "time": pd.Timestamp(0, tz="UTC")})
+    schema = Schema({"x": "number"}, "y", "binary", key=key)
+    blocks = blocks_of(as_blocks(log, schema), schema, timedelta(days=1))
+    assert blocks.tolist() == ([0, 0, 1] if key else [0, 1, 2])
+
+
+def test_rows_that_were_served_without_a_key_are_blocks_of_their_own() -> None:
+    log = pd.DataFrame(
+        {"id": list("abcd"), "key": ["k1", None, "k1", None], "time": pd.Timestamp(0, tz="UTC")}
+    )
+    schema = Schema({"x": "number"}, "y", "binary", key="plum")
+    blocks = blocks_of(as_blocks(log, schema), schema, timedelta(days=1))
+    assert [list(blocks).index(block) for block in blocks] == [0, 1, 0, 3]

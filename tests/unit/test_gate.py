@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlops.config import GateParams
 from mlops.errors import DataError, TooFewRowsError
 from mlops.gate import Comparison, Interval, block_interval, blocks_of, compare, decide
+from mlops.params import GateParams
 from mlops.schema import Schema
 
 POLICY = GateParams(min_rows=100, min_blocks=5)
@@ -175,3 +175,15 @@ def test_blocks_are_days_else_keys_else_rows():
     assert list(np.diff(blocks_of(frame, schema(time="t", key="k"), size))) == [0, 1]
     assert list(blocks_of(frame, schema(key="k"), size)) == [0, 1, 0]
     assert list(blocks_of(frame, schema(), size)) == [0, 1, 2]
+
+
+def test_rows_of_their_own_are_not_called_days() -> None:
+    losses = np.full(30, 0.5)
+    alone, daily = (
+        compare(losses, losses + 0.1, blocks, confidence=0.95, resamples=100, seed=0)
+        for blocks in (np.arange(30), np.arange(30) // 3)
+    )
+    skill = block_interval(np.ones(30), np.arange(30), confidence=0.95, resamples=100, seed=0)
+    said = [decide(None, seen, skill, GateParams(min_rows=10)).reason for seen in (alone, daily)]
+    assert "on the same 30 rows;" in said[0]
+    assert "on the same 30 rows in 10 days;" in said[1]

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from mlops import bundle as bundles
 from mlops.errors import BundleError, MlopsError
-from mlops.image import PROBE, Image, Interpreter, sources, write_model
+from mlops.image import PROBE, Image, Interpreter, needs, sources, write_dependencies, write_model
 from tests.tiny import tiny_bundle
 
 ROOT = Path(__file__).parents[2]
@@ -83,10 +84,48 @@ def test_a_retrained_model_keeps_the_packages(image: Image, tmp_path: Path) -> N
     assert retrained.name != image.name
 
 
+def test_an_image_brings_what_the_module_imports_where_the_module_answers(tmp_path: Path) -> None:
+    def packages(*, compiled: bool, **info: object) -> set[str]:
+        written = tiny_bundle(tmp_path / f"{len(list(tmp_path.iterdir()))}", compiled=compiled)
+        files = {
+            name: written.read(name)
+            for name in json.loads(written.read("manifest.json"))["files"]
+            if name != "model.json"
+        }
+        told = bundles.to_json({**written.model.to_dict(), "packages": ["lightgbm"], **info})
+        return set(needs(bundles.write(written.folder, {**files, "model.json": told}).folder))
+
+    compiled, fallback = packages(compiled=True), packages(compiled=False)
+    own = packages(compiled=False, own=True)
+    assert "lightgbm" not in compiled
+    assert {"lightgbm", "scikit-learn", "skops"} <= fallback
+    assert {"lightgbm", "pandas", "numpy", "uvicorn"} <= own
+    assert not {"scikit-learn", "skops", "onnxruntime"} & own
+
+
+def test_a_package_that_the_lock_no_longer_pins_is_refused(image: Image, tmp_path: Path) -> None:
+    bundle = tiny_bundle(tmp_path / "loose", compiled=False)
+    files = {name: bundle.read(name) for name in json.loads(bundle.read("manifest.json"))["files"]}
+    told = bundles.to_json({**bundle.model.to_dict(), "packages": ["nonesuch", "--help"]})
+    loose = bundles.write(bundle.folder, {**files, "model.json": told})
+    with pytest.raises(MlopsError, match=r"needs --help, nonesuch, which requirements\.lock does not pin"):
+        write_dependencies(
+            tmp_path,
+            dataclasses.replace(image, bundle=loose.folder, digest=loose.digest),
+            Interpreter("3.11", "x86_64-manylinux_2_36"),
+        )
+
+
 def test_serving_carries_neither_settings_nor_vendors(image: Image) -> None:
     carried = set(sources(image.bundle))
     assert {"mlops/__init__.py", "mlops/serving/__main__.py", "mlops/predictor.py"} <= carried
     assert not {"mlops/config.py", "mlops/ledger.py", "mlops/image.py", "mlops/adapters/docker.py"} & carried
+
+
+def test_an_edit_of_what_reads_the_log_rebuilds_no_image(image: Image) -> None:
+    carried = set(sources(image.bundle))
+    assert {"mlops/log_writer.py", "mlops/segment.py"} <= carried
+    assert not {"mlops/prediction_log.py", "mlops/parquet.py"} & carried
 
 
 def test_what_the_bundles_module_imports_is_carried(image: Image) -> None:

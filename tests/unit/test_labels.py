@@ -35,6 +35,11 @@ def test_labels_added_are_read_back(tmp_path: Path) -> None:
     assert labels.read(tmp_path)["at"].tolist() == [pd.Timestamp(NOON)] * 2
 
 
+def test_ids_may_stand_in_the_column_that_scoring_wrote(tmp_path: Path) -> None:
+    table = pd.DataFrame({"prediction_id": ["a"], "ripe": [True]})
+    assert labels.add(tmp_path, table, by="id", schema=SCHEMA, known=KNOWN, at=NOON).rows == 1
+
+
 def test_no_labels_read_as_an_empty_table(tmp_path: Path) -> None:
     assert list(labels.read(tmp_path / "none")) == ["by", "value", "label", "at"]
 

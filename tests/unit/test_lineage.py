@@ -20,14 +20,17 @@ def row(id: str, kind: str, cause: str | None = None, **body: object) -> Entry:
 
 @pytest.fixture
 def entries() -> list[Entry]:
+    registered = {"run_id": "r1", "commit": "c0ffee", "data_md5": "d.dir", "digest": "b" * 64}
     return [
         row("a", "drift.confirmed", columns=["temp"]),
-        row("b", "model.trained", "a", run_id="r1", commit="c0ffee", data_md5="d.dir", digest="b" * 64),
-        row("x", "model.refused", "b", reason="of another challenger"),
-        row("c", "model.promoted", "b", version="3", reason="Promoted: 0.02 better."),
-        row("d", "deployment.intended", "c", deployment="d7", version="3"),
-        row("e", "deployment.switched", "d", deployment="d7", version="3", reason="told too late"),
-        row("f", "deployment.intended", "x", deployment="d8", version="4"),
+        row("s", "retrain.started", "a"),
+        row("b", "model.registered", "s", version="3", **registered),
+        row("x", "gate.judged", "b", promote=False, reason="of another champion"),
+        row("g", "gate.judged", "b", promote=True, reason="Promoted: 0.02 better."),
+        row("c", "model.promoted", "g", version="3"),
+        row("d", "deployment.started", "c", deployment="d7", version="3"),
+        row("e", "deployment.served", "c", deployment="d7", version="3", digest="e" * 64),
+        row("f", "deployment.started", "x", deployment="d8", version="4"),
     ]
 
 
@@ -46,7 +49,8 @@ def test_a_prediction_leads_back_to_its_data_commit_and_decision(entries):
 def test_the_chain_runs_from_the_deployment_to_the_first_cause(entries):
     chain = why(RECORD, entries).chain
     assert [entry.kind for entry in chain] == [
-        "deployment.intended", "model.promoted", "model.trained", "drift.confirmed",
+        "deployment.started", "model.promoted", "gate.judged", "model.registered", "retrain.started",
+        "drift.confirmed",
     ]  # fmt: skip
     assert all(later.cause == earlier.id for later, earlier in pairwise(chain))
 
@@ -58,7 +62,7 @@ def test_the_registry_knows_better_than_the_ledger(entries, version):
 
 
 def test_what_nobody_recorded_is_none():
-    found = why(RECORD, [row("d", "deployment.intended", deployment="d7")])
+    found = why(RECORD, [row("d", "deployment.started", deployment="d7")])
     assert found.run_id is found.commit is found.data_md5 is found.digest is found.decision is None
 
 
@@ -70,4 +74,4 @@ def test_a_deployment_the_ledger_does_not_know_is_an_error_that_names_it(entries
 def test_a_lineage_is_json(entries):
     value = json.loads(json.dumps(why(RECORD, entries).to_dict()))
     assert value["commit"] == "c0ffee"
-    assert [link["id"] for link in value["chain"]] == ["d", "c", "b", "a"]
+    assert [link["id"] for link in value["chain"]] == ["d", "c", "g", "b", "s", "a"]

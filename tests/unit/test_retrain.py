@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pandas as pd
 import pytest
 
-from mlops.config import RetrainParams
+from mlops.params import RetrainParams
 from mlops.retrain import fresh, honest_rows, may_start
 from mlops.schema import Schema
 
@@ -33,8 +33,8 @@ def served(*rows):
     )
 
 
-def honest(log, lake=EMPTY, schema=SCHEMA):
-    return honest_rows(lake, log, schema, as_of=NOW, maturity=timedelta(days=1))
+def honest(log, lake=EMPTY, schema=SCHEMA, since=None):
+    return honest_rows(lake, log, schema, as_of=NOW, maturity=timedelta(days=1), since=since)
 
 
 def test_labelled_rows_come_with_the_lakes_columns_and_no_prediction():
@@ -60,6 +60,20 @@ def test_last_served_of_several_predictions_of_one_key_counts():
     assert list(found.new_rows["x"]) == [0.7]
 
 
+def test_a_label_told_of_an_earlier_prediction_is_its_keys():
+    found = honest(served(("a", 1, 0, 0.5, 1.0), ("a", 1, 5, 0.7, None), ("b", 1, 0, 0.5, None)))
+    assert found.new_rows[["flight", "x", "late"]].to_dict("records") == [
+        {"flight": "a", "x": 0.7, "late": 1.0}
+    ]
+    assert (found.labelled, found.unlabelled) == (1, 1)
+
+
+def test_of_the_labels_of_a_keys_predictions_the_last_ones_counts():
+    found = honest(served(("a", 1, 5, 0.7, 0.0), ("a", 1, 0, 0.5, 1.0), (None, 1, 6, 0.5, None)))
+    assert list(found.new_rows["late"]) == [0.0]
+    assert found.unlabelled == 1
+
+
 def test_row_whose_label_the_lake_has_is_not_appended_again():
     lake = honest(served(("a", 1, 0, 0.5, 0.0))).new_rows
     found = honest(served(("a", 1, 0, 0.5, 1.0), ("b", 1, 0, 0.5, 1.0)), lake)
@@ -79,9 +93,25 @@ def test_rows_that_never_got_a_label_are_counted():
     assert found.coverage == pytest.approx(1 / 3)
 
 
-def test_coverage_of_nothing_is_nothing():
+def test_where_nothing_was_served_there_is_no_coverage():
     found = honest(served())
-    assert (found.coverage, len(found.new_rows)) == (0.0, 0)
+    assert (found.coverage, len(found.new_rows)) == (None, 0)
+
+
+def test_coverage_is_that_of_the_rows_newer_than_what_chose_the_champion():
+    old = [(f"old{i}", 1, 0, 0.5, 0.0) for i in range(20)]
+    new = [(f"new{i}", 5, 0, 0.5, 1.0 if i == 0 else None) for i in range(10)]
+    lake = honest(served(*old)).new_rows
+    found = honest(served(*old, *new), lake, since=datetime(2013, 3, 5, tzinfo=UTC))
+    assert (found.recent, found.told, found.coverage) == (10, 1, 0.1)
+    assert honest(served(*old, *new), lake).coverage == 0.7  # the control
+    assert honest(served(*old, *new), lake, since=datetime(2013, 3, 6, tzinfo=UTC)).coverage is None
+
+
+def test_a_recent_row_whose_label_the_lake_has_is_covered():
+    lake = honest(served(("a", 5, 0, 0.5, 0.0))).new_rows
+    found = honest(served(("a", 5, 0, 0.5, None)), lake, since=datetime(2013, 3, 5, tzinfo=UTC))
+    assert (found.known, found.coverage) == (1, 1.0)
 
 
 @pytest.mark.parametrize("none", [None, ""])
@@ -117,6 +147,7 @@ def test_invalid_columns_are_named_for_their_owner():
     refusal = start(invalid_columns=["temp", "dewp"])
     assert refusal.cause == "invalid"
     assert refusal.reason.startswith("Columns temp, dewp cannot be learnt from")
+    assert start(invalid_columns=["temp"]).reason.endswith("mend it at its source first.")
 
 
 def test_policy_never_is_kept():

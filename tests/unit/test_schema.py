@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pickle
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,8 @@ ROW = {"size": 1.5, "colour": "red", "new": True}
 schemas = st.builds(
     Schema,
     st.dictionaries(
-        st.text(min_size=1).map("f_{}".format), st.sampled_from(["number", "category", "boolean"])
+        st.text(min_size=1).map("f_{}".format),
+        st.sampled_from(["number", "category", "boolean", "text", "date"]),
     ),
     st.just("y"),
     st.sampled_from(["binary", "multiclass", "regression"]),
@@ -95,3 +97,51 @@ def test_the_error_prints_a_bounded_part_of_the_value() -> None:
     with pytest.raises(RowError) as caught:
         parse_rows([{**ROW, "size": "x" * 1_000_000}], SCHEMA)
     assert len(str(caught.value)) < 200
+
+
+DATED = Schema({"due": "date", "at": "date", "note": "text"}, "late", "binary", time="at")
+
+
+def test_a_date_is_taken_apart_and_of_the_event_time_all_but_the_day() -> None:
+    columns = parse_rows([{"due": "2024-02-29T18:30:00+02:00", "at": None, "note": "by mail"}], DATED)
+    assert list(columns) == list(DATED.inputs)
+    assert {name: values.tolist()[0] for name, values in columns.items() if name.startswith("due")} == {
+        "due": pytest.approx(19_782 + 16.5 / 24),
+        "due.month": 2.0,
+        "due.weekday": 3.0,  # a Thursday
+        "due.hour": 16.5,
+    }
+    assert "at" not in columns
+    assert np.isnan(columns["at.hour"]).all()
+    assert columns["note"].tolist() == ["by mail"]
+
+
+@settings(deadline=None)
+@given(st.datetimes(min_value=datetime(1900, 1, 1), max_value=datetime(2200, 1, 1)))
+def test_the_parts_of_a_date_are_those_of_the_calendar(moment: datetime) -> None:
+    moment = moment.replace(microsecond=0)
+    columns = parse_rows([{"due": moment.isoformat(), "at": None, "note": None}], DATED)
+    parts = [columns[f"due.{part}"].item() for part in ("month", "weekday", "hour")]
+    assert parts[:2] == [moment.month, moment.weekday()]
+    assert parts[2] == pytest.approx(moment.hour + moment.minute / 60 + moment.second / 3600, abs=1e-9)
+
+
+@pytest.mark.parametrize("value", ["4 July 2013", 20130704, True, ""])
+def test_what_is_no_iso_date_is_refused_by_its_row(value: Any) -> None:
+    with pytest.raises(RowError, match="Row 0: due must be a date such as"):
+        parse_rows([{"due": value, "at": None, "note": None}], DATED)
+
+
+def test_a_feature_called_as_a_part_of_a_date_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"due\.month"):
+        Schema({"due": "date", "due.month": "number"}, "late", "binary")
+
+
+def test_the_event_time_may_be_called_as_the_log_calls_it() -> None:
+    assert Schema({"time": "date"}, "y", "binary", time="time").inputs.keys() == {
+        "time.month",
+        "time.weekday",
+        "time.hour",
+    }
+    with pytest.raises(ConfigError, match="time"):
+        Schema({"time": "date"}, "y", "binary", time="when")

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.dummy import DummyClassifier
-from sklearn.ensemble import RandomForestClassifier
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.linear_model import LinearRegression
 from sklearn.svm import LinearSVC
 
@@ -54,6 +54,19 @@ def test_a_seed_decides_and_nothing_outside_is_disturbed(rows: pd.DataFrame) -> 
     assert (random.random(), np.random.random()) == expected
 
 
+def test_a_label_of_one_row_is_named_where_a_model_fails(rows: pd.DataFrame) -> None:
+    def boosting(params: dict[str, Any], schema: Schema) -> HistGradientBoostingClassifier:
+        return HistGradientBoostingClassifier(early_stopping=True, max_iter=2, **params)
+
+    schema = Schema({"x": "number"}, "kind", "multiclass")
+    kinds = rows.assign(kind=["odd", *["a", "b"] * 29, "a"])
+    with pytest.raises(StageError, match="Of odd there is one row to fit"):
+        fit(kinds, schema, boosting, {}, seed=0)
+    with pytest.raises(StageError) as raised:
+        fit(kinds.iloc[1:], schema, boosting, {"loss": "none"}, seed=0)
+    assert "one row" not in str(raised.value)
+
+
 def test_a_regression_has_no_classes(rows: pd.DataFrame) -> None:
     schema = Schema({"x": "number"}, "x", "regression")
     done = fit(rows, schema, lambda params, schema: LinearRegression(), {}, seed=0)
@@ -89,11 +102,31 @@ def test_what_the_estimator_says_is_told(rows: pd.DataFrame) -> None:
 
 @pytest.mark.parametrize(
     ("source", "said"),
-    [(b"import nothing_like_it", "No module named"), (b"x = 1", r"build\(params, schema\)")],
+    [
+        (b"import nothing_like_it", "No module named"),
+        (b"x = 1", r"build\(params, schema\).*functions fit, save, load, predict .* has neither"),
+        (b"fit = save = predict = print", "lacks load"),
+        (b"build = fit = save = load = predict = print", "has both"),
+    ],
 )
 def test_a_module_that_builds_nothing_is_refused(source: bytes, said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         load_builder(source, "models/x/model.py")
+
+
+def test_a_module_s_own_functions_get_numbered_classes_and_the_seed(rows: pd.DataFrame) -> None:
+    source = b"""
+def fit(params, schema, features, target, seed):
+    return params, list(features), target.tolist(), seed
+save = load = predict = print
+"""
+    labelled = rows.assign(y=[None, *["ripe", "green"] * 29, "ripe"])
+    done = fit(labelled, BINARY, load_builder(source, "model.py"), {"rounds": 2}, seed=5)
+
+    params, columns, target, seed = done.estimator
+    assert (params, columns, seed) == ({"rounds": 2}, ["x"], 5)
+    assert target == [*[1, 0] * 29, 1]
+    assert done.classes == ["green", "ripe"]
 
 
 def test_two_versions_of_a_module_live_side_by_side() -> None:

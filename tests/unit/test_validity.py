@@ -94,3 +94,12 @@ def test_wrong_type_is_named_with_a_value(reference, current, column, value):
     current[column] = current[column].astype(object)
     current.loc[7, column] = value
     assert repr(value) in validate(reference, current, COLUMNS)[column]
+
+
+def test_text_is_new_each_time_and_broken_only_where_it_is_missing() -> None:
+    old = pd.DataFrame({"note": [f"parcel {i} left" for i in range(100)]})
+    new = pd.DataFrame({"note": [f"order {i} came" for i in range(100)]})
+    assert validate(old, new, {"note": "text"}) == {}
+    half = pd.DataFrame({"note": [*new["note"][:50], *[""] * 50]})
+    assert "50% of the values are missing" in validate(old, half, {"note": "text"})["note"]
+    assert "is no text" in validate(old, new.assign(note=3), {"note": "text"})["note"]

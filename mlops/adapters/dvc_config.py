@@ -1,0 +1,64 @@
+"""What DVC was told about a project, read from its files: a look that should not take DVC's imports."""
+
+from __future__ import annotations
+
+import configparser
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlops.errors import MlopsError
+
+__all__ = ["DvcConfig", "read_config"]
+
+
+@dataclass(frozen=True)
+class DvcConfig:
+    """What the files ``.dvc/config`` and ``.dvc/config.local`` say.
+
+    Parameters
+    ----------
+    objects
+        The folder of the cache that holds objects by md5.
+    cache_type
+        How the cache hands out files; DVC's own default where nothing is said.
+    remote
+        The default remote's name, where one is chosen.
+    url
+        The default remote's address; a folder as an absolute path.
+    """
+
+    objects: Path
+    cache_type: str | None
+    remote: str | None
+    url: str | None
+
+
+def read_config(folder: Path) -> DvcConfig:
+    """Read what the files in `folder`, a project's ``.dvc``, say.
+
+    Raises
+    ------
+    MlopsError
+        They cannot be read.
+    """
+    config = configparser.ConfigParser(interpolation=None, strict=False)
+    try:
+        config.read([folder / "config", folder / "config.local"])
+    except configparser.Error as exc:
+        raise MlopsError(
+            f"DVC's configuration cannot be read: {exc}", remedy=f"Mend {folder / 'config'}."
+        ) from exc
+    name = _said(config, "core", "remote")
+    url = _said(config, f"'remote \"{name}\"'", "url") if name else None
+    cache = _said(config, "cache", "dir")
+    return DvcConfig(
+        objects=(folder / cache if cache else folder / "cache") / "files" / "md5",
+        cache_type=_said(config, "cache", "type"),
+        remote=name,
+        url=url if url is None or "://" in url else str((folder / url).resolve()),
+    )
+
+
+def _said(config: configparser.ConfigParser, section: str, key: str) -> str | None:
+    value = config.get(section, key, fallback="").strip("\"'")
+    return value or None

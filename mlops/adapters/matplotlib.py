@@ -1,0 +1,103 @@
+"""Pictures of the plots' tables, for where people look at pictures.
+
+Figures alone, without pyplot: nothing is kept between two calls, and no window is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from io import BytesIO
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+__all__ = ["draw"]
+
+_DPI = 110
+_MOST_LABELS = 12
+_MOST_FEATURES = 30
+_LONGEST = 30  # letters of a name
+
+
+def draw(tables: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Return a PNG for each table that has rows and is one of ours, by file name.
+
+    Parameters
+    ----------
+    tables
+        CSV by file name, as the stage `evaluate` writes them: ``roc.csv`` becomes ``roc.png``.
+    """
+    pictures = {}
+    for file, content in tables.items():
+        name = file.removesuffix(".csv")
+        if name in _DRAWINGS and len(table := pd.read_csv(BytesIO(content))):
+            pictures[f"{name}.png"] = _picture(_DRAWINGS[name], table)
+    return pictures
+
+
+def _picture(drawing: Callable[[Axes, pd.DataFrame], None], table: pd.DataFrame) -> bytes:
+    # Margins of our own: to have them found would draw everything twice.
+    figure = Figure(figsize=(6.4, 4.8), dpi=_DPI)
+    figure.subplots_adjust(left=0.14, right=0.97, bottom=0.12, top=0.92)
+    drawing(figure.subplots(), table)
+    written = BytesIO()
+    figure.savefig(written, format="png")
+    return written.getvalue()
+
+
+def _roc(axes: Axes, table: pd.DataFrame) -> None:
+    false, true = table["false_positive_rate"], table["true_positive_rate"]
+    axes.plot([0, 1], [0, 1], color="0.7", linestyle="--", label="a constant answer")
+    axes.plot(false, true, label=f"area {np.trapezoid(true, false):.3f}")
+    axes.set(title="ROC on the holdout", xlabel="false positive rate", ylabel="true positive rate")
+    axes.legend(loc="lower right")
+
+
+def _calibration(axes: Axes, table: pd.DataFrame) -> None:
+    ends = [table[["predicted", "observed"]].min().min(), table[["predicted", "observed"]].max().max()]
+    axes.plot(ends, ends, color="0.7", linestyle="--", label="as predicted")
+    axes.plot(table["predicted"], table["observed"], marker="o", label="a tenth of the holdout")
+    axes.set(title="Calibration on the holdout", xlabel="mean predicted", ylabel="mean observed")
+    axes.legend(loc="upper left")
+
+
+def _confusion(axes: Axes, table: pd.DataFrame) -> None:
+    table = pd.crosstab(table["actual"], table["predicted"])
+    labels = sorted({*table.index, *table.columns}, key=str)
+    counts = table.reindex(index=labels, columns=labels, fill_value=0).to_numpy()
+    shares = counts / counts.sum(axis=1, keepdims=True).clip(min=1)
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    if len(labels) <= _MOST_LABELS:
+        for (row, column), share in np.ndenumerate(shares):
+            text, colour = f"{counts[row, column]:,}\n{share:.0%}", "white" if share > 0.5 else "black"
+            axes.text(column, row, text, ha="center", va="center", color=colour)
+    places = range(len(labels))
+    axes.set_xticks(places, [str(label) for label in labels])
+    axes.set_yticks(places, [str(label) for label in labels])
+    axes.set(title="Labels on the holdout, shares of the actual", xlabel="predicted", ylabel="actual")
+
+
+def _importances(axes: Axes, table: pd.DataFrame) -> None:
+    most = table.head(_MOST_FEATURES)[::-1]
+    names = most["feature"].astype(str).str.slice(0, _LONGEST)
+    axes.barh(range(len(most)), most["importance"])
+    axes.set_yticks(range(len(most)), list(names))
+    axes.figure.subplots_adjust(left=0.05 + 0.013 * names.str.len().max())
+    axes.set(title="Importances", xlabel="loss added by shuffling the feature")
+
+
+def _residuals(axes: Axes, table: pd.DataFrame) -> None:
+    axes.axhline(0, color="0.7", linestyle="--")
+    axes.scatter(table["predicted"], table["residual"], s=8, alpha=0.4)
+    axes.set(title="Residuals on the holdout", xlabel="predicted", ylabel="actual less predicted")
+
+
+_DRAWINGS: dict[str, Callable[[Axes, pd.DataFrame], None]] = {
+    "roc": _roc,
+    "calibration": _calibration,
+    "confusion": _confusion,
+    "importances": _importances,
+    "residuals": _residuals,
+}

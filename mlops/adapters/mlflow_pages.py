@@ -1,0 +1,26 @@
+"""Where the pages of MLflow's own UI are. Imports no mlflow."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+__all__ = ["first_page", "run_page", "version_page"]
+
+_VIEW = "?workflowType=machine_learning"
+"""Else MLflow opens in its pages for language models."""
+
+
+def first_page(uri: str) -> str:
+    """Return the address of the list of experiments."""
+    return f"{uri.rstrip('/')}/#/experiments{_VIEW}"
+
+
+def run_page(uri: str, experiment: str, run_id: str, artifact: str = "") -> str:
+    """Return the address of a run's page, or of one of its artifacts there."""
+    page = f"{uri.rstrip('/')}/#/experiments/{experiment}/runs/{run_id}"
+    return f"{page}/artifacts/{quote(artifact)}{_VIEW}" if artifact else f"{page}{_VIEW}"
+
+
+def version_page(uri: str, name: str, version: str) -> str:
+    """Return the address of a model version's page."""
+    return f"{uri.rstrip('/')}/#/models/{quote(name)}/versions/{version}{_VIEW}"

@@ -1,0 +1,137 @@
+"""Verbs for what runs by itself: schedule, and its set, unset, pause, resume."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated
+from zoneinfo import ZoneInfo
+
+import typer
+
+from mlops.cli.output import Json
+
+if TYPE_CHECKING:
+    from mlops.orchestration.schedules import Upcoming
+
+__all__ = ["add_to"]
+
+schedule = typer.Typer(invoke_without_command=True)
+
+Flow = Annotated[str, typer.Argument(help="ingest, monitor, score or retrain.")]
+_AWAY = (
+    "Prefect does not answer, or does not let us in: "
+    "this is what params.yaml declares, from the next `mlops up` on."
+)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add these verbs to the program."""
+    app.add_typer(schedule, name="schedule")
+
+
+@schedule.callback()
+def show(context: typer.Context, json: Json = False) -> None:
+    """Show when each flow runs by itself, its next run, and whether it is paused.
+
+    Example: mlops schedule
+    """
+    from mlops.orchestration.schedules import upcoming
+
+    if context.invoked_subcommand is not None:
+        return
+    found = upcoming(context.obj.loop().project)
+    context.obj.show(_table(found), {"flows": [each.to_dict() for each in found]}, as_json=json)
+
+
+@schedule.command("set")
+def set_(
+    context: typer.Context,
+    flow: Flow,
+    when: Annotated[
+        str, typer.Argument(help='An interval such as 6h or 1d, or a cron line such as "0 6 * * 1".')
+    ],
+    timezone: Annotated[
+        str | None, typer.Option(metavar="ZONE", help="Time zone of all schedules, e.g. Europe/Berlin.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Let a flow run by itself: written to params.yaml, and to Prefect if it answers.
+
+    Example: mlops schedule set monitor "0 6 * * 1" --timezone Europe/Berlin
+    """
+    from mlops.orchestration.schedules import declare
+
+    _tell(context, declare(context.obj.loop().project, flow, when, timezone), as_json=json)
+
+
+@schedule.command()
+def unset(context: typer.Context, flow: Flow, json: Json = False) -> None:
+    """Remove a flow's schedule, in params.yaml and in Prefect.
+
+    Example: mlops schedule unset monitor
+    """
+    from mlops.orchestration.schedules import declare
+
+    _tell(context, declare(context.obj.loop().project, flow, None), as_json=json)
+
+
+@schedule.command()
+def pause(context: typer.Context, flow: Flow, json: Json = False) -> None:
+    """Pause a flow's schedule; `mlops up` does not end the pause.
+
+    Example: mlops schedule pause retrain
+    """
+    from mlops.orchestration import schedules
+
+    _tell(context, schedules.pause(context.obj.loop().project, flow), as_json=json)
+
+
+@schedule.command()
+def resume(context: typer.Context, flow: Flow, json: Json = False) -> None:
+    """End a pause, whether it began here or in Prefect.
+
+    Example: mlops schedule resume retrain
+    """
+    from mlops.orchestration import schedules
+
+    _tell(context, schedules.resume(context.obj.loop().project, flow), as_json=json)
+
+
+def _tell(context: typer.Context, each: Upcoming, *, as_json: bool) -> None:
+    context.obj.show(_table([each]), each.to_dict(), as_json=as_json)
+
+
+def _table(found: Sequence[Upcoming]) -> str:
+    cadences = [_cadence(each) for each in found]
+    width = max(len(cadence) for cadence in cadences)
+    lines = [
+        f"{each.flow:<8} {cadence:<{width}}  {_next(each)}".rstrip()
+        for each, cadence in zip(found, cadences, strict=True)
+    ]
+    lines += [
+        f"params.yaml says {each.declared} for {each.flow}: `mlops up` applies it."
+        for each in found
+        if each.declared
+    ]
+    return "\n".join([*lines, *([_AWAY] if all(each.paused is None for each in found) else [])])
+
+
+def _cadence(each: Upcoming) -> str:
+    return f"{each.cadence} ({each.timezone})" if each.cadence else "by hand or by event"
+
+
+def _next(each: Upcoming) -> str:
+    if each.cadence is None:
+        return ""
+    if each.paused:
+        return f"paused; `mlops schedule resume {each.flow}`"
+    if each.next is None:
+        return "" if each.paused is None else "next run not planned yet"
+    return f"next {_local(each.next, each.timezone)}"
+
+
+def _local(time: datetime, zone: str) -> str:
+    utc = f"{time:%a %Y-%m-%d %H:%M} UTC"
+    local = time.astimezone(ZoneInfo(zone))
+    return utc if local.utcoffset() == time.utcoffset() else f"{local:%a %Y-%m-%d %H:%M} {zone} ({utc})"

@@ -1,0 +1,52 @@
+"""Files as they were before they were compressed, read as a stream; the name tells how."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import lzma
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+__all__ = ["DAMAGED", "opened", "plain_name"]
+
+DAMAGED = (EOFError, zlib.error, zipfile.BadZipFile, lzma.LZMAError)
+"""What reading a damaged file raises, beside OSError and ValueError."""
+
+_SUFFIXES = (".gz", ".zip", ".bz2", ".xz", ".zst")
+
+
+def plain_name(path: Path) -> str:
+    """Return a file's name without what tells of its compression: ``april.csv`` of ``april.csv.gz``."""
+    return path.stem if path.suffix in _SUFFIXES else path.name
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[IO[bytes]]:
+    """Open a file for reading its plain bytes.
+
+    Raises
+    ------
+    ValueError
+        It is a zip of several files.
+    """
+    if path.suffix == ".zip":
+        with zipfile.ZipFile(path) as archive:
+            names = [name for name in archive.namelist() if not name.endswith("/")]
+            if len(names) != 1:
+                raise ValueError(f"it holds {len(names)} files, where one is a table")
+            with archive.open(names[0]) as file:
+                yield file
+    elif path.suffix == ".zst":
+        import pyarrow as pa
+
+        with pa.input_stream(path, compression="zstd") as file:
+            yield file
+    else:
+        openers: dict[str, Any] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+        with openers.get(path.suffix, Path.open)(path, "rb") as file:
+            yield file

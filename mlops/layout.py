@@ -1,0 +1,60 @@
+"""Where things lie in a project's tree, from its root, and the loop's branch of it."""
+
+from __future__ import annotations
+
+__all__ = [
+    "BUNDLE",
+    "DVC_LOCK",
+    "GRAPH",
+    "HOLDOUT",
+    "LAKE",
+    "LOCK",
+    "LOOP_BRANCH",
+    "METRICS",
+    "PARAMS",
+    "PLOTS",
+    "POINTERS",
+    "POSITIONS",
+    "PREPARED",
+    "RAW",
+    "SEARCH",
+    "TRAIN",
+    "TRAINING_INPUTS",
+    "TRAINING_OUTPUTS",
+    "TRIALS",
+]
+
+PARAMS = "params.yaml"
+GRAPH = "dvc.yaml"
+"""DVC's graph of stages."""
+LOCK = "requirements.lock"
+"""The packages, pinned."""
+DVC_LOCK = "dvc.lock"
+"""What DVC wrote of the last run of each stage."""
+
+LAKE = "data/lake"
+"""The folder of data that every project has."""
+RAW = "data/raw"
+"""Beside it, what was ingested as it came."""
+POSITIONS = "data/positions.json"
+"""Source → how far it was read into this tree's lake."""
+POINTERS = (f"{LAKE}.dvc", f"{RAW}.dvc", "data/.gitignore", POSITIONS)
+"""What git holds of a version of the data."""
+
+PREPARED = "data/prepared.parquet"
+TRAIN = "data/train.parquet"
+HOLDOUT = "data/holdout.parquet"
+BUNDLE = "build/bundle"
+METRICS = "build/metrics.json"
+PLOTS = "build/plots"
+TRIALS = "build/trials.csv"
+SEARCH = ".mlops/search"
+"""Where a search keeps its trials while it runs."""
+
+TRAINING_INPUTS = (PARAMS, GRAPH, LOCK, *POINTERS)
+"""What a training is committed with, beside the model's module."""
+TRAINING_OUTPUTS = (DVC_LOCK, METRICS, "build/.gitignore", f"{PLOTS}/.gitignore", "data/.gitignore")
+"""What git holds of what a training made."""
+
+LOOP_BRANCH = "mlops/loop"
+"""The branch of what runs unattended."""

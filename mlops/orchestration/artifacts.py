@@ -1,0 +1,172 @@
+"""What a run tells in Prefect's UI beside its logs: tables and pages, each with its history.
+
+Rows of the ledger are turned into markdown and tables by pure functions; `publish` alone calls
+Prefect. A page that cannot be shown costs nobody a model: it is logged and left out.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
+from prefect.runtime import flow_run
+
+from mlops.drift import DriftReport, QualityVerdict
+from mlops.ledger import Entry
+
+__all__ = ["Content", "Figures", "columns", "data", "deployment", "publish", "training", "window"]
+
+Figures = Mapping[str, Mapping[str, float]]
+"""Figures by who answered, ``holdout`` or ``baseline``, and by their name."""
+Content = str | Sequence[Mapping[str, Any]]
+"""Markdown, or the rows of a table."""
+
+log = logging.getLogger("mlops")
+
+
+def publish(key: str, content: Callable[[], Content], *, description: str) -> None:
+    """Show something on the page of the run that is at work; outside of one, nowhere.
+
+    Parameters
+    ----------
+    key
+        Lower case, with dashes: what is published under the same key is one history.
+    content
+        Makes it; what fails in there fails nothing else.
+    """
+    try:
+        made = content()
+        if flow_run.id is None:
+            return
+        if isinstance(made, str):
+            create_markdown_artifact(made, key=key, description=description)
+        else:
+            create_table_artifact([dict(row) for row in made], key=key, description=description)
+    except Exception as exc:
+        log.warning("Prefect does not show %s: %s: %s", key, type(exc).__name__, exc)
+
+
+def columns(checked: Entry) -> list[dict[str, Any]]:
+    """Return a row for each column of a judged window, drift first, and what moved most."""
+    ranks = ("drift", "invalid", "ok", "insufficient")
+    return [
+        {
+            "column": column.column,
+            "verdict": column.verdict,
+            "value": _figure(column.value),
+            "threshold": _figure(column.threshold),
+            "statistic": column.statistic,
+            "note": column.note,
+        }
+        for column in sorted(
+            DriftReport.from_dict(checked.body["report"]).columns,
+            key=lambda column: (ranks.index(column.verdict), -(column.value or 0.0)),
+        )
+    ]
+
+
+def window(checked: Entry, *, report: str, run: str) -> str:
+    """Tell of a judged window.
+
+    Parameters
+    ----------
+    report, run
+        Addresses of the drift report, and of the champion's run.
+    """
+    seen = DriftReport.from_dict(checked.body["report"])
+    facts = {
+        "window": f"{seen.window.start:%Y-%m-%d %H:%M} to {seen.window.end:%Y-%m-%d %H:%M} UTC",
+        "rows": f"{seen.window.rows:,} served, beside {seen.reference_rows:,} of the reference",
+        "quality": _quality(seen.quality),
+        "report": f"[every column drawn]({report})",
+        "model": f"version {checked.body['version']}, [its run in MLflow]({run})",
+    }
+    return _list(facts)
+
+
+def training(registered: Entry, judged: Entry, figures: Figures, *, run: str) -> str:
+    """Tell of a trained model and of what the gate said.
+
+    Parameters
+    ----------
+    figures
+        Of the model and of a constant answer, on the held-out rows.
+    run
+        The address of its run.
+    """
+    body = registered.body
+    facts = {
+        "model": f"version {body['version']}, bundle `{body['digest'][:12]}`",
+        "run": f"[in MLflow]({run})",
+        "data": f"version `{body['data_md5'][:12]}`",
+        "commit": f"`{body['commit'][:12]}`",
+    }
+    return f"{_list(facts)}\n\n{_compared(figures, judged.body.get('champion') or {})}"
+
+
+def deployment(served: Entry, *, address: str, version: str) -> str:
+    """Tell of what serves now.
+
+    Parameters
+    ----------
+    address
+        Where predictions are asked.
+    version
+        The address of the model version's page.
+    """
+    body = served.body
+    facts = {
+        "address": f"[{address}]({address}/version)",
+        "model": f"[version {body['version']}]({version})",
+        "digest": f"`{body['digest']}`",
+        "runs in": f"{body['target']} `{body['deployment']}`",
+        "since": f"{served.recorded_at:%Y-%m-%d %H:%M} UTC",
+    }
+    return _list(facts)
+
+
+def data(versioned: Entry) -> str:
+    """Tell of a version of the data."""
+    body = versioned.body
+    facts = {
+        "version": f"`{body['md5']}`",
+        "rows added": f"{body['rows']:,}",
+        "commit": f"`{body['commit'][:12]}`",
+        **{f"left out, {why}": f"{rows:,}" for why, rows in body["left_out"].items()},
+    }
+    return _list(facts)
+
+
+def _list(facts: Mapping[str, str]) -> str:
+    return "\n".join(f"- **{name}**: {fact}" for name, fact in facts.items())
+
+
+def _compared(figures: Figures, champion: Mapping[str, float]) -> str:
+    """Return a table of figures, the gate's first: what the champion has is measured on the same rows."""
+    columns = {"this model": figures["holdout"], "a constant answer": figures["baseline"]}
+    if champion:
+        columns["champion until then"] = champion
+    names = sorted(figures["holdout"], key=lambda name: name not in champion)
+    rows = [
+        ["on the held-out rows", *columns],
+        ["---", *("---:" for _ in columns)],
+        *([name.replace("_", " "), *(_figure(of.get(name)) for of in columns.values())] for name in names),
+    ]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def _quality(quality: QualityVerdict | None) -> str:
+    if quality is None or quality.loss is None:
+        return f"unknown: {quality.note if quality else 'no labels yet'}"
+    return (
+        f"{quality.state}: loss {_figure(quality.loss)} on {quality.rows:,} rows with labels, "
+        f"{_figure(quality.reference_loss)} at training"
+    )
+
+
+def _figure(value: float | None) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.4f}" if abs(value) < 1000 else f"{value:,.0f}"

@@ -1,0 +1,91 @@
+"""A model for a table of any kind: gradient boosting, or a linear model beside it.
+
+`build` is what the toolkit calls; everything else here is for it. Edit it as you like: a model
+remembers the very module it was fitted with.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sklearn.base import clone
+from sklearn.compose import ColumnTransformer
+from sklearn.decomposition import TruncatedSVD
+from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler, TargetEncoder
+
+from mlops.schema import Schema
+
+__all__ = ["build"]
+
+
+def build(params: dict[str, Any], schema: Schema) -> Pipeline:
+    """Return an estimator for a table with the columns of `schema`.
+
+    Parameters
+    ----------
+    params
+        `algorithm`, boosting or linear; the rest goes to the last step as it is.
+    """
+    rest = dict(params)
+    algorithm = rest.pop("algorithm", "boosting")
+    if algorithm == "boosting":
+        return _boosting(schema, rest)
+    if algorithm == "linear":
+        return _linear(schema, rest)
+    raise ValueError(f"model.params.algorithm: got {algorithm!r}, allowed: boosting, linear")
+
+
+def _boosting(schema: Schema, params: dict[str, Any]) -> Pipeline:
+    # Trees take missing numbers as they are. A category becomes a code of its own, which suits few of
+    # them, and the mean of the target where it occurs, fitted on other rows than it is used on, which
+    # suits many: alone it blurs categories of nearly one mean. Several classes have no such mean. Both
+    # survive compilation, which scikit-learn's own handling of categories does not.
+    categories = _named(schema, "category")
+    codes = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1, max_categories=250)
+    means = TargetEncoder(target_type="binary" if schema.task == "binary" else "continuous")
+    columns = [
+        ("numbers", "passthrough", _named(schema, "number", "boolean")),
+        ("categories", codes, categories),
+        ("means", means, categories if schema.task != "multiclass" else []),
+        *_texts(schema),
+    ]
+    regression = schema.task == "regression"
+    model = HistGradientBoostingRegressor if regression else HistGradientBoostingClassifier
+    return make_pipeline(_applied(columns), model(**params))
+
+
+def _linear(schema: Schema, params: dict[str, Any]) -> Pipeline:
+    scaled = make_pipeline(SimpleImputer(strategy="median", keep_empty_features=True), StandardScaler())
+    codes = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1, max_categories=50)
+    dummies = make_pipeline(codes, OneHotEncoder(handle_unknown="ignore", sparse_output=False))
+    columns = [
+        ("numbers", scaled, _named(schema, "number", "boolean")),
+        ("categories", dummies, _named(schema, "category")),
+        *_texts(schema),
+    ]
+    if schema.task == "regression":
+        return make_pipeline(_applied(columns), Ridge(**params))
+    return make_pipeline(_applied(columns), LogisticRegression(**{"max_iter": 500, **params}))
+
+
+def _applied(columns: list[tuple[str, Any, Any]]) -> ColumnTransformer:
+    """Return a table of numbers, of the parts that have columns."""
+    return ColumnTransformer([part for part in columns if part[2]], sparse_threshold=0.0)
+
+
+def _texts(schema: Schema) -> list[tuple[str, Any, str]]:
+    """Each column of text as some numbers: what its words are about (latent semantic analysis)."""
+    # Hashed, so that it can be done whatever words there are, or none.
+    words = make_pipeline(
+        HashingVectorizer(n_features=4096), TfidfTransformer(), TruncatedSVD(n_components=16)
+    )
+    return [(name, clone(words), name) for name in _named(schema, "text")]
+
+
+def _named(schema: Schema, *kinds: str) -> list[str]:
+    return [name for name, kind in schema.inputs.items() if kind in kinds]

@@ -1,0 +1,165 @@
+"""Parts under a supervisor: left alone, restarted, and never orphaned, however the supervisor ends."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from mlops.adapters.supervisor import Part, Supervisor
+
+IDLE = "import time; time.sleep(600)"
+WITH_CHILD = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {IDLE!r}])"
+WITH_ORPHAN = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {IDLE!r}]); {IDLE}"
+SENDS_AWAY = f"import subprocess, sys; subprocess.Popen(['sleep', '600'], start_new_session=True); {IDLE}"
+SLOW = f"import signal, time; signal.signal(signal.SIGTERM, lambda *_: (time.sleep(2), exit())); {IDLE}"
+DEAF = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); {IDLE}"
+
+
+def part(name: str, program: str, **environment: str) -> Part:
+    return Part(name, [sys.executable, "-c", program], environment)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    return tmp_path / "project" / ".mlops"
+
+
+@pytest.fixture
+def supervisor(home: Path) -> Iterator[Supervisor]:
+    supervisor = Supervisor(home, "tools")
+    yield supervisor
+    supervisor.stop()
+    assert descendants(home) == []
+
+
+def descendants(home: Path) -> list[psutil.Process]:
+    """Processes that work in the project's folder, as every part does."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.cwd() == str(home.parent) and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+        except psutil.Error:
+            continue
+    return found
+
+
+def until(seen: Callable[[], object], *, patience: float = 10) -> None:
+    deadline = time.monotonic() + patience
+    while not seen():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def kill(supervisor: Supervisor) -> None:
+    pid = supervisor.pid()
+    assert pid is not None
+    psutil.Process(pid).kill()
+    until(lambda: supervisor.pid() is None)
+
+
+def test_started_again_it_leaves_alone_what_runs_unchanged(supervisor: Supervisor) -> None:
+    supervisor.start([part("one", IDLE), part("two", IDLE)])
+    before = supervisor.pids()
+    supervisor.start([part("one", IDLE), part("two", IDLE, COLOUR="red")])
+    after = supervisor.pids()
+    assert before["one"] == after["one"]
+    assert before["two"] != after["two"]
+
+
+def test_with_a_supervisor_that_was_killed_its_parts_and_their_children_end(
+    supervisor: Supervisor, home: Path
+) -> None:
+    supervisor.start([part("one", IDLE), part("two", WITH_CHILD)])
+    until(lambda: len(descendants(home)) == 6)  # itself, two leashes, two parts, a child
+    kill(supervisor)
+    until(lambda: descendants(home) == [])
+    supervisor.start([part("one", IDLE)])
+    until(lambda: supervisor.states() == {"one": "RUNNING"})
+
+
+def test_a_part_that_is_killed_is_started_again(supervisor: Supervisor, home: Path) -> None:
+    supervisor.start([part("one", IDLE)])
+    until(lambda: supervisor.states() == {"one": "RUNNING"})
+    before = supervisor.pids()["one"]
+    [child] = psutil.Process(before).children()
+    child.kill()
+    until(lambda: supervisor.pids().get("one") not in {before, None})
+
+
+def test_what_a_part_started_ends_with_it_where_it_alone_is_killed(
+    supervisor: Supervisor, home: Path
+) -> None:
+    supervisor.start([part("one", WITH_ORPHAN)])
+    until(lambda: len(descendants(home)) == 4)  # the supervisor, a leash, the part, its child
+    before = set(descendants(home))
+    [alone] = psutil.Process(supervisor.pids()["one"]).children()
+    [orphan] = alone.children()
+    alone.kill()
+    until(lambda: not orphan.is_running())
+    until(lambda: len(descendants(home)) == 4)
+    assert len(before & set(descendants(home))) == 1
+
+
+def test_what_a_part_sent_away_outlives_it(supervisor: Supervisor, home: Path) -> None:
+    supervisor.start([part("one", SENDS_AWAY)])
+    until(lambda: len(descendants(home)) == 4)
+    [alone] = psutil.Process(supervisor.pids()["one"]).children()
+    [away] = alone.children()
+    alone.kill()
+    until(lambda: not alone.is_running() and supervisor.states() == {"one": "RUNNING"})
+    supervisor.stop()
+    assert away.is_running()
+    for process in descendants(home):
+        process.kill()
+    until(lambda: descendants(home) == [])
+
+
+def test_what_a_reboot_leaves_behind_is_no_supervisor(supervisor: Supervisor, home: Path) -> None:
+    supervisor.start([part("one", IDLE)])
+    supervisor.stop()
+    # The files of one that never said good-bye: a socket nobody listens on, a pid given out again.
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(supervisor._socket))
+    (home / "run" / "tools.pid").write_text(str(os.getpid()))
+    assert supervisor.pid() is None
+    assert supervisor.stop() is False
+    supervisor.start([part("one", IDLE)])
+    until(lambda: supervisor.states() == {"one": "RUNNING"})
+
+
+def test_one_whose_socket_was_removed_is_found_and_stopped(supervisor: Supervisor, home: Path) -> None:
+    supervisor.start([part("one", WITH_CHILD)])
+    supervisor._socket.unlink()
+    assert supervisor.pid() is None
+    assert supervisor.stop() is True
+    assert descendants(home) == []
+
+
+def test_one_on_its_way_out_counts_as_gone_and_is_waited_for(supervisor: Supervisor, home: Path) -> None:
+    supervisor.start([part("one", SLOW)])
+    until(lambda: supervisor.states() == {"one": "RUNNING"})
+    supervisor._call("shutdown")  # as by a `mlops down` that was killed then
+    until(lambda: supervisor.pid() is None)
+    assert supervisor.states() == {}
+    assert descendants(home) != []
+    assert supervisor.stop() is True
+    assert descendants(home) == []
+    supervisor.start([part("one", IDLE)])
+    until(lambda: supervisor.states() == {"one": "RUNNING"})
+
+
+@pytest.mark.story  # it takes a quarter of a minute
+def test_a_part_that_does_not_listen_is_killed(supervisor: Supervisor, home: Path) -> None:
+    supervisor.start([part("one", DEAF)])
+    until(lambda: supervisor.states() == {"one": "RUNNING"})
+    kill(supervisor)
+    assert supervisor.clear() is True
+    assert descendants(home) == []

@@ -1,0 +1,107 @@
+"""What stands behind a prediction, in a project that nothing runs for."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from mlops import labels
+from mlops.log_writer import PredictionLog
+from mlops.orchestration.loop import Loop
+from tests.flows.orchard import Told
+
+Say = Callable[..., Told]
+RECORD = {
+    "id": "0006a1",
+    "key": "p7",
+    "time": "2026-03-01T10:00:00+00:00",
+    "at": "2026-03-01T10:00:02+00:00",
+    "deployment": "plums-v3-abc",
+    "version": "3",
+    "features": {"size": 4.0, "heat": None, "colour": "red"},
+    "prediction": True,
+    "score": 0.75,
+}
+
+
+@pytest.fixture
+def asked(stamp: Path, tmp_path: Path) -> Loop:
+    """A clone of the still project, in which one row was answered by version 3, which drift brought."""
+    root = tmp_path / "plums"
+    subprocess.run(["git", "clone", "-q", str(stamp), str(root)], check=True)
+    loop = Loop.at(root)
+    record = loop.ledger.record
+    drift = record("drift.confirmed")
+    facts: dict[str, Any] = {"version": "3", "digest": "b" * 64}
+    registered = record(
+        "model.registered", cause=drift, run_id="r9", commit="c" * 40, data_md5="d" * 32, **facts
+    )
+    judged = record("gate.judged", cause=registered, reason="Promoted: 0.02 better.")
+    promoted = record("model.promoted", cause=judged, **facts)
+    facts["deployment"] = RECORD["deployment"]
+    record("deployment.started", cause=promoted, **facts)
+    record("deployment.served", cause=promoted, target="docker", image="sha256:feed", **facts)
+    log = PredictionLog(loop.project.predictions, "plums-v3-abc")
+    log.write([{**RECORD, "id": "0006a0", "key": "p6", "score": 0.0}, RECORD])
+    log.close()
+    return loop
+
+
+def test_a_prediction_is_shown_with_all_that_stands_behind_it(say: Say, asked: Loop) -> None:
+    told = say(asked.project.root, "why", "0006a1")
+    assert told.code == 0, told.err
+    for part in (
+        "0006a1, answered 2026-03-01 10:00", "key p7", "True, score 0.75", "size = 4.0", "heat = null",
+        "none yet", "plums-v3-abc", "a container, image sha256:feed", "version 3, bundle bbbbbbbbbbbb",
+        "r9", "cccccccccccc, data version dddddddddddd", "Promoted: 0.02 better.", "drift.confirmed",
+    ):  # fmt: skip
+        assert part in told.out, part
+
+
+def test_labels_are_shown_as_they_came_by_key_and_by_id(say: Say, asked: Loop, tmp_path: Path) -> None:
+    root = asked.project.root
+    for name, value, label in (("plum", "p7", False), ("prediction_id", "0006a1", True)):
+        pd.DataFrame({name: [value], "ripe": [label]}).to_parquet(tmp_path / "truth.parquet")
+        by = "key" if name == "plum" else "id"
+        labels.add(
+            asked.project.labels,
+            pd.read_parquet(tmp_path / "truth.parquet"),
+            by=by,  # type: ignore[arg-type]
+            schema=asked.schema,
+            known=[value],
+            at=datetime(2026, 3, 2 if by == "key" else 3, tzinfo=UTC),
+        )
+    told = json.loads(say(root, "why", "0006a1", "--json").out)
+    assert [(label["by"], label["label"]) for label in told["labels"]] == [("key", False), ("id", True)]
+    assert (told["commit"], told["run_id"], told["features"]["colour"]) == ("c" * 40, "r9", "red")
+    assert (told["target"], told["image"], told["decision"]) == (
+        "docker",
+        "sha256:feed",
+        "Promoted: 0.02 better.",
+    )
+    other = say(root, "why", "0006a0").out
+    assert "none yet" in other
+    assert "score 0.0" in other
+
+
+def test_an_unknown_id_is_a_usage_error_with_the_way_out(say: Say, asked: Loop) -> None:
+    told = say(asked.project.root, "why", "nobody")
+    assert told.code == 2
+    assert "no prediction nobody" in told.err
+    assert "prediction_id" in told.err
+
+
+def test_a_deployment_that_the_ledger_does_not_know_is_named(say: Say, asked: Loop) -> None:
+    log = PredictionLog(asked.project.predictions, "pears-v1")
+    log.write([{**RECORD, "id": "elsewhere", "deployment": "pears-v1"}])
+    log.close()
+    told = say(asked.project.root, "why", "elsewhere")
+    assert told.code == 1
+    assert "pears-v1" in told.err

@@ -1,0 +1,140 @@
+"""What a retraining adds to the loop's lake, or why it does not: in a project of its own, no server about."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from mlops import labels
+from mlops.adapters.git import Tree
+from mlops.answers import Answers
+from mlops.errors import ConflictError, DataError, TooFewRowsError
+from mlops.ledger import Entry
+from mlops.log_writer import PredictionLog
+from mlops.orchestration import intake, retraining
+from mlops.orchestration.loop import Loop
+from mlops.schema import Rows
+from mlops.segment import records
+from tests.flows.orchard import BEGIN, plums, stamped
+
+HISTORY = 20
+CHOSEN_UNTIL = (BEGIN + timedelta(days=HISTORY)).to_pydatetime()
+"""The champion knows what was picked before."""
+AS_OF = CHOSEN_UNTIL + timedelta(days=12)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A project whose champion knows all of its lake, and whose loop has a tree of its own."""
+    root = stamped(tmp_path / "plums")
+    table = tmp_path / "history.parquet"
+    plums(0, HISTORY, season=0).to_parquet(table)
+    intake.add_files(root, [table])
+    Loop.at(root).ledger.record("model.promoted", digest="a", version="1", gate_end=CHOSEN_UNTIL.isoformat())
+    return root
+
+
+@pytest.fixture
+def tree(root: Path) -> Path:
+    return intake.loop_worktree.fn(root)
+
+
+@pytest.fixture
+def start(root: Path) -> Iterator[Callable[..., Entry]]:
+    loop = Loop.at(root)
+    yield lambda as_of=AS_OF, asked=False: loop.ledger.record("retrain.started", as_of=as_of, asked=asked)
+    loop.ledger.close()
+
+
+def serve(root: Path, rows: pd.DataFrame, *, labelled: int) -> None:
+    """Log rows as served, and tell the labels of the first ones."""
+    loop = Loop.at(root)
+    served = rows[["size", "heat", "colour"]].to_dict("records")
+    n, at = len(rows), datetime.now(UTC)
+    times = [time.isoformat() for time in rows["picked"]]
+    log = PredictionLog(loop.project.predictions, "d1")
+    given = Rows({}, served, rows["plum"].tolist(), times)
+    ids = [f"{at.timestamp()}-{i}" for i in range(n)]
+    log.write(records(given, Answers([True] * n, [0.5] * n), ids=ids, at=at, deployment="d1", version="1"))
+    log.close()
+    table, known = rows[["plum", "ripe"]].head(labelled), set(rows["plum"])
+    labels.add(loop.project.labels, table, by="key", schema=loop.schema, known=known, at=at)
+
+
+def test_a_month_of_which_few_have_their_label_is_refused_behind_years_that_have_theirs(
+    root: Path, tree: Path, start: Callable[..., Entry]
+) -> None:
+    serve(root, plums(0, HISTORY, season=0), labelled=HISTORY * 40)
+    serve(root, plums(HISTORY, 10, season=1), labelled=200)
+    intake.add_labelled_rows.fn(root, tree, start())  # of 400 half are enough
+    serve(root, plums(HISTORY + 10, 1, season=1), labelled=0)
+    with pytest.raises(TooFewRowsError, match=r"200 of the 440 rows served since .*45%.*50%") as raised:
+        intake.add_labelled_rows.fn(root, tree, start())
+    assert "monitor.min_coverage" in raised.value.remedy
+    assert "retrain.min_rows" not in raised.value.remedy
+
+
+def test_where_nothing_was_served_the_lakes_own_tables_are_learnt_from(
+    root: Path, start: Callable[..., Entry], tmp_path: Path
+) -> None:
+    newer = plums(HISTORY, 5, season=0)
+    table = tmp_path / "newer.parquet"
+    newer.assign(ripe=newer["ripe"].where(newer.index < 190)).to_parquet(table)
+    intake.add_files(root, [table])
+    tree = intake.loop_worktree.fn(root)
+    with pytest.raises(TooFewRowsError, match=r"190 rows with their label are new .* needs 200") as raised:
+        intake.add_labelled_rows.fn(root, tree, start())
+    assert "retrain.min_rows" in raised.value.remedy
+    assert "min_coverage" not in raised.value.remedy
+    newer.assign(plum=newer["plum"] + "x").head(10).to_parquet(table)
+    intake.add_files(root, [table])
+    intake.loop_worktree.fn(root)
+    assert intake.add_labelled_rows.fn(root, tree, start()).body["rows"] == 0
+
+
+def test_rows_newer_than_the_present_hinder_nothing_and_learn_nobody_the_future(
+    root: Path, start: Callable[..., Entry], tmp_path: Path
+) -> None:
+    serve(root, plums(HISTORY, 10, season=1), labelled=400)
+    later = plums(HISTORY + 20, 2, season=1)
+    table = tmp_path / "later.parquet"
+    later.assign(ripe=None).to_parquet(table)
+    intake.add_files(root, [table])
+    tree = intake.loop_worktree.fn(root)
+    asked, found = start(asked=True), start()
+    assert intake.add_labelled_rows.fn(root, tree, asked).as_of == AS_OF  # none of them is learnt from
+    later.to_parquet(table)
+    intake.add_files(root, [table])
+    intake.loop_worktree.fn(root)
+    with pytest.raises(DataError, match="would learn from its future"):
+        intake.add_labelled_rows.fn(root, tree, asked)
+    added = intake.add_labelled_rows.fn(root, tree, found)
+    assert added.as_of == later["picked"].max() + timedelta(microseconds=1)
+
+
+def test_an_edit_that_is_not_committed_decides_nothing(
+    root: Path, tree: Path, start: Callable[..., Entry]
+) -> None:
+    serve(root, plums(HISTORY, 10, season=1), labelled=400)
+    params = root / "params.yaml"
+    params.write_text(
+        params.read_text()
+        .replace("    heat: number\n", "    weight: number\n")
+        .replace("min_rows: 200", "min_rows: 9999")
+    )
+    assert intake.add_labelled_rows.fn(root, tree, start()).body["rows"] == 400
+    with pytest.raises(ConflictError, match=r"Commit params\.yaml"):
+        intake.add_tables.fn(root, tree)
+    Tree(root).commit_paths(["params.yaml"], "Ask for more")
+    intake.loop_worktree.fn(root)
+    with pytest.raises(DataError, match="weight"):
+        intake.add_labelled_rows.fn(root, tree, start())
+
+
+def test_who_names_the_time_of_a_retraining_is_kept_to_it(root: Path) -> None:
+    assert retraining.claim.fn(root, AS_OF, None).body["asked"]
+    assert not retraining.claim.fn(root, None, None).body["asked"]

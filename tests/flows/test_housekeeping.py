@@ -1,0 +1,63 @@
+"""Keeping house while the loop runs: what serves stays, and what went comes back when it is asked for."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from prefect.settings import PREFECT_API_URL, temporary_settings
+
+from mlops.errors import ConflictError
+from mlops.orchestration import watching
+from mlops.orchestration.backups import backup, restore
+from mlops.orchestration.housekeeping import plan
+from mlops.orchestration.loop import Loop
+from tests.flows.orchard import Closed
+
+
+def test_nothing_that_serves_or_served_before_ever_goes(closed: Closed) -> None:
+    loop = closed.orchard.loop
+    services = {service.digest for target in loop.targets for service in target.running()}
+    assert len(services) == 2
+    shown = [
+        path for removal in plan(loop, now=datetime.now(UTC) + timedelta(days=3650)) for path in removal.paths
+    ]
+    assert not {path.name for path in shown} & services
+    logs = {path.name for path in shown if path.parent.name == "logs"}
+    assert not logs & {"runner.log", "prefect.log", "mlflow.log", "gateway.log", "tools.log", "serving.log"}
+
+
+def test_a_bundle_and_a_report_that_went_come_back(closed: Closed) -> None:
+    loop = closed.orchard.loop
+    checked = loop.ledger.get(closed.drift.cause or "")
+    assert checked is not None
+    [report] = (loop.project.home / "reports").glob(f"*-{checked.id[:6]}.html")
+    subject = loop.ledger.get(checked.cause or "")
+    assert subject is not None
+    report.unlink()
+    shutil.rmtree(loop.project.bundles / subject.body["digest"])
+    with temporary_settings({PREFECT_API_URL: loop.project.prefect_uri}):
+        drawn = watching.write_report.fn(loop.project.root, checked)  # type: ignore[attr-defined]
+    assert drawn == report
+    assert report.stat().st_size > 100_000
+    assert loop.bundle_of(subject).digest == subject.body["digest"]
+
+
+def test_a_running_loop_is_saved_whole_and_not_written_over(closed: Closed, tmp_path: Path) -> None:
+    loop = closed.orchard.loop
+    file = tmp_path / "saved.tar.gz"
+    backup(loop, file)
+    with pytest.raises(ConflictError, match="tools, gateway"):
+        restore(loop, file, force=True)
+    clone = tmp_path / "clone"
+    subprocess.run(["git", "clone", "-q", str(loop.project.root), str(clone)], check=True)
+    restore(Loop.at(clone), file)
+    saved = Loop.at(clone).ledger.entries()
+    assert saved == loop.ledger.entries()[: len(saved)]
+    assert saved[-1].recorded_at > closed.answer.recorded_at - timedelta(seconds=1)
+    named = [entry.body["commit"] for entry in saved if entry.kind == "model.registered"]
+    for commit in named:
+        subprocess.run(["git", "cat-file", "-e", commit], cwd=clone, check=True)

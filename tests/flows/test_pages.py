@@ -1,0 +1,100 @@
+"""What a person finds in Prefect of what the loop did."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+import pytest
+
+from mlops.errors import EmptyWindowError
+from tests.flows.orchard import Closed, Orchard, until
+
+
+def asked(orchard: Orchard, what: str, **filter: Any) -> list[dict[str, Any]]:
+    address = f"{orchard.loop.project.prefect_uri}/{what}"
+    found: list[dict[str, Any]] = httpx.post(address, json=filter, trust_env=False).json()
+    return found
+
+
+def runs(orchard: Orchard, name: str) -> list[dict[str, Any]]:
+    """Runs of this name, oldest first."""
+    return asked(
+        orchard, "flow_runs/filter", flow_runs={"name": {"any_": [name]}}, sort="EXPECTED_START_TIME_ASC"
+    )
+
+
+def told(orchard: Orchard, run: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """What a run told, by key."""
+    found = asked(orchard, "artifacts/filter", flow_runs={"id": {"any_": [run["id"]]}})
+    return {artifact["key"]: artifact for artifact in found if artifact["key"]}
+
+
+@pytest.fixture(scope="module")
+def deployment(served: Orchard) -> dict[str, Any]:
+    project = served.loop.project
+    address = f"{project.prefect_uri}/deployments/name/deploy/{project.params.data.name}"
+    found: dict[str, Any] = httpx.get(address, trust_env=False).json()
+    return found
+
+
+def test_a_retraining_tells_what_it_learnt_from_what_the_gate_said_and_what_serves(closed: Closed) -> None:
+    as_of = f"{closed.drift.as_of:%Y-%m-%d}"
+    run = next(r for r in runs(closed.orchard, f"retrain as of {as_of} on drift") if told(closed.orchard, r))
+    pages = told(closed.orchard, run)
+    assert set(pages) == {"plums-data", "plums-training", "plums-deployment"}
+    assert pages["plums-training"]["description"] == closed.answer.body["sentence"]
+    promoted = closed.orchard.loop.ledger.entries("model.promoted")[1]
+    assert f"/runs/{promoted.body['run_id']}" in pages["plums-training"]["data"]
+    assert "champion until then" in pages["plums-training"]["data"]
+    assert promoted.body["digest"] in pages["plums-deployment"]["data"]
+    assert run["state"]["message"] == closed.answer.body["sentence"]
+
+
+def test_a_judged_window_is_a_table_of_columns_and_leads_to_its_report(closed: Closed) -> None:
+    run = runs(closed.orchard, f"monitor as of {closed.drift.as_of:%Y-%m-%d}")[0]
+    pages = told(closed.orchard, run)
+    assert (run["state"]["message"], run["state_name"]) == (closed.sentences[0], "Completed")
+    assert '"column": "size"' in pages["plums-drift"]["data"].replace('":"', '": "')
+    assert pages["plums-drift"]["description"] == closed.sentences[0]
+    assert "/artifacts/reports/drift-" in pages["plums-window"]["data"]
+
+
+def test_a_failure_says_in_prefect_what_to_do(served: Orchard) -> None:
+    with pytest.raises(EmptyWindowError):
+        served.flow("monitor", as_of=datetime(2019, 1, 1, tzinfo=UTC))
+    run = runs(served, "monitor as of 2019-01-01")[-1]
+    assert run["state_name"] == "Failed"
+    assert "served no row" in run["state"]["message"]
+    assert "Name the end of a window that has some" in run["state"]["message"]
+
+
+def test_a_quick_run_works_and_its_log_tells_each_step_once(
+    served: Orchard, deployment: dict[str, Any]
+) -> None:
+    prefect = served.loop.project.prefect_uri
+    address = f"{prefect}/deployments/{deployment['id']}/create_flow_run"
+    begun = httpx.post(address, json={"state": {"type": "SCHEDULED"}}, trust_env=False).json()
+
+    def ended() -> dict[str, Any] | None:
+        run: dict[str, Any] = httpx.get(f"{prefect}/flow_runs/{begun['id']}", trust_env=False).json()
+        return run if run["state_type"] in {"COMPLETED", "FAILED", "CRASHED"} else None
+
+    run = until("end of the quick run", ended, patience=60)
+    assert run["state_name"] == "Completed"
+    assert run["state"]["message"].startswith("Version ")
+    assert "plums-deployment" in told(served, run)
+
+    def lines() -> list[str]:
+        mine = asked(served, "logs/filter", logs={"flow_run_id": {"any_": [begun["id"]]}})
+        return [line["message"] for line in mine if line["name"] == "mlops"]
+
+    # Lines come in batches, a moment after they were written.
+    until("line of the step", lines, patience=10)
+    assert sum(line.startswith("deploy behind the gateway · ") for line in lines()) == 1
+
+
+def test_a_deployment_is_described_for_people(deployment: dict[str, Any]) -> None:
+    assert deployment["description"].startswith("Start the champion beside what serves")
+    assert {"mlops", "plums"} <= set(deployment["tags"])

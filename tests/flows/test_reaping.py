@@ -1,0 +1,152 @@
+"""Runs whose process was killed: ended for them, once, and nobody else's."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+from mlflow import MlflowClient
+
+from mlops.adapters import pid
+from mlops.orchestration.reaping import marks, orphan, reap
+from mlops.registry import FLOW_RUN
+from tests.flows.orchard import Orchard, until
+
+
+@contextmanager
+def of(orchard: Orchard) -> Iterator[None]:
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    with temporary_settings({PREFECT_API_URL: orchard.loop.project.prefect_uri}):
+        yield
+
+
+def ask(orchard: Orchard, method: str, path: str, body: Any = None) -> Any:
+    address = f"{orchard.loop.project.prefect_uri}{path}"
+
+    def answer() -> httpx.Response | None:
+        came = httpx.request(method, address, json=body, timeout=30, trust_env=False)
+        # Its database is busy, which it says so that one asks again.
+        return None if came.status_code == httpx.codes.SERVICE_UNAVAILABLE else came
+
+    answered: httpx.Response = until(f"answer to {method} {path}", answer, patience=20)
+    return answered.raise_for_status().json()
+
+
+def leave(home: Path, run: str, **facts: str) -> Path:
+    file = home / "runs" / f"{run}.json"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps({"host": pid.machine(), "process": pid.name(psutil.Process())} | facts))
+    return file
+
+
+def test_only_a_process_of_this_machine_that_is_gone_is_dead(tmp_path: Path) -> None:
+    gone = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    name = pid.name(psutil.Process(gone.pid))
+    leave(tmp_path, "alive")
+    leave(tmp_path, "gone", process=name)
+    leave(tmp_path, "elsewhere", process=name, host="another")
+    # The pid was given out again.
+    leave(tmp_path, "before", process=f"{os.getpid()}@1000.00")
+    assert [mark.run for mark in marks(tmp_path) if mark.is_dead] == ["before"]
+    gone.communicate(b"\n")
+    assert [mark.run for mark in marks(tmp_path) if mark.is_dead] == ["before", "gone"]
+
+
+def test_another_host_name_is_no_other_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stored = tmp_path / "machine-id"
+    stored.write_text(f"{'a' * 32}\n")
+    monkeypatch.setattr(pid, "_IDS", (tmp_path / "absent", stored))
+    assert pid.machine() == "a" * 32
+    stored.write_text("uninitialized\n")
+    assert pid.machine() == platform.node()
+
+
+def test_of_a_home_that_was_brought_from_elsewhere_every_process_is_gone(tmp_path: Path) -> None:
+    leave(tmp_path, "here")
+    leave(tmp_path, "elsewhere", host="another")
+    assert [mark.run for mark in marks(tmp_path) if mark.is_dead] == []
+    orphan(tmp_path)
+    assert [mark.run for mark in marks(tmp_path) if mark.is_dead] == ["elsewhere", "here"]
+
+
+def test_a_mark_that_cannot_be_read_is_no_mark(tmp_path: Path) -> None:
+    leave(tmp_path, "torn").write_text("{")
+    assert list(marks(tmp_path)) == []
+
+
+def test_a_verb_that_was_killed_is_ended_in_prefect_and_mlflow_and_goes_on(trained: Orchard) -> None:
+    loop, client = trained.loop, MlflowClient(trained.loop.project.mlflow_uri)
+    before = [entry.id for entry in loop.ledger.entries()]
+    written = trained.hold.with_suffix(".pid")
+    trained.hold.touch()
+    program = "from mlops.cli import main; main()"
+    verb = subprocess.Popen([sys.executable, "-c", program, "-C", str(trained.root), "train", "--force"])
+    try:
+        until("fit that waits", lambda: written.exists() and written.read_text() == str(verb.pid))
+        [mark] = [mark for mark in marks(loop.project.home) if mark.process.startswith(f"{verb.pid}@")]
+        experiment = client.get_experiment_by_name("plums").experiment_id
+        mine = client.create_run(experiment, tags={FLOW_RUN: mark.run}).info.run_id
+        persons = client.create_run(experiment).info.run_id
+        verb.send_signal(signal.SIGKILL)
+        verb.wait()
+    finally:
+        trained.hold.unlink()
+        written.unlink(missing_ok=True)
+    until("end of its mark", lambda: not mark.file.exists(), patience=30)
+    run = ask(trained, "GET", f"/flow_runs/{mark.run}")
+    assert run["state_type"] == "CRASHED"
+    assert "Run it again" in run["state"]["message"]
+    steps = ask(trained, "POST", "/task_runs/filter", {"flow_runs": {"id": {"any_": [mark.run]}}})
+    assert {step["state_type"] for step in steps} <= {"COMPLETED", "CRASHED"}
+    assert client.get_run(mine).info.status == "KILLED"
+    assert client.get_run(persons).info.status == "RUNNING"
+    client.delete_run(persons)
+    # The stages come from DVC's run cache, and the run that exists is found.
+    again = trained.mlops("train")
+    assert again.code in {0, 3}, again.err  # a champion that came since refuses it
+    assert [entry.id for entry in loop.ledger.entries()] == before
+    # One that ended by itself leaves nothing either.
+    until("end of all marks", lambda: not [m for m in marks(loop.project.home) if m.is_dead], patience=30)
+
+
+def test_a_run_taken_up_by_a_runner_that_was_killed_is_ended_after_a_minute(running: Orchard) -> None:
+    deployment = ask(running, "GET", "/deployments/name/deploy/plums")["id"]
+    made = ask(
+        running,
+        "POST",
+        f"/deployments/{deployment}/create_flow_run",
+        {"state": {"type": "PENDING"}},
+    )
+    now = datetime.now(UTC)
+    with of(running):
+        assert reap(running.loop, now=now) == []
+        [line] = reap(running.loop, now=now + timedelta(minutes=2))
+        assert made["name"] in line
+        assert reap(running.loop, now=now + timedelta(minutes=2)) == []
+    assert ask(running, "GET", f"/flow_runs/{made['id']}")["state_type"] == "CRASHED"
+
+
+def test_a_verb_killed_before_it_left_its_mark_is_ended_after_a_minute(running: Orchard) -> None:
+    flow = ask(running, "POST", "/flows/", {"name": "train"})["id"]
+    pending = {"flow_id": flow, "state": {"type": "PENDING"}}
+    ours = ask(running, "POST", "/flow_runs/", {**pending, "tags": ["mlops", "plums"]})
+    persons = ask(running, "POST", "/flow_runs/", {**pending, "tags": ["plums"]})
+    now = datetime.now(UTC)
+    with of(running):
+        assert reap(running.loop, now=now) == []
+        [line] = reap(running.loop, now=now + timedelta(minutes=2))
+    assert ours["name"] in line
+    assert ask(running, "GET", f"/flow_runs/{persons['id']}")["state_type"] == "PENDING"

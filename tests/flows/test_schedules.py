@@ -1,0 +1,447 @@
+"""Schedules as Prefect has them: declared, paused by hand, kept over restarts, caught up once."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from mlops.config import Project, find_project
+from mlops.deployment import free_port
+from mlops.errors import ConfigError, UnavailableError, UsageError
+from mlops.lake import Lake
+from mlops.orchestration import schedules
+from mlops.orchestration.parts import tools_supervisor
+from tests.flows.orchard import Orchard, mlops, plums, stamped, until
+
+NOW = datetime.now(UTC)
+UNATTENDED = "PREFECT__RUNTIME__DEPLOYMENT__ID"
+"""With it, a flow takes itself for one that Prefect started."""
+
+
+class Prefect:
+    """The running Prefect as a person with its UI uses it."""
+
+    def __init__(self, address: str, name: str) -> None:
+        self._http = httpx.Client(base_url=address, trust_env=False, timeout=30)
+        self.name = name
+
+    def ask(self, method: str, path: str, body: Any = None) -> Any:
+        def asked() -> httpx.Response | None:
+            answer = self._http.request(method, path, json=body)
+            return None if answer.status_code == httpx.codes.SERVICE_UNAVAILABLE else answer
+
+        # Its database may be busy: its own clients ask again too.
+        answer: httpx.Response = until(f"answer to {path}", asked, patience=20)
+        answer.raise_for_status()
+        return answer.json() if answer.content else None
+
+    def deployment(self, flow: str) -> dict[str, Any]:
+        found: dict[str, Any] = self.ask("GET", f"/deployments/name/{flow}/{self.name}")
+        return found
+
+    def register(self, flow: str) -> None:
+        id = self.ask("POST", "/flows/", {"name": flow})["id"]
+        self.ask("POST", "/deployments/", {"name": self.name, "flow_id": id})
+
+    def switch(self, flow: str, *, active: bool) -> None:
+        """Turn the switch of a flow's only schedule."""
+        deployment = self.deployment(flow)
+        [schedule] = deployment["schedules"]
+        self.ask("PATCH", f"/deployments/{deployment['id']}/schedules/{schedule['id']}", {"active": active})
+
+    def plan(self, flow: str, start: datetime, end: datetime) -> None:
+        """Plan the runs of a flow's schedules in a time that may be past."""
+        body = {
+            "start_time": start.isoformat(),
+            "end_time": end.isoformat(),
+            "min_runs": 500,
+            "max_runs": 500,
+        }
+        self.ask("POST", f"/deployments/{self.deployment(flow)['id']}/schedule", body)
+
+    def runs(self, flow: str, *names: str) -> list[dict[str, Any]]:
+        """Runs of a flow, the first planned first, that are in a state of these names."""
+        body: dict[str, Any] = {"deployments": {"id": {"any_": [self.deployment(flow)["id"]]}}}
+        body["flow_runs"] = {"state": {"name": {"any_": names}}} if names else {}
+        found = self.ask(
+            "POST", "/flow_runs/filter", {**body, "sort": "EXPECTED_START_TIME_ASC", "limit": 200}
+        )
+        return list(found)
+
+
+@pytest.fixture(scope="module")
+def beside(running: Orchard, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Another project that uses the Prefect of the first, and has no runner: its runs stay planned."""
+    uri = running.loop.project.prefect_uri
+    return stamped(tmp_path_factory.mktemp("beside") / "figs", name="figs", extra=f"PREFECT_API_URL={uri}\n")
+
+
+@pytest.fixture(scope="module")
+def figs(beside: Path) -> Prefect:
+    prefect = Prefect(find_project(beside).prefect_uri, "figs")
+    for flow in ("monitor", "retrain"):
+        prefect.register(flow)
+    return prefect
+
+
+@pytest.fixture
+def project(beside: Path, figs: Prefect) -> Iterator[Project]:
+    """The other project; its declaration and its pauses are put back afterwards."""
+    params = beside / "params.yaml"
+    text = params.read_text()
+    yield find_project(beside)
+    params.write_text(text)
+    schedules.apply(find_project(beside))
+    for flow in ("monitor", "retrain"):
+        deployment = figs.deployment(flow)
+        figs.ask("POST", f"/deployments/{deployment['id']}/resume_deployment")
+        for run in figs.runs(flow, "Scheduled", "Late"):
+            figs.ask("DELETE", f"/flow_runs/{run['id']}")
+
+
+def again(project: Project) -> Project:
+    """The project as its files and the environment are now."""
+    return find_project(project.root)
+
+
+def seen(project: Project, flow: str) -> schedules.Upcoming:
+    return next(each for each in schedules.upcoming(again(project)) if each.flow == flow)
+
+
+def test_a_schedule_that_is_set_is_in_prefect_with_its_time_zone(project: Project, figs: Prefect) -> None:
+    told = mlops(
+        project.root, "schedule", "set", "monitor", "0 6 * * 1", "--timezone", "America/New_York", "--json"
+    )
+    assert told.code == 0, told.err
+    [schedule] = figs.deployment("monitor")["schedules"]
+    assert schedule["active"]
+    assert schedule["schedule"]["cron"] == "0 6 * * 1"
+    assert schedule["schedule"]["timezone"] == "America/New_York"
+    said = json.loads(told.out)
+    planned = datetime.fromisoformat(said["next"])
+    assert planned > datetime.now(UTC)
+    assert planned.strftime("%a %M") == "Mon 00"
+    assert planned.hour in (10, 11)  # 6 o'clock in New York
+    assert (said["cadence"], said["paused"], said["declared"]) == ("0 6 * * 1", False, None)
+    assert "timezone: America/New_York" in (project.root / "params.yaml").read_text()
+
+
+def test_an_interval_counts_from_midnight_there_whenever_it_was_set(project: Project) -> None:
+    for _ in range(2):
+        set_ = schedules.declare(again(project), "retrain", "6h", "Asia/Kolkata")
+        assert set_.next is not None
+        assert set_.next.strftime("%H:%M") in {"00:30", "06:30", "12:30", "18:30"}  # 6, 12, 18, 0 there
+    assert set_.cadence == "every 6h"
+
+
+def test_what_is_applied_twice_is_there_once(project: Project, figs: Prefect) -> None:
+    schedules.declare(project, "monitor", "6h")
+    before = figs.deployment("monitor")["schedules"]
+    assert schedules.apply(again(project)) == []
+    assert figs.deployment("monitor")["schedules"] == before
+    assert len(before) == 1
+
+
+def test_an_edit_by_hand_is_shown_and_then_applied(project: Project, figs: Prefect) -> None:
+    schedules.declare(project, "monitor", "6h")
+    params = project.root / "params.yaml"
+    params.write_text(params.read_text().replace("monitor: 6h", "monitor: 0 4 * * *"))
+    was = seen(project, "monitor")
+    assert (was.cadence, was.declared) == ("every 6h", "0 4 * * *")
+    assert schedules.apply(again(project)) == ["monitor"]
+    now = seen(project, "monitor")
+    assert (now.cadence, now.declared) == ("0 4 * * *", None)
+
+
+def test_a_schedule_taken_away_is_gone_and_its_runs_too(project: Project, figs: Prefect) -> None:
+    schedules.declare(project, "monitor", "6h")
+    assert figs.runs("monitor", "Scheduled")
+    told = mlops(project.root, "schedule", "unset", "monitor")
+    assert told.code == 0, told.err
+    assert "by hand or by event" in told.out
+    assert figs.deployment("monitor")["schedules"] == []
+    assert figs.runs("monitor", "Scheduled") == []
+
+
+@pytest.mark.parametrize("by", ["verb", "deployment", "schedule"])
+def test_a_pause_outlives_applying_and_another_cadence(project: Project, figs: Prefect, by: str) -> None:
+    schedules.declare(project, "monitor", "6h")
+    if by == "verb":
+        schedules.pause(project, "monitor")
+    elif by == "deployment":
+        figs.ask("POST", f"/deployments/{figs.deployment('monitor')['id']}/pause_deployment")
+    else:
+        figs.switch("monitor", active=False)
+    assert seen(project, "monitor").paused
+    schedules.apply(again(project))
+    changed = schedules.declare(again(project), "monitor", "0 4 * * *")
+    assert (changed.cadence, changed.paused, changed.next) == ("0 4 * * *", True, None)
+    resumed = schedules.resume(again(project), "monitor")
+    assert not resumed.paused
+    assert resumed.next is not None
+
+
+def test_a_schedule_that_a_person_added_in_prefect_stays(project: Project, figs: Prefect) -> None:
+    schedules.declare(project, "monitor", "6h")
+    deployment = figs.deployment("monitor")
+    figs.ask("POST", f"/deployments/{deployment['id']}/schedules", [{"schedule": {"cron": "1 2 * * *"}}])
+    schedules.declare(again(project), "monitor", "8h")
+    crons = [each["schedule"].get("cron") for each in figs.deployment("monitor")["schedules"]]
+    assert sorted(crons, key=str) == ["1 2 * * *", None]
+    for each in figs.deployment("monitor")["schedules"]:
+        figs.ask("DELETE", f"/deployments/{deployment['id']}/schedules/{each['id']}")
+
+
+def test_of_what_was_missed_the_newest_stays(
+    project: Project, figs: Prefect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mlops.orchestration.deployments._PAGE", 5)
+    schedules.declare(project, "monitor", "1h")
+    schedules.declare(again(project), "retrain", "1h")
+    figs.plan("monitor", NOW - timedelta(hours=12), NOW)
+    figs.plan("retrain", NOW - timedelta(hours=1), NOW)
+    by_hand = figs.ask("POST", f"/deployments/{figs.deployment('monitor')['id']}/create_flow_run", {})
+    overdue = [run for run in figs.runs("monitor", "Scheduled", "Late") if run["id"] != by_hand["id"]]
+    assert len(overdue) > 12
+
+    assert schedules.catch_up(project, now=NOW) in {11, 12}
+
+    left = [run for run in figs.runs("monitor", "Scheduled", "Late") if run["id"] != by_hand["id"]]
+    due = [run for run in left if datetime.fromisoformat(run["expected_start_time"]) <= NOW]
+    assert len(due) == 1
+    assert NOW - datetime.fromisoformat(due[0]["expected_start_time"]) <= timedelta(hours=1)
+    assert len(left) > 1, "what is planned for later stays planned"
+    skipped = figs.runs("monitor", "Skipped")
+    assert {run["state_type"] for run in skipped} == {"CANCELLED"}
+    assert "done once, by the run planned for" in skipped[0]["state"]["message"]
+    assert len([run for run in figs.runs("retrain", "Scheduled", "Late") if _past(run)]) == 1
+    assert figs.runs("retrain", "Skipped") == []
+    assert figs.ask("GET", f"/flow_runs/{by_hand['id']}")["state_name"] == "Scheduled"
+    assert schedules.catch_up(project, now=NOW) == 0
+
+
+def test_what_another_team_missed_under_the_same_name_is_theirs(project: Project, figs: Prefect) -> None:
+    figs.register("nightly")
+    theirs = figs.deployment("nightly")["id"]
+    figs.ask("POST", f"/deployments/{theirs}/schedules", [{"schedule": {"interval": 3600}}])
+    figs.plan("nightly", NOW - timedelta(hours=6), NOW)
+    try:
+        assert len([run for run in figs.runs("nightly", "Scheduled", "Late") if _past(run)]) > 4
+        assert schedules.catch_up(project, now=NOW) == 0
+        assert figs.runs("nightly", "Skipped") == []
+    finally:
+        figs.ask("DELETE", f"/deployments/{theirs}")
+
+
+def test_a_clone_with_the_same_ports_does_not_ask_the_servers_of_the_other(
+    running: Orchard, tmp_path: Path
+) -> None:
+    clone = tmp_path / "clone"
+    subprocess.run(["git", "clone", "-q", str(running.root), str(clone)], check=True)
+    (clone / ".env").write_text((running.root / ".env").read_text())
+    project = find_project(clone)
+    assert project.prefect_uri == running.loop.project.prefect_uri
+    with pytest.raises(UnavailableError, match="this project runs none"):
+        schedules.pause(project, "monitor")
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text('{"size": 4.0, "heat": 20.0, "colour": "red"}\n')
+    told = mlops(clone, "predict", str(rows))
+    assert told.code == 1
+    assert "this project runs none" in told.err
+    down = [
+        part["part"] for part in json.loads(mlops(clone, "status", "--json").out)["parts"] if not part["up"]
+    ]
+    assert down == ["prefect", "mlflow", "gateway", "runner"]
+
+
+def test_a_bad_word_changes_neither_the_file_nor_prefect(project: Project, figs: Prefect) -> None:
+    text = (project.root / "params.yaml").read_text()
+    with pytest.raises(ConfigError, match=r"schedule\.monitor"):
+        schedules.declare(project, "monitor", "99 * * * *")
+    with pytest.raises(ConfigError, match=r"schedule\.timezone"):
+        schedules.declare(project, "monitor", "6h", "Mars")
+    with pytest.raises(ConfigError, match=r"data\.source"):
+        schedules.declare(project, "ingest", "6h")
+    with pytest.raises(UsageError, match="train has no schedule"):
+        schedules.declare(project, "train", "6h")
+    with pytest.raises(UsageError, match="monitor has no schedule"):
+        schedules.pause(project, "monitor")
+    assert (project.root / "params.yaml").read_text() == text
+    assert figs.deployment("monitor")["schedules"] == []
+
+
+def test_a_flow_that_no_runner_registered_is_only_declared(project: Project) -> None:
+    params = project.root / "params.yaml"
+    params.write_text(params.read_text().replace("target: ripe", "target: ripe\n  source: incoming"))
+    set_ = schedules.declare(again(project), "ingest", "6h")
+    assert (set_.cadence, set_.next, set_.paused) == ("every 6h", None, None)
+    with pytest.raises(UnavailableError, match="deployment of ingest"):
+        schedules.pause(again(project), "ingest")
+
+
+def test_without_prefect_a_schedule_is_declared_and_a_pause_is_not(
+    project: Project, figs: Prefect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as away:
+        away.setenv("PREFECT_API_URL", f"http://127.0.0.1:{free_port()}/api")
+        told = mlops(project.root, "schedule", "set", "monitor", "6h")
+        assert told.code == 0, told.err
+        assert "monitor  every 6h (UTC)" in told.out
+        assert "Prefect does not answer" in told.out
+        assert "mlops up" in told.out
+        with pytest.raises(UnavailableError, match="Prefect does not answer") as refused:
+            schedules.pause(again(project), "monitor")
+        assert "mlops up" in refused.value.remedy
+    assert figs.deployment("monitor")["schedules"] == []
+    assert schedules.apply(again(project)) == ["monitor"]
+
+
+def test_what_prefect_does_by_itself_would_end_a_pause(project: Project, figs: Prefect) -> None:
+    """The negative control of what the runner registers: the same, with Prefect's defaults sent."""
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    from mlops.orchestration.runner import deployments
+
+    id = figs.deployment("monitor")["id"]
+    figs.ask("POST", f"/deployments/{id}/pause_deployment")
+    with temporary_settings({PREFECT_API_URL: project.prefect_uri}):
+        made = next(each for each in deployments(project) if each.flow_name == "monitor")
+        made.apply()
+        assert figs.deployment("monitor")["paused"]
+        made.model_fields_set.add("paused")
+        made.apply()
+    assert not figs.deployment("monitor")["paused"]
+
+
+def test_a_scheduled_ingest_leaves_the_person_alone_and_adds_a_table_once(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = project.root
+    orchard = Orchard(root)
+    folder = root / "incoming"
+    folder.mkdir()
+    params = root / "params.yaml"
+    params.write_text(params.read_text().replace("target: ripe", "target: ripe\n  source: incoming"))
+    monkeypatch.setenv(UNATTENDED, "of a schedule")
+
+    assert orchard.flow("ingest").text == "Nothing is new in data.source."
+    assert orchard.loop.ledger.entries("data.versioned") == []
+    plums(0, 2, season=0).to_parquet(folder / "b.parquet")
+    plums(2, 1, season=0).to_csv(folder / "a.csv", index=False)
+    (folder / "notes.txt").write_text("no table")
+    person = git(root, "rev-parse", "HEAD"), git(root, "status", "--porcelain")
+
+    with monkeypatch.context() as killed:
+        killed.setattr("mlops.orchestration.intake._version", _die)
+        with pytest.raises(Exception, match="killed"):
+            orchard.flow("ingest")
+    assert "the data is at version" in orchard.flow("ingest").text
+    lake = Lake(orchard.loop.project.worktree / "data" / "lake")
+    assert len(lake.read(orchard.loop.schema)) == 120
+    assert orchard.flow("ingest").text == "Nothing is new in data.source."
+
+    [versioned] = orchard.loop.ledger.entries("data.versioned")
+    assert git(root, "rev-parse", "mlops/loop") == versioned.body["commit"]
+    assert (git(root, "rev-parse", "HEAD"), git(root, "status", "--porcelain")) == person
+    assert not (root / "data" / "lake.dvc").exists()
+
+    plums(3, 1, season=0).drop(columns="heat").to_csv(folder / "c.csv", index=False)
+    plums(4, 1, season=0).to_csv(folder / "d.csv", index=False)
+    with pytest.raises(Exception, match=r"c\.csv: .* has no column heat"):
+        orchard.flow("ingest")
+    assert len(orchard.loop.ledger.entries("data.versioned")) == 1
+
+    (folder / "c.csv").unlink()
+    monkeypatch.delenv(UNATTENDED)
+    with monkeypatch.context() as killed:
+        killed.setattr("mlops.orchestration.intake._version", _die)
+        with pytest.raises(Exception, match="killed"):
+            orchard.flow("ingest")
+    by_hand = mlops(root, "ingest")  # into the person's lake, where a killed one left them
+    assert by_hand.code == 0, by_hand.err
+    assert git(root, "rev-parse", "HEAD") != person[0]
+    assert git(root, "status", "--porcelain", "data") == ""
+    assert len(orchard.loop.ledger.entries("data.versioned")) == 2
+    assert orchard.flow("ingest").text == "Nothing is new in data.source."
+
+
+def test_to_ingest_nothing_from_nowhere_is_a_usage_error(project: Project) -> None:
+    with pytest.raises(UsageError, match=r"data\.source") as refused:
+        Orchard(project.root).flow("ingest")
+    assert "mlops ingest FILE" in refused.value.remedy
+
+
+def test_a_scheduled_retraining_that_is_refused_says_so_in_the_ledger(
+    served: Orchard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(UNATTENDED, "of a schedule")
+    outcome = served.flow("retrain")
+    assert outcome.refused
+    # By the policy where too little is new, else by the gate.
+    entry = served.loop.ledger.last("retrain.refused", "retrain.finished")
+    assert entry is not None
+    assert outcome.text == entry.body["sentence"]
+
+
+@pytest.mark.story
+@pytest.mark.story
+def test_a_runner_that_comes_back_keeps_pauses_and_catches_up_once(running: Orchard) -> None:
+    project = running.loop.project
+    prefect = Prefect(project.prefect_uri, "plums")
+    params = project.root / "params.yaml"
+    text = params.read_text()
+    try:
+        params.write_text(text + "\nschedule:\n  monitor: 1h\n  retrain: 4w\n")
+        up = running.mlops("up")
+        assert up.code == 0, up.err
+        assert "monitor runs as params.yaml says now" in up.err
+        schedules.pause(again(project), "retrain")
+        runner = tools_supervisor(running.loop).pids()["runner"]
+        os.kill(runner, signal.SIGSTOP)  # as if the machine slept
+        prefect.plan("monitor", NOW - timedelta(hours=6), NOW)
+        os.kill(runner, signal.SIGKILL)
+        until("end of what was missed", lambda: prefect.runs("monitor", "Completed", "Failed"), patience=60)
+        assert len(prefect.runs("monitor", "Skipped")) >= 5
+        again_up = running.mlops("up")
+        assert again_up.code == 0, again_up.err
+        assert seen(project, "retrain").paused
+        assert not seen(project, "monitor").paused
+        assert len([run for run in prefect.runs("monitor") if run["run_count"] and _past(run)]) == 1
+        stop = tools_supervisor(running.loop).pids()["runner"]
+        os.kill(stop, signal.SIGTERM)
+        until(
+            "runner that came back",
+            lambda: tools_supervisor(running.loop).pids().get("runner") not in {None, stop},
+            patience=30,
+        )
+        assert running.mlops("up").code == 0
+        assert seen(project, "retrain").paused
+        assert not seen(project, "monitor").paused
+    finally:
+        prefect.ask("POST", f"/deployments/{prefect.deployment('retrain')['id']}/resume_deployment")
+        params.write_text(text)
+        last = running.mlops("up")
+    assert last.code == 0, last.err
+    assert prefect.deployment("monitor")["schedules"] == []
+
+
+def _die(*_: Any, **__: Any) -> None:
+    raise RuntimeError("killed")
+
+
+def _past(run: dict[str, Any]) -> bool:
+    return datetime.fromisoformat(run["expected_start_time"]) <= NOW
+
+
+def git(root: Path, *words: str) -> str:
+    done = subprocess.run(["git", *words], cwd=root, capture_output=True, text=True, check=True)
+    return done.stdout.strip()

@@ -1,0 +1,67 @@
+"""What a project needs of its machine, told from what is handed in."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from mlops.ledger import Entry
+from mlops.orchestration.checkup import of_clock, of_dvc, of_space
+
+NOW = datetime(2026, 7, 1, tzinfo=UTC)
+GB = 1024**3
+
+
+@pytest.mark.parametrize(
+    ("total", "free", "state"),
+    [
+        (100 * GB, 50 * GB, "ok"),
+        (100 * GB, 4 * GB, "warn"),
+        (10 * GB, 1 * GB, "warn"),
+        (20 * GB, 3 * GB, "ok"),
+    ],
+)
+def test_little_space_is_a_warning(total: int, free: int, state: str) -> None:
+    found = of_space(total, free)
+    assert found.state == state
+    assert bool(found.remedy) == (state == "warn")
+
+
+@pytest.mark.parametrize(
+    ("recorded", "disk", "state"),
+    [
+        (None, None, "ok"),
+        (NOW - timedelta(days=1), NOW, "ok"),
+        (NOW + timedelta(days=1), NOW, "fail"),
+        (NOW, NOW - timedelta(minutes=2), "warn"),
+    ],
+)
+def test_a_clock_that_ran_back_fails(recorded: datetime | None, disk: datetime | None, state: str) -> None:
+    newest = Entry("a", "data.versioned", recorded) if recorded else None
+    assert of_clock(NOW, newest, disk).state == state
+
+
+@pytest.mark.parametrize(
+    ("config", "local", "state"),
+    [
+        ('[cache]\n    type = "reflink,copy"\n[core]\n    analytics = False\n', "", "ok"),
+        ("[core]\n    analytics = False\n['remote \"x\"']\n    url = /50%/x\n", "", "ok"),
+        ('[cache]\n    type = "reflink,copy"\n', "[cache]\n    type = hardlink\n", "fail"),
+        ("[cache]\n    type = symlink,copy\n", "", "fail"),
+        ("[cache\n", "", "fail"),
+        (None, "", "fail"),
+    ],
+)
+def test_a_cache_that_an_edit_corrupts_fails(
+    tmp_path: Path, config: str | None, local: str, state: str
+) -> None:
+    folder = tmp_path / ".dvc"
+    folder.mkdir()
+    if config is not None:
+        (folder / "config").write_text(config)
+    (folder / "config.local").write_text(local)
+    found = of_dvc(folder)
+    assert found.state == state, found
+    assert bool(found.remedy) == (state == "fail")

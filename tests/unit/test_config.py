@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mlops.config import load_params
+from mlops.errors import ConfigError
+from mlops.params import MonitorParams
+from mlops.settings import expanded
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_a_variable_comes_from_the_environment_or_else_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    env = tmp_path / ".env"
+    env.write_text("PLUMS_USER=ada\nPLUMS_PASSWORD=of the file\n")
+    monkeypatch.setenv("PLUMS_PASSWORD", "of the environment")
+    assert expanded("db://${PLUMS_USER}:${PLUMS_PASSWORD}@host", env) == "db://ada:of the environment@host"
+    assert expanded("no variable") == "no variable"
+
+
+def test_a_variable_that_is_not_set_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="environment: PLUMS_NOWHERE"):
+        expanded("db://${PLUMS_NOWHERE}@host", tmp_path / ".env")
+
+
+@pytest.mark.parametrize(("task", "loss"), [("binary", "log_loss"), ("regression", "squared_error")])
+@pytest.mark.parametrize("gate", ["", "gate: {min_rows: 100}"])
+def test_the_gate_measures_by_the_loss_of_the_task_unless_told(
+    tmp_path: Path, task: str, loss: str, gate: str
+) -> None:
+    file = tmp_path / "params.yaml"
+    file.write_text(
+        "data: {name: plums, target: ripe, features: {size: number}}\n"
+        f"model: {{builder: model.py, task: {task}}}\n{gate}\n"
+    )
+    assert load_params(file).gate.metric == loss
+
+
+def test_labels_may_come_no_later_than_the_gap_leaves_time_for() -> None:
+    params = load_params(ROOT / "params.yaml")
+    params.check_gap()
+    late = params.model_copy(update={"monitor": MonitorParams(label_maturity="30d")})
+    with pytest.raises(ConfigError, match=r"train\.gap: got '1d', allowed: 30d or more.*label_maturity"):
+        late.check_gap()
+    timeless = late.data.model_copy(update={"time": None})
+    late.model_copy(update={"data": timeless}).check_gap()  # without a time there is no gap

@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import json
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from mlops.cursor import greatest, later, value_of
+from mlops.errors import DataError
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("values", "best"),
+    [
+        ([3, 7, 5], 7),
+        ([Decimal("1.5"), None], 1.5),
+        (["a", "c", "b"], "c"),
+        ([NOON, datetime(2025, 1, 1, tzinfo=UTC)], NOON),
+        ([pd.Timestamp(NOON), pd.NaT], NOON),
+        ([date(2026, 1, 1), date(2026, 1, 2)], date(2026, 1, 2)),
+    ],
+)
+def test_a_position_is_a_json_value_that_reads_back(values: list[Any], best: Any) -> None:
+    position = json.loads(json.dumps(greatest(None, values, "at")))
+    assert value_of(position) == best
+    assert greatest(position, values[:1], "at") == position  # never goes back
+    assert greatest(position, [], "at") == position
+
+
+def test_values_that_cannot_be_compared_name_the_cursor() -> None:
+    with pytest.raises(DataError, match="cursor at"):
+        greatest(None, [1, "b"], "at")
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "both"),
+    [
+        (3, 5, 5),
+        ({"time": "2026-01-02T00:00:00+00:00"}, {"time": "2026-01-01T00:00:00+00:00"}, None),
+        ({"version": 4}, {"version": 3}, {"version": 4}),
+        ({"files": {"a": "1"}}, {"files": {"b": "2"}}, {"files": {"a": "1", "b": "2"}}),
+        (None, 5, 5),
+    ],
+)
+def test_two_positions_make_one(one: Any, other: Any, both: Any) -> None:
+    both = one if both is None else both
+    assert later(one, other) == later(other, one) == both

@@ -1,0 +1,56 @@
+"""When `make demo` fails: where the loop did not close."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from mlops.ledger import Ledger
+
+APRIL = datetime(2013, 5, 1, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def check() -> ModuleType:
+    path = Path(__file__).parents[2] / "demo" / "check.py"
+    spec = importlib.util.spec_from_file_location("demo_check", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    (tmp_path / ".mlops").mkdir()
+    ledger = Ledger(f"sqlite:///{tmp_path / '.mlops' / 'ledger.db'}")
+    ledger.record("model.promoted", version="1")
+    yield ledger
+    ledger.close()
+
+
+@pytest.mark.parametrize("answer", ["retrain.finished", "retrain.refused", None])
+def test_a_drift_that_nobody_answered_is_told(
+    tmp_path: Path, check: ModuleType, ledger: Ledger, answer: str | None
+) -> None:
+    drift = ledger.record("drift.confirmed", as_of=APRIL)
+    if answer:
+        ledger.record(answer, cause=drift, as_of=APRIL)
+    expected = [] if answer else ["the drift confirmed as of 2013-05-01 was not answered"]
+    assert check.unclosed(tmp_path, shuffled=False) == expected
+
+
+@pytest.mark.parametrize("shuffled", [False, True])
+def test_a_promotion_on_noise_is_told(
+    tmp_path: Path, check: ModuleType, ledger: Ledger, shuffled: bool
+) -> None:
+    assert check.unclosed(tmp_path, shuffled=shuffled) == []
+    ledger.record("model.promoted", version="2")
+    expected = ["version 2 was promoted on labels that are noise"] if shuffled else []
+    assert check.unclosed(tmp_path, shuffled=shuffled) == expected

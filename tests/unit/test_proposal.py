@@ -1,0 +1,166 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mlops.config import load_params
+from mlops.errors import UsageError
+from mlops.profile import Feature, Profile
+from mlops.proposal import Proposal, Span, Windows, slug
+
+BEGIN = datetime(2024, 1, 1, tzinfo=UTC)
+SPAN = Span(BEGIN, BEGIN + timedelta(days=300), BEGIN + timedelta(days=240))
+
+
+def proposal(**changes: object) -> Proposal:
+    profile = Profile(
+        target="churned",
+        task="binary",
+        time="signed_up_at",
+        key="customer_id",
+        features=[
+            Feature("age", "number", "18 to 90, 10.0% missing"),
+            Feature('größe "x": #1', "category", "3 values: a, b, c"),
+            Feature("no", "boolean", "true or false"),
+        ],
+        left_out={"fax": "it holds no value"},
+        classes=[False, True],
+        unlabelled=0.25,
+        suspects=["no"],
+    )
+    facts = {"name": "churn", "profile": profile, "source": "customers.csv", "rows": 4000}
+    return Proposal(**{**facts, "span": SPAN, **changes})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("timeless", [False, True])
+def test_the_proposed_params_are_valid_whatever_columns_are_called(tmp_path: Path, timeless: bool) -> None:
+    it = proposal(profile=replace(proposal().profile, time=None), span=None) if timeless else proposal()
+    file = tmp_path / "params.yaml"
+    file.write_text(it.files()["params.yaml"], "utf-8")
+    params = load_params(file)
+    assert dict(params.data.features) == {"age": "number", 'größe "x": #1': "category", "no": "boolean"}
+    assert (params.data.target, params.data.key, params.model.task) == ("churned", "customer_id", "binary")
+    text = file.read_text("utf-8")
+    assert "18 to 90, 10.0% missing" in text
+    assert "SUSPECT" in next(line for line in text.splitlines() if "'no'" in line)
+    assert "fax: it holds no value" in text
+    assert [line for line in text.splitlines() if ": " in line and "# " not in line] == []
+
+
+@pytest.mark.parametrize("hours", [2, 100, 24 * 300])
+def test_the_proposed_gap_leaves_labels_their_time(tmp_path: Path, hours: int) -> None:
+    file = tmp_path / "params.yaml"
+    span = Span(BEGIN, BEGIN + timedelta(hours=hours), BEGIN + timedelta(hours=0.8 * hours))
+    file.write_text(proposal(span=span).files()["params.yaml"], "utf-8")
+    load_params(file).check_gap()
+
+
+def test_early_stopping_waits_until_each_label_has_some_rows(tmp_path: Path) -> None:
+    file = tmp_path / "params.yaml"
+    for rare in ([], ["odd"]):
+        it = proposal(profile=replace(proposal().profile, rare=rare))
+        file.write_text(it.files()["params.yaml"], "utf-8")
+        assert load_params(file).model.params["early_stopping"] is not bool(rare)
+
+
+def test_a_value_with_a_line_break_breaks_no_comment(tmp_path: Path) -> None:
+    it = proposal()
+    told = replace(
+        it.profile,
+        features=[Feature("plan", "category", "2 values: a\nb, c")],
+        left_out={"fa\nx": "it is a\nb in every row"},
+        classes=["yes\n- really", "no"],
+    )
+    file = tmp_path / "params.yaml"
+    file.write_text(replace(it, profile=told, source="a\nb.csv").files()["params.yaml"], "utf-8")
+    assert dict(load_params(file).data.features) == {"plan": "category"}
+
+
+def test_every_file_is_there_and_ends_with_a_line() -> None:
+    files = proposal().files()
+    assert set(files) == {"params.yaml", "README.md", "Makefile", "tests/test_project.py"}
+    assert all(text.endswith("\n") and not text.endswith("\n\n") for text in files.values())
+    compile(files["tests/test_project.py"], "test_project.py", "exec")
+    assert yaml.safe_load(files["params.yaml"])["data"]["name"] == "churn"
+
+
+@given(
+    st.timedeltas(min_value=timedelta(minutes=10), max_value=timedelta(days=20_000)),
+    st.integers(1, 10**8),
+    st.floats(0, 1),
+)
+def test_windows_cover_the_table_and_fit_one_another(span: timedelta, rows: int, recent: float) -> None:
+    windows = Windows(span, rows, span * recent)
+    assert windows.train + windows.gap + windows.holdout > span
+    assert windows.holdout < span
+    assert windows.holdout >= 2 * windows.unit
+    assert windows.monitor >= windows.holdout / 2
+    assert windows.gate_rows >= 20
+    assert 30 <= windows.monitor_rows <= 500
+
+
+def lying(*stretches: tuple[str, str, int]) -> pd.Series[Any]:
+    """Times of rows, so many in each stretch."""
+    parts = [pd.Series(pd.date_range(begin, end, rows, tz="UTC")) for begin, end, rows in stretches]
+    return pd.concat(parts, ignore_index=True).rename("at")
+
+
+@pytest.mark.parametrize(
+    ("times", "told"),
+    [
+        (
+            lying(("1970-01-01", "1970-01-01", 1), ("2023-01-01", "2024-12-31", 4999)),
+            "98% of the rows lie between",
+        ),
+        (lying(("2023-01-01", "2023-12-31", 500), ("2024-01-01", "2024-03-31", 4500)), ""),
+        (lying(("2024-01-01", "2024-12-31", 5000)), ""),
+        (
+            lying(("1999-01-01", "1999-01-01", 1), ("2024-01-01 00:00", "2024-01-02 10:00", 5000)),
+            "check the others",
+        ),
+    ],
+)
+def test_a_fifth_of_the_rows_is_held_out_however_they_lie(times: pd.Series[Any], told: str) -> None:
+    span = Span.of(times, times.min().to_pydatetime(), times.max().to_pydatetime())
+    it = proposal(span=span, rows=len(times), profile=replace(proposal().profile, unlabelled=0.0))
+    windows = it.windows
+    held = int((times >= times.max() - windows.holdout).sum())
+    fitted = times < times.max() - windows.holdout - windows.gap
+    assert held == pytest.approx(0.2 * len(times), rel=0.15)
+    assert (
+        fitted & (times >= times.max() - windows.holdout - windows.gap - windows.train)
+    ).sum() > 0.7 * len(times)
+    assert told in span.told
+    assert bool(span.told) == bool(told)
+
+
+@pytest.mark.parametrize("minutes", [0, 5])
+def test_rows_of_one_moment_are_no_table_with_a_time(minutes: int) -> None:
+    times = lying(("2024-01-01 10:00", f"2024-01-01 10:0{minutes}", 50))
+    with pytest.raises(UsageError, match=r"could not be held out.*--exclude at"):
+        Span.of(times, times.min().to_pydatetime(), times.max().to_pydatetime())
+
+
+def test_a_table_without_time_is_split_by_a_share() -> None:
+    windows = Windows(None, 1000)
+    assert windows.holdout / (windows.train + windows.holdout) == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize(
+    ("text", "name"), [("Churn 2024", "churn-2024"), ("2024_sales", "sales"), ("--x", "x"), ("Ünï", "n")]
+)
+def test_a_name_is_made_of_what_is_given(text: str, name: str) -> None:
+    assert slug(text) == name
+
+
+def test_no_name_is_refused() -> None:
+    with pytest.raises(UsageError, match="--name"):
+        slug("2024")

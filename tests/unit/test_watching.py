@@ -1,0 +1,74 @@
+"""Quality: what was answered, judged by the labels that came."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from math import nan
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mlops import bundle as bundles
+from mlops.bundle import Bundle, ModelInfo
+from mlops.drift import QualityVerdict
+from mlops.orchestration import watching
+from mlops.params import Params
+from mlops.schema import Schema, Task
+
+NOW = datetime(2020, 3, 1, tzinfo=UTC)
+ROWS = 200
+ANSWERS: dict[Task, tuple[Any, Any, Any]] = {
+    "binary": (True, 0.9, nan),
+    "multiclass": ("a", [0.9, 0.05, 0.05], [None, None, None]),
+    "regression": (1.5, None, None),
+}
+CLASSES = {"binary": [False, True], "multiclass": ["a", "b", "c"], "regression": None}
+METRICS = {"binary": "log_loss", "multiclass": "brier", "regression": "squared_error"}
+
+
+def a_bundle(folder: Path, task: Task) -> Bundle:
+    info = ModelInfo(task=task, classes=CLASSES[task], prior=[1.0], compiled=True)
+    schema = Schema({"size": "number"}, "ripe", task, key="plum")
+    return bundles.write(
+        folder,
+        {
+            "schema.json": bundles.to_json(schema.to_dict()),
+            "model.json": bundles.to_json(info.to_dict()),
+            "reference.json": bundles.to_json({"loss": {METRICS[task]: 0.2}}),
+        },
+    )
+
+
+def judged(bundle: Bundle, *, lost: int) -> QualityVerdict:
+    task = bundle.schema.task
+    prediction, score, broken = ANSWERS[task]
+    predictions, scores = [prediction] * ROWS, [score] * ROWS
+    scores[:lost] = [broken] * lost
+    if task == "regression":
+        predictions[:lost] = [nan] * lost
+    rows = pd.DataFrame(
+        {
+            "key": np.where(np.arange(ROWS) % 2, np.arange(ROWS).astype(str), None),
+            "time": NOW - timedelta(days=9),
+            "prediction": pd.Series(predictions),
+            "score": pd.Series(scores, dtype=object),
+            "ripe": pd.Series([prediction] * ROWS, dtype=object),
+        }
+    )
+    data = {"name": "plums", "target": "ripe", "key": "plum", "features": {"size": "number"}}
+    model = {"builder": "model.py", "task": task}
+    params = Params(data=data, model=model, gate={"metric": METRICS[task]}, monitor={"min_rows": 100})
+    return watching.quality(rows, bundle, params, NOW)
+
+
+@pytest.mark.parametrize("task", list(ANSWERS))
+def test_an_answer_that_is_no_number_is_left_out_of_the_loss_and_counted(tmp_path: Path, task: Task) -> None:
+    bundle = a_bundle(tmp_path / "bundle", task)
+    whole, lost = judged(bundle, lost=0), judged(bundle, lost=7)
+    assert (whole.state, whole.rows, whole.unanswered) == ("ok", ROWS, 0)
+    assert (lost.state, lost.rows, lost.unanswered) == ("ok", ROWS - 7, 7)
+    assert lost.loss == pytest.approx(whole.loss)
+    assert lost.coverage == 1.0
