@@ -64,7 +64,7 @@ def stage_seconds(loop: Loop, name: str) -> float:
     """Ask Prefect how long the newest task of this name ran."""
     wanted = {"sort": "END_TIME_DESC", "limit": 50}
     runs = httpx.post(f"{loop.project.prefect_uri}/task_runs/filter", json=wanted, trust_env=False).json()
-    return next(float(run["total_run_time"]) for run in runs if run["name"].startswith(f"{name}-"))
+    return next(float(run["total_run_time"]) for run in runs if run["name"].partition("-")[0] == name)
 
 
 if __name__ == "__main__":

@@ -11,13 +11,20 @@ from typing import Any
 
 import pandas as pd
 
-from mlops.config import load_settings
+from mlops import bundle
+from mlops.bundle import Bundle
+from mlops.config import load_params
 from mlops.deployment import free_port
+from mlops.lake import Lake
+from mlops.layout import BUNDLE, LAKE
 from mlops.orchestration import parts, prefect_api
 from mlops.orchestration.loop import Loop
+from mlops.schema import Schema
+from mlops.settings import load_settings
+from mlops.stages import STAGES
 from mlops.stamp import stamp, template
 
-__all__ = ["flights", "run", "running"]
+__all__ = ["flights", "run", "running", "trained"]
 
 
 @contextmanager
@@ -37,6 +44,16 @@ def running() -> Iterator[Loop]:
             yield loop
         finally:
             parts.down(loop, serving=True)
+
+
+def trained(folder: Path, *months: int) -> Bundle:
+    """Stamp a project into a folder and train on these months by its stages alone, without a server."""
+    folder.mkdir()
+    stamp(folder)
+    Lake(folder / LAKE).append(flights(*months), Schema.from_params(load_params(folder / "params.yaml")))
+    for stage in STAGES.values():
+        stage(folder)
+    return bundle.open(folder / BUNDLE)
 
 
 def flights(*months: int) -> pd.DataFrame:

@@ -1,0 +1,143 @@
+"""What a batch costs as the lake grows, and how fast a version is hashed again.
+
+    .venv/bin/python benchmarks/ingest.py [rounds]
+
+A batch of 10,000 rows goes into lakes of 10, 100 and 1,000 partitions by the flow `ingest`, its servers
+up. Then one CSV is read in pieces at two sizes, for the memory that takes. Goals: 0.1 s more per 1,000
+partitions; memory flat.
+"""
+
+from __future__ import annotations
+
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import yaml
+from scratch import run, running
+
+from mlops.adapters.dvc import DvcTree
+from mlops.adapters.git import Tree
+from mlops.lake import Lake
+from mlops.layout import LAKE
+from mlops.orchestration.loop import Loop
+from mlops.stamp import stamp
+
+ROWS = 10_000
+PARTITIONS = (10, 100, 1_000)
+GOAL = 0.1
+SIZES = (1_000_000, 4_000_000)
+READ = """
+from datetime import UTC, datetime
+from pathlib import Path
+from mlops.batch import examine
+from mlops.lake import Lake
+from mlops.schema import Schema
+schema = Schema({{"size": "number", "colour": "category"}}, "ripe", "binary", "picked", "plum")
+with Lake(Path({folder!r}) / "read").staging() as staging:
+    examine(Path({file!r}), "t", schema, None, now=datetime.now(UTC), staging=staging)
+status = Path("/proc/self/status").read_text()
+print(int(status.partition("VmHWM:")[2].split()[0]) / 1024)
+"""
+
+
+def plums(rows: int, *, months: int = 1, seed: int = 0) -> pd.DataFrame:
+    """Make up a table whose rows are spread over some months."""
+    rng = np.random.default_rng(seed)
+    days = rng.integers(0, 28, rows)
+    month = np.arange(rows) % months
+    when = pd.to_datetime({"year": 1940 + month // 12, "month": 1 + month % 12, "day": 1 + days}, utc=True)
+    return pd.DataFrame(
+        {
+            "plum": [f"p{seed}-{i}" for i in range(rows)],
+            "picked": when,
+            "size": rng.normal(4, 1, rows),
+            "colour": rng.choice(["red", "blue", "yellow"], rows),
+            "ripe": rng.random(rows) < 0.5,
+        }
+    )
+
+
+def project(folder: Path, beside: Loop, partitions: int) -> Loop:
+    """Stamp a project for this table that uses the servers of another, with a lake of so many partitions."""
+    stamp(folder)
+    (folder / ".env").write_text(f"PREFECT_API_URL={beside.project.prefect_uri}\n")
+    path = folder / "params.yaml"
+    params = yaml.safe_load(path.read_text())
+    features = {"size": "number", "colour": "category"}
+    roles = {"target": "ripe", "time": "picked", "key": "plum"}
+    params["data"] = {"name": f"plums-{partitions}", "features": features, **roles}
+    path.write_text(yaml.safe_dump(params))
+    loop = Loop.at(folder)
+    Lake(folder / LAKE).append(plums(20 * partitions, months=partitions), loop.schema)
+    DvcTree(folder).add(LAKE)
+    Tree(folder).commit_paths(["params.yaml", f"{LAKE}.dvc", "data/.gitignore"], f"Begin with {partitions}")
+    return loop
+
+
+def seconds(loop: Loop, folder: Path, seed: int) -> float:
+    """Time the flow on one more batch."""
+    file = folder / f"{seed}.parquet"
+    plums(ROWS, seed=seed).to_parquet(file)
+    started = time.perf_counter()
+    run(loop, "ingest", file=file)
+    return time.perf_counter() - started
+
+
+def growing(rounds: int) -> None:
+    """Print what a batch costs by the partitions held."""
+    with running() as servers, tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        loops = {count: project(folder / str(count), servers, count) for count in PARTITIONS}
+        taken: dict[int, list[float]] = {count: [] for count in PARTITIONS}
+        # In turn, so that what else the machine does falls on all alike; the first pays the imports.
+        for turn in range(rounds + 1):
+            for count, loop in loops.items():
+                taken[count].append(seconds(loop, folder, seed=1_000 * count + turn))
+        first = statistics.median(taken[PARTITIONS[0]][1:])
+        for count, times in taken.items():
+            median = statistics.median(times[1:])
+            more = f"{median / first:.2f} times the first, {median - first:+.2f} s"
+            goal = f"   goal <= {GOAL} s more" if count == PARTITIONS[-1] else ""
+            print(f"partitions: {count:>5,}   {median:5.2f} s   {more}{goal}")
+        hashing(loops[PARTITIONS[0]])
+
+
+def hashing(loop: Loop) -> None:
+    """Print how fast a version is hashed against its pointer."""
+    root = loop.project.root
+    Lake(root / LAKE).append(plums(3_000_000, months=60, seed=99), loop.schema)
+    data = DvcTree(root)
+    data.add(LAKE)
+    size = sum(file.stat().st_size for file in (root / LAKE).rglob("*.parquet")) / 1e6
+    started = time.perf_counter()
+    data.verify(LAKE)
+    seconds = time.perf_counter() - started
+    print(f"hashed again: {size:,.0f} MB in {seconds:.2f} s, {size / seconds:,.0f} MB/s")
+
+
+def memory() -> None:
+    """Print the most memory that reading a CSV took, at two sizes."""
+    with tempfile.TemporaryDirectory() as folder:
+        for rows in SIZES:
+            file = Path(folder) / "t.csv"
+            file.unlink(missing_ok=True)
+            for start in range(0, rows, 500_000):
+                piece = plums(500_000, months=12, seed=start)
+                piece.to_csv(file, mode="a", header=start == 0, index=False)
+            program = READ.format(folder=folder, file=str(file))
+            started = time.perf_counter()
+            done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+            seconds, size = time.perf_counter() - started, file.stat().st_size / 1e6
+            most = float(done.stdout)
+            print(f"{rows:>9,} rows, {size:5,.0f} MB of CSV: {most:5,.0f} MB at most, {seconds:.1f} s")
+
+
+if __name__ == "__main__":
+    growing(int(sys.argv[1]) if len(sys.argv) > 1 else 5)
+    memory()
