@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from scipy.spatial.distance import jensenshannon
 from scipy.stats import wasserstein_distance
 
-__all__ = ["check"]
+__all__ = ["check", "unclosed"]
 
 TOLERANCE = 1e-9
 
@@ -49,6 +49,22 @@ def check(folder: Path) -> list[str]:
         }
         wrong += _differences(row, found)
     return wrong
+
+
+def unclosed(folder: Path, *, shuffled: bool) -> list[str]:
+    """Return a line for each place at which the loop did not do what it is there for.
+
+    Confirmed drift must have been answered; and where labels are noise, nothing that came after the
+    first model can have been better.
+    """
+    ledger = _ledger(folder / ".mlops" / "ledger.db")
+    answered = {e["cause"] for e in ledger if e["kind"] in {"retrain.finished", "retrain.refused"}}
+    drifts = [e for e in ledger if e["kind"] == "drift.confirmed" and e["id"] not in answered]
+    later = [e for e in ledger if e["kind"] == "model.promoted"][1:] if shuffled else []
+    return [
+        *(f"the drift confirmed as of {e['as_of'][:10]} was not answered" for e in drifts),
+        *(f"version {e['body']['version']} was promoted on labels that are noise" for e in later),
+    ]
 
 
 def _differences(row: dict[str, Any], found: dict[str, Any]) -> list[str]:
@@ -129,7 +145,11 @@ def _drift(home: Path, ledger: list[dict[str, Any]], log: pd.DataFrame, end: pd.
     window = window[window["version"] == str(checked["body"]["version"])]
     current = pd.DataFrame(window["features"].tolist()).assign(prediction=window["score"].to_numpy())
     champion = next(entry for entry in ledger if entry["id"] == checked["cause"])
-    reference = pq.read_table(home / "bundles" / champion["body"]["digest"] / "reference.parquet").to_pandas()
+    bundle = home / "bundles" / champion["body"]["digest"]
+    fitted, answers = (
+        pq.read_table(bundle / name).to_pandas() for name in ("reference.parquet", "answers.parquet")
+    )
+    reference = {**fitted, "prediction": answers["prediction"]}
     judged = [column for column in report["columns"] if column["verdict"] in {"ok", "drift"}]
     moved = [_distance(reference[c["column"]], current[c["column"]]) > c["threshold"] for c in judged]
     confirmed = _at(ledger, {"drift.confirmed"}, end) is not None

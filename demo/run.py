@@ -28,17 +28,19 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from check import check
+from check import check, unclosed
 from rich import box
 from rich.console import Console
 from rich.table import Table
 from table import month_bounds
 from table import rows as table_rows
 
+from mlops.adapters.mlflow_pages import first_page
 from mlops.client import Client, records
-from mlops.config import Project, find_project, load_settings
+from mlops.config import Project, find_project
 from mlops.errors import MlopsError, UsageError
 from mlops.ledger import Entry
+from mlops.settings import load_settings
 from mlops.stamp import stamp
 
 HERE = Path(__file__).parents[1]
@@ -91,7 +93,7 @@ class Traffic:
 
 
 def main() -> int:
-    """Tell the story; exit 1 where a request failed or a number of the table cannot be recomputed."""
+    """Tell the story; exit 1 where a request failed, the loop did not close or a number is wrong."""
     started = time.monotonic()
     first = int(os.environ.get("DEMO_FIRST", "1"))
     served = range(first + 2, first + 2 + int(os.environ.get("DEMO_MONTHS", "7")))
@@ -111,7 +113,7 @@ def main() -> int:
     starting.join()
     prefect_api.connect(project)
 
-    learn(project, data[:2], first)
+    learn(loop, data[:2], first)
     with Client(project.address) as client:
         traffic = Traffic(client, project, pd.concat(data[2:]))
         for number in served:
@@ -158,8 +160,9 @@ def flights(months: range) -> list[pd.DataFrame]:
     return [whole[month == number] for number in months]
 
 
-def learn(project: Project, data: list[pd.DataFrame], first: int) -> None:
+def learn(loop: Any, data: list[pd.DataFrame], first: int) -> None:
     """Two months into the lake, the first model trained and deployed."""
+    project = loop.project
     inbox = project.home / "inbox"
     inbox.mkdir()
     for number, frame in enumerate(data, start=first):
@@ -168,6 +171,8 @@ def learn(project: Project, data: list[pd.DataFrame], first: int) -> None:
         say(run(project, "ingest", file=file))
     say(run(project, "train"))
     say(run(project, "deploy"))
+    if loop.ledger.last("deployment.served").body["target"] == "process":
+        say("It is a local process: `mlops --project .demo doctor` says what a container would need.")
 
 
 def live(loop: Any, traffic: Traffic, number: int, *, last: bool) -> None:
@@ -214,16 +219,17 @@ def finish(loop: Any, traffic: Traffic, months: range, started: float) -> int:
     (loop.project.home / "table.json").write_text(json.dumps(rows, indent=1))
     console.print(render(rows, loop.params.gate.metric))
     wrong = check(FOLDER)
-    for line in wrong:
-        say(f"[red]{line}[/]")
     if not wrong:
         say("every number recomputed from the log, the labels and the ledger")
+    wrong += unclosed(FOLDER, shuffled=bool(os.environ.get("DEMO_SHUFFLE")))
+    for line in wrong:
+        say(f"[red]{line}[/]")
     say(f"{traffic.requests:,} requests, {len(traffic.failed)} failed; {time.monotonic() - started:.0f} s")
     for failure in traffic.failed[:3]:
         say(f"[red]{failure}[/]")
     project = loop.project
     say(f"predictions  {project.address}")
-    say(f"experiments  {project.mlflow_uri}")
+    say(f"experiments  {first_page(project.mlflow_uri)}")
     say(f"flows        {project.prefect_uri.removesuffix('/api')}")
     say("`make down` stops it all")
     return 1 if wrong or traffic.failed else 0
@@ -232,7 +238,8 @@ def finish(loop: Any, traffic: Traffic, months: range, started: float) -> int:
 def render(rows: list[dict[str, Any]], metric: str) -> Table:
     """Draw the table; it fits a terminal of 80 columns."""
     table = Table(
-        title=f"{metric} of what served and of the first model left alone; less is better",
+        title=f"{metric.replace('_', ' ')} of the model that served, and of the first model had it never "
+        "been retrained (lower is better)",
         title_justify="left",
         box=box.SIMPLE,
         padding=(0, 1, 0, 0),
