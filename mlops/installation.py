@@ -45,7 +45,10 @@ _BREAKS = {
 _OLDEST_SQLITE = (3, 24, 0)  # Prefect's bound
 _SOCKETS = Path("/tmp")
 """Where the supervisors' sockets are, whatever TMPDIR says."""
-_REINSTALL = "Install the locked environment: `uv pip install -r requirements.lock`."
+_REINSTALL = (
+    "Install the locked versions: in a clone of the toolkit `uv pip install -r requirements.lock`, "
+    "elsewhere its wheel again with `-c requirements.lock`."
+)
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,8 @@ def test_a_version_known_to_break_another_is_named_with_the_reason(version: str,
 def test_a_missing_package_is_named() -> None:
     [found] = of_packages(REQUIRES, {"pandas": "3.0.6"})
     assert (found.name, found.state, found.detail) == ("Scikit_Learn", "fail", "not installed")
-    assert "requirements.lock" in found.remedy
+    assert "`uv pip install -r requirements.lock`" in found.remedy  # in a clone
+    assert "wheel again with `-c requirements.lock`" in found.remedy
 
 
 def test_bounds_that_are_unknown_are_a_warning() -> None:
