@@ -41,7 +41,7 @@ story: $(READY) ## Run the long stories with every real part
 soak: $(READY) ## Live a simulated year of weekly windows (a quarter of an hour)
 	@$(RUN)/python -m pytest -m soak -s
 
-check: lint types contracts test docs ## What CI runs
+check: lint types contracts test docs ## What must pass before you push
 
 lint: $(READY) ## Format and lint
 	@$(RUN)/ruff format --check . && $(RUN)/ruff check .
