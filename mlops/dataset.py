@@ -10,7 +10,7 @@ import numpy as np
 
 from mlops.cell import is_number, is_whole, plain, spelled
 from mlops.errors import DataError, MissingColumnError, UnusableValueError, shown
-from mlops.schema import TEXTUAL, Columns, Kind, Rows, Schema, Task, date_parts
+from mlops.schema import TEXTUAL, Array, Columns, Kind, Rows, Schema, Task, date_parts
 from mlops.source import as_typed
 from mlops.staging import arrow
 
@@ -178,12 +178,12 @@ def unlabelled(frame: pd.DataFrame, schema: Schema) -> Rows:
 
 def columns_of(frame: pd.DataFrame, schema: Schema) -> Columns:
     """Return a conformed frame's features as a predictor takes them: see `Schema.inputs`."""
-    columns: Columns = {}
+    columns: dict[str, Array] = {}
     for name, kind in schema.features.items():
         columns |= (
             date_parts(_days(frame[name]), schema, name) if kind == "date" else {name: frame[name].to_numpy()}
         )
-    return columns
+    return Columns.of(columns, schema)
 
 
 def records(frame: pd.DataFrame, schema: Schema) -> list[dict[str, Any]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from mlops.answers import Answers
 from mlops.metric import LOSSES, losses
 from mlops.predictor import Predictor
 from mlops.sample import spaced
-from mlops.schema import Columns, Schema
+from mlops.schema import Array, Columns, Schema
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -114,10 +114,11 @@ def importances(
     actual = [truth[row] for row in rows]
     random = np.random.default_rng(seed)
 
-    def loss(of: Columns) -> float:
-        return float(losses(LOSSES[schema.task][0], actual, predictor.predict(of), classes).mean())
+    def loss(of: Mapping[str, Array]) -> float:
+        answers = predictor.predict(Columns.of(of, schema))
+        return float(losses(LOSSES[schema.task][0], actual, answers, classes).mean())
 
-    def shuffled(feature: str) -> Columns:
+    def shuffled(feature: str) -> dict[str, Array]:
         order = random.permutation(len(rows))  # of all parts of a date, one
         return {**sample, **{part: sample[part][order] for part in schema.parts(feature)}}
 

@@ -17,7 +17,7 @@ from mlops.answers import Answers, from_array
 from mlops.bundle import Bundle
 from mlops.errors import BundleError, shown
 from mlops.own import OwnFunctions, functions
-from mlops.schema import TEXTUAL, Columns, Schema, parse_rows
+from mlops.schema import Columns, Schema, parse_rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -71,13 +71,13 @@ class Compiled:
     Parameters
     ----------
     model
-        The content of model.onnx: its inputs are `NUMBERS`, float32 of shape (n, number of the
-        schema's inputs that are no text), and `CATEGORIES`, strings of shape (n, the others).
+        The content of model.onnx: its inputs are `NUMBERS` and `CATEGORIES`, the tables of `Columns`
+        as float32 and as strings.
     classes
         The labels in the order of the probabilities; None where the task is regression.
     """
 
-    def __init__(self, model: bytes, schema: Schema, classes: Sequence[Any] | None) -> None:
+    def __init__(self, model: bytes, classes: Sequence[Any] | None) -> None:
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
@@ -86,20 +86,17 @@ class Compiled:
         options.log_severity_level = 3
         self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
         self._output = [self._session.get_outputs()[-1].name]
-        kinds = schema.inputs.items()
-        self._numbers = [name for name, kind in kinds if kind not in TEXTUAL]
-        self._categories = [name for name, kind in kinds if kind in TEXTUAL]
         self._classes = classes
 
     def predict(self, columns: Columns) -> Answers:
         """Answer rows given as columns of the schema, all of one length."""
         feeds = {}
-        if self._numbers:
+        if columns.schema.numbers:
             # Beyond float32 is infinite, which a tree can take: in tables, for services refuse it.
             with np.errstate(over="ignore"):
-                feeds[NUMBERS] = _packed(columns, self._numbers, np.float32)
-        if self._categories:
-            feeds[CATEGORIES] = _packed(columns, self._categories, object)
+                feeds[NUMBERS] = columns.numbers.astype(np.float32)
+        if columns.schema.texts:
+            feeds[CATEGORIES] = columns.texts
         values = self._session.run(self._output, feeds)[0]
         return from_array(values if self._classes is not None else values.reshape(-1), self._classes)
 
@@ -160,7 +157,7 @@ def load(bundle: Bundle) -> Predictor:
     """
     info = bundle.model
     if info.compiled:
-        return Compiled(bundle.read("model.onnx"), bundle.schema, info.classes)
+        return Compiled(bundle.read("model.onnx"), info.classes)
     if info.own:
         own, model = _load_own(bundle.read("model.own"), bundle.read("module.py"))
         return Own(own, model, bundle.schema, info.classes)
@@ -274,13 +271,6 @@ def _frame(columns: Columns, inputs: Sequence[str]) -> pd.DataFrame:
     import pandas as pd
 
     return pd.DataFrame({name: columns[name] for name in inputs})
-
-
-def _packed(columns: Columns, names: Sequence[str], kind: type) -> np.ndarray[Any, Any]:
-    table: np.ndarray[Any, Any] = np.empty((len(columns[names[0]]), len(names)), dtype=kind)
-    for position, name in enumerate(names):
-        table[:, position] = columns[name]
-    return table
 
 
 def _near(value: Any, golden: Any, tolerance: float) -> bool:

@@ -5,9 +5,10 @@ A leaf that the serving image carries: standard library and numpy only.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from math import isfinite, nan
 from reprlib import repr as bounded
 from types import MappingProxyType
@@ -25,6 +26,7 @@ __all__ = [
     "DATE_PARTS",
     "RESERVED",
     "TEXTUAL",
+    "Array",
     "Columns",
     "Kind",
     "Rows",
@@ -34,8 +36,9 @@ __all__ = [
     "parse_rows",
 ]
 
-Columns = dict[str, np.ndarray[Any, np.dtype[Any]]]
-"""As a model sees rows: per input float64 (NaN is missing) or str objects ("" is missing)."""
+Array = np.ndarray[Any, np.dtype[Any]]
+Reader = Callable[[Any], float | str]
+"""From a JSON value to a model's; raises ValueError or OverflowError for what is none of its kind."""
 
 RESERVED = frozenset(("id", "key", "time", "at", "deployment", "version", "prediction", "score"))
 """What the prediction log calls its own columns, beside the features and the target."""
@@ -99,14 +102,33 @@ class Schema:
         roles = (self.target, self.time, self.key)
         return list(dict.fromkeys([*self.features, *(name for name in roles if name)]))
 
-    @property
-    def inputs(self) -> dict[str, Kind]:
+    @cached_property
+    def inputs(self) -> Mapping[str, Kind]:
         """What the model sees, in order: the features, with each date taken apart into numbers."""
-        return {
-            part: "number" if kind == "date" else kind
-            for name, kind in self.features.items()
-            for part in self.parts(name)
-        }
+        return MappingProxyType(
+            {
+                part: "number" if kind == "date" else kind
+                for name, kind in self.features.items()
+                for part in self.parts(name)
+            }
+        )
+
+    @cached_property
+    def numbers(self) -> tuple[str, ...]:
+        """The inputs that reach a model as numbers, in order."""
+        return tuple(name for name, kind in self.inputs.items() if kind not in TEXTUAL)
+
+    @cached_property
+    def texts(self) -> tuple[str, ...]:
+        """The inputs that reach a model as text, in order."""
+        return tuple(name for name, kind in self.inputs.items() if kind in TEXTUAL)
+
+    @cached_property
+    def readers(self) -> tuple[Sequence[tuple[str, Reader]], Sequence[tuple[str, Reader]]]:
+        """How the features of a record are read: those that reach a model as numbers, and as text."""
+        every = [(name, kind in TEXTUAL, _READERS[kind]) for name, kind in self.features.items()]
+        numbers = [(name, read) for name, is_text, read in every if not is_text]
+        return numbers, [(name, read) for name, is_text, read in every if is_text]
 
     def parts(self, feature: str) -> tuple[str, ...]:
         """Return the inputs that a feature becomes.
@@ -142,6 +164,47 @@ class Schema:
         return cls(data.features, data.target, params.model.task, data.time, data.key)
 
 
+@dataclass(frozen=True, eq=False)
+class Columns(Mapping[str, Array]):
+    """Rows as a model sees them: a column per input, laid in the two tables that a compiled model takes.
+
+    Parameters
+    ----------
+    numbers
+        Shape (n_rows, len(schema.numbers)), float64; NaN is missing.
+    texts
+        Shape (n_rows, len(schema.texts)), str objects; "" is missing.
+    """
+
+    schema: Schema
+    numbers: Array
+    texts: Array
+
+    @classmethod
+    def of(cls, columns: Mapping[str, Array], schema: Schema) -> Columns:
+        """Lay columns, each of shape (n_rows,), into the tables."""
+        rows = len(next(iter(columns.values()), ()))
+
+        def laid(names: Sequence[str], dtype: type) -> Array:
+            table: Array = np.empty((rows, len(names)), dtype=dtype)
+            for position, name in enumerate(names):
+                table[:, position] = columns[name]
+            return table
+
+        return cls(schema, laid(schema.numbers, float), laid(schema.texts, object))
+
+    def __getitem__(self, name: str) -> Array:
+        if self.schema.inputs[name] in TEXTUAL:
+            return self.texts[:, self.schema.texts.index(name)]
+        return self.numbers[:, self.schema.numbers.index(name)]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.schema.inputs)
+
+    def __len__(self) -> int:
+        return len(self.schema.inputs)
+
+
 @dataclass(frozen=True)
 class Rows:
     """What is to be predicted.
@@ -171,25 +234,30 @@ def parse_rows(records: Sequence[Mapping[str, Any]], schema: Schema) -> Columns:
     records
         One mapping per row. A field beyond the features is left alone; null is a missing value.
 
-    Returns
-    -------
-    dict
-        Per input an array of shape (n_rows,), in the schema's order.
-
     Raises
     ------
     RowError
         A field is absent or of the wrong type: ``"0.3"`` and ``true`` are no numbers, and
         NaN and the infinities are no values. The error names the row and the field.
     """
-    columns: Columns = {}
-    for name, kind in schema.features.items():
-        read = _column(records, name, kind)
-        columns |= date_parts(read, schema, name) if kind == "date" else {name: read}
-    return columns
+    numbers, texts = schema.readers
+    try:
+        read = [[read(record[name]) for name, read in numbers] for record in records]
+        told = [[read(record[name]) for name, read in texts] for record in records]
+    except (KeyError, ValueError, OverflowError) as exc:
+        raise _culprit(records, schema) from exc
+    # A table at once: of a single row, an array for each column would cost as much as the model.
+    table = np.array(read, dtype=float).reshape(len(records), len(numbers))
+    words = np.array(told, dtype=object).reshape(len(records), len(texts))
+    if "date" not in schema.features.values():
+        return Columns(schema, table, words)
+    columns = dict(zip(schema.texts, words.T, strict=True))
+    for (name, _), days in zip(numbers, table.T, strict=True):
+        columns |= date_parts(days, schema, name) if schema.features[name] == "date" else {name: days}
+    return Columns.of(columns, schema)
 
 
-def date_parts(days: np.ndarray[Any, np.dtype[Any]], schema: Schema, feature: str) -> Columns:
+def date_parts(days: Array, schema: Schema, feature: str) -> dict[str, Array]:
     """Take a date apart into the numbers that a model sees, see `Schema.parts`.
 
     Parameters
@@ -205,14 +273,6 @@ def date_parts(days: np.ndarray[Any, np.dtype[Any]], schema: Schema, feature: st
     numbers = {"month": month, "weekday": (whole + 3) % 7, "hour": seconds / 3600}
     parts = {f"{feature}.{part}": np.where(known, value, nan) for part, value in numbers.items()}
     return {name: days if name == feature else parts[name] for name in schema.parts(feature)}
-
-
-def _column(records: Sequence[Mapping[str, Any]], name: str, kind: Kind) -> np.ndarray[Any, np.dtype[Any]]:
-    read, dtype = _READERS[kind]
-    try:
-        return np.array([read(record[name]) for record in records], dtype=dtype)
-    except (KeyError, ValueError, OverflowError) as exc:
-        raise _culprit(records, name, kind) from exc
 
 
 def _number(value: Any) -> float:
@@ -250,12 +310,12 @@ def _text(value: Any) -> str:
     raise ValueError(value)
 
 
-_READERS: dict[Kind, tuple[Callable[[Any], float | str], type]] = {
-    "number": (_number, float),
-    "boolean": (_truth, float),
-    "category": (_text, object),
-    "text": (_text, object),
-    "date": (_date, float),
+_READERS: dict[Kind, Reader] = {
+    "number": _number,
+    "boolean": _truth,
+    "category": _text,
+    "text": _text,
+    "date": _date,
 }
 _ALLOWED: dict[Kind, str] = {
     "number": "a finite number",
@@ -266,15 +326,17 @@ _ALLOWED: dict[Kind, str] = {
 }
 
 
-def _culprit(records: Sequence[Mapping[str, Any]], name: str, kind: Kind) -> RowError:
+def _culprit(records: Sequence[Mapping[str, Any]], schema: Schema) -> RowError:
     """Find the first row that cannot be read; only rows known to hold one are searched."""
     for row, record in enumerate(records):
-        if name not in record:
-            message = f"Row {row} has no field {name!r}. Send null where its value is not known."
-            return RowError(message, row=row, field=name)
-        try:
-            _READERS[kind][0](record[name])
-        except (ValueError, OverflowError):
-            break
-    value = bounded(record[name])
-    return RowError(f"Row {row}: {name} must be {_ALLOWED[kind]} or null, not {value}.", row=row, field=name)
+        for name, kind in schema.features.items():
+            if name not in record:
+                message = f"Row {row} has no field {name!r}. Send null where its value is not known."
+                return RowError(message, row=row, field=name)
+            try:
+                _READERS[kind](record[name])
+            except (ValueError, OverflowError):
+                value = bounded(record[name])
+                message = f"Row {row}: {name} must be {_ALLOWED[kind]} or null, not {value}."
+                return RowError(message, row=row, field=name)
+    raise AssertionError("every row can be read")

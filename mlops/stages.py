@@ -242,7 +242,7 @@ def _made(
     model = {"model.skops": skops.dumps(done.estimator)}
     if compilation.model is None:
         return info, uncompiled(done.estimator, schema, done.classes, build), model
-    return info, Compiled(compilation.model, schema, done.classes), {**model, "model.onnx": compilation.model}
+    return info, Compiled(compilation.model, done.classes), {**model, "model.onnx": compilation.model}
 
 
 def _kept(done: Fit, own: OwnFunctions) -> tuple[bytes, Any]:

@@ -97,7 +97,7 @@ def fit(frame: pd.DataFrame, schema: Schema, build: Builder, params: Mapping[str
 
     rows = frame[frame[schema.target].notna()]
     classes, target = _target(rows[schema.target], schema)
-    features = pd.DataFrame(columns_of(rows, schema), index=rows.index)
+    features = pd.DataFrame(dict(columns_of(rows, schema)), index=rows.index)
     try:
         with _reproducible(seed):
             estimator = _fitted(build, dict(params), schema, features, classes, target, seed)

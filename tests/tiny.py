@@ -34,7 +34,7 @@ def tiny_bundle(folder: Path, *, compiled: bool = True, strength: float = 1.0) -
         (OneHotEncoder(handle_unknown="ignore"), ["colour"]), (SimpleImputer(), ["size"])
     )
     estimator = make_pipeline(encode, LogisticRegression(C=strength))
-    estimator.fit(pd.DataFrame(columns)[list(SCHEMA.features)], (columns["size"] > 4).astype(int))
+    estimator.fit(pd.DataFrame(dict(columns))[list(SCHEMA.features)], (columns["size"] > 4).astype(int))
     classes = [0, 1]
     answers = Fitted(estimator, SCHEMA, classes).predict(columns)
     golden = [

@@ -14,7 +14,6 @@ import orjson
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -56,7 +55,7 @@ class Limits:
     waits: bool = False
 
 
-def build_app(service: Service, limits: Limits | None = None) -> Starlette:
+def build_app(service: Service, limits: Limits | None = None) -> ASGIApp:
     """Return the service as an ASGI application, which closes it when it shuts down."""
     limits = limits or Limits()
     # Two: a big request computes while another is read; more would only hold more memory.
@@ -68,8 +67,10 @@ def build_app(service: Service, limits: Limits | None = None) -> Starlette:
         pool.shutdown()
         service.close()
 
-    def predictions(unpack: requests.Unpack, render: Render) -> ASGIApp:
-        return _Predictions(service, limits, pool, unpack, render)
+    answering = {
+        "/predict": _Predictions(service, limits, pool, requests.plain, _predict),
+        "/invocations": _Predictions(service, limits, pool, requests.invocation, _invocations),
+    }
 
     async def health(_: Request) -> Response:
         return _json({"status": "alive"})
@@ -84,31 +85,25 @@ def build_app(service: Service, limits: Limits | None = None) -> Starlette:
     async def metrics(_: Request) -> Response:
         return Response(service.metrics.render(), media_type=CONTENT_TYPE_LATEST)
 
-    return Starlette(
+    framework = Starlette(
         routes=[
-            Route("/predict", predictions(requests.plain, _predict), methods=["POST"]),
-            Route("/invocations", predictions(requests.invocation, _invocations), methods=["POST"]),
+            # Asked by POST they never come here; by any other method they are refused.
+            *(Route(path, endpoint, methods=["POST"]) for path, endpoint in answering.items()),
             Route("/health", health),
             Route("/ready", ready),
             Route("/version", version),
             Route("/metrics", metrics),
         ],
-        middleware=[Middleware(_Measured, metrics=service.metrics)],
-        exception_handlers={
-            HTTPException: _http_error,
-            DataError: _data_error,
-            MlopsError: _unavailable,
-            Exception: _failed,
-        },
+        exception_handlers={HTTPException: _refused, MlopsError: _refused, Exception: _refused},
         lifespan=lifespan,
     )
+    return _Measured(framework, answering, service.metrics)
 
 
 class _Predictions:
     """An endpoint that answers rows.
 
-    Written against ASGI itself: for one small row, the framework's request and response
-    objects would cost as much as the model.
+    Written against ASGI itself: for one small row, the framework would cost as much as the model.
     """
 
     def __init__(
@@ -126,10 +121,7 @@ class _Predictions:
         self._render = render
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            body = await self._body(scope, receive)
-        except ClientDisconnect:
-            return
+        body = await self._body(scope, receive)
         if len(body) <= _INLINE_BYTES and not self._limits.waits:
             content = self._answer(body)
         else:
@@ -182,27 +174,53 @@ class _Predictions:
 
 
 class _Measured:
-    """Counts every request by path and status, and how long it took."""
+    """Every request, counted by path and status and timed; one for predictions is answered at once."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
-        self._app = app
+    def __init__(self, framework: ASGIApp, answering: Mapping[str, ASGIApp], metrics: Metrics) -> None:
+        self._framework = framework
+        self._answering = answering
         self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
-            await self._app(scope, receive, send)
+            await self._framework(scope, receive, send)
             return
         start, status = perf_counter(), 500
-
-        async def noted(message: Message) -> None:
-            nonlocal status
-            status = message.get("status", status)
-            await send(message)
-
         try:
-            await self._app(scope, receive, noted)
+            if scope["method"] == "POST" and (endpoint := self._answering.get(scope["path"])):
+                status = await _answered(endpoint, scope, receive, send)
+            else:
+                status = await _status(self._framework, scope, receive, send)
         finally:
             self._metrics.request(scope["path"], status, perf_counter() - start)
+
+
+async def _answered(endpoint: ASGIApp, scope: Scope, receive: Receive, send: Send) -> int:
+    """Let an endpoint answer, or say why not; return the status."""
+    try:
+        await endpoint(scope, receive, send)
+    except ClientDisconnect:
+        return 499  # nobody is there to be told; nginx counts it so
+    except Exception as exc:
+        refusal = _refusal(exc)
+        await refusal(scope, receive, send)
+        if refusal.status_code == 500:
+            raise  # the server logs it
+        return refusal.status_code
+    return 200
+
+
+async def _status(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> int:
+    """Let an application answer; return the status."""
+    status = 500
+
+    async def noted(message: Message) -> None:
+        nonlocal status
+        status = message.get("status", status)
+        await send(message)
+
+    await app(scope, receive, noted)
+    return status
 
 
 def _predict(service: Service, answered: Answered) -> dict[str, Any]:
@@ -233,20 +251,18 @@ def _error(
     return _json({"error": message, "field": field, "row": row}, status, headers)
 
 
-async def _http_error(_: Request, exc: Exception) -> Response:
-    assert isinstance(exc, HTTPException)
-    return _error(exc.status_code, exc.detail, headers=exc.headers)
+async def _refused(_: Request, exc: Exception) -> Response:
+    return _refusal(exc)
 
 
-async def _data_error(_: Request, exc: Exception) -> Response:
-    return _error(400, str(exc), field=getattr(exc, "field", None), row=getattr(exc, "row", None))
-
-
-async def _unavailable(_: Request, exc: Exception) -> Response:
-    return _error(503, str(exc))
-
-
-async def _failed(_: Request, __: Exception) -> Response:
+def _refusal(exc: Exception) -> Response:
+    """Return what whoever asked is told of an error."""
+    if isinstance(exc, HTTPException):
+        return _error(exc.status_code, exc.detail, headers=exc.headers)
+    if isinstance(exc, DataError):
+        return _error(400, str(exc), field=getattr(exc, "field", None), row=getattr(exc, "row", None))
+    if isinstance(exc, MlopsError):
+        return _error(503, str(exc))
     # The traceback goes to the server's log, never to whoever asked. The server closes the
     # connection after it: told so, a client sends its next request on another.
     close = {"connection": "close"}

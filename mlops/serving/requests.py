@@ -12,7 +12,7 @@ import numpy as np
 import orjson
 
 from mlops.errors import DataError, RowError
-from mlops.schema import Rows, Schema, parse_rows
+from mlops.schema import Columns, Rows, Schema, parse_rows
 
 __all__ = ["Unpack", "invocation", "plain", "read", "rows"]
 
@@ -54,7 +54,7 @@ def rows(records: Sequence[Record], schema: Schema) -> Rows:
         A field is missing, of the wrong type, or a number beyond float32; row and field are named.
     """
     columns = parse_rows(records, schema)
-    _refuse_beyond_float32(records, schema)
+    _refuse_beyond_float32(columns)
     return Rows(
         columns,
         served=[{name: record[name] for name in schema.features} for record in records],
@@ -151,17 +151,14 @@ def _time(value: Any, row: int, field: str) -> str | None:
         raise RowError(message, row=row, field=field) from None
 
 
-def _refuse_beyond_float32(records: Sequence[Record], schema: Schema) -> None:
+def _refuse_beyond_float32(columns: Columns) -> None:
     """Raise for a number that is infinite to a compiled model; whether this one is, no client knows."""
-    numbers = [name for name, kind in schema.features.items() if kind == "number"]
-    for row, record in enumerate(records):
-        for name in numbers:
-            value = record[name]
-            if value is not None and not -_MOST <= value <= _MOST:
-                message = (
-                    f"Row {row}: {name} is {value:g}, allowed are numbers from -{_MOST:.2g} to {_MOST:.2g}."
-                )
-                raise RowError(message, row=row, field=name)
+    beyond = np.abs(columns.numbers) > _MOST
+    if beyond.any():
+        row, position = np.argwhere(beyond)[0].tolist()
+        name, value = columns.schema.numbers[position], columns.numbers[row, position]
+        message = f"Row {row}: {name} is {value:g}, allowed are numbers from -{_MOST:.2g} to {_MOST:.2g}."
+        raise RowError(message, row=row, field=name)
 
 
 def _name_the_infinite(body: bytes, unpack: Unpack, schema: Schema) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -76,12 +75,13 @@ class Service:
         UnavailableError
             The log cannot be written; there are no answers without it.
         """
-        self._check_times(rows)
+        at = self._clock()
+        if any(rows.times):
+            self._check_times(rows, (at + _AHEAD).isoformat())
         answers = self._predictor.predict(rows.columns)
         finite = answers.finite()
         if not finite.all():
             raise _unanswered(rows, int(finite.argmin()))
-        at = self._clock()
         # Ids begin with their time, so that the log finds one without looking everywhere.
         stamp = f"{int(at.timestamp() * 1e6):016x}"
         ids = [stamp + secrets.token_hex(8) for _ in rows.served]
@@ -121,8 +121,7 @@ class Service:
         """End the log's segment."""
         self._log.close()
 
-    def _check_times(self, rows: Rows) -> None:
-        latest = (self._clock() + _AHEAD).isoformat()
+    def _check_times(self, rows: Rows, latest: str) -> None:
         for row, time in enumerate(rows.times):
             if time is not None and time > latest:  # both ISO 8601 and UTC
                 field = str(self.schema.time)
@@ -131,14 +130,14 @@ class Service:
 
     def _count(self, rows: Rows) -> None:
         self.metrics.rows(len(rows.served))
-        missing: Counter[str] = Counter()
-        unseen: Counter[str] = Counter()
+        missing: dict[str, int] = {}
+        unseen: dict[str, int] = {}
         for features in rows.served:
             for name, value in features.items():
                 if value is None or value == "":
-                    missing[name] += 1
+                    missing[name] = missing.get(name, 0) + 1
                 elif name in self._categories and value not in self._categories[name]:
-                    unseen[name] += 1
+                    unseen[name] = unseen.get(name, 0) + 1
         for name, count in missing.items():
             self.metrics.missing(name, count)
         for name, count in unseen.items():

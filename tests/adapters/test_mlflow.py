@@ -106,7 +106,9 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     text = make_column_transformer(
         (OneHotEncoder(handle_unknown="ignore"), ["carrier"]), (SimpleImputer(), ["temp", "rain"])
     )
-    model = make_pipeline(text, LogisticRegression()).fit(pd.DataFrame(columns), np.tile([True, False], 10))
+    model = make_pipeline(text, LogisticRegression()).fit(
+        pd.DataFrame(dict(columns)), np.tile([True, False], 10)
+    )
     answers = Fitted(model, SCHEMA, [False, True]).predict(parse_rows(ROWS, SCHEMA))
     trusted = ["numpy.dtype"]
     info = ModelInfo("binary", [False, True], [0.5, 0.5], compiled=False, trusted=trusted)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from onnx import load_model_from_string
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.compose import make_column_transformer
 from sklearn.ensemble import (
@@ -23,7 +24,7 @@ from mlops import fingerprint
 from mlops.adapters import onnx, skops
 from mlops.answers import Answers
 from mlops.predictor import Compiled, Fitted
-from mlops.schema import Schema
+from mlops.schema import Columns, Schema
 
 SCHEMA = Schema({"size": "number", "colour": "category", "wet": "boolean"}, "y", "binary")
 
@@ -54,8 +55,8 @@ def rows() -> pd.DataFrame:
     return frame()
 
 
-def columns_of(rows: pd.DataFrame, schema: Schema = SCHEMA) -> dict[str, np.ndarray]:
-    return {name: rows[name].to_numpy() for name in schema.features}
+def columns_of(rows: pd.DataFrame, schema: Schema = SCHEMA) -> Columns:
+    return Columns.of({name: rows[name].to_numpy() for name in schema.features}, schema)
 
 
 def test_a_compiled_model_answers_as_the_original(rows: pd.DataFrame) -> None:
@@ -65,10 +66,24 @@ def test_a_compiled_model_answers_as_the_original(rows: pd.DataFrame) -> None:
 
     assert compilation.reason is None
     assert compilation.model is not None
-    compiled = Compiled(compilation.model, SCHEMA, [False, True]).predict(unseen)
+    compiled = Compiled(compilation.model, [False, True]).predict(unseen)
     original = Fitted(model, SCHEMA, [False, True]).predict(unseen)
     assert compiled.predictions == original.predictions
     np.testing.assert_allclose(compiled.scores, original.scores, atol=1e-6)
+
+
+def test_a_table_that_is_taken_as_a_whole_is_not_taken_apart(rows: pd.DataFrame) -> None:
+    def operations(*numbers: str) -> list[str]:
+        codes = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1)
+        columns = make_column_transformer((codes, ["colour"]), ("passthrough", list(numbers)))
+        model = make_pipeline(columns, HistGradientBoostingClassifier(max_iter=3, random_state=0))
+        model.fit(rows[list(SCHEMA.features)], rows["y"])
+        compilation = onnx.compile(model, SCHEMA, [False, True], columns_of(rows))
+        assert compilation.model is not None, compilation.reason
+        return [node.op_type for node in load_model_from_string(compilation.model).graph.node]
+
+    # One column of text is a table of its own; the numbers are one where their order is the schema's.
+    assert operations("size", "wet").count("Split") == operations("wet", "size").count("Split") - 1
 
 
 def test_three_classes_compile_with_a_probability_each(rows: pd.DataFrame) -> None:
@@ -80,7 +95,7 @@ def test_three_classes_compile_with_a_probability_each(rows: pd.DataFrame) -> No
     compilation = onnx.compile(model, schema, classes, columns_of(filled, schema))
 
     assert compilation.model is not None, compilation.reason
-    answers = Compiled(compilation.model, schema, classes).predict({"size": np.array([2.0])})
+    answers = Compiled(compilation.model, classes).predict(columns_of(pd.DataFrame({"size": [2.0]}), schema))
     assert answers.predictions == ["high"]
     assert len(answers.scores[0]) == 3
 
@@ -93,8 +108,8 @@ def test_a_regression_compiles_to_values(rows: pd.DataFrame) -> None:
     compilation = onnx.compile(model, schema, None, columns_of(rows, schema))
 
     assert compilation.model is not None, compilation.reason
-    one = {"size": np.array([0.1]), "wet": np.array([np.nan])}
-    answers = Compiled(compilation.model, schema, None).predict(one)
+    one = columns_of(pd.DataFrame({"size": [0.1], "wet": [np.nan]}), schema)
+    answers = Compiled(compilation.model, None).predict(one)
     assert answers.scores is None
     assert answers.predictions == pytest.approx(
         Fitted(model, schema, None).predict(one).predictions, rel=1e-5

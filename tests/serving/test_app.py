@@ -17,6 +17,7 @@ from mlops.answers import Answers
 from mlops.bundle import Bundle
 from mlops.errors import BundleError, RowError, UnavailableError
 from mlops.log_writer import PredictionLog
+from mlops.schema import Columns
 from mlops.serving import Service, requests
 from mlops.serving.metrics import Metrics
 from mlops.serving.service import Answered
@@ -281,8 +282,8 @@ def test_a_model_that_answers_differently_here_is_not_ready(
 ) -> None:
     class Moved:
         def predict(self, columns: Any) -> Any:
-            columns = {**columns, "size": columns["size"] + 1}
-            return predictor.predict(columns)
+            moved = {**columns, "size": columns["size"] + 1}
+            return predictor.predict(Columns.of(moved, columns.schema))
 
     predictor = service._predictor
     monkeypatch.setattr(service, "_golden_checked", False)

@@ -13,11 +13,12 @@ from sklearn.model_selection import FixedThresholdClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 
 from mlops.predictor import Fitted
-from mlops.schema import Schema
+from mlops.schema import Columns, Schema
 
 SCHEMA = Schema({"size": "number"}, "ripe", "binary")
 SIZES = np.linspace(-2.0, 2.0, 40)
 ROWS = pd.DataFrame({"size": SIZES})
+COLUMNS = Columns.of({"size": SIZES}, SCHEMA)
 
 
 class Doubled(TransformerMixin, BaseEstimator):
@@ -51,7 +52,7 @@ class Contrary(Pipeline):
 )
 def test_the_fitted_model_is_asked_as_it_would_answer_itself(estimator: Any) -> None:
     estimator.fit(ROWS, SIZES > 0)
-    answers = Fitted(estimator, SCHEMA, [False, True]).predict({"size": SIZES})
+    answers = Fitted(estimator, SCHEMA, [False, True]).predict(COLUMNS)
     assert answers.predictions == estimator.predict(ROWS).tolist()
     assert answers.scores == estimator.predict_proba(ROWS)[:, 1].tolist()
 
@@ -60,5 +61,5 @@ def test_a_pipelines_columns_are_made_once_for_its_label_and_its_score() -> None
     doubled = Doubled()
     fitted = make_pipeline(doubled, LogisticRegression()).fit(ROWS, SIZES > 0)
     doubled.times_ = 0
-    Fitted(fitted, SCHEMA, [False, True]).predict({"size": SIZES})
+    Fitted(fitted, SCHEMA, [False, True]).predict(COLUMNS)
     assert doubled.times_ == 1
