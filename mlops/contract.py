@@ -72,7 +72,7 @@ class ColumnRule(_Part):
 
     @model_validator(mode="after")
     def _fits_its_type(self) -> ColumnRule:
-        kinds: dict[str, type] = {"number": float, "label": float, "date": datetime}
+        kinds: dict[str, type] = {"number": float, "date": datetime}
         for end in (self.min, self.max):
             if end is not None and not isinstance(end, kinds.get(self.type, type(None))):
                 raise ValueError("min and max of the column's type: numbers for number, times for date")
