@@ -167,8 +167,9 @@ def _sections_of_stages(path: Path) -> set[str]:
         return set()
     try:
         stages = (yaml.safe_load(path.read_text("utf-8")) or {}).get("stages") or {}
-        named = [name for stage in stages.values() for name in stage.get("params", [])]
-    except (yaml.YAMLError, UnicodeDecodeError, AttributeError) as exc:
+        bodies = [stage.get("do", stage) for stage in stages.values()]  # that of a foreach is under do
+        named = [name for body in bodies for name in body.get("params") or []]
+    except (yaml.YAMLError, UnicodeDecodeError, AttributeError, TypeError) as exc:
         raise ConfigError("the file", given=str(exc), allowed="a pipeline of DVC", file=str(path)) from exc
     return {name.split(".")[0] for name in named if isinstance(name, str)}
 

@@ -40,6 +40,37 @@ def test_the_gate_measures_by_the_loss_of_the_task_unless_told(
     assert load_params(file).gate.metric == loss
 
 
+PLUMS = """\
+data: {name: plums, target: ripe, features: {size: number}}
+model: {builder: model.py, task: binary}
+mine: {k: 1}
+"""
+
+
+@pytest.mark.parametrize(
+    "stage",
+    [
+        "{cmd: x, params: [mine.k]}",
+        "{foreach: [a, b], do: {cmd: x, params: [mine.k]}}",
+        "{matrix: {m: [a, b]}, cmd: x, params: [mine.k]}",
+    ],
+)
+def test_a_section_that_a_stage_names_is_the_users_own(tmp_path: Path, stage: str) -> None:
+    (tmp_path / "params.yaml").write_text(PLUMS)
+    with pytest.raises(ConfigError, match="mine: got 'mine', allowed: data, model"):
+        load_params(tmp_path / "params.yaml")
+    (tmp_path / "dvc.yaml").write_text(f"stages:\n  empty: {{cmd: x, params: }}\n  own: {stage}\n")
+    assert load_params(tmp_path / "params.yaml").data.name == "plums"
+
+
+@pytest.mark.parametrize("stages", ["[", "3", "{own: }", "{own: {cmd: x, params: 3}}"])
+def test_a_pipeline_that_is_none_is_named(tmp_path: Path, stages: str) -> None:
+    (tmp_path / "params.yaml").write_text(PLUMS)
+    (tmp_path / "dvc.yaml").write_text(f"stages: {stages}\n")
+    with pytest.raises(ConfigError, match=r"dvc\.yaml: "):
+        load_params(tmp_path / "params.yaml")
+
+
 SOURCE = """\
 data: {{name: plums, target: ripe, features: {{size: number}}, source: {{sql: SELECT 1, url: "{address}"}}}}
 model: {{builder: model.py, task: binary}}
