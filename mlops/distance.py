@@ -153,7 +153,9 @@ class _Splits:
 
     def distances(self, kind: Kind, support: Floats, counts: sparse.csr_array) -> Floats:
         """Return each split's distance, without those where a side has no value."""
-        whole = np.add.reduceat(counts.toarray(), np.arange(0, counts.shape[0], self.parts), axis=0)
+        # The parts of each block together; all of them side by side would fill the memory.
+        joined = sparse.kron(sparse.eye_array(self.others.shape[1]), np.ones((1, self.parts)), format="csr")
+        whole = (joined @ counts).toarray()
         step = max(1, _CELLS // max(1, len(support)))
         found = []
         for start in range(0, len(self.others), step):

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -100,6 +102,27 @@ def test_rows_that_are_blocks_of_their_own_are_pooled():
     assert by_row == pytest.approx(
         quantile(x, np.arange(50).repeat(100), window_blocks=5, window_rows=500), rel=0.25
     )
+
+
+def test_parts_of_blocks_are_never_held_side_by_side():
+    names = pd.DataFrame({"x": np.random.default_rng(0).integers(0, 4000, 20_000).astype(str)})
+    blocks = np.arange(200).repeat(100)
+    tracemalloc.start()
+    try:
+        null_quantiles(
+            names,
+            CATEGORY,
+            blocks,
+            window_blocks=20,
+            window_rows=100,
+            quantile=0.9,
+            resamples=20,
+            seed=0,
+        )
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 40e6  # 200 blocks of 20 parts with 4000 names were 128 MB
 
 
 def test_too_few_blocks_tell_nothing():
