@@ -22,7 +22,7 @@ from scipy.special import rel_entr
 from mlops.cell import spelled
 from mlops.schema import TEXTUAL, Kind
 
-__all__ = ["NAMES", "distances", "null_quantiles", "prepared"]
+__all__ = ["NAMES", "between", "distances", "null_quantiles", "prepared"]
 
 NAMES: Mapping[Kind, str] = {
     "number": "Wasserstein distance (normed)",
@@ -67,11 +67,15 @@ def distances(
     dict
         By column, at least 0. A column without a single value on one side is left out.
     """
-    old, new = prepared(reference, columns), prepared(current, columns)
-    side = np.repeat([0, 1], [len(old), len(new)])
+    return between(prepared(reference, columns), prepared(current, columns), columns)
+
+
+def between(reference: pd.DataFrame, current: pd.DataFrame, columns: Mapping[str, Kind]) -> dict[str, float]:
+    """Measure as `distances` does, between columns that are `prepared`."""
+    side = np.repeat([0, 1], [len(reference), len(current)])
     found = {}
     for name, kind in columns.items():
-        support, counts = _tally(pd.concat([old[name], new[name]]), side, 2, kind)
+        support, counts = _tally(pd.concat([reference[name], current[name]]), side, 2, kind)
         both = counts.toarray()
         if both.sum(axis=1).all():
             found[name] = float(_distance(kind, support, both[:1], both[1:])[0])

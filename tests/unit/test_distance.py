@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy.spatial import distance
 from scipy.stats import wasserstein_distance
 
-from mlops.distance import distances, null_quantiles, prepared
+from mlops.distance import between, distances, null_quantiles, prepared
 
 NUMBER, CATEGORY = {"x": "number"}, {"x": "category"}
 samples = st.lists(st.floats(-1e6, 1e6, width=32), min_size=2, max_size=30)
@@ -59,6 +59,17 @@ def test_numbers_of_before_they_were_called_a_category_are_the_same_category():
 def test_truth_is_measured_however_it_is_written():
     truth, floats = frame(True, False, None), frame(1.0, 0.0, np.nan)
     assert distances(truth, floats, {"x": "boolean"})["x"] == 0
+
+
+@pytest.mark.parametrize("kind", ["number", "category", "boolean", "text"])
+def test_between_prepared_columns_the_distance_is_the_same(kind):
+    old, new = frame(True, False, False, None), frame(True, True, False)
+    if kind in ("category", "text"):
+        old, new = frame("a", "a b", None), frame("a b c", "a")
+    ready = [prepared(side, {"x": kind}) for side in (old, new)]
+    found = between(*ready, {"x": kind})
+    assert found == distances(old, new, {"x": kind})
+    assert found["x"] > 0
 
 
 def test_column_without_a_value_is_left_out():
