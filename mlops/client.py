@@ -48,17 +48,21 @@ class Client:
         DataError
             The service refused the request; its words are kept.
         UnavailableError
-            Nobody answers, or the service cannot.
+            Nobody answers, the service cannot, or it is another one.
         """
         try:
             answer = self._http.post("/predict", json={"rows": list(rows)})
         except httpx.HTTPError as exc:
             raise self._away(type(exc).__name__) from exc
-        if answer.is_client_error and answer.status_code != 404:
-            raise DataError(f"The service refused the rows: {answer.json()['error']}")
-        if not answer.is_success:
+        refused = answer.is_client_error and answer.status_code != 404
+        if not (refused or answer.is_success):
             raise self._away(answer.status_code)
-        return dict(answer.json())
+        told = _told(answer, "error" if refused else "predictions")
+        if told is None:
+            raise self._away(f"{answer.status_code}, and not as a model's service answers")
+        if refused:
+            raise DataError(f"The service refused the rows: {told['error']}")
+        return told
 
     def predict_frame(
         self, frame: pd.DataFrame, schema: Schema, *, batch: int
@@ -75,6 +79,15 @@ class Client:
             remedy="Start the loop with `mlops up` and a model with `mlops deploy`.",
             cause=cause,
         )
+
+
+def _told(answer: httpx.Response, field: str) -> dict[str, Any] | None:
+    """Return the object of JSON that an answer holds, None where it is none with this field."""
+    try:
+        told = answer.json()
+    except ValueError:
+        return None
+    return told if isinstance(told, dict) and field in told else None
 
 
 def records(frame: pd.DataFrame, schema: Schema) -> list[dict[str, Any]]:

@@ -10,9 +10,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, get_args
 
-import yaml
 from pydantic import ValidationError
 
+from mlops import yaml_file
 from mlops.errors import ConfigError, UsageError
 from mlops.kind import LOSSES
 from mlops.params import PASSWORD, DeltaParams, FunctionParams, Params, SqlParams
@@ -125,23 +125,12 @@ def load_params(path: Path) -> Params:
 
     Raises
     ------
+    UsageError
+        There is no such file.
     ConfigError
-        The file is missing, is not YAML, has an unknown key or a bad value.
+        It is not YAML, has an unknown key or a bad value.
     """
-    try:
-        content = yaml.safe_load(path.read_text("utf-8"))
-    except FileNotFoundError as exc:
-        raise ConfigError(str(path), given="no such file", allowed="a YAML file") from exc
-    except UnicodeDecodeError as exc:
-        raise ConfigError(
-            "the file", given="bytes that are no UTF-8", allowed="text", file=str(path)
-        ) from exc
-    except yaml.YAMLError as exc:
-        mark = getattr(exc, "problem_mark", None)
-        line = f"line {mark.line + 1}" if mark else "the file"
-        raise ConfigError(
-            line, given=getattr(exc, "problem", str(exc)), allowed="YAML", file=str(path)
-        ) from exc
+    content = yaml_file.read(path)
     if not isinstance(content, dict):
         raise ConfigError("the file", given=type(content).__name__, allowed="a mapping of sections")
     own = _sections_of_stages(path.parent / "dvc.yaml") - set(Params.model_fields)
@@ -155,7 +144,6 @@ def load_params(path: Path) -> Params:
             "gate.metric",
             given=params.gate.metric,
             allowed=f"{', '.join(losses)}: model.task is {params.model.task}",
-            file=str(path),
         )
     if params.schedule.ingest and params.data.source is None:
         raise ConfigError("data.source", given="nothing", allowed="a path: schedule.ingest needs one")
@@ -165,11 +153,13 @@ def load_params(path: Path) -> Params:
 def _sections_of_stages(path: Path) -> set[str]:
     if not path.is_file():
         return set()
+    content = yaml_file.read(path)
     try:
-        stages = (yaml.safe_load(path.read_text("utf-8")) or {}).get("stages") or {}
-        named = [name for stage in stages.values() for name in stage.get("params", [])]
-    except (yaml.YAMLError, UnicodeDecodeError, AttributeError) as exc:
-        raise ConfigError("the file", given=str(exc), allowed="a pipeline of DVC", file=str(path)) from exc
+        stages = (content or {}).get("stages") or {}
+        bodies = [stage.get("do", stage) for stage in stages.values()]  # that of a foreach is under do
+        named = [name for body in bodies for name in body.get("params") or []]
+    except (AttributeError, TypeError) as exc:
+        raise ConfigError("the file", given=str(exc), allowed="a pipeline of DVC", file=path.name) from exc
     return {name.split(".")[0] for name in named if isinstance(name, str)}
 
 

@@ -11,9 +11,9 @@ from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from mlops import yaml_file
 from mlops.cadence import format_duration, parse_duration
 from mlops.cell import code, spelled
 from mlops.errors import ConfigError, shown
@@ -72,7 +72,7 @@ class ColumnRule(_Part):
 
     @model_validator(mode="after")
     def _fits_its_type(self) -> ColumnRule:
-        kinds: dict[str, type] = {"number": float, "label": float, "date": datetime}
+        kinds: dict[str, type] = {"number": float, "date": datetime}
         for end in (self.min, self.max):
             if end is not None and not isinstance(end, kinds.get(self.type, type(None))):
                 raise ValueError("min and max of the column's type: numbers for number, times for date")
@@ -151,22 +151,10 @@ def load(path: Path, schema: Schema) -> Contract:
         The file is missing, is not YAML, has an unknown key or a bad value, or calls a column
         otherwise than params.yaml does.
     """
+    if not path.is_file():
+        raise ConfigError("data.contract", given=str(path), allowed="a file, which this is not")
     try:
-        content = yaml.safe_load(path.read_text("utf-8"))
-    except FileNotFoundError as exc:
-        raise ConfigError("data.contract", given=str(path), allowed="a file, which this is not") from exc
-    except UnicodeDecodeError as exc:
-        raise ConfigError(
-            "the file", given="bytes that are no UTF-8", allowed="text", file=path.name
-        ) from exc
-    except yaml.YAMLError as exc:
-        mark = getattr(exc, "problem_mark", None)
-        line = f"line {mark.line + 1}" if mark else "the file"
-        raise ConfigError(
-            line, given=getattr(exc, "problem", str(exc)), allowed="YAML", file=path.name
-        ) from exc
-    try:
-        contract = Contract.model_validate(content)
+        contract = Contract.model_validate(yaml_file.read(path))
     except ValidationError as exc:
         raise _error(exc, path.name) from exc
     _agree(contract, schema, path.name)

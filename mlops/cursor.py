@@ -7,7 +7,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from mlops.cell import plain
+from mlops.cell import is_whole, plain
 from mlops.errors import DataError
 
 __all__ = ["greatest", "later", "value_of"]
@@ -40,6 +40,8 @@ def value_of(position: Any) -> Any:
         return datetime.fromisoformat(position["time"])
     if isinstance(position, Mapping) and "date" in position:
         return date.fromisoformat(position["date"])
+    if isinstance(position, Mapping) and "number" in position:
+        return Decimal(position["number"])
     return position
 
 
@@ -60,5 +62,6 @@ def _position(value: Any) -> Any:
     if isinstance(value, date):
         return {"date": value.isoformat()}
     if isinstance(value, Decimal):
-        return float(value)
+        # Not as a float, which may lie beyond values that are still to come.
+        return int(value) if is_whole(value) else {"number": str(value)}
     return plain(value)

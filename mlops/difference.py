@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlops.cell import spelled
-from mlops.distance import distances, prepared
+from mlops.distance import between, prepared
 from mlops.schema import Kind, Schema
 
 if TYPE_CHECKING:
@@ -299,13 +299,11 @@ def _column(
     before = _told(old, frames[0], name, kind)
     after = _told(new, frames[1], name, kind)
     distance = appeared = vanished = None
-    if before and after and kind != "date":
-        distance = distances(old[[name]], new[[name]], {name: kind}).get(name)
-    if before and after and kind in ("category", "boolean"):
-        assert frames[0] is not None
-        assert frames[1] is not None
-        ours, theirs = (_counts(frame[name], kind) for frame in (frames[0], frames[1]))
-        appeared, vanished = _only(theirs, ours), _only(ours, theirs)
+    if frames[0] is not None and frames[1] is not None:
+        distance = between(frames[0], frames[1], {name: kind}).get(name)
+        if kind in ("category", "boolean"):
+            ours, theirs = (_counts(frame[name], kind) for frame in (frames[0], frames[1]))
+            appeared, vanished = _only(theirs, ours), _only(ours, theirs)
     return ColumnDifference(name, role, kind, types, before, after, distance, appeared, vanished)
 
 

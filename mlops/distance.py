@@ -22,7 +22,7 @@ from scipy.special import rel_entr
 from mlops.cell import spelled
 from mlops.schema import TEXTUAL, Kind
 
-__all__ = ["NAMES", "distances", "null_quantiles", "prepared"]
+__all__ = ["NAMES", "between", "distances", "null_quantiles", "prepared"]
 
 NAMES: Mapping[Kind, str] = {
     "number": "Wasserstein distance (normed)",
@@ -67,11 +67,15 @@ def distances(
     dict
         By column, at least 0. A column without a single value on one side is left out.
     """
-    old, new = prepared(reference, columns), prepared(current, columns)
-    side = np.repeat([0, 1], [len(old), len(new)])
+    return between(prepared(reference, columns), prepared(current, columns), columns)
+
+
+def between(reference: pd.DataFrame, current: pd.DataFrame, columns: Mapping[str, Kind]) -> dict[str, float]:
+    """Measure as `distances` does, between columns that are `prepared`."""
+    side = np.repeat([0, 1], [len(reference), len(current)])
     found = {}
     for name, kind in columns.items():
-        support, counts = _tally(pd.concat([old[name], new[name]]), side, 2, kind)
+        support, counts = _tally(pd.concat([reference[name], current[name]]), side, 2, kind)
         both = counts.toarray()
         if both.sum(axis=1).all():
             found[name] = float(_distance(kind, support, both[:1], both[1:])[0])
@@ -153,7 +157,9 @@ class _Splits:
 
     def distances(self, kind: Kind, support: Floats, counts: sparse.csr_array) -> Floats:
         """Return each split's distance, without those where a side has no value."""
-        whole = np.add.reduceat(counts.toarray(), np.arange(0, counts.shape[0], self.parts), axis=0)
+        # The parts of each block together; all of them side by side would fill the memory.
+        joined = sparse.kron(sparse.eye_array(self.others.shape[1]), np.ones((1, self.parts)), format="csr")
+        whole = (joined @ counts).toarray()
         step = max(1, _CELLS // max(1, len(support)))
         found = []
         for start in range(0, len(self.others), step):

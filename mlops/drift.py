@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from mlops.cell import spelled
 from mlops.distance import NAMES, distances, null_quantiles, prepared
 from mlops.errors import MissingColumnError, shown
 from mlops.gate import block_interval, blocks_of
@@ -209,7 +210,8 @@ def as_reference(log: pd.DataFrame, schema: Schema) -> pd.DataFrame:
         sources[schema.time] = "time"
     rows = pd.DataFrame({name: log[source].array for name, source in sources.items()})
     # Labels may be numbers or truth; what is watched of them is which one it is.
-    return rows.astype({"prediction": str}) if schema.task == "multiclass" else rows
+    named = {"prediction": rows["prediction"].map(spelled)} if schema.task == "multiclass" else {}
+    return rows.assign(**named)
 
 
 def as_blocks(log: pd.DataFrame, schema: Schema) -> pd.DataFrame:

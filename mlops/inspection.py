@@ -300,6 +300,8 @@ def _labelled(column: pd.Series[Any], rule: ColumnRule) -> pd.Series[Any]:
     listed: dict[str, Any] = {_label(value): value for value in rule.allowed or ()}
     if set(listed) == {"false", "true"}:  # as databases without truths write them
         listed |= {"0": listed["false"], "1": listed["true"]}
+    # As a CSV has whole numbers that stood beside a gap, and they are text beside a stray word.
+    listed = {f"{text}.0": value for text, value in listed.items() if text.lstrip("-").isdecimal()} | listed
     column = filled(column)
     pairs = zip(column, column.isna(), strict=True)
     known = [None if null else listed.get(_label(value), value) for value, null in pairs]

@@ -199,11 +199,11 @@ class Ledger:
 
     def named(self, once: str) -> Entry | None:
         """Return the row recorded under this `once`, if any."""
-        return next(self._select(_entries.c.once == once), None)
+        return next(self._select(_entries.c.once == once, most=1), None)
 
     def get(self, id: str) -> Entry | None:
         """Return the row with this id, if any."""
-        return next(self._select(_entries.c.id == id), None)
+        return next(self._select(_entries.c.id == id, most=1), None)
 
     def entries(self, *kinds: str) -> list[Entry]:
         """Return the rows of these kinds (all kinds where none is named), oldest first."""
@@ -211,11 +211,11 @@ class Ledger:
 
     def last(self, *kinds: str) -> Entry | None:
         """Return the newest row of these kinds, if any."""
-        return next(self._select(_entries.c.kind.in_(kinds), newest_first=True), None)
+        return next(self._select(_entries.c.kind.in_(kinds), newest_first=True, most=1), None)
 
     def newest(self) -> Entry | None:
         """Return the newest row of any kind, if any."""
-        return next(self._select(newest_first=True), None)
+        return next(self._select(newest_first=True, most=1), None)
 
     def effects(self, cause: Entry | str) -> list[Entry]:
         """Return the rows that name `cause` as their cause, oldest first."""
@@ -226,10 +226,11 @@ class Ledger:
         """Give back the database's connections."""
         self._engine.dispose()
 
-    def _select(self, *where: Any, newest_first: bool = False) -> Iterator[Entry]:
+    def _select(self, *where: Any, newest_first: bool = False, most: int | None = None) -> Iterator[Entry]:
         order = _entries.c.seq.desc() if newest_first else _entries.c.seq
+        asked = select(_entries).where(*where).order_by(order).limit(most)
         with _answering(self._engine), self._engine.connect() as connection:
-            for row in connection.execute(select(_entries).where(*where).order_by(order)).mappings():
+            for row in connection.execute(asked).mappings():
                 yield Entry(
                     id=row["id"],
                     kind=row["kind"],

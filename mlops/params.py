@@ -127,8 +127,8 @@ def _without_password(address: str) -> str:
     return address
 
 
-PASSWORD = re.compile(r"://[^/@\s]*:(?!\$\{\w+\}@)[^/@\s]+@")
-"""A password within an address."""
+PASSWORD = re.compile(r"://[^/@\s]*:(?!\$\{\w+\}@|\d{1,5}/)\S+@")
+"""A password within an address, of whatever signs; what looks like a port before a slash is one."""
 
 SourceParams = Annotated[
     Annotated[str, Field(min_length=1), AfterValidator(_without_password), Tag("address")]

@@ -86,7 +86,8 @@ class Schema:
                 given=shown(taken),
                 allowed=f"columns with other names than {shown(sorted(RESERVED), 9)}",
             )
-        twice = [part for name in self.features for part in self.parts(name)[1:] if part in self.features]
+        parts = [part for name in self.features for part in self.parts(name) if part != name]
+        twice = [part for part in parts if part in self.features]
         if twice:
             raise ConfigError("data.features", given=twice[0], allowed="a name that is no part of a date's")
         # A frozen noun whose mapping could be edited would be frozen in name only.

@@ -100,11 +100,21 @@ class Snapshot:
         """Mark the rows that count, one for each key."""
         counts = [footer.num_rows for footer in self._footers.values()]
         batches = np.repeat([_batch(name) for name in self._files], counts)
-        times = self.read([self._time])[self._time].to_numpy() if self._time in self.types else None
+        times = self._moments(self._time) if self._time in self.types else None
         labelled = None
         if self._target in self.types:
             labelled = self.read([self._target])[self._target].notna().to_numpy()
         return standing(self.read([key])[key], batches, times, self._on_duplicate, labelled)
+
+    def _moments(self, name: str) -> NDArray[np.datetime64]:
+        """Return a column of times as numpy's own; what is no time is missing.
+
+        Those of a time zone would be sorted one Python object at a time.
+        """
+        import pandas as pd
+
+        read = pd.to_datetime(self.read([name])[name], utc=True, errors="coerce", format="ISO8601")
+        return read.to_numpy("datetime64[us]")
 
     @cached_property
     def _footers(self) -> dict[str, Any]:

@@ -176,8 +176,9 @@ def read_batches(path: Path, schema: Schema, *, rows: int, labelled: bool = Fals
 
     The name of the file tells the format. The index counts the rows of the file from 0. A CSV does
     not tell the types of its columns: those of `schema` are read by their kind, each cell by itself,
-    and the target by all of its values; any other stays the text that it is. A field that JSON lines
-    leave out of all rows of a piece is there as null, where another row of the file has it.
+    and the target by all of its values; any other stays the text that it is. In a column of truths, 0
+    and 1 of a CSV or of JSON lines are such. A field that JSON lines leave out of all rows of a piece
+    is there as null, where another row of the file has it.
 
     Parameters
     ----------
@@ -194,7 +195,7 @@ def read_batches(path: Path, schema: Schema, *, rows: int, labelled: bool = Fals
         if format == "csv":
             frames = _csv(path, _kinds(schema, labelled=labelled), rows)
         else:
-            frames = _parquet(path, rows) if format == "parquet" else _jsonl(path, rows)
+            frames = _parquet(path, rows) if format == "parquet" else _jsonl(path, schema, rows)
         for frame in frames:
             if not len(frame):
                 continue
@@ -343,14 +344,16 @@ def _decoded(field: pa.Field) -> pa.Field:
     return field.with_type(field.type.value_type) if pa.types.is_dictionary(field.type) else field
 
 
-def _jsonl(path: Path, rows: int) -> Iterator[pd.DataFrame]:
+def _jsonl(path: Path, schema: Schema, rows: int) -> Iterator[pd.DataFrame]:
     import pandas as pd
 
     records, names = _records(path), None
+    truths = [name for name, kind in schema.features.items() if kind == "boolean"]
     while batch := list(islice(records, rows)):
         if names is None and len(batch) == rows:  # or it is the whole file
             names = list(dict.fromkeys(name for record in _records(path) for name in record))
-        yield pd.DataFrame(batch, columns=names, dtype=object)
+        frame = pd.DataFrame(batch, columns=names, dtype=object)
+        yield frame.assign(**{name: _truths(frame[name]) for name in truths if name in frame})
 
 
 def _records(path: Path) -> Iterator[dict[str, Any]]:
@@ -505,8 +508,13 @@ def _inferred(
         return values
     read = pd.to_numeric(values, errors="coerce")
     if kind == "boolean":
-        read = values.map(TRUTHS).where(values.isin(list(TRUTHS)), read.astype(object))
+        read = values.map(TRUTHS).where(values.isin(list(TRUTHS)), _truths(read.astype(object)))
     return read if read.notna().equals(values.notna()) else read.astype(object).where(read.notna(), values)
+
+
+def _truths(values: pd.Series[Any]) -> pd.Series[Any]:
+    """Objects, 0 and 1 among them as the truths they stand for."""
+    return values.where(~values.isin([0, 1]), values == 1)
 
 
 def _given(text: pd.Series[Any]) -> pd.Series[Any]:

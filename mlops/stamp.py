@@ -37,7 +37,11 @@ def template() -> Path:
 
 
 def stamp(folder: Path) -> None:
-    """Make `folder` a project: its files, a git repository, DVC, the first commit.
+    """Make `folder` a copy of this repository's own project, with git, DVC and the first commit.
+
+    For the demo, the benchmarks and tests, which want its params.yaml and its flights. A person's
+    project comes from `begin`: its files are proposed for their table, go beside what is there, and
+    only they are committed.
 
     Raises
     ------

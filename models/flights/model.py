@@ -29,8 +29,8 @@ def build(params: dict[str, Any], schema: Schema) -> Pipeline:
     """
     rest = dict(params)
     algorithm = rest.pop("algorithm", "hist")
-    texts = [name for name, kind in schema.features.items() if kind == "category"]
-    numbers = [name for name in schema.features if name not in texts]
+    texts = [name for name, kind in schema.inputs.items() if kind == "category"]
+    numbers = [name for name in schema.inputs if name not in texts]
     if algorithm == "hist":
         return _hist(texts, numbers, rest)
     if algorithm == "logistic":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
@@ -13,7 +14,7 @@ import pytest
 from mlops.adapters import onnx
 from mlops.config import load_params
 from mlops.dataset import columns_of, conform
-from mlops.schema import Schema
+from mlops.schema import Kind, Schema
 from mlops.training import fit, load_builder
 
 ROOT = Path(__file__).parents[2]
@@ -89,8 +90,11 @@ def test_the_table_fits_params_yaml(source: ModuleType, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("algorithm", ["hist", "logistic"])
-def test_both_algorithms_compile(algorithm: str) -> None:
+@pytest.mark.parametrize("dated", [False, True])
+def test_both_algorithms_compile(algorithm: str, dated: bool) -> None:
     random = np.random.default_rng(0)
+    features: dict[str, Kind] = {**SCHEMA.features, **({"time_hour": "date"} if dated else {})}
+    schema = replace(SCHEMA, features=features)
     rows = 2000
     table = {
         name: random.choice(["a", "b", ""], rows).astype(object)
@@ -98,9 +102,10 @@ def test_both_algorithms_compile(algorithm: str) -> None:
         else np.where(random.random(rows) < 0.1, np.nan, random.normal(500, 100, rows))
         for name, kind in SCHEMA.features.items()
     }
+    table["time_hour"] = pd.date_range("2013-01-01", periods=rows, freq="h", tz="UTC")
     late = np.array([bool(x) for x in random.random(rows) < 0.3], dtype=object)
     frame = pd.DataFrame({**table, "late": late})
     build = load_builder((ROOT / "models/flights/model.py").read_bytes(), "models/flights/model.py")
-    done = fit(frame, SCHEMA, build, {"algorithm": algorithm}, seed=1)
+    done = fit(frame, schema, build, {"algorithm": algorithm}, seed=1)
 
-    assert onnx.compile(done.estimator, SCHEMA, done.classes, columns_of(frame, SCHEMA)).reason is None
+    assert onnx.compile(done.estimator, schema, done.classes, columns_of(frame, schema)).reason is None

@@ -11,9 +11,11 @@ import uuid
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import create_engine, make_url
+from sqlalchemy import create_engine, event, make_url
+from sqlalchemy.engine import Engine
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.pool import NullPool
 
@@ -91,6 +93,23 @@ def test_a_row_comes_back_as_it_was_recorded(uri: str, ledger: Ledger) -> None:
     assert again.effects(first) == [second]
     assert again.get("nobody") is None
     again.close()
+
+
+def test_for_one_row_one_row_is_asked_for(ledger: Ledger) -> None:
+    first, *_, last = (ledger.record("a.done", once=f"a:{n}") for n in range(3))
+    asked: list[str] = []
+
+    def hear(*told: Any) -> None:
+        asked.append(told[2])
+
+    event.listen(Engine, "before_cursor_execute", hear)
+    try:
+        assert (ledger.named("a:0"), ledger.get(first.id)) == (first, first)
+        assert (ledger.last("a.done"), ledger.newest()) == (last, last)
+    finally:
+        event.remove(Engine, "before_cursor_execute", hear)
+    reads = [statement for statement in asked if statement.startswith("SELECT")]
+    assert [statement.count("LIMIT") for statement in reads] == [1] * 4
 
 
 def test_rows_come_in_the_order_they_were_recorded(ledger: Ledger) -> None:

@@ -40,6 +40,69 @@ def test_the_gate_measures_by_the_loss_of_the_task_unless_told(
     assert load_params(file).gate.metric == loss
 
 
+PLUMS = """\
+data: {name: plums, target: ripe, features: {size: number}}
+model: {builder: model.py, task: binary}
+mine: {k: 1}
+"""
+
+
+@pytest.mark.parametrize(
+    "stage",
+    [
+        "{cmd: x, params: [mine.k]}",
+        "{foreach: [a, b], do: {cmd: x, params: [mine.k]}}",
+        "{matrix: {m: [a, b]}, cmd: x, params: [mine.k]}",
+    ],
+)
+def test_a_section_that_a_stage_names_is_the_users_own(tmp_path: Path, stage: str) -> None:
+    (tmp_path / "params.yaml").write_text(PLUMS)
+    with pytest.raises(ConfigError, match="mine: got 'mine', allowed: data, model"):
+        load_params(tmp_path / "params.yaml")
+    (tmp_path / "dvc.yaml").write_text(f"stages:\n  empty: {{cmd: x, params: }}\n  own: {stage}\n")
+    assert load_params(tmp_path / "params.yaml").data.name == "plums"
+
+
+@pytest.mark.parametrize("stages", ["[", "3", "{own: }", "{own: {cmd: x, params: 3}}"])
+def test_a_pipeline_that_is_none_is_named(tmp_path: Path, stages: str) -> None:
+    (tmp_path / "params.yaml").write_text(PLUMS)
+    (tmp_path / "dvc.yaml").write_text(f"stages: {stages}\n")
+    with pytest.raises(ConfigError, match=r"dvc\.yaml: "):
+        load_params(tmp_path / "params.yaml")
+
+
+SOURCE = """\
+data: {{name: plums, target: ripe, features: {{size: number}}, source: {{sql: SELECT 1, url: "{address}"}}}}
+model: {{builder: model.py, task: binary}}
+"""
+
+
+@pytest.mark.parametrize(
+    "password", ["pass", "pa/ss", "p@ss", "/p@s/s", "pa:ss", "123456/7", "${A}pa/ss", "${A}${B}"]
+)
+def test_a_password_of_whatever_signs_is_refused_and_not_told_again(tmp_path: Path, password: str) -> None:
+    file = tmp_path / "params.yaml"
+    file.write_text(SOURCE.format(address=f"postgresql://me:{password}@host/db"))
+    with pytest.raises(ConfigError, match=r"got 'postgresql://\*\*\*@host/db', allowed: .*\$\{DB_PASSWORD\}"):
+        load_params(file)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "postgresql://me:${A}@host:5432/db",
+        "postgresql://me@host:5432/a@b",
+        "https://host:8443/a@b",
+        "https://host:8443/a:b@c",
+        "s3://bucket/a:b@c",
+    ],
+)
+def test_an_address_without_a_password_passes(tmp_path: Path, address: str) -> None:
+    file = tmp_path / "params.yaml"
+    file.write_text(SOURCE.format(address=address))
+    assert load_params(file).data.source.url == address  # type: ignore[union-attr]
+
+
 def test_labels_may_come_no_later_than_the_gap_leaves_time_for() -> None:
     params = load_params(ROOT / "params.yaml")
     params.check_gap()

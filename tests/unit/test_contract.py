@@ -119,6 +119,8 @@ def test_a_day_is_a_moment_in_utc(tmp_path: Path) -> None:
             "columns: {colour: {type: category, min: 3}}",
             "columns.colour: .* min and max of the column's type",
         ),
+        ("columns: {g: {type: label, min: 1}}", "columns.g: .* numbers for number, times for date"),
+        ("columns: {ripe: {type: label, max: 1}}", "columns.ripe: .* min and max"),
         ("columns: {size: {type: number, allowed: [1]}}", "no list of values for a number"),
         ("columns: {colour: {type: category, allowed: [yes, no]}}", "in quotes"),
         ("columns: {size: {type: category}}", "columns.size.type: got 'category', allowed: number"),

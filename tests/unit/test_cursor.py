@@ -18,7 +18,9 @@ NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
     ("values", "best"),
     [
         ([3, 7, 5], 7),
-        ([Decimal("1.5"), None], 1.5),
+        ([Decimal("1.5"), None], Decimal("1.5")),
+        ([Decimal("0.1")], Decimal("0.1")),
+        ([Decimal(1700000000000000210)], 1700000000000000210),
         (["a", "c", "b"], "c"),
         ([NOON, datetime(2025, 1, 1, tzinfo=UTC)], NOON),
         ([pd.Timestamp(NOON), pd.NaT], NOON),
@@ -30,6 +32,13 @@ def test_a_position_is_a_json_value_that_reads_back(values: list[Any], best: Any
     assert value_of(position) == best
     assert greatest(position, values[:1], "at") == position  # never goes back
     assert greatest(position, [], "at") == position
+
+
+def test_a_decimal_is_no_further_than_it_is() -> None:
+    taken = greatest(None, [Decimal(1700000000000000200), Decimal(1700000000000000210)], "id")
+    assert value_of(taken) < Decimal(1700000000000000250)
+    assert value_of(greatest(None, [Decimal("0.3")], "id")) < Decimal("0.3000000000000000001")
+    assert value_of(1.5) == Decimal("1.5")  # as a position of a float is
 
 
 def test_values_that_cannot_be_compared_name_the_cursor() -> None:

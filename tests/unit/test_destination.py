@@ -47,6 +47,24 @@ def test_a_parquet_table_keeps_its_types(tmp_path: Path) -> None:
     assert out.schema.types == table.schema.types
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("in.csv", "size,wet\n1,0\n2,1\n3,\n"),
+        ("in.csv", "size,wet\n1,0.0\n2,1.0\n3,\n"),
+        ("in.csv", "size,wet\n1,false\n2,1\n3,NA\n"),
+        ("in.jsonl", '{"size":1,"wet":0}\n{"size":2,"wet":1}\n{"size":3,"wet":null}\n'),
+    ],
+)
+@pytest.mark.parametrize("rows", [1, 9])
+def test_a_truth_told_as_a_number_fits_its_column(tmp_path: Path, name: str, content: str, rows: int) -> None:
+    path, schema = tmp_path / name, Schema({"size": "number", "wet": "boolean"}, "ripe", "binary")
+    path.write_text(content)
+    frames = source.read_batches(path, schema, rows=rows)
+    out = written(tmp_path / "out.parquet", *frames, types=source.column_types(path, schema))
+    assert pq.read_table(out)["wet"].to_pylist() == [False, True, None]
+
+
 def test_what_cannot_be_seen_is_not_there_yet(tmp_path: Path) -> None:
     path = tmp_path / "new" / "out.csv"
     path.parent.mkdir()

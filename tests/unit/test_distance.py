@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,7 +10,7 @@ from hypothesis import strategies as st
 from scipy.spatial import distance
 from scipy.stats import wasserstein_distance
 
-from mlops.distance import distances, null_quantiles, prepared
+from mlops.distance import between, distances, null_quantiles, prepared
 
 NUMBER, CATEGORY = {"x": "number"}, {"x": "category"}
 samples = st.lists(st.floats(-1e6, 1e6, width=32), min_size=2, max_size=30)
@@ -59,6 +61,17 @@ def test_truth_is_measured_however_it_is_written():
     assert distances(truth, floats, {"x": "boolean"})["x"] == 0
 
 
+@pytest.mark.parametrize("kind", ["number", "category", "boolean", "text"])
+def test_between_prepared_columns_the_distance_is_the_same(kind):
+    old, new = frame(True, False, False, None), frame(True, True, False)
+    if kind in ("category", "text"):
+        old, new = frame("a", "a b", None), frame("a b c", "a")
+    ready = [prepared(side, {"x": kind}) for side in (old, new)]
+    found = between(*ready, {"x": kind})
+    assert found == distances(old, new, {"x": kind})
+    assert found["x"] > 0
+
+
 def test_column_without_a_value_is_left_out():
     assert distances(frame(1.0, 2.0), frame(np.nan), NUMBER) == {}
 
@@ -100,6 +113,27 @@ def test_rows_that_are_blocks_of_their_own_are_pooled():
     assert by_row == pytest.approx(
         quantile(x, np.arange(50).repeat(100), window_blocks=5, window_rows=500), rel=0.25
     )
+
+
+def test_parts_of_blocks_are_never_held_side_by_side():
+    names = pd.DataFrame({"x": np.random.default_rng(0).integers(0, 4000, 20_000).astype(str)})
+    blocks = np.arange(200).repeat(100)
+    tracemalloc.start()
+    try:
+        null_quantiles(
+            names,
+            CATEGORY,
+            blocks,
+            window_blocks=20,
+            window_rows=100,
+            quantile=0.9,
+            resamples=20,
+            seed=0,
+        )
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 40e6  # 200 blocks of 20 parts with 4000 names were 128 MB
 
 
 def test_too_few_blocks_tell_nothing():

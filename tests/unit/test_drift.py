@@ -302,6 +302,14 @@ def test_log_is_read_as_the_reference_is_written(task, answers, kind):
     assert watched(schema)["prediction"] == kind
 
 
+@pytest.mark.parametrize("labels", [[True, False], [0, 1, 2], ["a", "b", "c"]])
+def test_the_same_labels_are_the_same_on_both_sides(labels):
+    schema = Schema({}, "y", "multiclass")
+    answers = pd.DataFrame({"prediction": labels})  # as the stage writes them
+    log = pd.DataFrame({"prediction": pd.Series(labels, dtype=object)})
+    assert distances(answers, as_reference(log, schema), watched(schema)) == {"prediction": 0.0}
+
+
 def losses(seed=0, mean=0.5, days=20, rows=50):
     rng = np.random.default_rng(seed)
     blocks = np.arange(days).repeat(rows)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from mlops.contract import ColumnRule, Contract, infer
 from mlops.dataset import conform
 from mlops.inspection import REASON, Inspection, check
 from mlops.schema import Schema
+from mlops.source import read_table
 
 SCHEMA = Schema(
     {"size": "number", "colour": "category", "wet": "boolean", "note": "text", "sown": "date"},
@@ -182,7 +184,10 @@ def test_labels_may_come_late_unless_the_contract_asks_for_each(
     [
         ([True, False], ["true", "FALSE", True, None], [True, False, True, None]),
         ([True, False], [1, "0", 0.0, None], [True, False, False, None]),
+        ([True, False], ["1.0", "0.0", "1", None], [True, False, True, None]),
         ([0, 1], ["1", 0.0, 1, None], [1, 0, 1, None]),
+        ([-1, 1], ["1.0", "-1.0", "1", None], [1, -1, 1, None]),
+        (["1", "1.0"], ["1", "1.0", "1", None], ["1", "1.0", "1", None]),
         (["yes", "no"], ["yes", "no", "yes", None], ["yes", "no", "yes", None]),
         (["1", "2"], [1, "2", 2.0, None], ["1", "2", "2", None]),
     ],
@@ -194,6 +199,15 @@ def test_labels_are_spelled_as_the_contract_does(
     checked = check(table.head(4).assign(ripe=given), ruled, SCHEMA, NOW)
     assert checked.good["ripe"].tolist() == read
     assert [type(value) for value in checked.good["ripe"]] == [type(value) for value in read]
+
+
+def test_one_stray_label_of_a_csv_leaves_the_others_good(tmp_path: Path) -> None:
+    file, schema = tmp_path / "t.csv", Schema({"size": "number"}, "ripe", "binary")
+    file.write_text("size,ripe\n1,0.0\n2,1.0\n3,\n4,?\n")
+    rules = {"size": ColumnRule(type="number"), "ripe": ColumnRule(type="label", allowed=(0, 1))}
+    checked = check(read_table(file, schema, labelled=True), Contract(columns=rules), schema, NOW)
+    assert checked.good["ripe"].tolist() == [0, 1, None]
+    assert checked.bad[REASON].tolist() == ["ripe: '?' is none of 0, 1"]
 
 
 def test_columns_that_only_the_contract_names_are_held_to_it(table: pd.DataFrame, contract: Contract) -> None:

@@ -253,3 +253,9 @@ def test_a_file_that_was_wrong_before_is_told_by_its_own_name(params: Path) -> N
     params.write_text(PARAMS.replace("window: 6d", "window: 6 days"))
     with pytest.raises(ConfigError, match=r"^params.yaml: monitor.window"):
         override(params, {"model.seed": "3"})
+
+
+def test_a_file_that_a_value_makes_wrong_is_told_by_its_own_name(params: Path) -> None:
+    params.write_text(f"{PARAMS}gate: {{metric: brier}}\n")
+    with pytest.raises(ConfigError, match=r"^params.yaml: gate.metric: got 'brier'"):
+        override(params, {"model.task": "regression"})

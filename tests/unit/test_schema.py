@@ -132,9 +132,11 @@ def test_what_is_no_iso_date_is_refused_by_its_row(value: Any) -> None:
         parse_rows([{"due": value, "at": None, "note": None}], DATED)
 
 
-def test_a_feature_called_as_a_part_of_a_date_is_refused() -> None:
-    with pytest.raises(ConfigError, match=r"due\.month"):
-        Schema({"due": "date", "due.month": "number"}, "late", "binary")
+@pytest.mark.parametrize("time", [None, "due"])
+@pytest.mark.parametrize("part", ["month", "weekday", "hour"])
+def test_a_feature_called_as_a_part_of_a_date_is_refused(time: str | None, part: str) -> None:
+    with pytest.raises(ConfigError, match=rf"due\.{part}"):
+        Schema({"due": "date", f"due.{part}": "number"}, "late", "binary", time=time)
 
 
 def test_the_event_time_may_be_called_as_the_log_calls_it() -> None:

@@ -52,6 +52,18 @@ def written(folder: Path, **tables: pd.DataFrame) -> dict[str, Path]:
     return files
 
 
+def test_times_with_and_without_a_zone_are_told_apart_by_the_moment(tmp_path: Path) -> None:
+    noon, evening = pd.Timestamp("2026-01-01 12:00"), pd.Timestamp("2026-01-01 20:00", tz="Asia/Tokyo")
+    files = written(
+        tmp_path,
+        one=pd.DataFrame({"plum": ["a", "b"], "picked": [noon, noon]}),
+        two=pd.DataFrame({"plum": ["a", "b"], "picked": [evening, evening + pd.Timedelta("2h")]}),
+    )
+    assert Snapshot(files, time="picked").standing("plum").tolist() == [True, False, False, True]
+    kept = Snapshot(files, time="picked", on_duplicate="keep")
+    assert kept.standing("plum").tolist() == [False, True, True, False]
+
+
 def test_a_column_that_some_files_lack_is_missing_there(tmp_path: Path) -> None:
     files = written(tmp_path, one=pd.DataFrame({"x": [1, 2]}), two=pd.DataFrame({"x": [3.5], "y": ["a"]}))
     held = Snapshot(files)

@@ -114,6 +114,14 @@ def test_how_a_code_is_spelled_depends_on_no_other_row(tmp_path: Path, others: s
         assert read_table(path, SCHEMA)[name].tolist()[: len(codes)] == spelled
 
 
+def test_in_a_column_of_truths_other_numbers_stay_what_they_are(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("plum,wet\na,1\nb,2\nc,no\nd,0\n")
+    read = read_table(path, SCHEMA)["wet"].tolist()
+    assert read == [True, 2, "no", False]
+    assert [type(value) for value in (read[0], read[3])] == [bool, bool]
+
+
 LABELS = "plum,code,size,wet,ripe\n"
 
 
