@@ -29,8 +29,7 @@ def build(params: dict[str, Any], schema: Schema) -> Pipeline:
     """
     rest = dict(params)
     algorithm = rest.pop("algorithm", "hist")
-    texts = [name for name, kind in schema.inputs.items() if kind == "category"]
-    numbers = [name for name in schema.inputs if name not in texts]
+    texts, numbers = list(schema.texts), list(schema.numbers)
     if algorithm == "hist":
         return _hist(texts, numbers, rest)
     if algorithm == "logistic":
