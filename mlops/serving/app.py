@@ -26,7 +26,7 @@ from mlops.serving.service import Answered, Service
 
 __all__ = ["PATHS", "Limits", "build_app"]
 
-PATHS = ("/predict", "/invocations", "/health", "/ready", "/version", "/metrics")
+PATHS = ("/predict", "/invocations", "/health", "/ready", "/version", "/metrics", "/openapi.json")
 
 _INLINE_BYTES = 16 * 1024
 _JSON = b"application/json"
@@ -82,6 +82,9 @@ def build_app(service: Service, limits: Limits | None = None) -> ASGIApp:
     async def version(_: Request) -> Response:
         return _json(service.describe())
 
+    async def described(_: Request) -> Response:
+        return _json(service.document())
+
     async def metrics(_: Request) -> Response:
         return Response(service.metrics.render(), media_type=CONTENT_TYPE_LATEST)
 
@@ -93,6 +96,7 @@ def build_app(service: Service, limits: Limits | None = None) -> ASGIApp:
             Route("/ready", ready),
             Route("/version", version),
             Route("/metrics", metrics),
+            Route("/openapi.json", described),
         ],
         exception_handlers={HTTPException: _refused, MlopsError: _refused, Exception: _refused},
         lifespan=lifespan,

@@ -14,6 +14,7 @@ from mlops.log_writer import PredictionLog
 from mlops.predictor import Predictor, check_golden
 from mlops.schema import Rows
 from mlops.segment import records
+from mlops.serving import openapi
 from mlops.serving.metrics import Metrics
 
 __all__ = ["Answered", "Service"]
@@ -116,6 +117,11 @@ class Service:
             "why_not_compiled": self.bundle.model.why_not_compiled,
             "lineage": self.bundle.lineage,
         }
+
+    def document(self) -> dict[str, Any]:
+        """Return what it takes and gives, as an OpenAPI document."""
+        model, example = self.bundle.model, self.bundle.golden["rows"][0]
+        return openapi.document(self.schema, version=self.version, classes=model.classes, example=example)
 
     def close(self) -> None:
         """End the log's segment."""

@@ -1,0 +1,148 @@
+"""What the service takes and gives, as an OpenAPI document (3.1, spec.openapis.org)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mlops.kind import Kind
+from mlops.schema import Schema
+
+__all__ = ["document"]
+
+_VALUES: Mapping[Kind, Mapping[str, Any]] = {
+    "number": {"type": ["number", "null"]},
+    "boolean": {"type": ["boolean", "null"]},
+    "category": {"type": ["string", "null"]},
+    "text": {"type": ["string", "null"]},
+    "date": {"type": ["string", "null"], "description": "A date or a time, ISO 8601; UTC without an offset."},
+}
+_JSON = "application/json"
+_REFUSALS = {
+    "400": "The body is no JSON, or a field is missing or of the wrong type.",
+    "408": "The body took too long to arrive.",
+    "413": "The body holds too many rows or bytes.",
+    "415": "The content type is not application/json.",
+    "503": "It cannot answer: the prediction log cannot be written, or the model is not ready.",
+}
+
+
+def document(schema: Schema, *, version: str, classes: Sequence[Any] | None, example: Any) -> dict[str, Any]:
+    """Describe the service of one model.
+
+    Parameters
+    ----------
+    version
+        The model's.
+    classes
+        Its labels; None where it gives a value.
+    example
+        A row that it answers.
+    """
+    row, rows = _ref("Row"), {"type": "array", "items": _ref("Row"), "minItems": 1}
+    plain = {"anyOf": [_object(rows=rows), rows, row]}
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": f"Predictions of {schema.target}", "version": version},
+        "paths": {
+            "/predict": _answers(
+                "Answer rows, each under an id", plain, {"rows": [example]}, gives="Answers"
+            ),
+            "/invocations": _answers(
+                "Answer rows in MLflow's protocol",
+                {"oneOf": _invocations()},
+                {"dataframe_records": [example]},
+                gives="InvocationAnswers",
+            ),
+            "/health": _tells("That the process runs"),
+            "/ready": _tells(
+                "That golden rows are answered as in training, and the log can be written", "503"
+            ),
+            "/version": _tells("What is served: version, digest, deployment, lineage"),
+            "/metrics": _tells("Counters and latencies for Prometheus", kind="text/plain"),
+        },
+        "components": {"schemas": _schemas(schema, classes)},
+    }
+
+
+def _schemas(schema: Schema, classes: Sequence[Any] | None) -> dict[str, Any]:
+    answer = {"type": "number"} if classes is None else {"enum": list(classes)}
+    told = {"type": "string"}
+    return {
+        "Row": _row(schema),
+        "Answers": _object(
+            model_version=told,
+            deployment=told,
+            predictions={
+                "type": "array",
+                "items": _object(id=told, prediction=answer, score=_score(classes)),
+            },
+        ),
+        "InvocationAnswers": _object(
+            predictions={"type": "array", "items": answer},
+            model_version=told,
+            ids={"type": "array", "items": told},
+        ),
+        "Error": _object(error=told, field={"type": ["string", "null"]}, row={"type": ["integer", "null"]}),
+    }
+
+
+def _row(schema: Schema) -> dict[str, Any]:
+    key = {"type": ["string", "integer", "null"], "description": "Names the row; labels come by it."}
+    roles = {schema.key: key, schema.time: _VALUES["date"]}
+    fields = {name: _VALUES[kind] for name, kind in schema.features.items()}
+    # Further fields are ignored, so that a client may send one before a model asks for it.
+    return {
+        "type": "object",
+        "required": list(schema.features),
+        "properties": {name: value for name, value in roles.items() if name} | fields,
+    }
+
+
+def _score(classes: Sequence[Any] | None) -> dict[str, Any]:
+    if classes is None:
+        return {"type": "null"}
+    if len(classes) == 2:
+        return {"type": "number", "description": f"The probability of {classes[1]!r}."}
+    shares = {"type": "array", "items": {"type": "number"}}
+    return {**shares, "description": f"The probability of each of {', '.join(map(repr, classes))}."}
+
+
+def _invocations() -> list[dict[str, Any]]:
+    records = {"type": "array", "items": _ref("Row")}
+    lists = {"type": "array", "items": {"type": "array"}}
+    split = _object(columns={"type": "array", "items": {"type": "string"}}, data=lists)
+    columns = {"type": "object", "additionalProperties": {"type": "array"}}
+    return [
+        _object(dataframe_split=split),
+        _object(dataframe_records=records),
+        _object(instances={"anyOf": [records, lists]}),
+        _object(inputs={"anyOf": [records, lists, columns]}),
+    ]
+
+
+def _object(**properties: Any) -> dict[str, Any]:
+    return {"type": "object", "required": list(properties), "properties": properties}
+
+
+def _ref(name: str) -> dict[str, str]:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _answers(summary: str, takes: Mapping[str, Any], example: Any, *, gives: str) -> dict[str, Any]:
+    body = {"required": True, "content": {_JSON: {"schema": takes, "example": example}}}
+    answers = {"200": _response("The answers, in the order of the rows.", _ref(gives))}
+    return {"post": {"summary": summary, "requestBody": body, "responses": answers | _refusals(*_REFUSALS)}}
+
+
+def _tells(summary: str, *refused: str, kind: str = _JSON) -> dict[str, Any]:
+    told = {"200": {"description": summary, "content": {kind: {}}}}
+    return {"get": {"summary": summary, "responses": told | _refusals(*refused)}}
+
+
+def _refusals(*statuses: str) -> dict[str, Any]:
+    return {status: _response(_REFUSALS[status], _ref("Error")) for status in statuses}
+
+
+def _response(why: str, schema: Mapping[str, Any]) -> dict[str, Any]:
+    return {"description": why, "content": {_JSON: {"schema": schema}}}
