@@ -12,7 +12,6 @@ import os
 import shutil
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -24,7 +23,7 @@ from mlops.dataset import conform, in_order, reread
 from mlops.errors import DataError, MissingColumnError
 from mlops.fingerprint import md5_of
 from mlops.schema import Schema
-from mlops.staging import TIMELESS, Staging
+from mlops.staging import Staging
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -198,19 +197,12 @@ class Lake:
             held={**there, **added},
         )
 
-    def read(
-        self,
-        schema: Schema,
-        start: datetime | None = None,
-        end: datetime | None = None,
-        *,
-        optional: Collection[str] = (),
-    ) -> pd.DataFrame:
-        """Return the rows in [start, end) of event time, one per key, in order of time and key.
+    def read(self, schema: Schema, *, optional: Collection[str] = ()) -> pd.DataFrame:
+        """Return the rows, one per key, in order of time and key.
 
         Columns are as `conform` leaves them, also where their kind was another when their rows came.
-        A schema without time has no window. ``attrs["for_label"]`` counts the rows that stand for
-        their label alone, in place of one of the same key that has none.
+        ``attrs["for_label"]`` counts the rows that stand for their label alone, in place of one of the
+        same key that has none.
 
         Parameters
         ----------
@@ -224,9 +216,7 @@ class Lake:
         MissingColumnError
             A partition lacks a column that the schema names.
         """
-        import pandas as pd
-
-        files = self._files(start, end)
+        files = self._files()
         if not files:
             raise DataError(f"The lake {self.path} holds no rows.", remedy="Add some: `mlops ingest FILE`.")
         frame, rows = _read_parquet(self.path, files, schema, optional)
@@ -241,12 +231,6 @@ class Lake:
                 plainly = standing(frame[schema.key], batches, times, self.on_duplicate)
                 for_label = int((stands & ~plainly).sum())
             frame = frame[stands]
-        if schema.time:
-            moments = frame[schema.time]
-            wanted = pd.Series(True, index=frame.index)
-            wanted &= moments >= _utc(start) if start else True
-            wanted &= moments < _utc(end) if end else True
-            frame = frame[wanted]
         ordered = in_order(frame, schema).reset_index(drop=True)
         ordered.attrs["for_label"] = for_label
         return ordered
@@ -264,17 +248,9 @@ class Lake:
             months = [entry for entry in entries if entry.is_dir()]
         return {month.name: _parquet_in(month.path) for month in months}
 
-    def _files(self, start: datetime | None = None, end: datetime | None = None) -> list[str]:
+    def _files(self) -> list[str]:
         """Paths by batch, then by month."""
-        first = f"{_utc(start):%Y-%m}" if start else ""
-        last = f"{_utc(end):%Y-%m}" if end else "~"
-        found = [
-            (batch_of(name), month, name)
-            for month, names in self._held().items()
-            if month == TIMELESS or first <= month <= last
-            for name in names
-        ]
-        return [f"{month}/{name}" for _, month, name in sorted(found)]
+        return sorted(self.names(), key=lambda name: (batch_of(name), name))
 
 
 def _holding(held: Mapping[str, Iterable[str]], month: str, digest: str) -> str | None:
@@ -352,7 +328,3 @@ def _counted(folder: Path, files: list[str], schema: Schema) -> pd.Series[Any]:
 def _parquet_in(folder: str) -> list[str]:
     with os.scandir(folder) as entries:
         return [entry.name for entry in entries if entry.name.endswith(".parquet")]
-
-
-def _utc(time: datetime) -> datetime:
-    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)

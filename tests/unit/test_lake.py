@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -91,14 +90,6 @@ def test_an_append_never_rewrites_and_the_later_batch_wins(lake: Lake, table: pd
     assert len(frame) == 3
     assert frame.loc["1", "ripe"] is True
     assert frame.loc["1", "size"] == 20
-
-
-def test_a_window_is_half_open(lake: Lake, table: pd.DataFrame) -> None:
-    lake.append(table, SCHEMA)
-    january = lake.read(SCHEMA, datetime(2013, 1, 5, 8, tzinfo=UTC), datetime(2013, 2, 1, tzinfo=UTC))
-
-    assert january["plum"].tolist() == ["2", "1"]
-    assert lake.read(SCHEMA, start=datetime(2013, 2, 1, tzinfo=UTC))["plum"].tolist() == ["3"]
 
 
 def test_a_lake_without_time_or_key_holds_one_folder(lake: Lake, table: pd.DataFrame) -> None:
