@@ -235,7 +235,8 @@ class Lake:
                 have=_columns(self.path / files[-1]),
                 where=f"The lake {self.path}",
                 remedy="Correct the name in params.yaml, or bring the column into the lake: ingest a table "
-                "that has it, or build the lake again from data/raw (docs/data.md, A new feature).",
+                "that has it, or build the lake again from data/raw: see 'A new feature' on the page 'Data' "
+                "of the documentation.",
             )
         frame = _joined(tables, schema)
         stands, for_label = np.ones(len(frame), dtype=bool), 0
