@@ -127,11 +127,15 @@ class DataError(MlopsError):
 class MissingColumnError(DataError):
     """A column that params.yaml names is not in the table."""
 
-    def __init__(self, missing: Sequence[str], *, have: Sequence[str], where: str) -> None:
-        super().__init__(
-            f"{where} has no column {shown(missing)}; it has {shown(have, 30)}.",
-            remedy="Correct the names under data in params.yaml, or the table.",
-        )
+    def __init__(
+        self,
+        missing: Sequence[str],
+        *,
+        have: Sequence[str],
+        where: str,
+        remedy: str = "Correct the names under data in params.yaml, or the table.",
+    ) -> None:
+        super().__init__(f"{where} has no column {shown(missing)}; it has {shown(have, 30)}.", remedy=remedy)
         self.missing = tuple(missing)
         self.have = tuple(have)
 

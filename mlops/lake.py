@@ -11,8 +11,7 @@ import json
 import os
 import shutil
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -24,7 +23,7 @@ from mlops.dataset import conform, in_order, reread
 from mlops.errors import DataError, MissingColumnError
 from mlops.fingerprint import md5_of
 from mlops.schema import Schema
-from mlops.staging import TIMELESS, Staging
+from mlops.staging import Staging
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -159,7 +158,8 @@ class Lake:
     def overlap(self, staging: Staging, schema: Schema) -> int:
         """Count the staged rows that the lake holds already, the same in every column.
 
-        Those of a part that `publish` would leave out are none. Reads the months that were staged.
+        Those of a part that `publish` would leave out are none. A feature that a file of the lake came
+        without tells no rows of its month apart. Reads the months that were staged.
         """
         held, found = self._held(), 0
         new: dict[str, list[str]] = {}
@@ -167,8 +167,14 @@ class Lake:
             if held.get(part.month) and _holding(held, part.month, part.digest) is None:
                 new.setdefault(part.month, []).append(part.file.name)
         for month, files in new.items():
-            ours = _counted(self.path, [f"{month}/{name}" for name in held[month]], schema)
-            theirs = _counted(staging.folder, files, schema)
+            there = [_read_parquet(self.path / month / name, schema) for name in held[month]]
+            come = [_read_parquet(staging.folder / name, schema) for name in files]
+            known = {
+                name: kind
+                for name, kind in schema.features.items()
+                if all(name in table.column_names for table in there)
+            }
+            ours, theirs = (_counted(tables, replace(schema, features=known)) for tables in (there, come))
             both = ours.index.intersection(theirs.index)
             found += int(np.minimum(ours[both].to_numpy(), theirs[both].to_numpy()).sum())
         return found
@@ -198,41 +204,44 @@ class Lake:
             held={**there, **added},
         )
 
-    def read(
-        self,
-        schema: Schema,
-        start: datetime | None = None,
-        end: datetime | None = None,
-        *,
-        optional: Collection[str] = (),
-    ) -> pd.DataFrame:
-        """Return the rows in [start, end) of event time, one per key, in order of time and key.
+    def read(self, schema: Schema, *, optional: Collection[str] = ()) -> pd.DataFrame:
+        """Return the rows, one per key, in order of time and key.
 
         Columns are as `conform` leaves them, also where their kind was another when their rows came.
-        A schema without time has no window. ``attrs["for_label"]`` counts the rows that stand for
-        their label alone, in place of one of the same key that has none.
+        A feature is missing in the rows of a partition that lacks it. ``attrs["for_label"]`` counts the
+        rows that stand for their label alone, in place of one of the same key that has none, and
+        ``attrs["lacking"]``, by feature, those whose partition lacks it.
 
         Parameters
         ----------
         optional
-            Features that a partition may lack: missing in its rows then.
+            Features that no partition need have.
 
         Raises
         ------
         DataError
             The lake is empty, or holds what cannot be read as the kind that a column is of now.
         MissingColumnError
-            A partition lacks a column that the schema names.
+            A partition lacks the target, the time or the key, or every one a feature.
         """
-        import pandas as pd
-
-        files = self._files(start, end)
+        files = self._files()
         if not files:
             raise DataError(f"The lake {self.path} holds no rows.", remedy="Add some: `mlops ingest FILE`.")
-        frame, rows = _read_parquet(self.path, files, schema, optional)
-        for_label = 0
+        tables = [_read_parquet(self.path / name, schema) for name in files]
+        lacking = _lacking(tables, schema)
+        if unknown := [name for name, rows in lacking.items() if rows.all() and name not in optional]:
+            raise MissingColumnError(
+                unknown,
+                have=_columns(self.path / files[-1]),
+                where=f"The lake {self.path}",
+                remedy="Correct the name in params.yaml, or bring the column into the lake: ingest a table "
+                "that has it, or build the lake again from data/raw: see 'A new feature' on the page 'Data' "
+                "of the documentation.",
+            )
+        frame = _joined(tables, schema)
+        stands, for_label = np.ones(len(frame), dtype=bool), 0
         if schema.key:
-            batches = np.repeat([batch_of(name) for name in files], rows)
+            batches = np.repeat([batch_of(name) for name in files], [len(table) for table in tables])
             # As numpy's own times: those of a time zone would be sorted one Python object at a time.
             times = frame[schema.time].to_numpy("datetime64[us]") if schema.time else None
             labelled = frame[schema.target].notna().to_numpy()
@@ -240,15 +249,10 @@ class Lake:
             if not labelled.all():
                 plainly = standing(frame[schema.key], batches, times, self.on_duplicate)
                 for_label = int((stands & ~plainly).sum())
-            frame = frame[stands]
-        if schema.time:
-            moments = frame[schema.time]
-            wanted = pd.Series(True, index=frame.index)
-            wanted &= moments >= _utc(start) if start else True
-            wanted &= moments < _utc(end) if end else True
-            frame = frame[wanted]
-        ordered = in_order(frame, schema).reset_index(drop=True)
+        ordered = in_order(frame[stands], schema).reset_index(drop=True)
+        counts = {name: int(rows[stands].sum()) for name, rows in lacking.items()}
         ordered.attrs["for_label"] = for_label
+        ordered.attrs["lacking"] = {name: count for name, count in counts.items() if count}
         return ordered
 
     def digest(self) -> str:
@@ -264,17 +268,9 @@ class Lake:
             months = [entry for entry in entries if entry.is_dir()]
         return {month.name: _parquet_in(month.path) for month in months}
 
-    def _files(self, start: datetime | None = None, end: datetime | None = None) -> list[str]:
+    def _files(self) -> list[str]:
         """Paths by batch, then by month."""
-        first = f"{_utc(start):%Y-%m}" if start else ""
-        last = f"{_utc(end):%Y-%m}" if end else "~"
-        found = [
-            (batch_of(name), month, name)
-            for month, names in self._held().items()
-            if month == TIMELESS or first <= month <= last
-            for name in names
-        ]
-        return [f"{month}/{name}" for _, month, name in sorted(found)]
+        return sorted(self.names(), key=lambda name: (batch_of(name), name))
 
 
 def _holding(held: Mapping[str, Iterable[str]], month: str, digest: str) -> str | None:
@@ -309,50 +305,67 @@ def standing(
     return stands
 
 
-def _read_parquet(
-    folder: Path, files: list[str], schema: Schema, optional: Collection[str]
-) -> tuple[pd.DataFrame, list[int]]:
-    """Return the rows of the files, conformed, one after the other, and how many each has."""
-    import pandas as pd
+def _read_parquet(file: Path, schema: Schema) -> pa.Table:
+    """Return what a file has of the schema's columns; features alone may be lacking."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    tables: list[pa.Table] = []
-    for name in files:
-        try:
-            table = pq.read_table(folder / name)
-        except (OSError, pa.ArrowInvalid) as exc:
-            raise DataError(
-                f"{folder / name} cannot be read: {exc}", remedy="Restore it: `dvc checkout`."
-            ) from exc
-        for column in optional:
-            if column not in table.column_names:
-                table = table.append_column(column, pa.nulls(len(table)))
-        if missing := [column for column in schema.named if column not in table.column_names]:
-            raise MissingColumnError(missing, have=table.column_names, where=str(folder / name))
-        tables.append(table.select(schema.named))
-    rows = [len(table) for table in tables]
     try:
-        whole = pa.concat_tables(tables, promote_options="permissive").to_pandas()
+        table = pq.read_table(file)
+    except (OSError, pa.ArrowInvalid) as exc:
+        raise DataError(f"{file} cannot be read: {exc}", remedy="Restore it: `dvc checkout`.") from exc
+    roles = (schema.target, schema.time, schema.key)
+    if missing := [name for name in roles if name and name not in table.column_names]:
+        raise MissingColumnError(missing, have=table.column_names, where=str(file))
+    return table.select([name for name in schema.named if name in table.column_names])
+
+
+def _lacking(tables: list[pa.Table], schema: Schema) -> dict[str, NDArray[np.bool_]]:
+    """Mark by feature, where a table lacks it, the rows of those that do."""
+    lengths = [len(table) for table in tables]
+    lacks = {name: [name not in table.column_names for table in tables] for name in schema.features}
+    return {name: np.repeat(lack, lengths) for name, lack in lacks.items() if any(lack)}
+
+
+def _joined(tables: list[pa.Table], schema: Schema) -> pd.DataFrame:
+    """Return the rows of the tables, conformed, one after the other."""
+    import pandas as pd
+    import pyarrow as pa
+
+    whole = [_filled(table, schema) for table in tables]
+    try:
+        frame = pa.concat_tables(whole, promote_options="permissive").to_pandas()
     except (pa.ArrowTypeError, pa.ArrowInvalid):
         # A column's kind was corrected in between: it is text in some files and numbers in others.
-        frames = [conform(reread(table.to_pandas(), schema), schema) for table in tables]
-        whole = pd.concat(frames, ignore_index=True)
-    return conform(reread(whole, schema), schema), rows
+        frames = [conform(reread(table.to_pandas(), schema), schema) for table in whole]
+        frame = pd.concat(frames, ignore_index=True)
+    return conform(reread(frame, schema), schema)
 
 
-def _counted(folder: Path, files: list[str], schema: Schema) -> pd.Series[Any]:
+def _filled(table: pa.Table, schema: Schema) -> pa.Table:
+    """Return a table with all of the schema's columns, null where it lacks one."""
+    import pyarrow as pa
+
+    for name in schema.named:
+        if name not in table.column_names:
+            table = table.append_column(name, pa.nulls(len(table)))
+    return table.select(schema.named)
+
+
+def _counted(tables: list[pa.Table], schema: Schema) -> pd.Series[Any]:
     """Return how often each row occurs, by its hash."""
     import pandas as pd
 
-    frame, _ = _read_parquet(folder, files, schema, ())
-    return pd.util.hash_pandas_object(frame, index=False).value_counts()
+    return pd.util.hash_pandas_object(_joined(tables, schema), index=False).value_counts()
+
+
+def _columns(file: Path) -> list[str]:
+    import pyarrow.parquet as pq
+
+    names: list[str] = pq.read_schema(file).names
+    return names
 
 
 def _parquet_in(folder: str) -> list[str]:
     with os.scandir(folder) as entries:
         return [entry.name for entry in entries if entry.name.endswith(".parquet")]
-
-
-def _utc(time: datetime) -> datetime:
-    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)

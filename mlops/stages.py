@@ -56,6 +56,9 @@ def prepare(root: Path) -> None:
     frame = lake.read(schema)
     if kept := frame.attrs.pop("for_label"):
         log.info("%s rows stand for their label, in place of one of the same key without", f"{kept:,}")
+    for name, rows in frame.attrs.pop("lacking").items():
+        told = f"{rows:,} of {len(frame):,}"
+        log.info("%s is missing in %s rows, which were taken in without it", name, told)
     # The version of the data travels with the rows: what is trained names what was read.
     _write(root / PREPARED, write_parquet(frame, {"data": lake.digest()}))
 
@@ -176,7 +179,7 @@ STAGES: dict[str, Callable[[Path], None]] = {
 def held_out(root: Path, more: Mapping[str, Kind]) -> pd.DataFrame:
     """Return the rows that `split` holds out, in its order, with features that params.yaml leaves out.
 
-    Those are missing where a partition of the lake lacks them.
+    Those are missing where the lake lacks them.
 
     Parameters
     ----------

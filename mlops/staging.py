@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-__all__ = ["TIMELESS", "Part", "Staging", "arrow"]
+__all__ = ["Part", "Staging", "arrow"]
 
-TIMELESS = "all"
+_TIMELESS = "all"
 """The partition of rows that have no time."""
 
 _OPEN = 100
@@ -118,7 +118,7 @@ def arrow(frame: pd.DataFrame, facts: Any = None) -> pa.Table:
 
 def _months(batch: pd.DataFrame, time: str | None) -> Iterator[tuple[str, pd.DataFrame]]:
     if time is None:
-        yield TIMELESS, batch
+        yield _TIMELESS, batch
         return
     times = batch[time].dt
     for (year, month), part in batch.groupby([times.year, times.month], sort=True):

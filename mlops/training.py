@@ -98,6 +98,9 @@ def fit(frame: pd.DataFrame, schema: Schema, build: Builder, params: Mapping[str
     rows = frame[frame[schema.target].notna()]
     classes, target = _target(rows[schema.target], schema)
     features = pd.DataFrame(dict(columns_of(rows, schema)), index=rows.index)
+    # Nothing is learnt of a number that no row has yet, nor of a constant; and not every estimator fits
+    # a column without a value.
+    features.loc[:, features.isna().all()] = 0.0
     try:
         with _reproducible(seed):
             estimator = _fitted(build, dict(params), schema, features, classes, target, seed)

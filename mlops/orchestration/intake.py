@@ -127,7 +127,7 @@ def add_tables(root: Path, tree: Path) -> Outcome:
     """
     loop = Loop.at(root)
     if loop.schema != Loop.at(root, tree).schema:
-        # A file of the lake without a column could not be read again, and stays.
+        # What a file of the lake came without stays missing in its rows.
         raise ConflictError(
             f"params.yaml names other columns than that of {Tree(tree).branch()}, whose lake this adds to.",
             remedy="Commit params.yaml, or put it back.",

@@ -133,18 +133,19 @@ def write_report(root: Path, checked: Entry) -> Path:
     columns = _report_of(checked).columns
     limits = {column.column: column.threshold for column in columns if column.threshold is not None}
     path.parent.mkdir(parents=True, exist_ok=True)
-    current = drift.as_reference(_served(loop, subject, checked.as_of), loop.schema)
+    bundle = loop.bundle_of(subject)
+    current = drift.as_reference(_served(loop, subject, checked.as_of), bundle.schema)
     draw(
-        _drawn(loop.bundle_of(subject)),
+        _drawn(bundle),
         current,
-        drift.watched(loop.schema),
+        drift.watched(bundle.schema),
         path,
         thresholds=limits,
         share=loop.params.monitor.min_share,
     )
     loop.registry.attach(subject.body["run_id"], path)
     # By the days since training, so that champions can be laid over one another.
-    known_until = loop.bundle_of(subject).lineage["holdout"]["end"]
+    known_until = bundle.lineage["holdout"]["end"]
     trained = datetime.fromisoformat(known_until) if known_until else subject.recorded_at
     loop.registry.measure(
         subject.body["run_id"],
@@ -184,9 +185,12 @@ def _figures(checked: Entry, metric: str) -> dict[str, float]:
 
 
 def _served(loop: Loop, subject: Entry, as_of: datetime) -> pd.DataFrame:
-    """Return the window's rows that this version answered: another's answers say nothing of it."""
-    start = as_of - loop.params.monitor.window
-    served = prediction_log.read(loop.project.predictions, loop.schema, start=start, end=as_of)
+    """Return the window's rows that this version answered: another's answers say nothing of it.
+
+    With the features that it sees, which params.yaml may name otherwise by now.
+    """
+    start, schema = as_of - loop.params.monitor.window, loop.bundle_of(subject).schema
+    served = prediction_log.read(loop.project.predictions, schema, start=start, end=as_of)
     served = served[served["version"] == str(subject.body["version"])]
     if served.empty:
         raise EmptyWindowError(
@@ -205,15 +209,15 @@ def _report(loop: Loop, subject: Entry, served: pd.DataFrame, as_of: datetime) -
     report = drift.measure(
         _reference(bundle),
         _answers(bundle),
-        drift.as_reference(served, loop.schema),
-        loop.schema,
+        drift.as_reference(served, bundle.schema),
+        bundle.schema,
         window=(as_of - policy.window, as_of),
         policy=policy,
         block=loop.params.gate.block,
         statistics=statistics,
         seed=loop.params.model.seed,
     )
-    joined = labels.join(served, labels.read(loop.project.labels), loop.schema)
+    joined = labels.join(served, labels.read(loop.project.labels), bundle.schema)
     return replace(report, quality=quality(joined, bundle, loop.params, as_of))
 
 

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -93,14 +92,6 @@ def test_an_append_never_rewrites_and_the_later_batch_wins(lake: Lake, table: pd
     assert frame.loc["1", "size"] == 20
 
 
-def test_a_window_is_half_open(lake: Lake, table: pd.DataFrame) -> None:
-    lake.append(table, SCHEMA)
-    january = lake.read(SCHEMA, datetime(2013, 1, 5, 8, tzinfo=UTC), datetime(2013, 2, 1, tzinfo=UTC))
-
-    assert january["plum"].tolist() == ["2", "1"]
-    assert lake.read(SCHEMA, start=datetime(2013, 2, 1, tzinfo=UTC))["plum"].tolist() == ["3"]
-
-
 def test_a_lake_without_time_or_key_holds_one_folder(lake: Lake, table: pd.DataFrame) -> None:
     schema = Schema({"size": "number"}, "ripe", "binary")
     added = lake.append(table, schema)
@@ -115,12 +106,50 @@ def test_an_empty_lake_says_what_to_do(lake: Lake) -> None:
         lake.read(SCHEMA)
 
 
-def test_a_partition_without_a_new_feature_is_named(lake: Lake, table: pd.DataFrame) -> None:
+def test_a_feature_that_came_later_is_missing_in_the_rows_of_before(lake: Lake, table: pd.DataFrame) -> None:
+    kinds: dict[str, Kind] = {"mass": "number", "tree": "category", "said": "text", "cut": "boolean"}
+    later = Schema({**SCHEMA.features, **kinds, "sown": "date"}, "ripe", "binary", SCHEMA.time, SCHEMA.key)
+    lake.append(table, SCHEMA)
+    new = table.assign(plum=[3, 4, 5], mass=7, tree="oak", said="so", cut=True, sown="2012-01-01")
+    lake.append(new, later)
+    frame = lake.read(later).set_index("plum").loc[["1", "2", "3", "4", "5"]]  # that of 3 came again
+
+    assert frame["tree"].tolist() == ["", "", "oak", "oak", "oak"]
+    assert frame["said"].tolist() == ["", "", "so", "so", "so"]
+    for name in ("mass", "cut", "sown"):
+        assert frame[name].isna().tolist() == [True, True, False, False, False]
+    assert frame.attrs["lacking"] == dict.fromkeys([*kinds, "sown"], 2)
+    assert lake.read(SCHEMA).attrs["lacking"] == {}
+
+
+def test_a_feature_that_no_partition_has_is_refused(lake: Lake, table: pd.DataFrame) -> None:
     lake.append(table, SCHEMA)
     wider = Schema({**SCHEMA.features, "weight": "number"}, "ripe", "binary", "picked", "plum")
 
-    with pytest.raises(MissingColumnError, match=r"000001-.*\.parquet has no column weight"):
+    with pytest.raises(
+        MissingColumnError, match=r"lake has no column weight; it has size, .* ingest a table"
+    ):
         lake.read(wider)
+
+
+def test_a_partition_without_the_key_is_named(lake: Lake, table: pd.DataFrame) -> None:
+    lake.append(table, Schema(SCHEMA.features, "ripe", "binary"))
+    lake.append(table, Schema(SCHEMA.features, "ripe", "binary", key="plum"))
+
+    with pytest.raises(MissingColumnError, match=r"000001-.*\.parquet has no column plum"):
+        lake.read(Schema(SCHEMA.features, "ripe", "binary", key="plum"))
+
+
+@pytest.mark.parametrize(("size", "there"), [([1, 2, 3], 3), ([1, 7, 8], 1)])
+def test_rows_that_come_again_with_a_new_feature_are_known_by_the_others(
+    lake: Lake, table: pd.DataFrame, size: list[int], there: int
+) -> None:
+    narrow = Schema({"size": "number"}, "ripe", "binary")
+    wider = Schema({"size": "number", "colour": "category"}, "ripe", "binary")
+    lake.append(table, narrow)
+    with lake.staging() as staging:
+        staging.write(conform(table.assign(size=size), wider), None)
+        assert lake.overlap(staging, wider) == there
 
 
 @pytest.mark.parametrize(
@@ -148,7 +177,7 @@ def test_a_kind_that_is_corrected_holds_for_the_rows_of_before_and_after(
     assert rows["ripe"].tolist() == labels * 2
 
 
-def test_a_column_may_be_lacking_where_that_is_asked_for(lake: Lake, table: pd.DataFrame) -> None:
+def test_no_partition_need_have_a_feature_where_that_is_asked_for(lake: Lake, table: pd.DataFrame) -> None:
     lake.append(table, SCHEMA)
     more = Schema({**SCHEMA.features, "late": "number", "word": "text"}, "ripe", "binary", "picked", "plum")
     rows = lake.read(more, optional=["late", "word"])

@@ -54,6 +54,21 @@ def test_a_seed_decides_and_nothing_outside_is_disturbed(rows: pd.DataFrame) -> 
     assert (random.random(), np.random.random()) == expected
 
 
+def test_a_number_that_no_row_has_yet_is_no_hindrance_and_decides_nothing(rows: pd.DataFrame) -> None:
+    def boosting(params: dict[str, Any], schema: Schema) -> HistGradientBoostingClassifier:
+        return HistGradientBoostingClassifier(early_stopping=False, max_iter=2)
+
+    wider = Schema({"x": "number", "new": "number"}, "y", "binary")
+    asked = rows[["x"]].assign(new=np.arange(60.0))
+    before, after = (
+        fit(rows.assign(new=np.nan), schema, boosting, {}, seed=0).estimator.predict_proba(
+            asked[list(schema.features)]
+        )
+        for schema in (BINARY, wider)
+    )
+    np.testing.assert_array_equal(before, after)
+
+
 def test_a_label_of_one_row_is_named_where_a_model_fails(rows: pd.DataFrame) -> None:
     def boosting(params: dict[str, Any], schema: Schema) -> HistGradientBoostingClassifier:
         return HistGradientBoostingClassifier(early_stopping=True, max_iter=2, **params)

@@ -1,0 +1,138 @@
+"""A feature that a person adds to a project that has its data and its model; no server about."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from mlops import labels
+from mlops.adapters.dvc import DvcTree
+from mlops.adapters.git import Tree
+from mlops.answers import Answers
+from mlops.drift import DriftReport
+from mlops.errors import MissingColumnError
+from mlops.lake import Lake
+from mlops.layout import BUNDLE, HOLDOUT, LAKE, RAW
+from mlops.ledger import Entry
+from mlops.log_writer import PredictionLog
+from mlops.orchestration import intake, learning, watching
+from mlops.orchestration.loop import Loop
+from mlops.schema import Rows
+from mlops.segment import records
+from mlops.source import given
+from mlops.stages import STAGES
+from tests.flows.orchard import A_DAY, BEGIN, plums, stamped
+
+HISTORY, NEWER, SERVED = 20, 5, 5
+AS_OF = (BEGIN + timedelta(days=HISTORY + NEWER + SERVED + 1)).to_pydatetime()
+WANTED = '["colour"]'
+CATEGORIES = '[name for name, kind in schema.features.items() if kind == "category"]'
+
+
+def ingest(root: Path, first_day: int, days: int) -> None:
+    """Add some days of plums whose table tells the weather, whatever params.yaml names."""
+    table = plums(first_day, days, season=0)
+    weather = table["heat"].gt(20).map({True: "sun", False: "rain"})
+    file = root.parent / f"from-{first_day}.csv"
+    table.assign(weather=weather).to_csv(file, index=False)
+    assert intake.add_files(root, [file]).text.startswith(f"{days * A_DAY} rows added")
+
+
+def learn(root: Path) -> Entry:
+    """Train, and keep the model as a version."""
+    DvcTree(root).reproduce(stages=STAGES)
+    commit = Tree(root).commit_paths(["data", "dvc.lock", "build", "params.yaml"], "Train")
+    loop = Loop.at(root)
+    digest, version = loop.keep_bundle(root / BUNDLE).digest, str(len(loop.ledger.entries()))
+    return loop.ledger.record("model.registered", digest=digest, version=version, commit=commit)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A project whose lake knows no weather; its raw files do."""
+    root = stamped(tmp_path / "plums")
+    module = root / "models" / "plums" / "model.py"
+    module.write_text(module.read_text().replace(WANTED, CATEGORIES))
+    Tree(root).commit_paths(["models"], "Take every category")
+    ingest(root, 0, HISTORY)
+    return root
+
+
+def add_weather(root: Path) -> None:
+    params = root / "params.yaml"
+    params.write_text(params.read_text().replace("features:\n", "features:\n    weather: category\n"))
+    Tree(root).commit_paths(["params.yaml"], "Count the weather in")
+
+
+def weather_of(tree: Path) -> pd.Series:
+    return Lake(tree / LAKE).read(Loop.at(tree).schema).set_index("plum")["weather"]
+
+
+def test_training_the_gate_monitoring_and_retraining_go_on(
+    root: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    ledger, first = Loop.at(root).ledger, learn(root)
+    champion = ledger.record("model.promoted", cause=first, **first.body, gate_end=None)
+    ledger.record("deployment.served", cause=champion)
+    add_weather(root)
+    with pytest.raises(MissingColumnError, match="no column weather"):  # a slip, for all that is known
+        DvcTree(root).reproduce(stages=STAGES)
+    ingest(root, HISTORY, NEWER)
+    with caplog.at_level(logging.INFO, "mlops"):
+        registered = learn(root)
+    assert "weather is missing in 800 of 1,000 rows, which were taken in without it" in caplog.text
+    assert weather_of(root).value_counts()[""] == HISTORY * A_DAY
+
+    loop = Loop.at(root)
+    assert "weather" in loop.bundle_of(registered).schema.features
+    rows = pd.read_parquet(root / HOLDOUT)
+    verdict, losses = learning._verdict(loop, root, registered, rows, None)
+    assert "log_loss" in losses
+    assert "The champion sees" not in verdict.reason
+
+    serve(loop, champion, plums(HISTORY + NEWER, SERVED, season=0))
+    checked = watching.check.fn(root, AS_OF)
+    watched = {column.column for column in DriftReport.from_dict(checked.body["report"]).columns}
+    assert watched == {"size", "heat", "colour", "prediction"}
+
+    tree, started = intake.loop_worktree.fn(root), ledger.record("retrain.started", as_of=AS_OF, asked=False)
+    assert intake.add_labelled_rows.fn(root, tree, started).body["rows"] == SERVED * A_DAY
+    assert weather_of(tree).value_counts()[""] == (HISTORY + SERVED) * A_DAY
+
+
+def serve(loop: Loop, version: Entry, rows: pd.DataFrame) -> None:
+    """Log rows as a model of before the weather counted answered them, and tell their labels."""
+    log, at, n = PredictionLog(loop.project.predictions, "d1"), datetime.now(UTC), len(rows)
+    features = rows[["size", "heat", "colour"]].to_dict("records")
+    asked = Rows({}, features, rows["plum"].tolist(), [time.isoformat() for time in rows["picked"]])
+    answers = Answers([True] * n, [0.5] * n)
+    ids = [str(i) for i in range(n)]
+    log.write(records(asked, answers, ids=ids, at=at, deployment="d1", version=version.body["version"]))
+    log.close()
+    table, known = rows[["plum", "ripe"]], set(rows["plum"])
+    labels.add(loop.project.labels, table, by="key", schema=loop.schema, known=known, at=at)
+
+
+def test_a_lake_that_is_built_again_from_the_raw_files_has_the_values_of_before(root: Path) -> None:
+    ingest(root, HISTORY, NEWER)
+    tree = intake.loop_worktree.fn(root)
+    ours = Lake(tree / LAKE).append(plums(90, 1, season=0), Loop.at(tree).schema).files
+    DvcTree(tree).add(LAKE, new=ours)
+    Tree(tree).commit_paths([f"{LAKE}.dvc"], "Add what was served")
+    raw = DvcTree(root).files(RAW)
+
+    add_weather(root)
+    shutil.rmtree(root / LAKE)
+    (root / f"{LAKE}.dvc").unlink()
+    assert intake.add_files(root, given("data/raw/*/*", root)).text.startswith("1,000 rows added")
+    assert set(weather_of(root)) == {"rain", "sun"}
+    assert DvcTree(root).files(RAW) == raw
+    # The loop follows; what it added by itself stays, and lacks the feature.
+    weather = weather_of(intake.loop_worktree.fn(root))
+    assert len(weather) == 1000 + A_DAY
+    assert set(weather[weather == ""].index) == set(plums(90, 1, season=0)["plum"])
