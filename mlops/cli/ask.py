@@ -37,12 +37,13 @@ def predict(
     from mlops.source import read_table
 
     loop = context.obj.loop()
-    table = read_table(rows, loop.schema)
-    records(table.head(batch), loop.schema)  # what is wrong with it is told before anybody is asked
+    schema = loop.asked
+    table = read_table(rows, schema)
+    records(table.head(batch), schema)  # what is wrong with it is told before anybody is asked
     check_own(loop, "gateway", remedy="Start the loop with `mlops up` and a model with `mlops deploy`.")
     told: list[dict[str, Any]] = []
     with Client(loop.project.address) as client:
-        for answers in client.predict_frame(table, loop.schema, batch=batch):
+        for answers in client.predict_frame(table, schema, batch=batch):
             if json:
                 told += answers
             else:

@@ -68,6 +68,14 @@ class Loop:
 
         return Schema.from_params(self.params)
 
+    @property
+    def asked(self) -> Schema:
+        """The columns that what serves asks for; those of the project's table until something does."""
+        try:
+            return self.bundle_of(self.served()).schema
+        except NothingPromotedError:
+            return self.schema
+
     @cached_property
     def ledger(self) -> Ledger:
         """The project's ledger."""

@@ -54,6 +54,20 @@ def test_an_answer_is_in_the_log_with_what_it_was_asked(served: Orchard) -> None
     assert behind["decision"].startswith("Promoted")
 
 
+def test_a_table_is_asked_about_as_the_model_that_serves_knows_it(served: Orchard) -> None:
+    params, file = served.root / "params.yaml", served.root / ".mlops" / "asked.jsonl"
+    file.write_text(json.dumps(ROW) + "\n")
+    text = params.read_text()
+    # For the next model: this one was trained with heat, and knows nothing of weight.
+    params.write_text(text.replace("    heat: number", "    weight: number"))
+    try:
+        told = served.mlops("predict", str(file))
+    finally:
+        params.write_text(text)
+    assert told.code == 0, told.err
+    assert json.loads(told.out)["id"]
+
+
 def test_deploying_again_leaves_what_serves_alone(served: Orchard) -> None:
     before = deploying.serving(served.loop)
     served.flow("deploy")
