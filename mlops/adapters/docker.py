@@ -349,6 +349,7 @@ def _writer(log: Path) -> str:
         folder.mkdir(parents=True, exist_ok=True)
     if os.getuid() != 0:
         return f"{os.getuid()}:{os.getgid()}"
-    for folder in (log, *(path for path in log.rglob("*") if path.is_dir())):
-        os.chown(folder, _SERVICE_USER, _SERVICE_USER)
+    # By what was opened, not by name: a container may have put a link to a folder of the machine here.
+    for *_, opened in os.fwalk(log.resolve()):
+        os.fchown(opened, _SERVICE_USER, _SERVICE_USER)
     return f"{_SERVICE_USER}:{_SERVICE_USER}"

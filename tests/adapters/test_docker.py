@@ -101,6 +101,23 @@ def test_a_container_can_write_to_the_log_and_nowhere_else(
     assert host["PortBindings"]["8000/tcp"][0]["HostIp"] == "127.0.0.1"
 
 
+def test_a_link_in_the_log_gives_nothing_of_the_machine_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log, machine = tmp_path / "log", tmp_path / "machine"
+    (machine / "within").mkdir(parents=True)
+    (log / "parquet" / "month").mkdir(parents=True)
+    (log / "link").symlink_to(machine)
+    (log / "parquet" / "link").symlink_to(machine / "within")
+    given: set[int] = set()
+    monkeypatch.setattr(os, "getuid", lambda: 0)
+    monkeypatch.setattr(os, "chown", lambda path, *_: given.add(Path(path).stat().st_ino))
+    monkeypatch.setattr(os, "fchown", lambda file, *_: given.add(os.fstat(file).st_ino))
+    adapter._writer(log)
+    ours = (log, log / "open", log / "closed", log / "parquet", log / "parquet" / "month")
+    assert given == {folder.stat().st_ino for folder in ours}
+
+
 @pytest.mark.engine
 def test_a_port_taken_meanwhile_costs_another_try_and_leaves_nothing(
     target: DockerTarget, bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
