@@ -25,7 +25,9 @@ __all__ = ["DockerTarget", "available", "has_image"]
 _PROJECT = "org.mlops.project"
 _HOME = "org.mlops.home"
 _CONNECT_SECONDS = 3
+_ANSWER_SECONDS = 30
 _WORK_SECONDS = 600
+"""For what takes an engine long: to pull or build an image, or to start from one that is new."""
 _PORT_TRIES = 5
 _SERVICE_USER = 10001
 
@@ -90,7 +92,7 @@ class DockerTarget:
         UnavailableError
             No engine answers, or it neither has the base image nor can get it.
         """
-        with _engine() as engine:
+        with _engine(works=True) as engine:
             self._base_id(engine)
 
     def build(self, bundle: Path, *, version: str, digest: str) -> str:
@@ -105,7 +107,7 @@ class DockerTarget:
         MlopsError
             The packages cannot be laid in, or the build failed; says how.
         """
-        with _engine() as engine:
+        with _engine(works=True) as engine:
             image = Image(
                 project=self.project,
                 version=version,
@@ -136,7 +138,7 @@ class DockerTarget:
         if same is not None and same.digest == spec.digest:
             return same
         image = self.build(spec.bundle, version=spec.version, digest=spec.digest)
-        with _engine() as engine:
+        with _engine(works=True) as engine:
             _remove(engine, self._container_name(spec.id), drain=0)
             for tries_left in reversed(range(_PORT_TRIES)):
                 container = engine.containers.create(image, **self._options(spec))
@@ -258,7 +260,8 @@ class DockerTarget:
 
 
 @contextmanager
-def _engine() -> Iterator[docker.DockerClient]:
+def _engine(*, works: bool = False) -> Iterator[docker.DockerClient]:
+    """Ask the engine, and put its errors into our words; with `works` it may take its time."""
     try:
         client = docker.from_env(timeout=_CONNECT_SECONDS)
     except (DockerException, requests.RequestException) as exc:
@@ -268,7 +271,7 @@ def _engine() -> Iterator[docker.DockerClient]:
             cause=exc,
             remedy="Start it, or set deploy.target to process in params.yaml.",
         ) from exc
-    client.api.timeout = _WORK_SECONDS
+    client.api.timeout = _WORK_SECONDS if works else _ANSWER_SECONDS
     try:
         yield client
     except (requests.ConnectionError, requests.Timeout) as exc:
