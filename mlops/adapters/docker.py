@@ -11,8 +11,9 @@ from typing import Any
 
 import docker
 import requests
-from docker.errors import APIError, BuildError, DockerException, ImageNotFound, NotFound
+from docker.errors import APIError, BuildError, DockerException, ImageNotFound, NotFound, StreamParseError
 from docker.models.containers import Container
+from urllib3.exceptions import HTTPError
 
 from mlops import fingerprint
 from mlops.deployment import Serving, Spec, free_port
@@ -274,12 +275,12 @@ def _engine(*, works: bool = False) -> Iterator[docker.DockerClient]:
     client.api.timeout = _WORK_SECONDS if works else _ANSWER_SECONDS
     try:
         yield client
-    except (requests.ConnectionError, requests.Timeout) as exc:
+    except DockerException as exc:  # first: what the engine answered is an error of requests too
+        raise MlopsError(f"The container engine refused: {exc}.") from exc
+    except (requests.RequestException, HTTPError, StreamParseError) as exc:
         raise UnavailableError(
             "The container engine", client.api.base_url, cause=exc, remedy="Start it again."
         ) from exc
-    except DockerException as exc:
-        raise MlopsError(f"The container engine refused: {exc}.") from exc
     finally:
         client.close()
 

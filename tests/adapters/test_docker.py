@@ -241,7 +241,7 @@ def test_an_engine_that_hangs_is_given_up(target: DockerTarget, monkeypatch: pyt
 
 
 class Ailing(BaseHTTPRequestHandler):
-    """An engine that says its version, and then nothing more."""
+    """An engine that says its version, and then nothing more; asked to build, it dies as it answers."""
 
     protocol_version = "HTTP/1.1"
 
@@ -255,6 +255,13 @@ class Ailing(BaseHTTPRequestHandler):
         else:
             self.server.let_go.wait(20)
             self.close_connection = True
+
+    def do_POST(self) -> None:
+        self.send_response(200)
+        self.send_header("transfer-encoding", "chunked")
+        self.end_headers()
+        self.wfile.write(b'ff\r\n{"stream": "Step 1')
+        self.close_connection = True
 
 
 class Engine(ThreadingHTTPServer):
@@ -281,6 +288,12 @@ def test_an_engine_that_hangs_after_its_first_answer_is_given_up(
     monkeypatch.setattr(adapter, "_ANSWER_SECONDS", 0.2)
     with pytest.raises(UnavailableError, match="timed out"):
         target.running()
+
+
+def test_an_engine_that_dies_as_it_builds_is_away(ailing: Engine, tmp_path: Path) -> None:
+    (tmp_path / "Dockerfile").write_text("FROM scratch\n")
+    with pytest.raises(UnavailableError), adapter._engine(works=True) as engine:
+        adapter._build(engine, tmp_path, "never:1")
 
 
 @pytest.mark.engine
