@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -20,10 +21,12 @@ from dataclasses import dataclass, field
 from http.client import HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 from xmlrpc.client import Fault, ServerProxy
 
 from supervisor.xmlrpc import Faults, SupervisorTransport
 
+from mlops.adapters import leash
 from mlops.errors import UnavailableError
 
 if TYPE_CHECKING:
@@ -31,12 +34,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Part", "Supervisor"]
 
+# It runs in the project's folder, and this names files from there: a `%` of a path would be taken for
+# a variable, and what follows ` #` or ` ;` for a comment.
 _CONFIG = """\
 [unix_http_server]
 file = {socket}
 chmod = 0700
 [supervisord]
-directory = {directory}
 logfile = {logs}/{name}.log
 logfile_maxbytes = 5MB
 logfile_backups = 2
@@ -48,7 +52,7 @@ supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface
 _PROGRAM = """\
 [program:{name}]
 command = {command}
-environment = {environment}
+environment = {variable}="{environment}"
 autorestart = true
 startsecs = 1
 startretries = 10
@@ -62,7 +66,7 @@ stdout_logfile_backups = 3
 """
 
 
-_LEASH = str(Path(__file__).with_name("leash.py"))
+_LEASH = str(Path(leash.__file__))
 # It needs nothing but the standard library: without site it is there in no time, and small.
 _ON_LEASH = (sys.executable, "-I", "-S", _LEASH)
 _PATIENCE = 50.0
@@ -124,8 +128,9 @@ class Supervisor:
         if self.pid() is not None:
             self._reread()
             return
-        command = [sys.executable, "-m", "supervisor.supervisord", "-c", str(self._config)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        # -P: no module of the folder this runs in gets in the way.
+        command = [sys.executable, "-P", "-m", "supervisor.supervisord", "-c", str(self._config)]
+        done = subprocess.run(command, cwd=self._root, capture_output=True, text=True, check=False)
         deadline = time.monotonic() + patience
         while self.pid() is None:
             if done.returncode != 0 or time.monotonic() > deadline:
@@ -204,17 +209,15 @@ class Supervisor:
         return supervisors, leashes
 
     def _render(self, parts: Sequence[Part]) -> str:
-        head = _CONFIG.format(
-            socket=self._socket, directory=self._root, logs=self._logs, folder=self._folder, name=self._name
-        )
+        logs, folder = (path.relative_to(self._root) for path in (self._logs, self._folder))
+        head = _CONFIG.format(socket=self._socket, logs=logs, folder=folder, name=self._name)
         programs = [
             _PROGRAM.format(
                 name=part.name,
-                command=shlex.join([*_ON_LEASH, str(self._config), *part.command]).replace("%", "%%"),
-                environment=",".join(
-                    f'{key}="{value}"'.replace("%", "%%") for key, value in part.environment.items()
-                ),
-                logs=self._logs,
+                command=_line([*_ON_LEASH, str(self._config), *part.command]),
+                variable=leash.ENVIRONMENT,
+                environment=urlencode(part.environment).replace("%", "%%"),
+                logs=logs,
             )
             for part in parts
         ]
@@ -251,6 +254,12 @@ class Supervisor:
                 if exc.faultCode == Faults.SHUTDOWN_STATE:  # it stops its parts, and answers nothing else
                     raise ConnectionAbortedError(f"the supervisor of {self._name} is on its way out") from exc
                 raise
+
+
+def _line(command: Sequence[str]) -> str:
+    """Write a command as supervisord reads one: nothing within it is a variable or begins a comment."""
+    # Whitespace before a mark stands within quotes: they are closed and opened again between the two.
+    return re.sub(r"(\s)([#;])", r"\1''\2", shlex.join(command)).replace("%", "%%")
 
 
 def _alive(pid: int) -> bool:

@@ -74,6 +74,25 @@ def test_started_again_it_leaves_alone_what_runs_unchanged(supervisor: Superviso
     assert before["two"] != after["two"]
 
 
+def test_any_folder_will_do_and_any_value(tmp_path: Path) -> None:
+    root = tmp_path / "a # b ;c %(d)s 100% 'e'"
+    (root / "log;s #").mkdir(parents=True)
+    supervisor = Supervisor(root / ".mlops", "tools")
+    said, value = root / "log;s #" / "said", """ "a', b" = 50% # &;\\ """
+    tells = f"import os, sys; open(sys.argv[1], 'w').write(os.environ['VALUE']); print('told'); {IDLE}"
+    one = Part("one", [sys.executable, "-u", "-c", tells, str(said)], {"VALUE": value})
+    try:
+        supervisor.start([one])
+        until(lambda: said.is_file() and said.read_text() == value)
+        until(lambda: (root / ".mlops" / "logs" / "one.log").read_text() == "told\n")
+        before = supervisor.pids()["one"]
+        supervisor.start([one, part("two", IDLE)])
+        assert supervisor.pids()["one"] == before
+    finally:
+        supervisor.stop()
+    assert descendants(root / ".mlops") == []
+
+
 def test_with_a_supervisor_that_was_killed_its_parts_and_their_children_end(
     supervisor: Supervisor, home: Path
 ) -> None:
