@@ -147,7 +147,7 @@ class Supervisor:
         pid = self.pid()
         if pid is None:
             return self.clear()
-        with suppress(OSError, HTTPException):  # somebody else has told it
+        with suppress(UnavailableError):  # somebody else has told it
             self._call("shutdown")
         while _alive(pid):
             time.sleep(0.1)
@@ -175,8 +175,14 @@ class Supervisor:
         return bool(supervisors or leashes)
 
     def restart(self, name: str) -> None:
-        """End one part and start it again."""
-        self._call("stopProcess", name)
+        """End one part and start it again.
+
+        Raises
+        ------
+        UnavailableError
+            The supervisor does not answer, has no such part, or cannot start it.
+        """
+        self._call("stopProcess", name, fine=Faults.NOT_RUNNING)
         self._call("startProcess", name)
 
     def states(self) -> dict[str, str]:
@@ -191,7 +197,7 @@ class Supervisor:
         """Return the supervisor's process id, or None where none answers or it is on its way out."""
         try:
             return int(self._call("getPID"))
-        except (OSError, HTTPException):
+        except UnavailableError:
             return None
 
     def _left(self) -> tuple[list[psutil.Process], list[psutil.Process]]:
@@ -232,28 +238,28 @@ class Supervisor:
             self._call("addProcessGroup", group)
         for name, state in self.states().items():
             if state in {"STOPPED", "EXITED", "FATAL"}:
-                try:
-                    self._call("startProcess", name)
-                except Fault as exc:
-                    raise UnavailableError(
-                        name, str(self._socket), remedy=f"See {self._logs / name}.log.", cause=exc.faultString
-                    ) from exc
+                self._call("startProcess", name)
 
     def _infos(self) -> list[dict[str, Any]]:
         try:
             return list(self._call("getAllProcessInfo"))
-        except (OSError, HTTPException):
+        except UnavailableError:
             return []
 
-    def _call(self, method: str, *arguments: Any) -> Any:
+    def _call(self, method: str, *part: str, fine: int | None = None) -> Any:
+        """Ask the supervisor, of itself or of a part; an answer that is the fault `fine` is none."""
         transport = SupervisorTransport(None, None, f"unix://{self._socket}")
-        with ServerProxy("http://127.0.0.1", transport=transport) as proxy:
-            try:
-                return getattr(proxy.supervisor, method)(*arguments)
-            except Fault as exc:
-                if exc.faultCode == Faults.SHUTDOWN_STATE:  # it stops its parts, and answers nothing else
-                    raise ConnectionAbortedError(f"the supervisor of {self._name} is on its way out") from exc
-                raise
+        what, log = (part[0], part[0]) if part else (f"The supervisor of {self._name}", self._name)
+        try:
+            with ServerProxy("http://127.0.0.1", transport=transport) as proxy:
+                return getattr(proxy.supervisor, method)(*part)
+        except (Fault, OSError, HTTPException) as exc:
+            if isinstance(exc, Fault) and exc.faultCode == fine:
+                return None
+            # One that stops its parts answers nothing else: for whoever asks it is away already.
+            cause = exc.faultString if isinstance(exc, Fault) else exc
+            remedy = f"See {self._logs / log}.log."
+            raise UnavailableError(what, str(self._socket), remedy=remedy, cause=cause) from exc
 
 
 def _line(command: Sequence[str]) -> str:

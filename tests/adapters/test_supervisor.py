@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 from mlops.adapters.supervisor import Part, Supervisor
+from mlops.errors import UnavailableError
 
 IDLE = "import time; time.sleep(600)"
 WITH_CHILD = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {IDLE!r}])"
@@ -111,6 +112,23 @@ def test_a_part_that_is_killed_is_started_again(supervisor: Supervisor, home: Pa
     [child] = psutil.Process(before).children()
     child.kill()
     until(lambda: supervisor.pids().get("one") not in {before, None})
+
+
+def test_a_part_is_restarted_whether_it_runs_or_not(supervisor: Supervisor) -> None:
+    supervisor.start([part("one", IDLE)])
+    supervisor._call("stopProcess", "one")
+    supervisor.restart("one")
+    before = supervisor.pids()["one"]
+    supervisor.restart("one")
+    assert supervisor.pids()["one"] != before
+
+
+def test_what_a_supervisor_refuses_is_an_error_of_ours(supervisor: Supervisor) -> None:
+    with pytest.raises(UnavailableError, match=r"supervisor of tools.*tools\.log"):
+        supervisor._call("reloadConfig")
+    supervisor.start([part("one", IDLE)])
+    with pytest.raises(UnavailableError, match=r"two.*BAD_NAME.*two\.log"):
+        supervisor.restart("two")
 
 
 def test_what_a_part_started_ends_with_it_where_it_alone_is_killed(
