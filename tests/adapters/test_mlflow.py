@@ -597,6 +597,38 @@ def test_a_server_that_dies_midway_is_unavailable_too(dying):
         MlflowRegistry(dying, "flights").find_run("lock")
 
 
+@pytest.fixture
+def narrow() -> Iterator[str]:
+    """A server behind a proxy that lets no file pass."""
+
+    class Narrow(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            info = {"run_id": "1", "experiment_id": "0", "artifact_uri": "mlflow-artifacts:/0/1/artifacts"}
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(json.dumps({"run": {"info": info, "data": {}}}).encode())
+
+        def do_PUT(self) -> None:
+            self.rfile.read(int(self.headers["content-length"]))
+            self.send_response(413)
+            self.end_headers()
+            self.wfile.write(b"<html>nginx</html>")
+
+        def log_message(self, format: str, *args: object) -> None: ...
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Narrow) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def test_a_file_that_the_server_does_not_take_is_an_error_that_names_it(narrow, tmp_path):
+    (tmp_path / "report.html").write_text("a long report")
+    with pytest.raises(MlopsError, match=rf"{narrow} could not move a file: 413.*proxy") as told:
+        MlflowRegistry(narrow, "flights").attach("1", tmp_path / "report.html")
+    assert not told.value.retriable
+
+
 def test_the_server_answers_to_its_own_name_only(server):
     asked = Request(f"{server}/api/2.0/mlflow/experiments/search", headers={"Host": "elsewhere.example"})
     with pytest.raises(HTTPError, match="403"):
