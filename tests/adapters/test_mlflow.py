@@ -36,6 +36,7 @@ from mlops.adapters.mlflow import MlflowRegistry
 from mlops.adapters.mlflow_model import signature
 from mlops.adapters.mlflow_server import init_store, server_command, server_environment
 from mlops.bundle import Bundle, ModelInfo, to_json
+from mlops.deployment import free_port
 from mlops.errors import (
     BundleError,
     ConfigError,
@@ -56,12 +57,6 @@ ROWS = [
     {"temp": temp, "carrier": carrier, "rain": rain}
     for temp, carrier, rain in [(1.5, "AA", True), (None, "B6", False), (20, "", None), (8.0, "ZZ", True)]
 ]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture(scope="module")

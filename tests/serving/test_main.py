@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -16,6 +15,7 @@ import pytest
 
 from mlops import prediction_log
 from mlops.bundle import Bundle
+from mlops.deployment import free_port
 from tests.tiny import SCHEMA, tiny_bundle
 
 ROW = {"size": 7, "colour": "red", "plum": "p1"}
@@ -23,9 +23,7 @@ ROW = {"size": 7, "colour": "red", "plum": "p1"}
 
 @contextmanager
 def serving(bundle: Path, log: Path, **other: str) -> Iterator[tuple[subprocess.Popen[bytes], httpx.Client]]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     environment = {"MLOPS_BUNDLE": str(bundle), "MLOPS_LOG": str(log), "MLOPS_PORT": str(port), **other}
     command = [sys.executable, "-m", "mlops.serving"]
     with subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1", **environment}) as process:
