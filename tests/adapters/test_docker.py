@@ -319,10 +319,10 @@ def test_what_keeps_ending_or_was_paused_does_not_run_and_is_stopped_all_the_sam
             made.start()
         made.pause()
         deadline = time.monotonic() + 20  # the engine waits longer each time before it starts one again
-        while len(target.running(ailing=True)) < 2 or target.running():
+        while len(seen := target.running(ailing=True)) < 2 or target.running():
             assert time.monotonic() < deadline
             time.sleep(0.02)
-        ailing = {serving.id: serving for serving in target.running(ailing=True)}
+        ailing = {serving.id: serving for serving in seen}
         assert set(ailing) == {"ends", "paused"}
         for serving in ailing.values():
             target.stop(serving, drain=0)

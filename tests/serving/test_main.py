@@ -73,8 +73,9 @@ def test_no_answer_is_lost_to_a_kill(bundle: Bundle, tmp_path: Path) -> None:
         threads = [threading.Thread(target=ask) for _ in range(4)]
         for thread in threads:
             thread.start()
-        while len(answered) < 100:
+        while len(answered) < 100 and any(thread.is_alive() for thread in threads):
             time.sleep(0.01)
+        assert len(answered) >= 100
         process.kill()
         for thread in threads:
             thread.join()
