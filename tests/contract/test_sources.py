@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+import sys
+import tomllib
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -216,6 +218,16 @@ def test_a_password_that_breaks_the_address_is_told_nowhere(tmp_path: Path) -> N
     with pytest.raises(UsageError, match="%40") as told:
         list(source.fetch(None, tmp_path))
     assert "w0rd" not in "".join(traceback.format_exception(told.value))
+
+
+def test_a_package_that_is_not_there_is_named_as_we_need_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    monkeypatch.setitem(sys.modules, "deltalake", None)
+    with pytest.raises(UsageError) as told:
+        list(DeltaSource("plums").fetch(None, tmp_path))
+    assert f"pip install '{project['optional-dependencies']['delta'][0]}'" in told.value.remedy
 
 
 def test_what_moves_rows_of_a_delta_table_without_changing_them_brings_nothing(
