@@ -67,11 +67,13 @@ def tell(target: ProcessTarget, gateway: TraefikGateway, spec: dict, body: dict,
     thread = threading.Thread(target=asking)
     thread.start()
     started = time.monotonic()
-    for number in range(1, swaps + 1):
-        swap(target, gateway, Spec(id=str(number), **spec), timeout=120)
-    each = (time.monotonic() - started) / swaps
-    over.set()
-    thread.join()
+    try:
+        for number in range(1, swaps + 1):
+            swap(target, gateway, Spec(id=str(number), **spec), timeout=120)
+        each = (time.monotonic() - started) / swaps
+    finally:
+        over.set()
+        thread.join()
     requests, failed = sum(load.requests for load in seen), sum(load.failed for load in seen)
     slow = max(load.p99 for load in seen)
     print(f"{swaps} swaps of {each:.1f} s, {requests:,} requests, {failed} failed   goal 0")

@@ -8,18 +8,23 @@ gateway has acknowledged the new one, the old one serves, whatever goes wrong.
 from __future__ import annotations
 
 import json
+import random
 import socket
 import time
 import urllib.error
 import urllib.request
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from mlops.errors import UnavailableError
+from mlops.errors import MlopsError, UnavailableError
 
 __all__ = ["Gateway", "Serving", "Spec", "Target", "free_port", "swap", "wait_ready"]
 
+_PORTS = range(20_000, 32_768)
+"""Below where a system's own choice begins: Linux's at 32768, that of others at 49152."""
+_PORT_TRIES = 100
 _POLL = 0.05
 _SETTLE = 1.0
 """Seconds a request may still be on its way to a service after the gateway has let go of it."""
@@ -211,7 +216,17 @@ def _ask_ready(address: str) -> str | None:
 
 
 def free_port() -> int:
-    """Return a port of the loopback address that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a port of the loopback address that nothing listens on.
+
+    None of those that the system gives out, to whoever asks for any and to each connection: it would
+    be somebody's before a service that takes a second to start has bound it.
+    """
+    # Not by the shared generator: who has seeded that wants their own numbers from it.
+    for port in random.SystemRandom().sample(_PORTS, _PORT_TRIES):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise MlopsError(
+        f"None of {_PORT_TRIES} ports between {_PORTS.start} and {_PORTS.stop} is free.",
+        remedy="See what holds them: `ss -ltnp`.",
+    )

@@ -115,7 +115,7 @@ class NameTakenError(UsageError):
             f"{what} at {address} has another project called {name}: it began with commit {owner}, "
             f"this one with {project}.",
             remedy="Choose another data.name in params.yaml, or give one of them a server of its own "
-            "(docs/engines.md tells of several projects).",
+            "(MLOPS_PREFECT_PORT, MLOPS_MLFLOW_PORT).",
         )
         self.owner = owner
 

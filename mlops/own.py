@@ -95,5 +95,6 @@ def lacking(module: ModuleType) -> list[str]:
 def _wrong(what: str) -> BundleError:
     return BundleError(
         f"The function predict of the model's own module {what}.",
-        remedy="Correct it in the module model.builder, see docs/own-models.md, and train again.",
+        remedy="Correct it in the module model.builder, and train again: see the page "
+        "'Your own parts and models' of the documentation.",
     )

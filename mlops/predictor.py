@@ -229,7 +229,8 @@ def _run(source: bytes) -> ModuleType:
         raise BundleError(
             f"The model's own module cannot be run here: {type(exc).__name__}: {exc}.",
             remedy="Name the packages it imports under model.packages in params.yaml, and train again; a "
-            "library of the system must be in the base image, MLOPS_BASE_IMAGE: see docs/own-models.md.",
+            "library of the system must be in the base image, MLOPS_BASE_IMAGE: see "
+            "the page 'Your own parts and models' of the documentation.",
         ) from exc
 
 

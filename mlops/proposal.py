@@ -11,6 +11,7 @@ from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mlops import __version__
 from mlops.cadence import format_duration
 from mlops.errors import UsageError
 from mlops.yaml_line import yaml_line
@@ -227,6 +228,7 @@ class Proposal:
         )
         environment.filters |= {"yaml": yaml_line, "duration": format_duration, "comment": _comment}
         facts: dict[str, Any] = {"it": self, "profile": self.profile, "windows": self.windows}
+        facts["version"] = __version__
         fixed = {"contract.yaml": self.contract} if self.contract else {}
         facts["width"] = (
             max(len(yaml_line(feature.name) + feature.kind) for feature in self.profile.features) + 4

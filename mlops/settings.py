@@ -15,6 +15,7 @@ from mlops.errors import ConfigError
 __all__ = ["Settings", "expanded", "load_settings"]
 
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
+_IN_ADDRESS = str.maketrans({"@": "%40", ":": "%3A", "/": "%2F"})
 
 
 class Settings(BaseSettings):
@@ -101,8 +102,14 @@ def load_settings(file: Path | None = None) -> Settings:
         ) from exc
 
 
-def expanded(text: str, file: Path | None = None) -> str:
+def expanded(text: str, file: Path | None = None, *, quoted: bool = False) -> str:
     """Put the values of the environment, and below it of a project's ``.env``, where `text` names them.
+
+    Parameters
+    ----------
+    quoted
+        The value of a password, as in ``db://ada:${DB_PASSWORD}@host``, is put as an address has it:
+        ``@`` as ``%40``. A ``%`` stays, since the value may be written so already.
 
     Raises
     ------
@@ -117,6 +124,7 @@ def expanded(text: str, file: Path | None = None) -> str:
             raise ConfigError(
                 match[1], given="nothing", allowed="a value: data.source names it", file="environment"
             )
-        return found
+        is_password = text[: match.start()].endswith(":") and text[match.end() :].startswith("@")
+        return found.translate(_IN_ADDRESS) if quoted and is_password else found
 
     return _VARIABLE.sub(value, text)

@@ -72,7 +72,8 @@ def load_builder(source: bytes, path: str) -> Builder:
         "model.builder",
         given=path,
         allowed="a module with a function build(params, schema) that returns an estimator of scikit-learn, "
-        f"or with the functions {', '.join(FUNCTIONS)} of another model (docs/own-models.md); this {has}",
+        f"or with the functions {', '.join(FUNCTIONS)} of another model (see the page "
+        f"'Your own parts and models' of the documentation); this {has}",
     )
 
 

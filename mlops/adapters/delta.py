@@ -52,7 +52,7 @@ class DeltaSource:
         except ImportError as exc:
             raise UsageError(
                 "data.source names a Delta table, and deltalake is not installed.",
-                remedy="Install the extra: `pip install 'mlops-loop[delta]'`.",
+                remedy="Install deltalake: `pip install 'deltalake>=1.1'`.",
             ) from exc
         try:
             return DeltaTable(self.address, version=self.version)

@@ -11,8 +11,9 @@ from typing import Any
 
 import docker
 import requests
-from docker.errors import APIError, BuildError, DockerException, ImageNotFound, NotFound
+from docker.errors import APIError, BuildError, DockerException, ImageNotFound, NotFound, StreamParseError
 from docker.models.containers import Container
+from urllib3.exceptions import HTTPError
 
 from mlops import fingerprint
 from mlops.deployment import Serving, Spec, free_port
@@ -25,7 +26,9 @@ __all__ = ["DockerTarget", "available", "has_image"]
 _PROJECT = "org.mlops.project"
 _HOME = "org.mlops.home"
 _CONNECT_SECONDS = 3
+_ANSWER_SECONDS = 30
 _WORK_SECONDS = 600
+"""For what takes an engine long: to pull or build an image, or to start from one that is new."""
 _PORT_TRIES = 5
 _SERVICE_USER = 10001
 
@@ -90,7 +93,7 @@ class DockerTarget:
         UnavailableError
             No engine answers, or it neither has the base image nor can get it.
         """
-        with _engine() as engine:
+        with _engine(works=True) as engine:
             self._base_id(engine)
 
     def build(self, bundle: Path, *, version: str, digest: str) -> str:
@@ -105,7 +108,7 @@ class DockerTarget:
         MlopsError
             The packages cannot be laid in, or the build failed; says how.
         """
-        with _engine() as engine:
+        with _engine(works=True) as engine:
             image = Image(
                 project=self.project,
                 version=version,
@@ -136,7 +139,7 @@ class DockerTarget:
         if same is not None and same.digest == spec.digest:
             return same
         image = self.build(spec.bundle, version=spec.version, digest=spec.digest)
-        with _engine() as engine:
+        with _engine(works=True) as engine:
             _remove(engine, self._container_name(spec.id), drain=0)
             for tries_left in reversed(range(_PORT_TRIES)):
                 container = engine.containers.create(image, **self._options(spec))
@@ -258,7 +261,8 @@ class DockerTarget:
 
 
 @contextmanager
-def _engine() -> Iterator[docker.DockerClient]:
+def _engine(*, works: bool = False) -> Iterator[docker.DockerClient]:
+    """Ask the engine, and put its errors into our words; with `works` it may take its time."""
     try:
         client = docker.from_env(timeout=_CONNECT_SECONDS)
     except (DockerException, requests.RequestException) as exc:
@@ -268,15 +272,15 @@ def _engine() -> Iterator[docker.DockerClient]:
             cause=exc,
             remedy="Start it, or set deploy.target to process in params.yaml.",
         ) from exc
-    client.api.timeout = _WORK_SECONDS
+    client.api.timeout = _WORK_SECONDS if works else _ANSWER_SECONDS
     try:
         yield client
-    except (requests.ConnectionError, requests.Timeout) as exc:
+    except DockerException as exc:  # first: what the engine answered is an error of requests too
+        raise MlopsError(f"The container engine refused: {exc}.") from exc
+    except (requests.RequestException, HTTPError, StreamParseError) as exc:
         raise UnavailableError(
             "The container engine", client.api.base_url, cause=exc, remedy="Start it again."
         ) from exc
-    except DockerException as exc:
-        raise MlopsError(f"The container engine refused: {exc}.") from exc
     finally:
         client.close()
 
@@ -349,6 +353,7 @@ def _writer(log: Path) -> str:
         folder.mkdir(parents=True, exist_ok=True)
     if os.getuid() != 0:
         return f"{os.getuid()}:{os.getgid()}"
-    for folder in (log, *(path for path in log.rglob("*") if path.is_dir())):
-        os.chown(folder, _SERVICE_USER, _SERVICE_USER)
+    # By what was opened, not by name: a container may have put a link to a folder of the machine here.
+    for *_, opened in os.fwalk(log.resolve()):
+        os.fchown(opened, _SERVICE_USER, _SERVICE_USER)
     return f"{_SERVICE_USER}:{_SERVICE_USER}"

@@ -7,7 +7,9 @@ falls to us then, and would hold its port against the next one. What went into a
 as a model service does, was sent away on purpose and stays. Elsewhere than on Linux the part just
 runs, and what it leaves is told once to end.
 
-CONFIG, the supervisor's file, is here for whoever looks for the processes of one project.
+CONFIG, the supervisor's file, is here for whoever looks for the processes of one project. What the part
+gets beside the supervisor's own environment comes in one variable, as a form would send it: supervisord's
+file cannot hold every value.
 """
 
 from __future__ import annotations
@@ -20,9 +22,11 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from types import FrameType
+from urllib.parse import parse_qsl
 
-__all__: list[str] = []
+__all__ = ["ENVIRONMENT"]
 
+ENVIRONMENT = "MLOPS_PART"
 PATIENCE = 14
 """Seconds; a supervisor that lives gives a part 15 before it kills the whole group itself."""
 _PR_SET_PDEATHSIG = 1
@@ -52,7 +56,8 @@ def main() -> int:
     follow()
     if os.getppid() != supervisor or signal.SIGTERM in signal.sigpending():
         return 1
-    part = subprocess.Popen(sys.argv[2:], preexec_fn=begin)
+    own = dict(parse_qsl(os.environ.pop(ENVIRONMENT, ""), keep_blank_values=True))
+    part = subprocess.Popen(sys.argv[2:], env=os.environ | own, preexec_fn=begin)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     code = _ended(part.pid)
     _end_rest()

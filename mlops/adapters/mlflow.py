@@ -19,6 +19,7 @@ from pathlib import Path
 
 import mlflow.artifacts
 import mlflow.telemetry
+import requests
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Run, model_registry
 from mlflow.exceptions import MlflowException, RestException
@@ -317,6 +318,15 @@ class MlflowRegistry:
             if "API request to" in exc.message:  # MLflow has no type for "nobody answered"
                 raise self._away(exc) from exc
             raise MlopsError(f"MLflow at {self.uri}: {exc.message}.") from exc
+        except (requests.ConnectionError, requests.Timeout) as exc:
+            raise self._away(exc) from exc
+        except requests.RequestException as exc:  # of a file, which MLflow's client moves by itself
+            answer = exc.response
+            said = exc if answer is None else f"{answer.status_code} {answer.reason}"
+            raise MlopsError(
+                f"MLflow at {self.uri} could not move a file: {said}.",
+                remedy="Check its artifact store, and how large a body a proxy before it lets pass.",
+            ) from exc
 
     def _check_alive(self) -> None:
         # A client call would take minutes to find that out.

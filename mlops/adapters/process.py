@@ -126,12 +126,16 @@ class ProcessTarget:
         return len(long)
 
     def _end_unrecorded(self) -> None:
-        """End what somebody started who was killed before it was written down."""
+        """End what somebody started who was killed before it was written down.
+
+        A service leads its session; what it started has its environment too, and is its own to end.
+        """
         known = {serving.ref for serving in self.running()}
         for process in psutil.process_iter():
-            with suppress(psutil.Error):
+            with suppress(psutil.Error, OSError):
                 ours = process.environ().get(_MARK) == str(self._services.resolve())
-                if ours and pid.name(process) not in known:
+                leads = os.getsid(process.pid) == process.pid
+                if ours and leads and pid.name(process) not in known:
                     process.kill()
                     _ends(process, _KILL_SECONDS)
 

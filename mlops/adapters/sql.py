@@ -80,8 +80,11 @@ class SqlSource:
 
         try:
             return create_engine(self.url)
-        except ArgumentError as exc:
-            raise UsageError("data.source.url is no address of a database.", remedy="Correct it.") from exc
+        except (ArgumentError, ValueError):  # the latter of a port; what they say tells of the password
+            raise UsageError(
+                "data.source.url is no address of a database.",
+                remedy="Correct it; within a password write @ as %40, : as %3A, / as %2F.",
+            ) from None
         except (ImportError, NoSuchModuleError) as exc:
             raise UsageError(
                 f"The driver that data.source.url asks for is not installed: {exc}.",

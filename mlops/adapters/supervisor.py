@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -20,10 +21,12 @@ from dataclasses import dataclass, field
 from http.client import HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 from xmlrpc.client import Fault, ServerProxy
 
 from supervisor.xmlrpc import Faults, SupervisorTransport
 
+from mlops.adapters import leash
 from mlops.errors import UnavailableError
 
 if TYPE_CHECKING:
@@ -31,12 +34,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Part", "Supervisor"]
 
+# It runs in the project's folder, and this names files from there: a `%` of a path would be taken for
+# a variable, and what follows ` #` or ` ;` for a comment.
 _CONFIG = """\
 [unix_http_server]
 file = {socket}
 chmod = 0700
 [supervisord]
-directory = {directory}
 logfile = {logs}/{name}.log
 logfile_maxbytes = 5MB
 logfile_backups = 2
@@ -48,7 +52,7 @@ supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface
 _PROGRAM = """\
 [program:{name}]
 command = {command}
-environment = {environment}
+environment = {variable}="{environment}"
 autorestart = true
 startsecs = 1
 startretries = 10
@@ -62,7 +66,7 @@ stdout_logfile_backups = 3
 """
 
 
-_LEASH = str(Path(__file__).with_name("leash.py"))
+_LEASH = str(Path(leash.__file__))
 # It needs nothing but the standard library: without site it is there in no time, and small.
 _ON_LEASH = (sys.executable, "-I", "-S", _LEASH)
 _PATIENCE = 50.0
@@ -124,8 +128,9 @@ class Supervisor:
         if self.pid() is not None:
             self._reread()
             return
-        command = [sys.executable, "-m", "supervisor.supervisord", "-c", str(self._config)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        # -P: no module of the folder this runs in gets in the way.
+        command = [sys.executable, "-P", "-m", "supervisor.supervisord", "-c", str(self._config)]
+        done = subprocess.run(command, cwd=self._root, capture_output=True, text=True, check=False)
         deadline = time.monotonic() + patience
         while self.pid() is None:
             if done.returncode != 0 or time.monotonic() > deadline:
@@ -142,7 +147,7 @@ class Supervisor:
         pid = self.pid()
         if pid is None:
             return self.clear()
-        with suppress(OSError, HTTPException):  # somebody else has told it
+        with suppress(UnavailableError):  # somebody else has told it
             self._call("shutdown")
         while _alive(pid):
             time.sleep(0.1)
@@ -170,8 +175,14 @@ class Supervisor:
         return bool(supervisors or leashes)
 
     def restart(self, name: str) -> None:
-        """End one part and start it again."""
-        self._call("stopProcess", name)
+        """End one part and start it again.
+
+        Raises
+        ------
+        UnavailableError
+            The supervisor does not answer, has no such part, or cannot start it.
+        """
+        self._call("stopProcess", name, fine=Faults.NOT_RUNNING)
         self._call("startProcess", name)
 
     def states(self) -> dict[str, str]:
@@ -186,7 +197,7 @@ class Supervisor:
         """Return the supervisor's process id, or None where none answers or it is on its way out."""
         try:
             return int(self._call("getPID"))
-        except (OSError, HTTPException):
+        except UnavailableError:
             return None
 
     def _left(self) -> tuple[list[psutil.Process], list[psutil.Process]]:
@@ -204,17 +215,15 @@ class Supervisor:
         return supervisors, leashes
 
     def _render(self, parts: Sequence[Part]) -> str:
-        head = _CONFIG.format(
-            socket=self._socket, directory=self._root, logs=self._logs, folder=self._folder, name=self._name
-        )
+        logs, folder = (path.relative_to(self._root) for path in (self._logs, self._folder))
+        head = _CONFIG.format(socket=self._socket, logs=logs, folder=folder, name=self._name)
         programs = [
             _PROGRAM.format(
                 name=part.name,
-                command=shlex.join([*_ON_LEASH, str(self._config), *part.command]).replace("%", "%%"),
-                environment=",".join(
-                    f'{key}="{value}"'.replace("%", "%%") for key, value in part.environment.items()
-                ),
-                logs=self._logs,
+                command=_line([*_ON_LEASH, str(self._config), *part.command]),
+                variable=leash.ENVIRONMENT,
+                environment=urlencode(part.environment).replace("%", "%%"),
+                logs=logs,
             )
             for part in parts
         ]
@@ -229,28 +238,34 @@ class Supervisor:
             self._call("addProcessGroup", group)
         for name, state in self.states().items():
             if state in {"STOPPED", "EXITED", "FATAL"}:
-                try:
-                    self._call("startProcess", name)
-                except Fault as exc:
-                    raise UnavailableError(
-                        name, str(self._socket), remedy=f"See {self._logs / name}.log.", cause=exc.faultString
-                    ) from exc
+                self._call("startProcess", name)
 
     def _infos(self) -> list[dict[str, Any]]:
         try:
             return list(self._call("getAllProcessInfo"))
-        except (OSError, HTTPException):
+        except UnavailableError:
             return []
 
-    def _call(self, method: str, *arguments: Any) -> Any:
+    def _call(self, method: str, *part: str, fine: int | None = None) -> Any:
+        """Ask the supervisor, of itself or of a part; an answer that is the fault `fine` is none."""
         transport = SupervisorTransport(None, None, f"unix://{self._socket}")
-        with ServerProxy("http://127.0.0.1", transport=transport) as proxy:
-            try:
-                return getattr(proxy.supervisor, method)(*arguments)
-            except Fault as exc:
-                if exc.faultCode == Faults.SHUTDOWN_STATE:  # it stops its parts, and answers nothing else
-                    raise ConnectionAbortedError(f"the supervisor of {self._name} is on its way out") from exc
-                raise
+        what, log = (part[0], part[0]) if part else (f"The supervisor of {self._name}", self._name)
+        try:
+            with ServerProxy("http://127.0.0.1", transport=transport) as proxy:
+                return getattr(proxy.supervisor, method)(*part)
+        except (Fault, OSError, HTTPException) as exc:
+            if isinstance(exc, Fault) and exc.faultCode == fine:
+                return None
+            # One that stops its parts answers nothing else: for whoever asks it is away already.
+            cause = exc.faultString if isinstance(exc, Fault) else exc
+            remedy = f"See {self._logs / log}.log."
+            raise UnavailableError(what, str(self._socket), remedy=remedy, cause=cause) from exc
+
+
+def _line(command: Sequence[str]) -> str:
+    """Write a command as supervisord reads one: nothing within it is a variable or begins a comment."""
+    # Whitespace before a mark stands within quotes: they are closed and opened again between the two.
+    return re.sub(r"(\s)([#;])", r"\1''\2", shlex.join(command)).replace("%", "%%")
 
 
 def _alive(pid: int) -> bool:

@@ -81,7 +81,7 @@ def why(
 ) -> None:
     """Show what stands behind a prediction: its features, deployment, model, data, decision and labels.
 
-    Example: mlops why 0197a3c4d5e67f80
+    Example: mlops why 0006610a37c7725d22b1942f3332427a
     """
     from mlops.orchestration.tracing import trace
 

@@ -39,10 +39,11 @@ def init(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Turn this folder into a project for your table: inspect it, propose every setting, ingest
-    it as version 1.
+    """Turn this folder into a project for your table, and ingest it as version 1.
 
-    It asks nothing that the table can tell, and shows what it chose. No existing file is overwritten.
+    It inspects the table and proposes every setting.
+    It asks nothing that the table can tell, and shows what it chose.
+    No existing file is overwritten.
     Example: mlops init customers.parquet --target churned --time signed_up_at --key customer_id
     """
     from mlops.orchestration.beginning import begin

@@ -54,6 +54,7 @@ def train(
 ) -> None:
     """Train on the newest data version; the gate decides whether the model is promoted.
 
+    Once a model is deployed, a running loop deploys what is promoted.
     If nothing changed, no flow is started: the existing run and verdict are shown again.
     With --set it trains at your last commit, on a branch of its own. Example: mlops train
     """

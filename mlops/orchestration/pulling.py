@@ -88,7 +88,8 @@ def source_of(loop: Loop) -> Source:
     if isinstance(given, SqlParams):
         from mlops.adapters import sql
 
-        return sql.SqlSource(loop.params.data.name, given.sql, expanded(given.url, env), given.cursor)
+        url = expanded(given.url, env, quoted=True)
+        return sql.SqlSource(loop.params.data.name, given.sql, url, given.cursor)
     if isinstance(given, DeltaParams):
         from mlops.adapters import delta
 

@@ -20,6 +20,9 @@ from mlops.serving.service import Service
 
 __all__ = ["main"]
 
+# The project's settings, which read the same variable, take them too.
+_WORDS = dict.fromkeys(("1", "true", "yes", "on"), True) | dict.fromkeys(("0", "false", "no", "off"), False)
+
 
 def main(environment: Mapping[str, str]) -> None:
     """Serve until SIGTERM; requests under way are answered first.
@@ -36,7 +39,7 @@ def main(environment: Mapping[str, str]) -> None:
     # once it has drained, raises again what ended it.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     usual = Limits()
-    fsync = environment.get("MLOPS_FSYNC", "0").lower() in ("1", "true")
+    fsync = _truth(environment, "MLOPS_FSYNC")
     limits = Limits(
         rows=_number(environment, "MLOPS_MAX_ROWS", usual.rows),
         body=_number(environment, "MLOPS_MAX_BODY", usual.body),
@@ -49,7 +52,7 @@ def main(environment: Mapping[str, str]) -> None:
     uvicorn.run(
         app,
         host=environment.get("MLOPS_HOST", "127.0.0.1"),
-        port=_number(environment, "MLOPS_PORT", 8000),
+        port=_port(environment, "MLOPS_PORT", 8000),
         loop="uvloop",
         http="httptools",
         ws="none",
@@ -88,9 +91,23 @@ def _given(environment: Mapping[str, str], name: str) -> str:
 
 def _number(environment: Mapping[str, str], name: str, usual: int) -> int:
     value = environment.get(name, str(usual))
-    if not value.isdigit():
+    if not value.isdecimal():
         raise ConfigError(name, given=value, allowed="a whole number", file="environment")
     return int(value)
+
+
+def _port(environment: Mapping[str, str], name: str, usual: int) -> int:
+    port = _number(environment, name, usual)
+    if not 1 <= port <= 65535:
+        raise ConfigError(name, given=port, allowed="a port, 1 to 65535", file="environment")
+    return port
+
+
+def _truth(environment: Mapping[str, str], name: str) -> bool:
+    value = environment.get(name, "0")
+    if value.lower() not in _WORDS:
+        raise ConfigError(name, given=value, allowed=", ".join(_WORDS), file="environment")
+    return _WORDS[value.lower()]
 
 
 if __name__ == "__main__":

@@ -36,6 +36,7 @@ from mlops.adapters.mlflow import MlflowRegistry
 from mlops.adapters.mlflow_model import signature
 from mlops.adapters.mlflow_server import init_store, server_command, server_environment
 from mlops.bundle import Bundle, ModelInfo, to_json
+from mlops.deployment import free_port
 from mlops.errors import (
     BundleError,
     ConfigError,
@@ -56,12 +57,6 @@ ROWS = [
     {"temp": temp, "carrier": carrier, "rain": rain}
     for temp, carrier, rain in [(1.5, "AA", True), (None, "B6", False), (20, "", None), (8.0, "ZZ", True)]
 ]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture(scope="module")
@@ -597,6 +592,38 @@ def dying() -> Iterator[str]:
 def test_a_server_that_dies_midway_is_unavailable_too(dying):
     with pytest.raises(UnavailableError):
         MlflowRegistry(dying, "flights").find_run("lock")
+
+
+@pytest.fixture
+def narrow() -> Iterator[str]:
+    """A server behind a proxy that lets no file pass."""
+
+    class Narrow(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            info = {"run_id": "1", "experiment_id": "0", "artifact_uri": "mlflow-artifacts:/0/1/artifacts"}
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(json.dumps({"run": {"info": info, "data": {}}}).encode())
+
+        def do_PUT(self) -> None:
+            self.rfile.read(int(self.headers["content-length"]))
+            self.send_response(413)
+            self.end_headers()
+            self.wfile.write(b"<html>nginx</html>")
+
+        def log_message(self, format: str, *args: object) -> None: ...
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Narrow) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def test_a_file_that_the_server_does_not_take_is_an_error_that_names_it(narrow, tmp_path):
+    (tmp_path / "report.html").write_text("a long report")
+    with pytest.raises(MlopsError, match=rf"{narrow} could not move a file: 413.*proxy") as told:
+        MlflowRegistry(narrow, "flights").attach("1", tmp_path / "report.html")
+    assert not told.value.retriable
 
 
 def test_the_server_answers_to_its_own_name_only(server):

@@ -120,3 +120,28 @@ def test_a_service_that_nobody_wrote_down_is_ended_by_the_next_start(tmp_path: P
         assert [serving.ref for serving in target.running()] == [second.ref]
     finally:
         target.stop(second, drain=0)
+
+
+def test_what_a_living_service_started_is_left_to_it(tmp_path: Path) -> None:
+    target = ProcessTarget(tmp_path)
+    begins = (
+        "import subprocess, time; print(subprocess.Popen(['sleep', '60']).pid, flush=True); time.sleep(60)"
+    )
+    service = subprocess.Popen(
+        [sys.executable, "-c", begins],
+        env=os.environ | {"MLOPS_SERVICES": str((tmp_path / "services").resolve())},
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+    )
+    assert service.stdout is not None
+    child = psutil.Process(int(service.stdout.readline()))
+    told(tmp_path, pid.name(psutil.Process(service.pid)))
+    other = target.start(Spec("two", "1", tmp_path / "bundle", "d" * 64, tmp_path / "predictions"))
+    try:
+        assert child.status() != psutil.STATUS_ZOMBIE
+        assert service.poll() is None
+    finally:
+        for ended in (child, psutil.Process(service.pid)):
+            ended.kill()
+        service.communicate()
+        target.stop(other, drain=0)

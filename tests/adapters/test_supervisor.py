@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 from mlops.adapters.supervisor import Part, Supervisor
+from mlops.errors import UnavailableError
 
 IDLE = "import time; time.sleep(600)"
 WITH_CHILD = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {IDLE!r}])"
@@ -74,6 +75,25 @@ def test_started_again_it_leaves_alone_what_runs_unchanged(supervisor: Superviso
     assert before["two"] != after["two"]
 
 
+def test_any_folder_will_do_and_any_value(tmp_path: Path) -> None:
+    root = tmp_path / "a # b ;c %(d)s 100% 'e'"
+    (root / "log;s #").mkdir(parents=True)
+    supervisor = Supervisor(root / ".mlops", "tools")
+    said, value = root / "log;s #" / "said", """ "a', b" = 50% # &;\\ """
+    tells = f"import os, sys; open(sys.argv[1], 'w').write(os.environ['VALUE']); print('told'); {IDLE}"
+    one = Part("one", [sys.executable, "-u", "-c", tells, str(said)], {"VALUE": value})
+    try:
+        supervisor.start([one])
+        until(lambda: said.is_file() and said.read_text() == value)
+        until(lambda: (root / ".mlops" / "logs" / "one.log").read_text() == "told\n")
+        before = supervisor.pids()["one"]
+        supervisor.start([one, part("two", IDLE)])
+        assert supervisor.pids()["one"] == before
+    finally:
+        supervisor.stop()
+    assert descendants(root / ".mlops") == []
+
+
 def test_with_a_supervisor_that_was_killed_its_parts_and_their_children_end(
     supervisor: Supervisor, home: Path
 ) -> None:
@@ -92,6 +112,23 @@ def test_a_part_that_is_killed_is_started_again(supervisor: Supervisor, home: Pa
     [child] = psutil.Process(before).children()
     child.kill()
     until(lambda: supervisor.pids().get("one") not in {before, None})
+
+
+def test_a_part_is_restarted_whether_it_runs_or_not(supervisor: Supervisor) -> None:
+    supervisor.start([part("one", IDLE)])
+    supervisor._call("stopProcess", "one")
+    supervisor.restart("one")
+    before = supervisor.pids()["one"]
+    supervisor.restart("one")
+    assert supervisor.pids()["one"] != before
+
+
+def test_what_a_supervisor_refuses_is_an_error_of_ours(supervisor: Supervisor) -> None:
+    with pytest.raises(UnavailableError, match=r"supervisor of tools.*tools\.log"):
+        supervisor._call("reloadConfig")
+    supervisor.start([part("one", IDLE)])
+    with pytest.raises(UnavailableError, match=r"two.*BAD_NAME.*two\.log"):
+        supervisor.restart("two")
 
 
 def test_what_a_part_started_ends_with_it_where_it_alone_is_killed(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -69,6 +71,11 @@ def test_what_nobody_foresaw_is_an_object_and_a_traceback(say: Say, project: Pat
     assert "Traceback" in said.err
 
 
+def unread(pipe: int) -> int:
+    """Return how many bytes of a pipe nobody has read yet."""
+    return int.from_bytes(fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)), sys.byteorder)
+
+
 def test_an_interruption_is_an_object(project: Path, tmp_path: Path) -> None:
     rows = tmp_path / "rows.csv"
     os.mkfifo(rows)  # to read it waits for a writer
@@ -77,8 +84,11 @@ def test_an_interruption_is_an_object(project: Path, tmp_path: Path) -> None:
     program = f"{heeding}; import sys; from mlops.cli import main; sys.exit(main())"
     command = [sys.executable, "-c", program, "--project", str(project), "labels", "add", str(rows), "--json"]
     verb = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    with rows.open("w"):  # it is there once the verb reads
-        time.sleep(1)  # and no longer imports anything
+    with rows.open("w") as writing:  # it is there once the verb opens it
+        print("plum", file=writing, flush=True)
+        while unread(writing.fileno()):  # and no longer imports anything once it reads
+            assert verb.poll() is None
+            time.sleep(0.05)
         verb.send_signal(signal.SIGINT)
         out, err = verb.communicate(timeout=20)
     assert verb.returncode == 130, err

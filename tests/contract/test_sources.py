@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
+import sys
+import tomllib
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +19,7 @@ from mlops.adapters.delta import DeltaSource
 from mlops.adapters.fsspec import AddressSource
 from mlops.adapters.function import FunctionSource
 from mlops.adapters.sql import SqlSource
-from mlops.errors import MlopsError
+from mlops.errors import MlopsError, UsageError
 from mlops.schema import Schema
 from mlops.source import Fetched, FileSource, Source, read_table
 
@@ -208,6 +211,23 @@ def test_a_password_is_told_nowhere(tmp_path: Path) -> None:
         list(source.fetch(None, tmp_path))
     assert "127.0.0.1" in told.value.message
     assert "secret" not in str(told.value)
+
+
+def test_a_password_that_breaks_the_address_is_told_nowhere(tmp_path: Path) -> None:
+    source = SqlSource("q", "SELECT 1", "postgresql+psycopg://me:p@ss:w0rd@127.0.0.1/none")
+    with pytest.raises(UsageError, match="%40") as told:
+        list(source.fetch(None, tmp_path))
+    assert "w0rd" not in "".join(traceback.format_exception(told.value))
+
+
+def test_a_package_that_is_not_there_is_named_as_we_need_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    monkeypatch.setitem(sys.modules, "deltalake", None)
+    with pytest.raises(UsageError) as told:
+        list(DeltaSource("plums").fetch(None, tmp_path))
+    assert f"pip install '{project['optional-dependencies']['delta'][0]}'" in told.value.remedy
 
 
 def test_what_moves_rows_of_a_delta_table_without_changing_them_brings_nothing(

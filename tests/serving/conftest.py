@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -16,7 +17,7 @@ from mlops.serving.app import PATHS, Limits
 from mlops.serving.metrics import Metrics
 from tests.tiny import tiny_bundle
 
-LIMITS = Limits(rows=50, body=100_000, seconds=0.3)
+LIMITS = Limits(rows=50, body=100_000, seconds=30)
 
 
 @pytest.fixture(scope="session")
@@ -31,6 +32,16 @@ def log_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def service(bundle: Bundle, log_folder: Path) -> Service:
+    return new_service(bundle, log_folder)
+
+
+@pytest.fixture(scope="module")
+def client(service: Service) -> Iterator[httpx.Client]:
+    with served(service, LIMITS) as client:
+        yield client
+
+
+def new_service(bundle: Bundle, log_folder: Path) -> Service:
     return Service(
         bundle,
         predictor.load(bundle),
@@ -41,16 +52,16 @@ def service(bundle: Bundle, log_folder: Path) -> Service:
     )
 
 
-@pytest.fixture(scope="module")
-def client(service: Service) -> Iterator[httpx.Client]:
-    config = uvicorn.Config(build_app(service, LIMITS), port=0, log_level="critical", lifespan="on")
+@contextmanager
+def served(service: Service, limits: Limits) -> Iterator[httpx.Client]:
+    config = uvicorn.Config(build_app(service, limits), port=0, log_level="critical", lifespan="on")
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
     thread.start()
     while not server.started:
         thread.join(0.01)
     port = server.servers[0].sockets[0].getsockname()[1]
-    with httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
         yield client
     server.should_exit = True
     thread.join()

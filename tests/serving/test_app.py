@@ -21,7 +21,7 @@ from mlops.schema import Columns
 from mlops.serving import Service, requests
 from mlops.serving.metrics import Metrics
 from mlops.serving.service import Answered
-from tests.serving.conftest import LIMITS
+from tests.serving.conftest import LIMITS, new_service, served
 from tests.tiny import ROWS
 
 ROW = {"size": 7, "colour": "red", "plum": "p1"}
@@ -237,9 +237,17 @@ def test_a_body_in_chunks_is_read_whole(client: httpx.Client) -> None:
     assert client.post("/predict", content=chunks()).status_code == 200
 
 
+@pytest.fixture(scope="module")
+def hasty(bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+    """A service that waits for no body: on a busy machine one that comes may take as long."""
+    service = new_service(bundle, tmp_path_factory.mktemp("log"))
+    with served(service, replace(LIMITS, seconds=0.3)) as client:
+        yield client
+
+
 @pytest.mark.parametrize("sent", [b"", b"{"])
-def test_a_body_that_does_not_come_is_given_up(client: httpx.Client, sent: bytes) -> None:
-    with socket.create_connection((client.base_url.host, client.base_url.port), timeout=10) as connection:
+def test_a_body_that_does_not_come_is_given_up(hasty: httpx.Client, sent: bytes) -> None:
+    with socket.create_connection((hasty.base_url.host, hasty.base_url.port), timeout=30) as connection:
         connection.sendall(b"POST /predict HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n" + sent)
         said = b"".join(iter(lambda: connection.recv(1000), b""))  # until the service hangs up
     assert said.startswith(b"HTTP/1.1 408")

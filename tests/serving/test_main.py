@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -13,9 +12,14 @@ from pathlib import Path
 
 import httpx
 import pytest
+import uvicorn
 
 from mlops import prediction_log
 from mlops.bundle import Bundle
+from mlops.deployment import free_port
+from mlops.errors import ConfigError
+from mlops.serving.__main__ import _truth, main
+from mlops.settings import load_settings
 from tests.tiny import SCHEMA, tiny_bundle
 
 ROW = {"size": 7, "colour": "red", "plum": "p1"}
@@ -23,9 +27,7 @@ ROW = {"size": 7, "colour": "red", "plum": "p1"}
 
 @contextmanager
 def serving(bundle: Path, log: Path, **other: str) -> Iterator[tuple[subprocess.Popen[bytes], httpx.Client]]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     environment = {"MLOPS_BUNDLE": str(bundle), "MLOPS_LOG": str(log), "MLOPS_PORT": str(port), **other}
     command = [sys.executable, "-m", "mlops.serving"]
     with subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1", **environment}) as process:
@@ -71,8 +73,9 @@ def test_no_answer_is_lost_to_a_kill(bundle: Bundle, tmp_path: Path) -> None:
         threads = [threading.Thread(target=ask) for _ in range(4)]
         for thread in threads:
             thread.start()
-        while len(answered) < 100:
+        while len(answered) < 100 and any(thread.is_alive() for thread in threads):
             time.sleep(0.01)
+        assert len(answered) >= 100
         process.kill()
         for thread in threads:
             thread.join()
@@ -113,6 +116,31 @@ def test_what_cannot_be_served_is_said(
     assert process.returncode == 1
     assert said in process.stderr.decode()
     assert "Traceback" not in process.stderr.decode()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("MLOPS_FSYNC", "maybe"),
+        ("MLOPS_FSYNC", ""),
+        ("MLOPS_MAX_ROWS", "²"),
+        ("MLOPS_PORT", "0"),
+        ("MLOPS_PORT", "70000"),
+    ],
+)
+def test_a_value_that_cannot_be_meant_is_refused(
+    bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    monkeypatch.setattr(uvicorn, "run", lambda *_, **__: None)
+    with pytest.raises(ConfigError, match=f"environment: {name}: got"):
+        main({"MLOPS_BUNDLE": str(bundle.folder), "MLOPS_LOG": str(tmp_path), name: value})
+
+
+@pytest.mark.parametrize("word", ["1", "true", "Yes", "ON", "0", "False", "no", "off"])
+def test_a_truth_is_told_in_the_words_of_the_settings(word: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLOPS_FSYNC", word)
+    assert _truth({"MLOPS_FSYNC": word}, "MLOPS_FSYNC") is load_settings().fsync
 
 
 def test_the_service_imports_nothing_that_the_image_lacks() -> None:

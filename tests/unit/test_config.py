@@ -22,6 +22,15 @@ def test_a_variable_comes_from_the_environment_or_else_the_file(
     assert expanded("no variable") == "no variable"
 
 
+def test_a_password_is_put_as_an_address_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PLUMS_PASSWORD", "p@ss:w0/d%2F")
+    monkeypatch.setenv("PLUMS_DATABASE", "db://ada:secret@host/plums")
+    said = expanded("db://ada:${PLUMS_PASSWORD}@host/plums", quoted=True)
+    assert said == "db://ada:p%40ss%3Aw0%2Fd%2F@host/plums"
+    assert expanded("${PLUMS_DATABASE}", quoted=True) == "db://ada:secret@host/plums"
+    assert expanded("ftp://ada:${PLUMS_PASSWORD}@host") == "ftp://ada:p@ss:w0/d%2F@host"
+
+
 def test_a_variable_that_is_not_set_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="environment: PLUMS_NOWHERE"):
         expanded("db://${PLUMS_NOWHERE}@host", tmp_path / ".env")

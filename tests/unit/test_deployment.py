@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -11,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from mlops import deployment
-from mlops.deployment import Serving, Spec, swap, wait_ready
-from mlops.errors import UnavailableError
+from mlops.deployment import Serving, Spec, free_port, swap, wait_ready
+from mlops.errors import MlopsError, UnavailableError
 
 
 class Threads:
@@ -180,3 +181,14 @@ def test_what_serves_is_not_removed_when_it_stumbles(target: Threads, gateway: P
         swap(target, gateway, spec("a"), timeout=0.2)
     assert gateway.current() == old.address
     assert ("stop", "a") not in target.told
+
+
+def test_a_port_is_none_that_the_system_gives_out_nor_one_that_is_taken(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    port = free_port()
+    assert 1024 < port < 32_768
+    monkeypatch.setattr(deployment, "_PORTS", range(port, port + 1))
+    monkeypatch.setattr(deployment, "_PORT_TRIES", 1)
+    with socket.create_server(("127.0.0.1", port)), pytest.raises(MlopsError, match="is free"):
+        free_port()

@@ -192,6 +192,11 @@ def test_a_dead_link_is_found():
     assert dead_links(ROOT / "README.md", text) == ["docs/nowhere.md"]
 
 
+def test_no_message_points_to_a_page_that_a_wheel_does_not_bring():
+    files = [file for file in (ROOT / "mlops").rglob("*") if file.suffix in {".py", ".jinja"}]
+    assert [file for file in files if re.search(r"docs/[\w/-]+\.md", file.read_text())] == []
+
+
 def test_every_page_is_in_the_navigation():
     navigation = (ROOT / "mkdocs.yml").read_text()
     pages = [path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md") if path.parent.name != "notes"]

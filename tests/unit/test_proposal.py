@@ -11,6 +11,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mlops import __version__
 from mlops.config import load_params
 from mlops.errors import UsageError
 from mlops.profile import Feature, Profile
@@ -90,6 +91,7 @@ def test_every_file_is_there_and_ends_with_a_line() -> None:
     assert all(text.endswith("\n") and not text.endswith("\n\n") for text in files.values())
     compile(files["tests/test_project.py"], "test_project.py", "exec")
     assert yaml.safe_load(files["params.yaml"])["data"]["name"] == "churn"
+    assert f"the wheel of mlops-loop {__version__}," in files["README.md"]
 
 
 @given(
