@@ -12,9 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
-import httpx
 import psutil
 import pytest
 from mlflow import MlflowClient
@@ -31,18 +29,6 @@ def of(orchard: Orchard) -> Iterator[None]:
 
     with temporary_settings({PREFECT_API_URL: orchard.loop.project.prefect_uri}):
         yield
-
-
-def ask(orchard: Orchard, method: str, path: str, body: Any = None) -> Any:
-    address = f"{orchard.loop.project.prefect_uri}{path}"
-
-    def answer() -> httpx.Response | None:
-        came = httpx.request(method, address, json=body, timeout=30, trust_env=False)
-        # Its database is busy, which it says so that one asks again.
-        return None if came.status_code == httpx.codes.SERVICE_UNAVAILABLE else came
-
-    answered: httpx.Response = until(f"answer to {method} {path}", answer, patience=20)
-    return answered.raise_for_status().json()
 
 
 def leave(home: Path, run: str, **facts: str) -> Path:
@@ -106,10 +92,10 @@ def test_a_verb_that_was_killed_is_ended_in_prefect_and_mlflow_and_goes_on(train
         trained.hold.unlink()
         written.unlink(missing_ok=True)
     until("end of its mark", lambda: not mark.file.exists(), patience=30)
-    run = ask(trained, "GET", f"/flow_runs/{mark.run}")
+    run = trained.ask("GET", f"/flow_runs/{mark.run}")
     assert run["state_type"] == "CRASHED"
     assert "Run it again" in run["state"]["message"]
-    steps = ask(trained, "POST", "/task_runs/filter", {"flow_runs": {"id": {"any_": [mark.run]}}})
+    steps = trained.ask("POST", "/task_runs/filter", {"flow_runs": {"id": {"any_": [mark.run]}}})
     assert {step["state_type"] for step in steps} <= {"COMPLETED", "CRASHED"}
     assert client.get_run(mine).info.status == "KILLED"
     assert client.get_run(persons).info.status == "RUNNING"
@@ -123,9 +109,8 @@ def test_a_verb_that_was_killed_is_ended_in_prefect_and_mlflow_and_goes_on(train
 
 
 def test_a_run_taken_up_by_a_runner_that_was_killed_is_ended_after_a_minute(running: Orchard) -> None:
-    deployment = ask(running, "GET", "/deployments/name/deploy/plums")["id"]
-    made = ask(
-        running,
+    deployment = running.ask("GET", "/deployments/name/deploy/plums")["id"]
+    made = running.ask(
         "POST",
         f"/deployments/{deployment}/create_flow_run",
         {"state": {"type": "PENDING"}},
@@ -136,17 +121,17 @@ def test_a_run_taken_up_by_a_runner_that_was_killed_is_ended_after_a_minute(runn
         [line] = reap(running.loop, now=now + timedelta(minutes=2))
         assert made["name"] in line
         assert reap(running.loop, now=now + timedelta(minutes=2)) == []
-    assert ask(running, "GET", f"/flow_runs/{made['id']}")["state_type"] == "CRASHED"
+    assert running.ask("GET", f"/flow_runs/{made['id']}")["state_type"] == "CRASHED"
 
 
 def test_a_verb_killed_before_it_left_its_mark_is_ended_after_a_minute(running: Orchard) -> None:
-    flow = ask(running, "POST", "/flows/", {"name": "train"})["id"]
+    flow = running.ask("POST", "/flows/", {"name": "train"})["id"]
     pending = {"flow_id": flow, "state": {"type": "PENDING"}}
-    ours = ask(running, "POST", "/flow_runs/", {**pending, "tags": ["mlops", "plums"]})
-    persons = ask(running, "POST", "/flow_runs/", {**pending, "tags": ["plums"]})
+    ours = running.ask("POST", "/flow_runs/", {**pending, "tags": ["mlops", "plums"]})
+    persons = running.ask("POST", "/flow_runs/", {**pending, "tags": ["plums"]})
     now = datetime.now(UTC)
     with of(running):
         assert reap(running.loop, now=now) == []
         [line] = reap(running.loop, now=now + timedelta(minutes=2))
     assert ours["name"] in line
-    assert ask(running, "GET", f"/flow_runs/{persons['id']}")["state_type"] == "PENDING"
+    assert running.ask("GET", f"/flow_runs/{persons['id']}")["state_type"] == "PENDING"

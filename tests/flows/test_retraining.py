@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-import httpx
 import pytest
 
 from mlops.adapters.git import Tree
@@ -145,9 +144,5 @@ def test_a_model_that_is_no_better_changes_nothing(served: Orchard) -> None:
 
 def state_of(orchard: Orchard, name: str) -> tuple[str, str, str]:
     """What Prefect shows of the run of this name."""
-    [run] = httpx.post(
-        f"{orchard.loop.project.prefect_uri}/flow_runs/filter",
-        json={"flow_runs": {"name": {"any_": [name]}}},
-        trust_env=False,
-    ).json()
+    [run] = orchard.ask("POST", "/flow_runs/filter", {"flow_runs": {"name": {"any_": [name]}}})
     return run["state_type"], run["state_name"], run["state"]["message"]

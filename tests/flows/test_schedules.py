@@ -11,7 +11,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from mlops.config import Project, find_project
@@ -30,19 +29,8 @@ UNATTENDED = "PREFECT__RUNTIME__DEPLOYMENT__ID"
 class Prefect:
     """The running Prefect as a person with its UI uses it."""
 
-    def __init__(self, address: str, name: str) -> None:
-        self._http = httpx.Client(base_url=address, trust_env=False, timeout=30)
-        self.name = name
-
-    def ask(self, method: str, path: str, body: Any = None) -> Any:
-        def asked() -> httpx.Response | None:
-            answer = self._http.request(method, path, json=body)
-            return None if answer.status_code == httpx.codes.SERVICE_UNAVAILABLE else answer
-
-        # Its database may be busy: its own clients ask again too.
-        answer: httpx.Response = until(f"answer to {path}", asked, patience=20)
-        answer.raise_for_status()
-        return answer.json() if answer.content else None
+    def __init__(self, orchard: Orchard) -> None:
+        self.ask, self.name = orchard.ask, orchard.loop.params.data.name
 
     def deployment(self, flow: str) -> dict[str, Any]:
         found: dict[str, Any] = self.ask("GET", f"/deployments/name/{flow}/{self.name}")
@@ -87,7 +75,7 @@ def beside(running: Orchard, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def figs(beside: Path) -> Prefect:
-    prefect = Prefect(find_project(beside).prefect_uri, "figs")
+    prefect = Prefect(Orchard(beside))
     for flow in ("monitor", "retrain"):
         prefect.register(flow)
     return prefect
@@ -396,7 +384,7 @@ def test_a_scheduled_retraining_that_is_refused_says_so_in_the_ledger(
 @pytest.mark.story
 def test_a_runner_that_comes_back_keeps_pauses_and_catches_up_once(running: Orchard) -> None:
     project = running.loop.project
-    prefect = Prefect(project.prefect_uri, "plums")
+    prefect = Prefect(running)
     params = project.root / "params.yaml"
     text = params.read_text()
     try:

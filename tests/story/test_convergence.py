@@ -102,10 +102,9 @@ def output(orchard: Orchard, *command: str) -> str:
 
 def unfinished(orchard: Orchard) -> list[str]:
     """What Prefect or MLflow still calls running."""
-    project = orchard.loop.project
     wanted = {"flow_runs": {"state": {"type": {"any_": ["PENDING", "RUNNING", "CANCELLING"]}}}}
-    flows = httpx.post(f"{project.prefect_uri}/flow_runs/filter", json=wanted, trust_env=False).json()
-    client = MlflowClient(project.mlflow_uri)
+    flows = orchard.ask("POST", "/flow_runs/filter", wanted)
+    client = MlflowClient(orchard.loop.project.mlflow_uri)
     experiments = [each.experiment_id for each in client.search_experiments()]
     runs = client.search_runs(experiments, "attributes.status = 'RUNNING'")
     return [run["name"] for run in flows] + [run.info.run_name for run in runs]
