@@ -200,6 +200,11 @@ class Orchard:
         """While this file exists, a training waits in its fit, and writes its pid beside."""
         return self.root / ".mlops" / "hold"
 
+    def release(self) -> None:
+        """Let a training that waits in its fit go on."""
+        self.hold.unlink(missing_ok=True)
+        self.hold.with_suffix(".pid").unlink(missing_ok=True)
+
     def mlops(self, *words: str, environment: Mapping[str, str] | None = None) -> Told:
         """Run a verb in a process of its own."""
         return mlops(self.root, *words, environment=environment)

@@ -30,6 +30,7 @@ class Held:
 @pytest.fixture(scope="module")
 def held(served: Orchard) -> Iterator[Held]:
     drift = served.drift(served.season())
+    served.release()  # no pid of another's is left
     served.hold.touch()
     written = served.hold.with_suffix(".pid")
     try:
@@ -37,8 +38,7 @@ def held(served: Orchard) -> Iterator[Held]:
         pid = until("fit that waits", lambda: written.exists() and written.read_text())
         yield Held(served, drift, int(pid))
     finally:
-        served.hold.unlink(missing_ok=True)
-        written.unlink(missing_ok=True)
+        served.release()
 
 
 def test_many_events_of_one_drift_are_one_retraining(closed: Closed) -> None:
@@ -65,7 +65,7 @@ def test_a_retraining_killed_in_the_middle_of_its_fit_converges(held: Held) -> N
     orchard = held.orchard
     assert len(orchard.effects(held.drift, "retrain.started")) == 1
     os.kill(held.pid, signal.SIGKILL)
-    orchard.hold.unlink()
+    orchard.release()
     answer = orchard.answer(held.drift)
     assert answer.kind == "retrain.finished", answer.body["sentence"]
     assert answer.body["promoted"], answer.body["sentence"]
