@@ -32,7 +32,7 @@ SEASON = 20
 A_DAY = 40
 PORTS = ("GATEWAY_PORT", "GATEWAY_API_PORT", "MLFLOW_PORT", "PREFECT_PORT")
 EVENT_PATIENCE = 120.0
-EXTRA_EVENTS = 3
+EXTRA_EVENTS = 1
 
 PARAMS = """\
 data:
@@ -276,6 +276,12 @@ class Orchard:
         found = self.ask("POST", "/flow_runs/filter", wanted)
         return [run for run in found if run["parameters"].get("cause") == drift.id]
 
+    def ended(self, drift: Entry, number: int) -> bool:
+        """Whether this many runs came of a drift, and all of them have ended."""
+        runs = self.runs(drift)
+        ends = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
+        return len(runs) >= number and all(run["state_type"] in ends for run in runs)
+
     def emit(self, drift: Entry, *, times: int = 1) -> None:
         """Send the event of confirmed drift to the project's Prefect, over HTTP."""
         import uuid
@@ -301,12 +307,13 @@ class Orchard:
         return [entry for entry in self.loop.ledger.effects(cause) if entry.kind in kinds]
 
     def answer(self, drift: Entry) -> Entry:
-        """Wait for a retraining to answer confirmed drift."""
+        """Wait for a retraining to answer confirmed drift, and to leave its place to the next."""
         found: list[Entry] = until(
             f"answer to the drift {drift.id}",
             lambda: self.effects(drift, "retrain.finished", "retrain.refused"),
         )
-        return found[0]
+        with self.loop.lock("retrain", patience=EVENT_PATIENCE):
+            return found[0]
 
 
 @dataclass

@@ -7,7 +7,6 @@ import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 import pytest
 
@@ -43,15 +42,9 @@ def held(served: Orchard) -> Iterator[Held]:
 
 def test_many_events_of_one_drift_are_one_retraining(closed: Closed) -> None:
     orchard = closed.orchard
-    until("end of all runs", lambda: ended_runs(orchard, closed.drift, EXTRA_EVENTS + 1), patience=200)
+    assert orchard.ended(closed.drift, EXTRA_EVENTS + 1)
     assert len(orchard.effects(closed.drift, "retrain.started")) == 1
     assert len(orchard.effects(closed.drift, "retrain.finished", "retrain.refused")) == 1
-
-
-def ended_runs(orchard: Orchard, drift: Entry, number: int) -> list[dict[str, Any]] | None:
-    mine = orchard.runs(drift)
-    ends = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
-    return mine if len(mine) >= number and all(run["state_type"] in ends for run in mine) else None
 
 
 def test_a_second_retraining_at_the_same_time_is_a_conflict(held: Held) -> None:
