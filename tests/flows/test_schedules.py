@@ -213,7 +213,7 @@ def test_of_what_was_missed_the_newest_stays(
     assert "done once, by the run planned for" in skipped[0]["state"]["message"]
     assert len([run for run in figs.runs("retrain", "Scheduled", "Late") if _past(run)]) == 1
     assert figs.runs("retrain", "Skipped") == []
-    assert figs.ask("GET", f"/flow_runs/{by_hand['id']}")["state_name"] == "Scheduled"
+    assert figs.ask("GET", f"/flow_runs/{by_hand['id']}")["state_name"] in {"Scheduled", "Late"}
     assert schedules.catch_up(project, now=NOW) == 0
 
 
@@ -381,35 +381,35 @@ def test_a_scheduled_retraining_that_is_refused_says_so_in_the_ledger(
 
 
 @pytest.mark.story
-@pytest.mark.story
 def test_a_runner_that_comes_back_keeps_pauses_and_catches_up_once(running: Orchard) -> None:
     project = running.loop.project
     prefect = Prefect(running)
     params = project.root / "params.yaml"
     text = params.read_text()
+    now = datetime.now(UTC)
+    minute = (now.minute + 30) % 60  # far from now: none is planned for while this runs
     try:
-        params.write_text(text + "\nschedule:\n  monitor: 1h\n  retrain: 4w\n")
+        params.write_text(text + f"\nschedule:\n  monitor: {minute} * * * *\n  retrain: 4w\n")
         up = running.mlops("up")
         assert up.code == 0, up.err
         assert "monitor runs as params.yaml says now" in up.err
         schedules.pause(again(project), "retrain")
         runner = tools_supervisor(running.loop).pids()["runner"]
         os.kill(runner, signal.SIGSTOP)  # as if the machine slept
-        prefect.plan("monitor", NOW - timedelta(hours=6), NOW)
+        prefect.plan("monitor", now - timedelta(hours=6), now)
         os.kill(runner, signal.SIGKILL)
-        until("end of what was missed", lambda: prefect.runs("monitor", "Completed", "Failed"), patience=60)
+        until("end of what was missed", lambda: prefect.runs("monitor", "Completed", "Failed"))
         assert len(prefect.runs("monitor", "Skipped")) >= 5
         again_up = running.mlops("up")
         assert again_up.code == 0, again_up.err
         assert seen(project, "retrain").paused
         assert not seen(project, "monitor").paused
-        assert len([run for run in prefect.runs("monitor") if run["run_count"] and _past(run)]) == 1
+        assert len([run for run in prefect.runs("monitor") if run["run_count"] and _past(run, now)]) == 1
         stop = tools_supervisor(running.loop).pids()["runner"]
         os.kill(stop, signal.SIGTERM)
         until(
             "runner that came back",
             lambda: tools_supervisor(running.loop).pids().get("runner") not in {None, stop},
-            patience=30,
         )
         assert running.mlops("up").code == 0
         assert seen(project, "retrain").paused
@@ -426,8 +426,8 @@ def _die(*_: Any, **__: Any) -> None:
     raise RuntimeError("killed")
 
 
-def _past(run: dict[str, Any]) -> bool:
-    return datetime.fromisoformat(run["expected_start_time"]) <= NOW
+def _past(run: dict[str, Any], now: datetime = NOW) -> bool:
+    return datetime.fromisoformat(run["expected_start_time"]) <= now
 
 
 def git(root: Path, *words: str) -> str:
