@@ -76,7 +76,7 @@ def test_a_quick_run_works_and_its_log_tells_each_step_once(
         run: dict[str, Any] = served.ask("GET", f"/flow_runs/{begun['id']}")
         return run if run["state_type"] in {"COMPLETED", "FAILED", "CRASHED"} else None
 
-    run = until("end of the quick run", ended, patience=60)
+    run = until("end of the quick run", ended)
     assert run["state_name"] == "Completed"
     assert run["state"]["message"].startswith("Version ")
     assert "plums-deployment" in told(served, run)
@@ -86,7 +86,7 @@ def test_a_quick_run_works_and_its_log_tells_each_step_once(
         return [line["message"] for line in mine if line["name"] == "mlops"]
 
     # Lines come in batches, a moment after they were written.
-    until("line of the step", lines, patience=10)
+    until("line of the step", lines)
     assert sum(line.startswith("deploy behind the gateway · ") for line in lines()) == 1
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import httpx
 import pytest
@@ -11,7 +12,7 @@ from mlops import prediction_log
 from mlops.client import Client
 from mlops.errors import MlopsError
 from mlops.orchestration import deploying
-from tests.flows.orchard import Orchard, Told
+from tests.flows.orchard import Orchard, Told, until
 
 ROW = {"size": 4.0, "heat": 20.0, "colour": "red", "plum": "asked", "picked": "2025-12-01T10:00:00+00:00"}
 
@@ -84,14 +85,13 @@ def test_another_limit_is_another_deployment(served: Orchard) -> None:
 
 
 def test_status_tells_what_serves_as_one_object(served: Orchard) -> None:
-    told = served.mlops("status", "--json")
-    seen = json.loads(told.out)
-    assert told.code == 0
-    assert seen["serving"]["digest"] == served.loop.served().body["digest"]
-    assert seen["answers"]
-    assert {part["part"]: part["up"] for part in seen["parts"]} == {
-        "prefect": True,
-        "mlflow": True,
-        "gateway": True,
-        "runner": True,
-    }
+    def seen() -> dict[str, Any] | None:
+        told = served.mlops("status", "--json")
+        assert told.code == 0, told.err
+        status: dict[str, Any] = json.loads(told.out)
+        # It does not wait for a part that is slow to answer.
+        return status if status["answers"] and all(part["up"] for part in status["parts"]) else None
+
+    status = until("status with every part up", seen)
+    assert status["serving"]["digest"] == served.loop.served().body["digest"]
+    assert [part["part"] for part in status["parts"]] == ["prefect", "mlflow", "gateway", "runner"]
