@@ -48,11 +48,11 @@ def missed(loop: Loop) -> Iterator[Missed]:
 
     Confirmed drift without an answer; and, once something was deployed here, a champion that
     is not what serves, whether its deployment never began, never ended, or died, as long as
-    the gateway is up.
+    the gateway is up. While a training is at work, only a service that is gone: what the training
+    promotes it deploys itself.
     """
-    if _busy(loop, "retrain"):
-        return
-    for drift in retraining.unanswered(loop)[:1]:
+    training = _busy(loop, "retrain")
+    for drift in [] if training else retraining.unanswered(loop)[:1]:
         yield Missed("retrain", retraining.asked_by(drift), drift)
     champion = loop.champion
     if champion is None or loop.ledger.last("deployment.started") is None or _busy(loop, "deploy"):
@@ -61,7 +61,7 @@ def missed(loop: Loop) -> Iterator[Missed]:
         served = placing.serving(loop)
     except UnavailableError:
         return  # serving was stopped on purpose, or `mlops up` will mend it
-    if served is None or served[0].body["digest"] != champion.body["digest"]:
+    if served is None or (not training and served[0].body["digest"] != champion.body["digest"]):
         yield Missed("deploy", {}, champion)
 
 

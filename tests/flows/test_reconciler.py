@@ -210,6 +210,20 @@ def test_a_service_that_is_gone_is_deployed_again(loop: Loop, starts: Starts) ->
     assert [flow for flow, _, _ in starts] == ["deploy"]
 
 
+def test_a_service_that_is_gone_does_not_wait_for_a_training(loop: Loop, drift: Entry) -> None:
+    champion = deployed(loop, running=False)
+    with loop.lock("retrain"):
+        assert list(missed(loop)) == [Missed("deploy", {}, champion)]
+
+
+def test_what_a_training_promoted_is_left_for_it_to_deploy(loop: Loop) -> None:
+    deployed(loop, running=True)
+    newer = loop.ledger.record("model.promoted", digest="b", version="2")
+    with loop.lock("retrain"):
+        assert list(missed(loop)) == []
+    assert list(missed(loop)) == [Missed("deploy", {}, newer)]
+
+
 def test_a_deployment_that_never_ended_is_done_again(loop: Loop) -> None:
     champion = deployed(loop, running=True, outcome="")
     assert list(missed(loop)) == [Missed("deploy", {}, champion)]
