@@ -101,7 +101,7 @@ def _answer(loop: Loop, given_up: Missed, *, attempts: int) -> None:
 
 def _since_success(effects: list[Entry]) -> list[Entry]:
     """Return the effects after the newest success: what failed before it counts no more."""
-    successes = [n for n, entry in enumerate(effects) if entry.kind == "deployment.served"]
+    successes = [n for n, e in enumerate(effects) if e.kind in {"deployment.served", "deployment.found"}]
     return effects[successes[-1] :] if successes else effects
 
 

@@ -279,6 +279,15 @@ def test_a_deployment_is_not_tried_for_ever(loop: Loop, starts: Starts, clock: C
     assert len(starts) == MOST_ATTEMPTS
 
 
+def test_looks_that_were_mistaken_do_not_add_up(loop: Loop, starts: Starts, clock: Clock) -> None:
+    champion = deployed(loop, running=False)
+    for _ in range(MOST_ATTEMPTS + 2):
+        clock.now += GRACE
+        assert len(reconcile(loop, starts, now=clock.now)) == 1
+        loop.ledger.record("deployment.found", cause=champion, deployment="d1", digest="a", version="1")
+    assert len(starts) == len({key for _, _, key in starts}) == MOST_ATTEMPTS + 2
+
+
 def test_a_look_that_breaks_hinders_no_other(
     loop: Loop, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
