@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -115,15 +116,13 @@ class Reconciler(threading.Thread):
 
     def run(self) -> None:
         """Look, and go on looking whatever happens: a broken look is told and tried again."""
-        pause = threading.Event()
         while True:
             try:
                 # params.yaml is read anew: a person edits it while the loop runs.
                 self._look(Loop.at(self._project.root), datetime.now(UTC))
             except Exception as exc:
                 log.warning("could not look: %s: %s", type(exc).__name__, exc)
-            if pause.wait(self._project.settings.reconcile_every):
-                return
+            time.sleep(self._project.settings.reconcile_every)
 
     def _look(self, loop: Loop, now: datetime) -> None:
         for chore in self._chores(loop, now):
