@@ -6,15 +6,17 @@ import os
 import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
 from mlops.adapters.git import Tree
 from mlops.errors import ConflictError, DataError
 from mlops.ledger import Entry
-from mlops.orchestration import deploying, learning
-from tests.flows.orchard import EXTRA_EVENTS, Closed, Orchard, until
+from mlops.orchestration import deploying, learning, retraining
+from mlops.orchestration.loop import Loop
+from tests.flows.orchard import EXTRA_EVENTS, PARAMS, Closed, Orchard, until
 
 
 @dataclass
@@ -104,6 +106,25 @@ def test_what_a_retraining_promoted_is_not_deployed_over_what_outdid_it(closed: 
     judged = loop.ledger.get(outdone.cause or "")
     assert judged is not None
     assert learning.promote.fn(loop.project.root, judged) == loop.promoted() != outdone
+
+
+@pytest.mark.parametrize("promoted", [True, False])
+def test_one_that_nothing_caused_gets_its_end_if_it_was_killed_after_its_promotion(
+    tmp_path: Path, promoted: bool
+) -> None:
+    params = PARAMS.format(name="plums", hold=tmp_path / "hold", target="process")
+    (tmp_path / "params.yaml").write_text(params)
+    as_of, ledger = datetime(2026, 2, 1, tzinfo=UTC), Loop.at(tmp_path).ledger
+    killed = retraining.claim.fn(tmp_path, as_of, None)
+    registered = ledger.record("model.registered", cause=killed)
+    judged = ledger.record("gate.judged", cause=registered, reason="Promoted: better.")
+    if promoted:
+        ledger.record("model.promoted", cause=judged)
+    for _ in range(2):
+        assert retraining.claim.fn(tmp_path, as_of + timedelta(days=1), None).kind == "retrain.started"
+    ends = [(end.cause, end.as_of, dict(end.body)) for end in ledger.entries("retrain.finished")]
+    told = {"promoted": True, "sentence": "Promoted: better.", "started": killed.id}
+    assert ends == ([(killed.id, as_of, told)] if promoted else [])
 
 
 def test_a_fault_is_no_answer(served: Orchard) -> None:
