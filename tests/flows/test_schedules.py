@@ -217,6 +217,16 @@ def test_of_what_was_missed_the_newest_stays(
     assert schedules.catch_up(project, now=NOW) == 0
 
 
+def test_of_what_each_schedule_missed_its_own_newest_stays() -> None:
+    planners = ["ours", "theirs", "ours", "theirs", "theirs", None]
+    overdue = [
+        {"id": n, "deployment_id": "monitor", "created_by": planner and {"id": planner}}
+        for n, planner in enumerate(planners)
+    ]
+    pairs = [(run["id"], kept["id"]) for run, kept in schedules._superseded(overdue)]
+    assert pairs == [(2, 0), (3, 1), (4, 1)]
+
+
 def test_what_another_team_missed_under_the_same_name_is_theirs(project: Project, figs: Prefect) -> None:
     figs.register("nightly")
     theirs = figs.deployment("nightly")["id"]
