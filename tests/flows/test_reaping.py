@@ -18,6 +18,7 @@ import pytest
 from mlflow import MlflowClient
 
 from mlops.adapters import pid
+from mlops.orchestration.prefect_api import here
 from mlops.orchestration.reaping import marks, orphan, reap
 from mlops.registry import FLOW_RUN
 from tests.flows.orchard import Orchard, until
@@ -128,11 +129,14 @@ def test_a_run_taken_up_by_a_runner_that_was_killed_is_ended_after_a_minute(runn
 def test_a_verb_killed_before_it_left_its_mark_is_ended_after_a_minute(running: Orchard) -> None:
     flow = running.ask("POST", "/flows/", {"name": "train"})["id"]
     pending = {"flow_id": flow, "state": {"type": "PENDING"}}
-    ours = running.ask("POST", "/flow_runs/", {**pending, "tags": ["mlops", "plums"]})
+    mine = ["mlops", "plums", here(running.loop.project)]
+    ours = running.ask("POST", "/flow_runs/", {**pending, "tags": mine})
+    a_clone_s = running.ask("POST", "/flow_runs/", {**pending, "tags": ["mlops", "plums", "in:elsewhere"]})
     persons = running.ask("POST", "/flow_runs/", {**pending, "tags": ["plums"]})
     now = datetime.now(UTC)
     with of(running):
         assert reap(running.loop, now=now) == []
         [line] = reap(running.loop, now=now + timedelta(minutes=2))
     assert ours["name"] in line
-    assert running.ask("GET", f"/flow_runs/{persons['id']}")["state_type"] == "PENDING"
+    for other in (a_clone_s, persons):
+        assert running.ask("GET", f"/flow_runs/{other['id']}")["state_type"] == "PENDING"
