@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from mlops.schema import Kind, Schema
 
-__all__ = ["Compacted", "compact", "find", "ids", "opened", "read"]
+__all__ = ["Compacted", "compact", "find", "ids", "newest", "opened", "read"]
 
 _CHUNK = 20_000
 
@@ -122,6 +122,33 @@ def ids(folder: Path, *, by: Literal["id", "key"] = "id") -> set[str]:
         else:
             known.update(record[by] for record in source[0])
     return {value for value in known if value is not None}
+
+
+def newest(folder: Path, *, before: datetime) -> datetime | None:
+    """Return the newest event time, of those before `before`, that a row brought; None where none did."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    with opened(folder) as (segments, stored):
+        lines = (record for file in segments.values() for records, _ in _lines(file) for record in records)
+        times = (datetime.fromisoformat(record["time"]) for record in lines if record["time"])
+        found = max((time for time in times if time < before), default=None)
+    for path in reversed(stored):  # the newest month first
+        month = path.parent.name
+        if found is not None and month < _month(found):
+            break
+        if month > _month(before) or path.stem in segments:
+            continue
+        rows = pq.read_table(path, columns=["time", "at"], partitioning=None)
+        time = rows["time"]
+        # Where a row brought none, the time it was recorded stands in its place.
+        brought = time.filter(
+            pc.and_(pc.not_equal(time, rows["at"]), pc.less(time, pa.scalar(before, time.type)))
+        )
+        latest = pc.max(brought).as_py()
+        found = max(filter(None, (found, latest)), default=None)
+    return found and found.astimezone(UTC)
 
 
 def find(folder: Path, id: str) -> Record | None:

@@ -212,13 +212,8 @@ class Loop:
         now = datetime.now(UTC)
         if self.schema.time is None:
             return now
-        served = prediction_log.read(self.project.predictions, self.schema)
-        times = served["time"]
-        past = times[(times != served["at"]) & (times < now)]
-        if past.empty:
-            return now
-        newest: datetime = past.max().to_pydatetime()
-        return newest + timedelta(microseconds=1)
+        newest = prediction_log.newest(self.project.predictions, before=now)
+        return now if newest is None else newest + timedelta(microseconds=1)
 
     def bundle_of(self, entry: Entry) -> Bundle:
         """Return the bundle that a ledger's entry names by digest and version.

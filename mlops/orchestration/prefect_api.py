@@ -8,12 +8,13 @@ import sys
 import time
 from typing import Any
 
+from mlops import fingerprint
 from mlops.access import to_prefect, variables
 from mlops.config import Project
 from mlops.errors import UnavailableError, UsageError
 from mlops.probe import ask
 
-__all__ = ["connect", "environment", "hush", "labels", "load_flow", "run_flow"]
+__all__ = ["connect", "environment", "here", "hush", "labels", "load_flow", "run_flow"]
 
 
 def environment(project: Project) -> dict[str, str]:
@@ -77,12 +78,17 @@ def labels(project: Project) -> tuple[str, str]:
     return ("mlops", project.params.data.name)
 
 
+def here(project: Project) -> str:
+    """Return the tag of what verbs run in this folder, which no clone on the same Prefect shares."""
+    return f"in:{fingerprint.of_value(str(project.home))[:12]}"
+
+
 def run_flow(project: Project, name: str, **parameters: Any) -> Any:
     """Run a flow of the project in this process, as one of its runs; return what it gave."""
     from prefect import tags
 
     flow = load_flow(project, name)
-    with tags(*labels(project)):
+    with tags(*labels(project), here(project)):
         return flow(**parameters)
 
 

@@ -23,7 +23,7 @@ from mlops import atomic
 from mlops.adapters import pid
 from mlops.errors import UnavailableError
 from mlops.orchestration.loop import Loop
-from mlops.orchestration.prefect_api import labels
+from mlops.orchestration.prefect_api import here, labels
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
@@ -157,7 +157,8 @@ def _crash(prefect: SyncPrefectClient, run: FlowRun) -> str:
 def _never_begun(loop: Loop, prefect: SyncPrefectClient, now: datetime) -> Iterator[FlowRun]:
     """Yield runs, of a verb or of the runner, whose process was gone before it left a mark.
 
-    Only in a Prefect of our own: in one that is shared it may be another machine's.
+    Only in a Prefect of our own: in one that is shared it may be another machine's. There, too, a clone
+    on this machine may run a verb, whose mark is in its own folder.
     """
     from prefect.client.schemas import filters
     from prefect.client.schemas.objects import StateType
@@ -172,7 +173,8 @@ def _never_begun(loop: Loop, prefect: SyncPrefectClient, now: datetime) -> Itera
     )
     old = [run for run in found if run.state is not None and run.state.timestamp < now - _YOUNG]
     marked = {mark.run for mark in marks(project.home)}
-    unmarked = [run for run in old if str(run.id) not in marked]
+    theirs = {run.id for run in old if run.deployment_id is None and here(project) not in run.tags}
+    unmarked = [run for run in old if str(run.id) not in marked and run.id not in theirs]
     alive = _runs_of_processes() if unmarked else set()
     yield from (run for run in unmarked if str(run.id) not in alive)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -48,11 +49,11 @@ def missed(loop: Loop) -> Iterator[Missed]:
 
     Confirmed drift without an answer; and, once something was deployed here, a champion that
     is not what serves, whether its deployment never began, never ended, or died, as long as
-    the gateway is up.
+    the gateway is up. While a training is at work, only a service that is gone: what the training
+    promotes it deploys itself.
     """
-    if _busy(loop, "retrain"):
-        return
-    for drift in retraining.unanswered(loop)[:1]:
+    training = _busy(loop, "retrain")
+    for drift in [] if training else retraining.unanswered(loop)[:1]:
         yield Missed("retrain", retraining.asked_by(drift), drift)
     champion = loop.champion
     if champion is None or loop.ledger.last("deployment.started") is None or _busy(loop, "deploy"):
@@ -61,7 +62,7 @@ def missed(loop: Loop) -> Iterator[Missed]:
         served = placing.serving(loop)
     except UnavailableError:
         return  # serving was stopped on purpose, or `mlops up` will mend it
-    if served is None or served[0].body["digest"] != champion.body["digest"]:
+    if served is None or (not training and served[0].body["digest"] != champion.body["digest"]):
         yield Missed("deploy", {}, champion)
 
 
@@ -101,7 +102,7 @@ def _answer(loop: Loop, given_up: Missed, *, attempts: int) -> None:
 
 def _since_success(effects: list[Entry]) -> list[Entry]:
     """Return the effects after the newest success: what failed before it counts no more."""
-    successes = [n for n, entry in enumerate(effects) if entry.kind == "deployment.served"]
+    successes = [n for n, e in enumerate(effects) if e.kind in {"deployment.served", "deployment.found"}]
     return effects[successes[-1] :] if successes else effects
 
 
@@ -115,15 +116,13 @@ class Reconciler(threading.Thread):
 
     def run(self) -> None:
         """Look, and go on looking whatever happens: a broken look is told and tried again."""
-        pause = threading.Event()
         while True:
             try:
                 # params.yaml is read anew: a person edits it while the loop runs.
                 self._look(Loop.at(self._project.root), datetime.now(UTC))
             except Exception as exc:
                 log.warning("could not look: %s: %s", type(exc).__name__, exc)
-            if pause.wait(self._project.settings.reconcile_every):
-                return
+            time.sleep(self._project.settings.reconcile_every)
 
     def _look(self, loop: Loop, now: datetime) -> None:
         for chore in self._chores(loop, now):

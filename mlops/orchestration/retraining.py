@@ -51,6 +51,8 @@ def alone(root: Path) -> Iterator[None]:
 def claim(root: Path, as_of: datetime | None, cause: str | None) -> Entry:
     """Record that a retraining starts, or that the policy refuses it.
 
+    An earlier one that was killed after its promotion, and that nothing begins again, gets its end first.
+
     Parameters
     ----------
     as_of
@@ -77,6 +79,7 @@ def claim(root: Path, as_of: datetime | None, cause: str | None) -> Entry:
         answered = _answer(loop, drift)
         if answered is not None:
             return answered
+    _end_killed(loop)
     as_of = loop.moment(as_of)
     earlier = [
         entry.as_of
@@ -109,25 +112,13 @@ def judged_before(root: Path, started: Entry) -> Entry | None:
         if started.cause
         else []
     )
-    for attempt in attempts:
-        for registered in _of_kind(loop, attempt, "model.registered"):
-            for judged in _of_kind(loop, registered, "gate.judged"):
-                if _of_kind(loop, judged, "model.promoted"):
-                    return judged
-    return None
+    return next(filter(None, (_promoted_by(loop, attempt) for attempt in attempts)), None)
 
 
 @step(name="record the outcome")
 def finish(root: Path, started: Entry, *, promoted: bool, sentence: str) -> Entry:
     """Record how a retraining ended: a refusal by the gate is a success of the gate."""
-    return Loop.at(root).ledger.record(
-        "retrain.finished",
-        cause=started.cause or started,
-        as_of=started.as_of,
-        started=started.id,
-        promoted=promoted,
-        sentence=sentence,
-    )
+    return _finish(Loop.at(root), started, promoted=promoted, sentence=sentence)
 
 
 def give_up(root: Path, started: Entry, why: MlopsError) -> str:
@@ -173,6 +164,38 @@ def asked_by(drift: Entry) -> dict[str, str]:
     """Return what confirmed drift asks of the flow, whoever starts it: the runs are called the same."""
     assert drift.as_of is not None
     return {"as_of": drift.as_of.isoformat(), "cause": drift.id}
+
+
+def _end_killed(loop: Loop) -> None:
+    """Record the end of the newest retraining without a cause, where it was killed after its promotion.
+
+    One with a cause is begun again, and ends then.
+    """
+    uncaused = [entry for entry in loop.ledger.entries("retrain.started") if entry.cause is None]
+    for started in uncaused[-1:]:
+        judged = _promoted_by(loop, started)
+        if judged is not None and _answer(loop, started) is None:
+            _finish(loop, started, promoted=True, sentence=judged.body["reason"])
+
+
+def _promoted_by(loop: Loop, started: Entry) -> Entry | None:
+    """Return the verdict by which what this retraining made was promoted, if it was."""
+    for registered in _of_kind(loop, started, "model.registered"):
+        for judged in _of_kind(loop, registered, "gate.judged"):
+            if _of_kind(loop, judged, "model.promoted"):
+                return judged
+    return None
+
+
+def _finish(loop: Loop, started: Entry, *, promoted: bool, sentence: str) -> Entry:
+    return loop.ledger.record(
+        "retrain.finished",
+        cause=started.cause or started,
+        as_of=started.as_of,
+        started=started.id,
+        promoted=promoted,
+        sentence=sentence,
+    )
 
 
 def _confirmed(loop: Loop, id: str) -> Entry:

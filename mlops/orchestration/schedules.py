@@ -168,9 +168,10 @@ def resume(project: Project, flow: str) -> Upcoming:
 
 
 def catch_up(project: Project, *, now: datetime) -> int:
-    """Of each flow's runs that are overdue keep the newest, end the others, and return how many.
+    """Of each schedule's runs that are overdue keep the newest, end the others, and return how many.
 
-    What was missed while the machine was off or asleep is done once, not once for each time.
+    What was missed while the machine was off or asleep is done once, not once for each time; by a
+    person's own schedule of the same flow too, which may ask for something else.
 
     Raises
     ------
@@ -185,10 +186,15 @@ def catch_up(project: Project, *, now: datetime) -> int:
 
 
 def _superseded(overdue: list[Run]) -> list[tuple[Run, Run]]:
-    """Pair each run, of some that come newest first, with the one of its deployment that is done."""
-    newest: dict[str, Run] = {}
-    pairs = [(run, newest.setdefault(run["deployment_id"], run)) for run in overdue]
+    """Pair each run, of some that come newest first, with the one of its schedule that is done."""
+    newest: dict[tuple[str, str | None], Run] = {}
+    pairs = [(run, newest.setdefault(_planner(run), run)) for run in overdue]
     return [(run, kept) for run, kept in pairs if run is not kept]
+
+
+def _planner(run: Run) -> tuple[str, str | None]:
+    """Return the deployment of a run, and the schedule of it that planned the run."""
+    return run["deployment_id"], (run["created_by"] or {}).get("id")
 
 
 def _skip(prefect: Deployments, run: Run, kept: Run) -> bool:

@@ -27,7 +27,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Orchard]:
         assert up.code == 0, up.err
         yield orchard
     finally:
-        orchard.hold.unlink(missing_ok=True)
+        orchard.release()
         down = orchard.mlops("down", "--serving")
     assert down.code == 0, down.err
     assert orphans(orchard) == []
@@ -113,16 +113,21 @@ def closed(served: Orchard) -> Closed:
     seen, done = Requests(0, [], set()), threading.Event()
     asking = threading.Thread(target=ask, args=(served, seen, done))
     asking.start()
+    served.hold.touch()  # until both have looked at the window, its champion has to serve
     try:
         first = served.mlops("monitor", "--as-of", as_of.isoformat())
         assert first.code == 0, first.err
         second = served.flow("monitor", as_of=as_of)
+        served.release()
         drift = loop.ledger.last("drift.confirmed")
         assert drift is not None, first.out
         served.emit(drift, times=EXTRA_EVENTS)
         answer = served.answer(drift)
-        until("request after the swap", lambda: len(seen.versions) > 1 or seen.failed, patience=20)
+        until("request after the swap", lambda: len(seen.versions) > 1 or seen.failed)
+        # One that still waits would take the place from a training of the tests to come.
+        until("end of all runs", lambda: served.ended(drift, EXTRA_EVENTS + 1))
     finally:
+        served.release()
         done.set()
         asking.join()
     after = persons_tree(served.root)

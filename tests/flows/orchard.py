@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import pandas as pd
 import psutil
@@ -31,7 +32,7 @@ SEASON = 20
 A_DAY = 40
 PORTS = ("GATEWAY_PORT", "GATEWAY_API_PORT", "MLFLOW_PORT", "PREFECT_PORT")
 EVENT_PATIENCE = 120.0
-EXTRA_EVENTS = 3
+EXTRA_EVENTS = 1
 
 PARAMS = """\
 data:
@@ -199,6 +200,11 @@ class Orchard:
         """While this file exists, a training waits in its fit, and writes its pid beside."""
         return self.root / ".mlops" / "hold"
 
+    def release(self) -> None:
+        """Let a training that waits in its fit go on."""
+        self.hold.unlink(missing_ok=True)
+        self.hold.with_suffix(".pid").unlink(missing_ok=True)
+
     def mlops(self, *words: str, environment: Mapping[str, str] | None = None) -> Told:
         """Run a verb in a process of its own."""
         return mlops(self.root, *words, environment=environment)
@@ -251,20 +257,34 @@ class Orchard:
         )
         return retraining.confirm(loop, checked)
 
+    def ask(self, method: str, path: str, body: Any = None) -> Any:
+        """Return what Prefect answers, None where that is nothing."""
+        address = f"{self.loop.project.prefect_uri}{path}"
+
+        def answer() -> httpx.Response | None:
+            # Longer than it waits for its database; where that is busy it says so, to be asked again.
+            came = httpx.request(method, address, json=body, timeout=90, trust_env=False)
+            return None if came.status_code == httpx.codes.SERVICE_UNAVAILABLE else came
+
+        answered: httpx.Response = until(f"answer to {method} {path}", answer)
+        answered.raise_for_status()
+        return answered.json() if answered.content else None
+
     def runs(self, drift: Entry) -> list[dict[str, Any]]:
         """The runs of flows that this drift is the cause of, as Prefect tells them."""
-        import httpx
-
-        project = self.loop.project
-        wanted = {"deployments": {"name": {"any_": [project.params.data.name]}}}
-        found = httpx.post(f"{project.prefect_uri}/flow_runs/filter", json=wanted, trust_env=False).json()
+        wanted = {"deployments": {"name": {"any_": [self.loop.params.data.name]}}}
+        found = self.ask("POST", "/flow_runs/filter", wanted)
         return [run for run in found if run["parameters"].get("cause") == drift.id]
+
+    def ended(self, drift: Entry, number: int) -> bool:
+        """Whether this many runs came of a drift, and all of them have ended."""
+        runs = self.runs(drift)
+        ends = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
+        return len(runs) >= number and all(run["state_type"] in ends for run in runs)
 
     def emit(self, drift: Entry, *, times: int = 1) -> None:
         """Send the event of confirmed drift to the project's Prefect, over HTTP."""
         import uuid
-
-        import httpx
 
         from mlops.orchestration.watching import DRIFT_EVENT, model_resource
 
@@ -280,19 +300,20 @@ class Orchard:
             }
             for _ in range(times)
         ]
-        httpx.post(f"{loop.project.prefect_uri}/events", json=events, trust_env=False).raise_for_status()
+        self.ask("POST", "/events", events)
 
     def effects(self, cause: Entry, *kinds: str) -> list[Entry]:
         """Return the ledger's rows of these kinds that `cause` made happen."""
         return [entry for entry in self.loop.ledger.effects(cause) if entry.kind in kinds]
 
     def answer(self, drift: Entry) -> Entry:
-        """Wait for a retraining to answer confirmed drift."""
+        """Wait for a retraining to answer confirmed drift, and to leave its place to the next."""
         found: list[Entry] = until(
             f"answer to the drift {drift.id}",
             lambda: self.effects(drift, "retrain.finished", "retrain.refused"),
         )
-        return found[0]
+        with self.loop.lock("retrain", patience=EVENT_PATIENCE):
+            return found[0]
 
 
 @dataclass

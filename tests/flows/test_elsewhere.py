@@ -11,7 +11,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import httpx
 import psutil
 import pytest
 from mlflow import MlflowClient
@@ -28,7 +27,7 @@ from mlops.orchestration.reaping import reap
 from mlops.probe import ask as asked
 from tests.flows.conftest import orphans
 from tests.flows.orchard import HISTORY, Orchard, Told, plums, stamped, until
-from tests.flows.test_reaping import ask, of
+from tests.flows.test_reaping import of
 
 pytestmark = pytest.mark.story
 
@@ -57,16 +56,16 @@ def test_up_uses_what_runs_elsewhere_and_says_so(pears: tuple[Orchard, Told]) ->
 
 def test_another_project_s_runs_are_not_reaped(running: Orchard, pears: tuple[Orchard, Told]) -> None:
     orchard, _ = pears
-    deployment = ask(running, "GET", "/deployments/name/deploy/plums")["id"]
+    deployment = running.ask("GET", "/deployments/name/deploy/plums")["id"]
     pending = {"state": {"type": "PENDING"}}
-    theirs = ask(running, "POST", f"/deployments/{deployment}/create_flow_run", pending)["id"]
+    theirs = running.ask("POST", f"/deployments/{deployment}/create_flow_run", pending)["id"]
     try:
         with of(running):
             assert reap(orchard.loop, now=datetime.now(UTC) + timedelta(minutes=2)) == []
-        assert ask(running, "GET", f"/flow_runs/{theirs}")["state_type"] == "PENDING"
+        assert running.ask("GET", f"/flow_runs/{theirs}")["state_type"] == "PENDING"
     finally:
         cancelled = {"state": {"type": "CANCELLED"}, "force": True}
-        ask(running, "POST", f"/flow_runs/{theirs}/set_state", cancelled)
+        running.ask("POST", f"/flow_runs/{theirs}/set_state", cancelled)
 
 
 @pytest.fixture(scope="module")
@@ -100,15 +99,15 @@ def test_each_has_its_own_experiment_versions_and_champion(both: tuple[Orchard, 
 def test_each_has_its_own_deployments_schedule_trigger_and_page(both: tuple[Orchard, Orchard]) -> None:
     ours, theirs = both
     for orchard, name, schedules in ((ours, "plums", 0), (theirs, "pears", 1)):
-        monitor = ask(orchard, "GET", f"/deployments/name/monitor/{name}")
+        monitor = orchard.ask("GET", f"/deployments/name/monitor/{name}")
         assert str(orchard.root) in monitor["entrypoint"]
         assert len(monitor["schedules"]) == schedules
         assert {"mlops", name} < set(monitor["tags"])
-        ask(orchard, "GET", f"/artifacts/{name}-training/latest")
-    triggers = {each["name"]: each["actions"] for each in ask(ours, "POST", "/automations/filter", {})}
+        orchard.ask("GET", f"/artifacts/{name}-training/latest")
+    triggers = {each["name"]: each["actions"] for each in ours.ask("POST", "/automations/filter", {})}
     retrains = [triggers[f"{name}: retrain on confirmed drift"] for name in ("plums", "pears")]
     assert [
-        ask(ours, "GET", f"/deployments/{actions[0]['deployment_id']}")["name"] for actions in retrains
+        ours.ask("GET", f"/deployments/{actions[0]['deployment_id']}")["name"] for actions in retrains
     ] == ["plums", "pears"]
 
 
@@ -117,7 +116,7 @@ def test_the_drift_of_one_starts_nothing_of_the_other(both: tuple[Orchard, Orcha
 
     def retrainings(orchard: Orchard, name: str) -> list[Any]:
         which = {"deployments": {"name": {"any_": [name]}}, "flows": {"name": {"any_": ["retrain"]}}}
-        return [run["id"] for run in ask(orchard, "POST", "/flow_runs/filter", which)]
+        return [run["id"] for run in orchard.ask("POST", "/flow_runs/filter", which)]
 
     before = retrainings(ours, "plums")
     drift = theirs.drift(datetime(2026, 1, 25, tzinfo=UTC))
@@ -140,9 +139,8 @@ def test_flows_that_were_deleted_in_prefect_are_there_again_after_up(pears: tupl
     orchard, _ = pears
     runner = psutil.Process(tools_supervisor(orchard.loop).pids()["runner"])
     until("runner of some age", lambda: time.time() - runner.create_time() > parts.REGISTERS)
-    deleted = ask(orchard, "GET", "/deployments/name/monitor/pears")["id"]
-    address = f"{orchard.loop.project.prefect_uri}/deployments/{deleted}"
-    httpx.delete(address, trust_env=False).raise_for_status()
+    deleted = orchard.ask("GET", "/deployments/name/monitor/pears")["id"]
+    orchard.ask("DELETE", f"/deployments/{deleted}")
     assert not registered(orchard.loop)
     up = orchard.mlops("up")
     assert up.code == 0, up.err

@@ -9,7 +9,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pandas as pd
 import pytest
 from mlflow import MlflowClient
@@ -178,8 +177,7 @@ def test_the_same_file_again_adds_nothing(trained: Orchard) -> None:
 
 
 def flow_runs(orchard: Orchard) -> int:
-    address = f"{orchard.loop.project.prefect_uri}/flow_runs/count"
-    return int(httpx.post(address, json={}, trust_env=False).json())
+    return int(orchard.ask("POST", "/flow_runs/count", {}))
 
 
 PLUMS = """\

@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-import httpx
 import pytest
 
 from mlops.errors import EmptyWindowError
@@ -13,8 +12,7 @@ from tests.flows.orchard import Closed, Orchard, until
 
 
 def asked(orchard: Orchard, what: str, **filter: Any) -> list[dict[str, Any]]:
-    address = f"{orchard.loop.project.prefect_uri}/{what}"
-    found: list[dict[str, Any]] = httpx.post(address, json=filter, trust_env=False).json()
+    found: list[dict[str, Any]] = orchard.ask("POST", f"/{what}", filter)
     return found
 
 
@@ -33,9 +31,7 @@ def told(orchard: Orchard, run: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def deployment(served: Orchard) -> dict[str, Any]:
-    project = served.loop.project
-    address = f"{project.prefect_uri}/deployments/name/deploy/{project.params.data.name}"
-    found: dict[str, Any] = httpx.get(address, trust_env=False).json()
+    found: dict[str, Any] = served.ask("GET", "/deployments/name/deploy/plums")
     return found
 
 
@@ -73,15 +69,14 @@ def test_a_failure_says_in_prefect_what_to_do(served: Orchard) -> None:
 def test_a_quick_run_works_and_its_log_tells_each_step_once(
     served: Orchard, deployment: dict[str, Any]
 ) -> None:
-    prefect = served.loop.project.prefect_uri
-    address = f"{prefect}/deployments/{deployment['id']}/create_flow_run"
-    begun = httpx.post(address, json={"state": {"type": "SCHEDULED"}}, trust_env=False).json()
+    address = f"/deployments/{deployment['id']}/create_flow_run"
+    begun = served.ask("POST", address, {"state": {"type": "SCHEDULED"}})
 
     def ended() -> dict[str, Any] | None:
-        run: dict[str, Any] = httpx.get(f"{prefect}/flow_runs/{begun['id']}", trust_env=False).json()
+        run: dict[str, Any] = served.ask("GET", f"/flow_runs/{begun['id']}")
         return run if run["state_type"] in {"COMPLETED", "FAILED", "CRASHED"} else None
 
-    run = until("end of the quick run", ended, patience=60)
+    run = until("end of the quick run", ended)
     assert run["state_name"] == "Completed"
     assert run["state"]["message"].startswith("Version ")
     assert "plums-deployment" in told(served, run)
@@ -91,7 +86,7 @@ def test_a_quick_run_works_and_its_log_tells_each_step_once(
         return [line["message"] for line in mine if line["name"] == "mlops"]
 
     # Lines come in batches, a moment after they were written.
-    until("line of the step", lines, patience=10)
+    until("line of the step", lines)
     assert sum(line.startswith("deploy behind the gateway · ") for line in lines()) == 1
 
 

@@ -12,14 +12,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
-import httpx
 import psutil
 import pytest
 from mlflow import MlflowClient
 
 from mlops.adapters import pid
+from mlops.orchestration.prefect_api import here
 from mlops.orchestration.reaping import marks, orphan, reap
 from mlops.registry import FLOW_RUN
 from tests.flows.orchard import Orchard, until
@@ -31,18 +30,6 @@ def of(orchard: Orchard) -> Iterator[None]:
 
     with temporary_settings({PREFECT_API_URL: orchard.loop.project.prefect_uri}):
         yield
-
-
-def ask(orchard: Orchard, method: str, path: str, body: Any = None) -> Any:
-    address = f"{orchard.loop.project.prefect_uri}{path}"
-
-    def answer() -> httpx.Response | None:
-        came = httpx.request(method, address, json=body, timeout=30, trust_env=False)
-        # Its database is busy, which it says so that one asks again.
-        return None if came.status_code == httpx.codes.SERVICE_UNAVAILABLE else came
-
-    answered: httpx.Response = until(f"answer to {method} {path}", answer, patience=20)
-    return answered.raise_for_status().json()
 
 
 def leave(home: Path, run: str, **facts: str) -> Path:
@@ -88,6 +75,7 @@ def test_a_mark_that_cannot_be_read_is_no_mark(tmp_path: Path) -> None:
 
 
 def test_a_verb_that_was_killed_is_ended_in_prefect_and_mlflow_and_goes_on(trained: Orchard) -> None:
+    trained.flow("train")  # what other tests left is trained on
     loop, client = trained.loop, MlflowClient(trained.loop.project.mlflow_uri)
     before = [entry.id for entry in loop.ledger.entries()]
     written = trained.hold.with_suffix(".pid")
@@ -106,10 +94,10 @@ def test_a_verb_that_was_killed_is_ended_in_prefect_and_mlflow_and_goes_on(train
         trained.hold.unlink()
         written.unlink(missing_ok=True)
     until("end of its mark", lambda: not mark.file.exists(), patience=30)
-    run = ask(trained, "GET", f"/flow_runs/{mark.run}")
+    run = trained.ask("GET", f"/flow_runs/{mark.run}")
     assert run["state_type"] == "CRASHED"
     assert "Run it again" in run["state"]["message"]
-    steps = ask(trained, "POST", "/task_runs/filter", {"flow_runs": {"id": {"any_": [mark.run]}}})
+    steps = trained.ask("POST", "/task_runs/filter", {"flow_runs": {"id": {"any_": [mark.run]}}})
     assert {step["state_type"] for step in steps} <= {"COMPLETED", "CRASHED"}
     assert client.get_run(mine).info.status == "KILLED"
     assert client.get_run(persons).info.status == "RUNNING"
@@ -123,9 +111,8 @@ def test_a_verb_that_was_killed_is_ended_in_prefect_and_mlflow_and_goes_on(train
 
 
 def test_a_run_taken_up_by_a_runner_that_was_killed_is_ended_after_a_minute(running: Orchard) -> None:
-    deployment = ask(running, "GET", "/deployments/name/deploy/plums")["id"]
-    made = ask(
-        running,
+    deployment = running.ask("GET", "/deployments/name/deploy/plums")["id"]
+    made = running.ask(
         "POST",
         f"/deployments/{deployment}/create_flow_run",
         {"state": {"type": "PENDING"}},
@@ -136,17 +123,20 @@ def test_a_run_taken_up_by_a_runner_that_was_killed_is_ended_after_a_minute(runn
         [line] = reap(running.loop, now=now + timedelta(minutes=2))
         assert made["name"] in line
         assert reap(running.loop, now=now + timedelta(minutes=2)) == []
-    assert ask(running, "GET", f"/flow_runs/{made['id']}")["state_type"] == "CRASHED"
+    assert running.ask("GET", f"/flow_runs/{made['id']}")["state_type"] == "CRASHED"
 
 
 def test_a_verb_killed_before_it_left_its_mark_is_ended_after_a_minute(running: Orchard) -> None:
-    flow = ask(running, "POST", "/flows/", {"name": "train"})["id"]
+    flow = running.ask("POST", "/flows/", {"name": "train"})["id"]
     pending = {"flow_id": flow, "state": {"type": "PENDING"}}
-    ours = ask(running, "POST", "/flow_runs/", {**pending, "tags": ["mlops", "plums"]})
-    persons = ask(running, "POST", "/flow_runs/", {**pending, "tags": ["plums"]})
+    mine = ["mlops", "plums", here(running.loop.project)]
+    ours = running.ask("POST", "/flow_runs/", {**pending, "tags": mine})
+    a_clone_s = running.ask("POST", "/flow_runs/", {**pending, "tags": ["mlops", "plums", "in:elsewhere"]})
+    persons = running.ask("POST", "/flow_runs/", {**pending, "tags": ["plums"]})
     now = datetime.now(UTC)
     with of(running):
         assert reap(running.loop, now=now) == []
         [line] = reap(running.loop, now=now + timedelta(minutes=2))
     assert ours["name"] in line
-    assert ask(running, "GET", f"/flow_runs/{persons['id']}")["state_type"] == "PENDING"
+    for other in (a_clone_s, persons):
+        assert running.ask("GET", f"/flow_runs/{other['id']}")["state_type"] == "PENDING"

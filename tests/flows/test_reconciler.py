@@ -210,6 +210,20 @@ def test_a_service_that_is_gone_is_deployed_again(loop: Loop, starts: Starts) ->
     assert [flow for flow, _, _ in starts] == ["deploy"]
 
 
+def test_a_service_that_is_gone_does_not_wait_for_a_training(loop: Loop, drift: Entry) -> None:
+    champion = deployed(loop, running=False)
+    with loop.lock("retrain"):
+        assert list(missed(loop)) == [Missed("deploy", {}, champion)]
+
+
+def test_what_a_training_promoted_is_left_for_it_to_deploy(loop: Loop) -> None:
+    deployed(loop, running=True)
+    newer = loop.ledger.record("model.promoted", digest="b", version="2")
+    with loop.lock("retrain"):
+        assert list(missed(loop)) == []
+    assert list(missed(loop)) == [Missed("deploy", {}, newer)]
+
+
 def test_a_deployment_that_never_ended_is_done_again(loop: Loop) -> None:
     champion = deployed(loop, running=True, outcome="")
     assert list(missed(loop)) == [Missed("deploy", {}, champion)]
@@ -263,6 +277,15 @@ def test_a_deployment_is_not_tried_for_ever(loop: Loop, starts: Starts, clock: C
         clock.now = BEGAN + timedelta(seconds=second)
         reconcile(loop, starts, now=clock.now)
     assert len(starts) == MOST_ATTEMPTS
+
+
+def test_looks_that_were_mistaken_do_not_add_up(loop: Loop, starts: Starts, clock: Clock) -> None:
+    champion = deployed(loop, running=False)
+    for _ in range(MOST_ATTEMPTS + 2):
+        clock.now += GRACE
+        assert len(reconcile(loop, starts, now=clock.now)) == 1
+        loop.ledger.record("deployment.found", cause=champion, deployment="d1", digest="a", version="1")
+    assert len(starts) == len({key for _, _, key in starts}) == MOST_ATTEMPTS + 2
 
 
 def test_a_look_that_breaks_hinders_no_other(

@@ -239,7 +239,7 @@ def test_a_killed_one_is_finished_by_the_next_and_leaves_nothing(project: Path) 
     words = [sys.executable, "-c", program, "-C", str(project), "reproduce", "1", "--verify"]
     process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        until("training at work", hold.with_suffix(".pid").exists, patience=60)
+        until("training at work", hold.with_suffix(".pid").exists)
         assert len(trees(project)) == 2
         with pytest.raises(ConflictError, match="Another reproduction"):
             again(project)

@@ -6,17 +6,17 @@ import os
 import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
-import httpx
 import pytest
 
 from mlops.adapters.git import Tree
 from mlops.errors import ConflictError, DataError
 from mlops.ledger import Entry
-from mlops.orchestration import deploying, learning
-from tests.flows.orchard import EXTRA_EVENTS, Closed, Orchard, until
+from mlops.orchestration import deploying, learning, retraining
+from mlops.orchestration.loop import Loop
+from tests.flows.orchard import EXTRA_EVENTS, PARAMS, Closed, Orchard, until
 
 
 @dataclass
@@ -31,6 +31,7 @@ class Held:
 @pytest.fixture(scope="module")
 def held(served: Orchard) -> Iterator[Held]:
     drift = served.drift(served.season())
+    served.release()  # no pid of another's is left
     served.hold.touch()
     written = served.hold.with_suffix(".pid")
     try:
@@ -38,21 +39,14 @@ def held(served: Orchard) -> Iterator[Held]:
         pid = until("fit that waits", lambda: written.exists() and written.read_text())
         yield Held(served, drift, int(pid))
     finally:
-        served.hold.unlink(missing_ok=True)
-        written.unlink(missing_ok=True)
+        served.release()
 
 
 def test_many_events_of_one_drift_are_one_retraining(closed: Closed) -> None:
     orchard = closed.orchard
-    until("end of all runs", lambda: ended_runs(orchard, closed.drift, EXTRA_EVENTS + 1), patience=200)
+    assert orchard.ended(closed.drift, EXTRA_EVENTS + 1)
     assert len(orchard.effects(closed.drift, "retrain.started")) == 1
     assert len(orchard.effects(closed.drift, "retrain.finished", "retrain.refused")) == 1
-
-
-def ended_runs(orchard: Orchard, drift: Entry, number: int) -> list[dict[str, Any]] | None:
-    mine = orchard.runs(drift)
-    ends = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
-    return mine if len(mine) >= number and all(run["state_type"] in ends for run in mine) else None
 
 
 def test_a_second_retraining_at_the_same_time_is_a_conflict(held: Held) -> None:
@@ -66,7 +60,7 @@ def test_a_retraining_killed_in_the_middle_of_its_fit_converges(held: Held) -> N
     orchard = held.orchard
     assert len(orchard.effects(held.drift, "retrain.started")) == 1
     os.kill(held.pid, signal.SIGKILL)
-    orchard.hold.unlink()
+    orchard.release()
     answer = orchard.answer(held.drift)
     assert answer.kind == "retrain.finished", answer.body["sentence"]
     assert answer.body["promoted"], answer.body["sentence"]
@@ -114,6 +108,25 @@ def test_what_a_retraining_promoted_is_not_deployed_over_what_outdid_it(closed: 
     assert learning.promote.fn(loop.project.root, judged) == loop.promoted() != outdone
 
 
+@pytest.mark.parametrize("promoted", [True, False])
+def test_one_that_nothing_caused_gets_its_end_if_it_was_killed_after_its_promotion(
+    tmp_path: Path, promoted: bool
+) -> None:
+    params = PARAMS.format(name="plums", hold=tmp_path / "hold", target="process")
+    (tmp_path / "params.yaml").write_text(params)
+    as_of, ledger = datetime(2026, 2, 1, tzinfo=UTC), Loop.at(tmp_path).ledger
+    killed = retraining.claim.fn(tmp_path, as_of, None)
+    registered = ledger.record("model.registered", cause=killed)
+    judged = ledger.record("gate.judged", cause=registered, reason="Promoted: better.")
+    if promoted:
+        ledger.record("model.promoted", cause=judged)
+    for _ in range(2):
+        assert retraining.claim.fn(tmp_path, as_of + timedelta(days=1), None).kind == "retrain.started"
+    ends = [(end.cause, end.as_of, dict(end.body)) for end in ledger.entries("retrain.finished")]
+    told = {"promoted": True, "sentence": "Promoted: better.", "started": killed.id}
+    assert ends == ([(killed.id, as_of, told)] if promoted else [])
+
+
 def test_a_fault_is_no_answer(served: Orchard) -> None:
     before = served.loop.ledger.entries("retrain.finished", "retrain.refused")
     with pytest.raises(DataError, match="would learn from its future"):
@@ -145,9 +158,5 @@ def test_a_model_that_is_no_better_changes_nothing(served: Orchard) -> None:
 
 def state_of(orchard: Orchard, name: str) -> tuple[str, str, str]:
     """What Prefect shows of the run of this name."""
-    [run] = httpx.post(
-        f"{orchard.loop.project.prefect_uri}/flow_runs/filter",
-        json={"flow_runs": {"name": {"any_": [name]}}},
-        trust_env=False,
-    ).json()
+    [run] = orchard.ask("POST", "/flow_runs/filter", {"flow_runs": {"name": {"any_": [name]}}})
     return run["state_type"], run["state_name"], run["state"]["message"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import httpx
 import pytest
@@ -11,7 +12,7 @@ from mlops import prediction_log
 from mlops.client import Client
 from mlops.errors import MlopsError
 from mlops.orchestration import deploying
-from tests.flows.orchard import Orchard, Told
+from tests.flows.orchard import Orchard, Told, until
 
 ROW = {"size": 4.0, "heat": 20.0, "colour": "red", "plum": "asked", "picked": "2025-12-01T10:00:00+00:00"}
 
@@ -74,6 +75,19 @@ def test_deploying_again_leaves_what_serves_alone(served: Orchard) -> None:
     assert deploying.serving(served.loop) == before
 
 
+def test_what_was_asked_for_and_served_all_along_is_told_once(served: Orchard) -> None:
+    loop = served.loop
+    served.flow("deploy")
+    assert loop.ledger.entries("deployment.found") == []
+    loop.ledger.record("run.requested", cause=loop.served(), flow="deploy")
+    for _ in range(2):
+        served.flow("deploy")
+    [found] = loop.ledger.entries("deployment.found")
+    deployed = loop.ledger.last("deployment.served")
+    assert deployed is not None
+    assert (found.cause, found.body["deployment"]) == (deployed.cause, deployed.body["deployment"])
+
+
 def test_another_limit_is_another_deployment(served: Orchard) -> None:
     params = served.root / "params.yaml"
     text, before = params.read_text(), served.loop.ledger.last("deployment.served")
@@ -98,14 +112,13 @@ def test_another_limit_is_another_deployment(served: Orchard) -> None:
 
 
 def test_status_tells_what_serves_as_one_object(served: Orchard) -> None:
-    told = served.mlops("status", "--json")
-    seen = json.loads(told.out)
-    assert told.code == 0
-    assert seen["serving"]["digest"] == served.loop.served().body["digest"]
-    assert seen["answers"]
-    assert {part["part"]: part["up"] for part in seen["parts"]} == {
-        "prefect": True,
-        "mlflow": True,
-        "gateway": True,
-        "runner": True,
-    }
+    def seen() -> dict[str, Any] | None:
+        told = served.mlops("status", "--json")
+        assert told.code == 0, told.err
+        status: dict[str, Any] = json.loads(told.out)
+        # It does not wait for a part that is slow to answer.
+        return status if status["answers"] and all(part["up"] for part in status["parts"]) else None
+
+    status = until("status with every part up", seen)
+    assert status["serving"]["digest"] == served.loop.served().body["digest"]
+    assert [part["part"] for part in status["parts"]] == ["prefect", "mlflow", "gateway", "runner"]

@@ -181,7 +181,7 @@ def test_a_killed_one_is_finished_by_the_same_words_and_others_wait(
     trained.hold.touch()
     process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        until("training at work", pid.exists, patience=60)
+        until("training at work", pid.exists)
         with pytest.raises(ConflictError, match="Another training"):
             trained.flow("train", overrides=overrides)
     finally:

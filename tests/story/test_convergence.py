@@ -102,10 +102,9 @@ def output(orchard: Orchard, *command: str) -> str:
 
 def unfinished(orchard: Orchard) -> list[str]:
     """What Prefect or MLflow still calls running."""
-    project = orchard.loop.project
     wanted = {"flow_runs": {"state": {"type": {"any_": ["PENDING", "RUNNING", "CANCELLING"]}}}}
-    flows = httpx.post(f"{project.prefect_uri}/flow_runs/filter", json=wanted, trust_env=False).json()
-    client = MlflowClient(project.mlflow_uri)
+    flows = orchard.ask("POST", "/flow_runs/filter", wanted)
+    client = MlflowClient(orchard.loop.project.mlflow_uri)
     experiments = [each.experiment_id for each in client.search_experiments()]
     runs = client.search_runs(experiments, "attributes.status = 'RUNNING'")
     return [run["name"] for run in flows] + [run.info.run_name for run in runs]
@@ -165,7 +164,7 @@ def test_a_service_that_was_killed_is_deployed_again(served: Orchard) -> None:
     serving = placing.serving(served.loop)
     assert serving is not None
     os.kill(int(serving[1].ref.partition("@")[0]), signal.SIGKILL)
-    until("service", lambda: answers(served), patience=60)
+    until("service", lambda: answers(served))
 
 
 def test_servers_that_were_killed_are_started_again(served: Orchard) -> None:
@@ -182,7 +181,7 @@ def test_a_runner_killed_with_its_retraining_converges(served: Orchard) -> None:
     served.hold.touch()
     written = served.hold.with_suffix(".pid")
     written.unlink(missing_ok=True)
-    until("fit that waits", lambda: written.exists() and written.read_text(), patience=60)
+    until("fit that waits", lambda: written.exists() and written.read_text())
     for process in reversed(family(tools_supervisor(served.loop).pids()["runner"])):
         process.kill()
     served.hold.unlink()
@@ -202,6 +201,10 @@ def test_after_a_reboot_up_brings_all_of_it_back(served: Orchard) -> None:
     assert up.code == 0, up.err
     assert "serves at" in up.err
     assert answers(served)
-    status = served.mlops("status")
-    assert "DOWN" not in status.out
-    assert "DOES NOT ANSWER" not in status.out
+
+    def all_up() -> bool:
+        status = served.mlops("status")
+        return not ("DOWN" in status.out or "DOES NOT ANSWER" in status.out)
+
+    # It does not wait for a part that is slow to answer.
+    until("status with every part up", all_up)

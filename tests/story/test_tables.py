@@ -140,7 +140,7 @@ def test_a_table_becomes_a_loop(person: Person) -> None:
     person.do("monitor", *as_of)
     if not person.ledger("drift.checked")[-1].body["confirmed"]:
         person.do("retrain", *as_of, codes=(0, 3))
-    [registered] = until("model that a retraining made", person.retrained)
+    [registered] = until("model that a retraining made", person.retrained, patience=240)
     finished = until("retraining's end", lambda: person.ledger("retrain.finished"))
     assert finished[-1].body["started"] == registered.cause
     assert [judged.cause for judged in person.ledger("gate.judged")][-1] == registered.id

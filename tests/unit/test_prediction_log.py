@@ -17,7 +17,7 @@ import pytest
 from mlops import prediction_log
 from mlops.errors import UnavailableError
 from mlops.log_writer import PredictionLog
-from mlops.prediction_log import compact, find, ids, read
+from mlops.prediction_log import compact, find, ids, newest, read
 from mlops.schema import Schema, Task
 
 SCHEMA = Schema(
@@ -115,6 +115,32 @@ def test_an_answer_of_every_task_comes_back_as_it_was(
 def test_labels_one_and_true_are_kept_apart(log: PredictionLog, tmp_path: Path) -> None:
     log.write([record(1, prediction=1), record(2, prediction=True), record(3, prediction="1")])
     assert [repr(value) for value in read(tmp_path, SCHEMA)["prediction"]] == ["1", "True", "'1'"]
+
+
+def test_the_newest_time_is_the_last_that_a_row_brought_before_a_moment(
+    log: PredictionLog, tmp_path: Path
+) -> None:
+    assert newest(tmp_path, before=START) is None
+    log.write([record(0), record(1), record(2, time=None), record(40), record(400_000)])
+    ends = [START + timedelta(days=days) for days in (0, 1, 2, 30, 60)]
+    wanted = [None, *(START + timedelta(days=days) for days in (0, 1, 1, 40))]
+    assert [newest(tmp_path, before=end) for end in ends] == wanted
+    log.close()
+    compact(tmp_path, SCHEMA)
+    log.write([record(3)])  # and one is live
+    live = START + timedelta(days=3)
+    assert [newest(tmp_path, before=end) for end in ends] == [*wanted[:3], live, wanted[4]]
+
+
+def test_the_newest_time_is_found_without_a_look_at_earlier_months(
+    log: PredictionLog, tmp_path: Path
+) -> None:
+    log.write([record(0), record(40)])
+    log.close()
+    compact(tmp_path, SCHEMA)
+    [early] = tmp_path.glob("parquet/2013-01/*.parquet")
+    early.write_bytes(b"nobody reads this")
+    assert newest(tmp_path, before=START + timedelta(days=60)) == START + timedelta(days=40)
 
 
 def test_a_torn_last_line_is_left_out_and_counted(log: PredictionLog, tmp_path: Path) -> None:
