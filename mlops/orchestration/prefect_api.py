@@ -12,6 +12,7 @@ from mlops import fingerprint
 from mlops.access import to_prefect, variables
 from mlops.config import Project
 from mlops.errors import UnavailableError, UsageError
+from mlops.outcome import Outcome
 from mlops.probe import ask
 
 __all__ = ["connect", "environment", "here", "hush", "labels", "load_flow", "run_flow"]
@@ -83,13 +84,15 @@ def here(project: Project) -> str:
     return f"in:{fingerprint.of_value(str(project.home))[:12]}"
 
 
-def run_flow(project: Project, name: str, **parameters: Any) -> Any:
-    """Run a flow of the project in this process, as one of its runs; return what it gave."""
+def run_flow(project: Project, name: str, **parameters: Any) -> Outcome:
+    """Run a flow of the project in this process, as one of its runs; return how it ended."""
     from prefect import tags
+
+    from mlops.orchestration import run
 
     flow = load_flow(project, name)
     with tags(*labels(project), here(project)):
-        return flow(**parameters)
+        return run.outcome(flow(**parameters, return_state=True))
 
 
 def load_flow(project: Project, name: str) -> Any:

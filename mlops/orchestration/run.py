@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, TypeAlias
 
 from prefect import State
+from prefect.exceptions import MissingResult
 from prefect.runtime import deployment, flow_run
 from prefect.states import Completed
 from pydantic import BeforeValidator
@@ -15,9 +17,10 @@ from pydantic import BeforeValidator
 from mlops.errors import shown
 from mlops.outcome import Outcome
 
-__all__ = ["Ended", "Table", "description", "ended", "name_of", "patience", "title", "unattended"]
+__all__ = ["Ended", "Table", "description", "ended", "name_of", "outcome", "patience", "title", "unattended"]
 
 _PATIENCE = 900.0
+_REFUSED = "Refused"
 
 Ended: TypeAlias = "State[Outcome]"
 """What a flow returns. Whoever calls the flow gets the Outcome; Prefect's UI shows its words."""
@@ -34,8 +37,22 @@ def ended(text: str, *, refused: bool = False) -> Ended:
     refused
         A gate or a policy said no. Nothing failed: the run is completed, under the name Refused.
     """
-    name = "Refused" if refused else "Completed"
+    name = _REFUSED if refused else "Completed"
     return Completed(name=name, message=text, data=Outcome(text, refused))
+
+
+def outcome(state: State[Any]) -> Outcome:
+    """Return how a run ended that is in this state, or raise what it failed with.
+
+    The words of the state say it. A Prefect whose database was busy may have taken the end of a run at
+    the second try, and then hands back its own copy of the state, which holds nothing else. A person's
+    own flow may have ended without words, and given anything.
+    """
+    if state.is_completed() and state.message:
+        return Outcome(state.message, refused=state.name == _REFUSED)
+    with suppress(MissingResult):
+        return Outcome(f"Ended with {state.result()!r}.")
+    return Outcome("Ended.")
 
 
 def unattended() -> bool:

@@ -213,13 +213,13 @@ class Orchard:
         """Run a flow here and now, against the project's own Prefect."""
         from prefect.settings import PREFECT_API_URL, PREFECT_LOGGING_EXTRA_LOGGERS, temporary_settings
 
-        from mlops.orchestration.prefect_api import load_flow
+        from mlops.orchestration.prefect_api import run_flow
 
         project = find_project(self.root)
         with temporary_settings(
             {PREFECT_API_URL: project.prefect_uri, PREFECT_LOGGING_EXTRA_LOGGERS: "mlops"}
         ):
-            return load_flow(project, name)(**parameters)
+            return run_flow(project, name, **parameters)
 
     def season(self, *, new: bool = True, labelled: bool = True) -> datetime:
         """Serve three weeks of plums and learn which were ripe; return when they have all been told."""

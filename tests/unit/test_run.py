@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from prefect.states import StateType
+from prefect import State
+from prefect.exceptions import FailedRun
+from prefect.states import Completed, Failed, StateType
 from prefect.utilities.callables import parameter_schema
 
 from mlops.config import find_project
@@ -97,3 +99,18 @@ def test_what_nobody_foresaw_says_where_it_is_told_in_full(tmp_path):
     with pytest.raises(UnexpectedError, match="'look it up' failed: KeyError: 'dep_hour'") as told:
         broken.fn(tmp_path)  # type: ignore[attr-defined]
     assert "logs" in told.value.remedy
+
+
+@pytest.mark.parametrize("refused", [False, True])
+def test_what_a_run_gave_is_told_by_its_state_where_prefect_kept_nothing_else(refused):
+    ended = run.ended("Version 2 is better.", refused=refused)
+    ours = State.model_validate(ended.model_dump(exclude={"data"}))
+    assert ours.data is None
+    assert run.outcome(ended) == run.outcome(ours) == Outcome("Version 2 is better.", refused)
+
+
+def test_a_flow_that_a_person_wrote_may_give_anything_or_fail():
+    assert run.outcome(Completed(data=7)).text == "Ended with 7."
+    assert run.outcome(Completed(data=None)).text == "Ended."
+    with pytest.raises(FailedRun, match="no room"):
+        run.outcome(Failed(message="no room"))
