@@ -58,6 +58,8 @@ def main() -> int:
         return 1
     own = dict(parse_qsl(os.environ.pop(ENVIRONMENT, ""), keep_blank_values=True))
     part = subprocess.Popen(sys.argv[2:], env=os.environ | own, preexec_fn=begin)
+    if signal.SIGTERM in signal.sigpending():  # it may have come before there was a part to hear of it
+        part.terminate()
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     code = _ended(part.pid)
     _end_rest()
