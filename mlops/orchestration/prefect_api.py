@@ -6,6 +6,7 @@ import importlib.util
 import os
 import sys
 import time
+from contextlib import suppress
 from typing import Any
 
 from mlops import fingerprint
@@ -86,13 +87,21 @@ def here(project: Project) -> str:
 
 def run_flow(project: Project, name: str, **parameters: Any) -> Outcome:
     """Run a flow of the project in this process, as one of its runs; return how it ended."""
-    from prefect import tags
+    from prefect import State, tags
+    from prefect.exceptions import MissingResult
 
     from mlops.orchestration import run
 
     flow = load_flow(project, name)
-    with tags(*labels(project), here(project)):
-        return run.outcome(flow(**parameters, return_state=True))
+    ends: list[State] = []
+
+    def note_end(_flow: Any, _run: Any, state: State) -> None:
+        ends.append(state)
+
+    flow.on_completion(note_end)
+    with tags(*labels(project), here(project)), suppress(MissingResult):  # see `run.outcome`
+        flow(**parameters)
+    return run.outcome(ends[-1])
 
 
 def load_flow(project: Project, name: str) -> Any:

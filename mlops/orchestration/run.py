@@ -42,13 +42,13 @@ def ended(text: str, *, refused: bool = False) -> Ended:
 
 
 def outcome(state: State[Any]) -> Outcome:
-    """Return how a run ended that is in this state, or raise what it failed with.
+    """Return how a run ended that was completed in this state.
 
     The words of the state say it. A Prefect whose database was busy may have taken the end of a run at
     the second try, and then hands back its own copy of the state, which holds nothing else. A person's
     own flow may have ended without words, and given anything.
     """
-    if state.is_completed() and state.message:
+    if state.message:
         return Outcome(state.message, refused=state.name == _REFUSED)
     with suppress(MissingResult):
         return Outcome(f"Ended with {state.result()!r}.")

@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 from prefect import State
-from prefect.exceptions import FailedRun
-from prefect.states import Completed, Failed, StateType
+from prefect.states import Completed, StateType
 from prefect.utilities.callables import parameter_schema
 
 from mlops.config import find_project
@@ -109,8 +108,6 @@ def test_what_a_run_gave_is_told_by_its_state_where_prefect_kept_nothing_else(re
     assert run.outcome(ended) == run.outcome(ours) == Outcome("Version 2 is better.", refused)
 
 
-def test_a_flow_that_a_person_wrote_may_give_anything_or_fail():
+def test_a_flow_that_a_person_wrote_may_give_anything():
     assert run.outcome(Completed(data=7)).text == "Ended with 7."
     assert run.outcome(Completed(data=None)).text == "Ended."
-    with pytest.raises(FailedRun, match="no room"):
-        run.outcome(Failed(message="no room"))
