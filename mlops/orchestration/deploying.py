@@ -38,23 +38,10 @@ def deploy(root: Path, promoted: Entry) -> Entry:
     with loop.lock("deploy"):
         running = serving(loop)
         if running is not None and running[1].id == name_of(loop, promoted):
-            _found(loop, running[0])
             return _told(loop, running[0])
         served, made = place(loop, promoted)
         _tell(loop, made)
         return _told(loop, served)
-
-
-def _found(loop: Loop, served: Entry) -> None:
-    """Record that it serves after all, where the reconciler had taken it for gone.
-
-    Else such looks, each mistaken for a moment, would add up until it gives up on a service that died.
-    """
-    kinds = {"deployment.served", "deployment.found", "run.requested", "run.abandoned"}
-    looks = [entry.kind for entry in loop.ledger.effects(served.cause or "") if entry.kind in kinds]
-    if looks[-1].startswith("run."):
-        facts = {fact: served.body[fact] for fact in ("deployment", "version", "digest")}
-        loop.ledger.record("deployment.found", cause=served.cause, **facts)
 
 
 def _told(loop: Loop, served: Entry) -> Entry:

@@ -31,6 +31,9 @@ SWEEP_EVERY = timedelta(days=1)
 
 log = logging.getLogger("mlops.reconciler")
 
+_SERVES = {"deployment.served", "deployment.found"}
+_ASKED = {"run.requested", "run.abandoned"}
+
 Start = Callable[[str, dict[str, Any], str], None]
 """Starts a flow by name with parameters, once per key."""
 
@@ -49,8 +52,8 @@ def missed(loop: Loop) -> Iterator[Missed]:
 
     Confirmed drift without an answer; and, once something was deployed here, a champion that
     is not what serves, whether its deployment never began, never ended, or died, as long as
-    the gateway is up. While a training is at work, only a service that is gone: what the training
-    promotes it deploys itself.
+    the gateway is up. While a training is at work, only a service that is gone: a retraining deploys
+    what it promotes by itself, and what was promoted before waits for its end.
     """
     training = _busy(loop, "retrain")
     for drift in [] if training else retraining.unanswered(loop)[:1]:
@@ -73,6 +76,7 @@ def reconcile(loop: Loop, start: Start, *, now: datetime) -> list[str]:
     """
     done = []
     grace = timedelta(seconds=loop.project.settings.reconcile_grace)
+    _note_return(loop)
     for thing in missed(loop):
         since = _since_success(loop.ledger.effects(thing.cause))
         requests = [entry for entry in since if entry.kind == "run.requested"]
@@ -94,6 +98,26 @@ def reconcile(loop: Loop, start: Start, *, now: datetime) -> list[str]:
     return done
 
 
+def _note_return(loop: Loop) -> None:
+    """Record that the champion serves after all, where it was taken for gone and asked for.
+
+    Else such looks, each mistaken for a moment, or made while an engine was away, would add up until a
+    service that is gone one day was given up already.
+    """
+    champion = loop.champion
+    effects = loop.ledger.effects(champion) if champion else []
+    told = [entry.kind for entry in effects if entry.kind in _SERVES | _ASKED]
+    if champion is None or not told or told[-1] in _SERVES:
+        return
+    try:
+        served = placing.serving(loop)
+    except UnavailableError:
+        return
+    if served is not None and served[0].body["digest"] == champion.body["digest"]:
+        facts = {fact: served[0].body[fact] for fact in ("deployment", "version", "digest")}
+        loop.ledger.record("deployment.found", cause=champion, **facts)
+
+
 def _answer(loop: Loop, given_up: Missed, *, attempts: int) -> None:
     """Answer the drift whose retraining was given up, or no other drift would have its turn."""
     if given_up.flow == "retrain":
@@ -102,7 +126,7 @@ def _answer(loop: Loop, given_up: Missed, *, attempts: int) -> None:
 
 def _since_success(effects: list[Entry]) -> list[Entry]:
     """Return the effects after the newest success: what failed before it counts no more."""
-    successes = [n for n, e in enumerate(effects) if e.kind in {"deployment.served", "deployment.found"}]
+    successes = [n for n, entry in enumerate(effects) if entry.kind in _SERVES]
     return effects[successes[-1] :] if successes else effects
 
 

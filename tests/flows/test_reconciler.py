@@ -280,12 +280,30 @@ def test_a_deployment_is_not_tried_for_ever(loop: Loop, starts: Starts, clock: C
 
 
 def test_looks_that_were_mistaken_do_not_add_up(loop: Loop, starts: Starts, clock: Clock) -> None:
-    champion = deployed(loop, running=False)
+    champion = deployed(loop, running=True)
+    there = loop.__dict__["_process"]
     for _ in range(MOST_ATTEMPTS + 2):
         clock.now += GRACE
+        loop.__dict__["_process"] = StillTarget()
         assert len(reconcile(loop, starts, now=clock.now)) == 1
-        loop.ledger.record("deployment.found", cause=champion, deployment="d1", digest="a", version="1")
+        loop.__dict__["_process"] = there
+        assert reconcile(loop, starts, now=clock.now) == reconcile(loop, starts, now=clock.now) == []
     assert len(starts) == len({key for _, _, key in starts}) == MOST_ATTEMPTS + 2
+    found = [entry for entry in loop.ledger.effects(champion) if entry.kind == "deployment.found"]
+    assert [entry.body["deployment"] for entry in found] == ["d1"] * len(starts)
+
+
+def test_one_that_was_given_up_and_came_back_is_looked_after_again(
+    loop: Loop, starts: Starts, clock: Clock
+) -> None:
+    champion = deployed(loop, running=True)
+    there = loop.__dict__["_process"]
+    for kind in (*["run.requested"] * MOST_ATTEMPTS, "run.abandoned"):
+        loop.ledger.record(kind, cause=champion, flow="deploy")
+    assert reconcile(loop, starts, now=clock.now) == []
+    loop.__dict__["_process"] = StillTarget()
+    assert len(reconcile(loop, starts, now=clock.now + GRACE)) == 1
+    loop.__dict__["_process"] = there
 
 
 def test_a_look_that_breaks_hinders_no_other(

@@ -75,19 +75,6 @@ def test_deploying_again_leaves_what_serves_alone(served: Orchard) -> None:
     assert deploying.serving(served.loop) == before
 
 
-def test_what_was_asked_for_and_served_all_along_is_told_once(served: Orchard) -> None:
-    loop = served.loop
-    served.flow("deploy")
-    assert loop.ledger.entries("deployment.found") == []
-    loop.ledger.record("run.requested", cause=loop.served(), flow="deploy")
-    for _ in range(2):
-        served.flow("deploy")
-    [found] = loop.ledger.entries("deployment.found")
-    deployed = loop.ledger.last("deployment.served")
-    assert deployed is not None
-    assert (found.cause, found.body["deployment"]) == (deployed.cause, deployed.body["deployment"])
-
-
 def test_another_limit_is_another_deployment(served: Orchard) -> None:
     params = served.root / "params.yaml"
     text, before = params.read_text(), served.loop.ledger.last("deployment.served")
