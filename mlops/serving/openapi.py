@@ -50,7 +50,7 @@ def document(schema: Schema, *, version: str, classes: Sequence[Any] | None, exa
             ),
             "/invocations": _answers(
                 "Answer rows in MLflow's protocol",
-                {"oneOf": _invocations()},
+                _invocation(),
                 {"dataframe_records": [example]},
                 gives="InvocationAnswers",
             ),
@@ -108,17 +108,20 @@ def _score(classes: Sequence[Any] | None) -> dict[str, Any]:
     return {**shares, "description": f"The probability of each of {', '.join(map(repr, classes))}."}
 
 
-def _invocations() -> list[dict[str, Any]]:
-    records = {"type": "array", "items": _ref("Row")}
-    lists = {"type": "array", "items": {"type": "array"}}
-    split = _object(columns={"type": "array", "items": {"type": "string"}}, data=lists)
-    columns = {"type": "object", "additionalProperties": {"type": "array"}}
-    return [
-        _object(dataframe_split=split),
-        _object(dataframe_records=records),
-        _object(instances={"anyOf": [records, lists]}),
-        _object(inputs={"anyOf": [records, lists, columns]}),
-    ]
+def _invocation() -> dict[str, Any]:
+    some = {"type": "array", "minItems": 1}
+    rows = {"anyOf": [{**some, "items": _ref("Row")}, {**some, "items": {"type": "array"}}]}
+    columns = {"type": "object", "additionalProperties": some}
+    split = _object(
+        columns={"type": "array", "items": {"type": "string"}}, data={**some, "items": {"type": "array"}}
+    )
+    forms = {
+        "dataframe_split": split,
+        "dataframe_records": rows,
+        "instances": rows,
+        "inputs": {"anyOf": [rows, columns]},
+    }
+    return {"type": "object", "properties": forms, "oneOf": [{"required": [name]} for name in forms]}
 
 
 def _object(**properties: Any) -> dict[str, Any]:

@@ -69,6 +69,11 @@ def test_the_service_takes_what_its_document_says(
         {"instances": [GOOD], "inputs": [GOOD]},
         {"dataframe_split": {"columns": ["size", "colour"]}},
         {"rows": [GOOD]},
+        {"dataframe_records": [[1.0, "red"]]},
+        {"dataframe_records": []},
+        {"inputs": {"size": [], "colour": []}},
+        {"dataframe_split": {"columns": ["size", "colour"], "data": []}},
+        {"instances": [GOOD], "dataframe_split": {}},
     ],
 )
 def test_so_it_is_with_mlflows_protocol(
