@@ -45,6 +45,7 @@ def main(environment: Mapping[str, str]) -> None:
         body=_number(environment, "MLOPS_MAX_BODY", usual.body),
         waits=fsync,
     )
+    port = _port(environment, "MLOPS_PORT", 8000)
     app = build_app(_service(environment, fsync), limits)
     # What was imported stays: a collection need not walk it while a request waits.
     gc.collect()
@@ -52,7 +53,7 @@ def main(environment: Mapping[str, str]) -> None:
     uvicorn.run(
         app,
         host=environment.get("MLOPS_HOST", "127.0.0.1"),
-        port=_port(environment, "MLOPS_PORT", 8000),
+        port=port,
         loop="uvloop",
         http="httptools",
         ws="none",
