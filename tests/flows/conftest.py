@@ -14,6 +14,13 @@ from mlops.errors import MlopsError
 from tests.flows.orchard import EXTRA_EVENTS, HISTORY, Closed, Orchard, Requests, Told, plums, stamped, until
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give a test that waits until the loop has closed, from an empty folder on, the time for it."""
+    for item in items:
+        if "closed" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.timeout(600))
+
+
 @pytest.fixture(scope="session")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Orchard]:
     """A project whose Prefect, MLflow, runner and gateway run; nothing of it outlives the tests."""

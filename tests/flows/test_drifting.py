@@ -5,12 +5,8 @@ from __future__ import annotations
 import subprocess
 
 import httpx
-import pytest
 
 from tests.flows.orchard import EXTRA_EVENTS, Closed, until
-
-# The first waits until the loop has closed, from an empty folder on.
-pytestmark = pytest.mark.timeout(600)
 
 
 def test_two_looks_at_one_window_are_one_row(closed: Closed) -> None:

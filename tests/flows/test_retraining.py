@@ -83,8 +83,9 @@ def test_drift_whose_event_was_lost_is_found_by_the_reconciler(served: Orchard) 
 
 def test_drift_without_labels_is_refused_and_said(served: Orchard) -> None:
     champion = served.loop.promoted()
-    # Nobody calls the flow: the reconciler does, and a call beside it would find the place taken.
-    answer = served.answer(served.drift(served.season(new=False, labelled=False)))
+    drift = served.drift(served.season(new=False, labelled=False))
+    served.flow("retrain", cause=drift.id)  # at once: the reconciler gives the event its time
+    answer = served.answer(drift)
     assert answer.kind == "retrain.refused"
     assert "retraining needs 200" in answer.body["sentence"]
     assert served.loop.promoted() == champion
@@ -95,7 +96,9 @@ def test_drift_within_the_cooldown_is_refused_and_said(closed: Closed) -> None:
     finished = served.loop.ledger.last("retrain.finished")
     assert finished is not None
     assert finished.as_of is not None
-    answer = served.answer(served.drift(finished.as_of))
+    drift = served.drift(finished.as_of)
+    served.flow("retrain", cause=drift.id)
+    answer = served.answer(drift)
     assert answer.kind == "retrain.refused"
     assert "retrain.cooldown" in answer.body["sentence"]
 
