@@ -127,7 +127,7 @@ def _without_password(address: str) -> str:
     return address
 
 
-PASSWORD = re.compile(r"://[^/@\s]*:(?!\$\{\w+\}@|\d{1,5}/)\S+@")
+PASSWORD = re.compile(r"://(?!\[)[^/@\s]*:(?!\$\{\w+\}@|\d{1,5}/)\S+@")
 """A password within an address, of whatever signs; what looks like a port before a slash is one."""
 
 SourceParams = Annotated[

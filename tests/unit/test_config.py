@@ -103,6 +103,7 @@ def test_a_password_of_whatever_signs_is_refused_and_not_told_again(tmp_path: Pa
         "postgresql://me@host:5432/a@b",
         "https://host:8443/a@b",
         "https://host:8443/a:b@c",
+        "postgresql://[::1]:5432/db?application_name=a@b",
         "s3://bucket/a:b@c",
     ],
 )
