@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -177,7 +177,9 @@ def theirs(folder: Path, bundle: Bundle) -> Iterator[str]:
 def process(command: list[object]) -> Iterator[str]:
     """Run a server whose last argument is its port, until it is no longer needed."""
     port = free_port()
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    # MLflow's command starts others by their names.
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PATH": path}
     words = [str(word) for word in (*command, port)]
     # A session of its own: a server that starts others is ended with them.
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
@@ -186,7 +188,8 @@ def process(command: list[object]) -> Iterator[str]:
             wait_for(f"http://127.0.0.1:{port}/ping", running)
             yield f"http://127.0.0.1:{port}"
         finally:
-            os.killpg(running.pid, 15)
+            with suppress(ProcessLookupError):  # it ended by itself
+                os.killpg(running.pid, 15)
 
 
 def wait_for(url: str, running: subprocess.Popen[bytes]) -> None:
