@@ -120,8 +120,10 @@ class Service:
 
     def document(self) -> dict[str, Any]:
         """Return what it takes and gives, as an OpenAPI document."""
-        model, example = self.bundle.model, self.bundle.golden["rows"][0]
-        return openapi.document(self.schema, version=self.version, classes=model.classes, example=example)
+        row = self.bundle.golden["rows"][0]
+        example = {name: row[name] for name in self.schema.features} | row  # in the schema's order
+        classes = self.bundle.model.classes
+        return openapi.document(self.schema, version=self.version, classes=classes, example=example)
 
     def close(self) -> None:
         """End the log's segment."""
