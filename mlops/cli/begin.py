@@ -31,9 +31,9 @@ def init(
     key: Annotated[str | None, typer.Option(help="The column that identifies a row.")] = None,
     task: Annotated[str | None, typer.Option(help="binary, multiclass or regression.")] = None,
     features: Annotated[
-        str | None, typer.Option(metavar=_NAMES, help="The columns to learn from, and no others.")
+        list[str] | None, typer.Option(metavar=_NAMES, help="The columns to learn from, and no others.")
     ] = None,
-    exclude: Annotated[str | None, typer.Option(metavar=_NAMES, help="Columns to leave out.")] = None,
+    exclude: Annotated[list[str] | None, typer.Option(metavar=_NAMES, help="Columns to leave out.")] = None,
     name: Annotated[
         str | None, typer.Option(help="Name of the data and model; default: the folder's name.")
     ] = None,
@@ -65,8 +65,9 @@ def _task(text: str | None) -> Task | None:
     return cast("Task | None", text)
 
 
-def _names(text: str | None) -> tuple[str, ...]:
-    return tuple(name.strip() for name in text.split(",") if name.strip()) if text else ()
+def _names(texts: list[str] | None) -> tuple[str, ...]:
+    """Return the names that an option gives, each by itself or several with commas between them."""
+    return tuple(name.strip() for text in texts or () for name in text.split(",") if name.strip())
 
 
 def _text(begun: Begun) -> str:

@@ -161,6 +161,16 @@ def test_what_a_folder_has_stays_and_only_ours_is_committed(
     assert git(folder, "branch", "--show-current") == "trunk"
 
 
+@pytest.mark.parametrize("named", [("size", "age"), ("age, size",), ("age", "size")])
+def test_columns_are_named_with_commas_or_one_by_one(
+    say: Say, tmp_path: Path, customers: Path, named: tuple[str, ...]
+) -> None:
+    words = [word for each in named for word in ("--exclude", each)]
+    told = say(tmp_path / "churn", "init", str(customers), "--target", "churned", *words)
+    assert told.code == 2
+    assert "no column 'size'" in told.err  # each was read: that of age is there
+
+
 def test_a_file_in_our_place_is_not_overwritten(say: Say, tmp_path: Path, customers: Path) -> None:
     folder = tmp_path / "churn"
     folder.mkdir()
