@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from mlops import source
+from mlops import table_file
 from mlops.cell import jsonable
 from mlops.contract import Contract
 from mlops.dataset import conform, in_order
@@ -111,13 +111,13 @@ def examine(
     DataError
         The file cannot be read as a table.
     """
-    told = source.note_on(file)
+    told = table_file.note_on(file)
     notes = [f"{name}: {told}"] if told else []
-    sparse = source.format_of(file) == "jsonl"
+    sparse = table_file.format_of(file) == "jsonl"
     inspection = None if contract is None else Inspection(contract, schema, sparse=sparse)
     rows, labels = 0, _Labels(schema)
-    held = source.rows_at_once(file, _ROWS)
-    for frame in source.read_batches(file, schema, rows=held, labelled=True):
+    held = table_file.rows_at_once(file, _ROWS)
+    for frame in table_file.read_batches(file, schema, rows=held, labelled=True):
         rows += len(frame)
         good = frame
         try:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from mlops.errors import shown
 from mlops.sample import MOMENT
 from mlops.schema import TEXTUAL, Kind
-from mlops.source import NONE, TRUTHS
+from mlops.table_file import NONE, TRUTHS
 
 if TYPE_CHECKING:
     import pandas as pd

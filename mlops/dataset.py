@@ -11,8 +11,8 @@ import numpy as np
 from mlops.cell import is_number, is_whole, plain, spelled
 from mlops.errors import DataError, MissingColumnError, UnusableValueError, shown
 from mlops.schema import TEXTUAL, Array, Columns, Kind, Rows, Schema, Task, date_parts
-from mlops.source import as_typed
 from mlops.staging import arrow
+from mlops.table_file import as_typed
 
 if TYPE_CHECKING:
     import pandas as pd

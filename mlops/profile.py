@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
-from mlops import source
+from mlops import table_file
 from mlops.column import Seen, doubt, names_rows, see
 from mlops.dataset import filled, labels, lenient
 from mlops.errors import DataError, UsageError, shown
@@ -128,7 +128,7 @@ def look(
     decided: list[str] = []
     target = sample[asked.target]
     if untyped:  # as ingestion will read it
-        target = source.as_typed(target.to_frame(), Schema({}, asked.target, "multiclass"))[asked.target]
+        target = table_file.as_typed(target.to_frame(), Schema({}, asked.target, "multiclass"))[asked.target]
     target = filled(target)
     task, counts, why = _task(target, asked, untyped=untyped)
     decided += [why] if why else []
@@ -337,4 +337,4 @@ def as_ingested(sample: pd.DataFrame, schema: Schema, *, untyped: bool) -> pd.Da
     untyped
         As for `look`.
     """
-    return lenient(source.as_typed(sample, schema) if untyped else sample, schema)
+    return lenient(table_file.as_typed(sample, schema) if untyped else sample, schema)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mlops import destination, fingerprint, source
+from mlops import destination, fingerprint, table_file
 from mlops.errors import DataError, UsageError, shown
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def place(wanted: Path, source_path: Path, version: str) -> Path:
         It is the source itself, or its name tells no format.
     """
     if wanted.is_dir() or not wanted.suffix:
-        wanted = wanted / f"{source.stem(source_path)}-v{version}.{source.format_of(source_path)}"
+        wanted = wanted / f"{table_file.stem(source_path)}-v{version}.{table_file.format_of(source_path)}"
     destination.check(wanted)
     if wanted.resolve() == source_path.resolve():
         raise UsageError(f"{wanted} is the table to be scored.", remedy="Name another destination.")

@@ -9,7 +9,8 @@ from typing import Any
 
 from mlops import fingerprint
 from mlops.errors import MlopsError, UnavailableError, UsageError
-from mlops.source import Fetched, is_table
+from mlops.source import Fetched
+from mlops.table_file import is_table
 
 __all__ = ["AddressSource"]
 

@@ -34,7 +34,7 @@ def predict(
     """
     from mlops.client import Client, records
     from mlops.orchestration.health import check_own
-    from mlops.source import read_table
+    from mlops.table_file import read_table
 
     loop = context.obj.loop()
     schema = loop.asked

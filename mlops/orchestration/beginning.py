@@ -8,7 +8,7 @@ from datetime import UTC
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mlops import source, stamp
+from mlops import source, stamp, table_file
 from mlops.column import names_rows
 from mlops.contract import infer
 from mlops.errors import DataError
@@ -75,10 +75,10 @@ def begin(folder: Path, table: str, asked: Asked, *, name: str | None = None) ->
     files = source.given(table, Path.cwd())
     sample = take(
         _rows(files),
-        most=source.rows_at_once(files[0], _SAMPLED),
+        most=table_file.rows_at_once(files[0], _SAMPLED),
         once=lambda name: name == asked.key or names_rows(name),
     )
-    untyped = any(source.format_of(file) == "csv" for file in files)
+    untyped = any(table_file.format_of(file) == "csv" for file in files)
     profile = look(sample.frame, asked, untyped=untyped, repeated=sample.repeated)
     span = _span(sample, profile)
     told = [f"{profile.time} {span.told}"] if span and span.told else []
@@ -101,7 +101,7 @@ def begin(folder: Path, table: str, asked: Asked, *, name: str | None = None) ->
 
 def _rows(files: Sequence[Path]) -> Iterator[pd.DataFrame]:
     for file in files:
-        yield from source.read_batches(file, _AS_WRITTEN, rows=source.rows_at_once(file, _CHUNK))
+        yield from table_file.read_batches(file, _AS_WRITTEN, rows=table_file.rows_at_once(file, _CHUNK))
 
 
 def _span(sample: Sample, profile: Profile) -> Span | None:

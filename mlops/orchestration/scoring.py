@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlops import dataset, fingerprint, segment, source
+from mlops import dataset, fingerprint, segment, table_file
 from mlops.destination import Destination
 from mlops.errors import DataError, UsageError
 from mlops.ledger import Entry
@@ -67,7 +67,7 @@ def find(root: Path, table: Path | None = None, destination: Path | None = None)
     promoted = loop.promoted()
     version = str(promoted.body["version"])
     asked = root / (table or _default(loop.params.score.source, "source"))
-    source.format_of(asked)
+    table_file.format_of(asked)
     wanted = root / (destination or _default(loop.params.score.destination, "destination"))
     try:
         content = fingerprint.of_file(asked)
@@ -97,8 +97,8 @@ def answer(root: Path, scoring: Scoring, *, logged: bool = True) -> int:
     predictor = load(bundle)
     check_golden(predictor, bundle)
     log_it, at, rows = _is_to_be_logged(loop, scoring, logged), datetime.now(UTC), 0
-    with _staged(loop, scoring, source.column_types(scoring.source, bundle.schema)) as (out, laid):
-        for frame in source.read_batches(scoring.source, bundle.schema, rows=_BATCH):
+    with _staged(loop, scoring, table_file.column_types(scoring.source, bundle.schema)) as (out, laid):
+        for frame in table_file.read_batches(scoring.source, bundle.schema, rows=_BATCH):
             asked = dataset.unlabelled(frame, bundle.schema)
             answers = predictor.predict(asked.columns)
             ids = scoring.ids(rows, len(frame))

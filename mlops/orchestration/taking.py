@@ -22,8 +22,9 @@ from mlops.layout import LAKE, RAW
 from mlops.ledger import Entry
 from mlops.orchestration.checking import contract_of, examined
 from mlops.orchestration.loop import Loop
-from mlops.source import Fetched, stem
+from mlops.source import Fetched
 from mlops.staging import Staging
+from mlops.table_file import stem
 from mlops.version import DatasetVersion, place, raw_folder, read_pointer
 
 __all__ = ["Standing", "Taken", "take"]

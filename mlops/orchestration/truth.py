@@ -9,7 +9,7 @@ from typing import Literal, cast
 from mlops import labels, prediction_log
 from mlops.errors import UsageError
 from mlops.orchestration.loop import Loop
-from mlops.source import read_table
+from mlops.table_file import read_table
 
 __all__ = ["add_labels"]
 

@@ -21,7 +21,8 @@ from mlops.adapters.function import FunctionSource
 from mlops.adapters.sql import SqlSource
 from mlops.errors import MlopsError, UsageError
 from mlops.schema import Schema
-from mlops.source import Fetched, FileSource, Source, read_table
+from mlops.source import Fetched, FileSource, Source
+from mlops.table_file import read_table
 
 FIRST = pd.DataFrame({"plum": ["a", "b"], "size": [1.5, None], "day": ["2026-01-01", "2026-01-02"]})
 SECOND = pd.DataFrame({"plum": ["c"], "size": [3.0], "day": ["2026-01-03"]})

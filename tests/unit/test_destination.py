@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from mlops import source
+from mlops import table_file
 from mlops.destination import Destination, check
 from mlops.errors import DataError, MlopsError, UsageError
 from mlops.schema import Schema
@@ -40,8 +40,8 @@ def test_a_parquet_table_keeps_its_types(tmp_path: Path) -> None:
         }
     )
     pq.write_table(table, tmp_path / "in.parquet")
-    frames = source.read_batches(tmp_path / "in.parquet", SCHEMA, rows=2)
-    types = source.column_types(tmp_path / "in.parquet", SCHEMA)
+    frames = table_file.read_batches(tmp_path / "in.parquet", SCHEMA, rows=2)
+    types = table_file.column_types(tmp_path / "in.parquet", SCHEMA)
     out = pq.read_table(written(tmp_path / "out.parquet", *frames, types=types))
     assert out.to_pylist() == table.to_pylist()
     assert out.schema.types == table.schema.types
@@ -60,8 +60,8 @@ def test_a_parquet_table_keeps_its_types(tmp_path: Path) -> None:
 def test_a_truth_told_as_a_number_fits_its_column(tmp_path: Path, name: str, content: str, rows: int) -> None:
     path, schema = tmp_path / name, Schema({"size": "number", "wet": "boolean"}, "ripe", "binary")
     path.write_text(content)
-    frames = source.read_batches(path, schema, rows=rows)
-    out = written(tmp_path / "out.parquet", *frames, types=source.column_types(path, schema))
+    frames = table_file.read_batches(path, schema, rows=rows)
+    out = written(tmp_path / "out.parquet", *frames, types=table_file.column_types(path, schema))
     assert pq.read_table(out)["wet"].to_pylist() == [False, True, None]
 
 

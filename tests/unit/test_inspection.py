@@ -15,7 +15,7 @@ from mlops.contract import ColumnRule, Contract, infer
 from mlops.dataset import conform
 from mlops.inspection import REASON, Inspection, check
 from mlops.schema import Schema
-from mlops.source import read_table
+from mlops.table_file import read_table
 
 SCHEMA = Schema(
     {"size": "number", "colour": "category", "wet": "boolean", "note": "text", "sown": "date"},
