@@ -11,29 +11,7 @@ from mlops.dataset import conform
 from mlops.errors import DataError, MissingColumnError
 from mlops.lake import Lake
 from mlops.schema import Kind, Schema
-
-SCHEMA = Schema(
-    features={"size": "number", "colour": "category", "wet": "boolean"},
-    target="ripe",
-    task="binary",
-    time="picked",
-    key="plum",
-)
-
-
-@pytest.fixture
-def table() -> pd.DataFrame:
-    return pd.DataFrame(
-        {
-            "plum": [3, 1, 2],
-            "picked": ["2013-02-01T00:00:00Z", "2013-01-05T10:00:00Z", "2013-01-05T09:00:00+01:00"],
-            "size": [1, 2, 3],
-            "colour": ["red", None, "blue"],
-            "wet": [True, None, False],
-            "ripe": [True, None, False],
-            "note": "kept out",
-        }
-    )
+from tests.unit.conftest import SCHEMA
 
 
 @pytest.fixture
