@@ -243,13 +243,13 @@ def parse_rows(records: Sequence[Mapping[str, Any]], schema: Schema) -> Columns:
     """
     numbers, texts = schema.readers
     try:
-        read = [[read(record[name]) for name, read in numbers] for record in records]
-        told = [[read(record[name]) for name, read in texts] for record in records]
+        counted = [[read(record[name]) for name, read in numbers] for record in records]
+        worded = [[read(record[name]) for name, read in texts] for record in records]
     except (KeyError, ValueError, OverflowError) as exc:
         raise _culprit(records, schema) from exc
     # A table at once: of a single row, an array for each column would cost as much as the model.
-    table = np.array(read, dtype=float).reshape(len(records), len(numbers))
-    words = np.array(told, dtype=object).reshape(len(records), len(texts))
+    table = np.array(counted, dtype=float).reshape(len(records), len(numbers))
+    words = np.array(worded, dtype=object).reshape(len(records), len(texts))
     if "date" not in schema.features.values():
         return Columns(schema, table, words)
     columns = dict(zip(schema.texts, words.T, strict=True))

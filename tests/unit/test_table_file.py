@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gzip
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -31,30 +32,44 @@ def test_a_table_is_read_by_its_name(tmp_path: Path, name: str) -> None:
     assert read["at"].tolist() == TABLE["at"].tolist()  # times are parsed in one place, the lake
 
 
+def in_batches(path: Path, schema: Schema) -> list[pd.DataFrame]:
+    return list(read_batches(path, schema, rows=9))
+
+
+@pytest.mark.parametrize("read", [read_table, in_batches])
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
         ("t.xlsx", b"", "no table known by its name"),
         ("t.csv", b"", "cannot be read as a table"),
         ("t.csv", b"a,b\n", "holds no rows"),
+        ("t.csv", b"a,b\n1,2,3\n1,2\n1,2,3,4\n", "cannot be read as a table"),
         ("t.csv.zip", b"PK?", "cannot be read as a table"),
         ("t.csv.gz", b"plain", "cannot be read as a table"),
         ("t.parquet", b"a,b\n1,2\n", "cannot be read as a table"),
+        ("t.parquet", b"plain", "cannot be read as a table"),
+        ("t.jsonl", b"", "holds no rows"),
         ("t.jsonl", b'{"a": 1}\nnot json\n', "cannot be read as a table"),
+        ("t.jsonl", b'{"a": 1}\n[1]\n', "no object of fields"),
+        ("t.jsonl.gz", gzip.compress(b'{"a": 1}\n', mtime=0)[:-9], "cannot be read as a table"),
     ],
 )
-def test_what_is_no_table_is_refused(tmp_path: Path, name: str, content: bytes, said: str) -> None:
+def test_what_is_no_table_is_refused(
+    tmp_path: Path, read: Read, name: str, content: bytes, said: str
+) -> None:
     (tmp_path / name).write_bytes(content)
 
     with pytest.raises(DataError, match=said):
-        read_table(tmp_path / name, SCHEMA)
+        read(tmp_path / name, SCHEMA)
 
 
-def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize("read", [read_table, in_batches])
+def test_a_file_that_is_not_there_is_named(tmp_path: Path, read: Read) -> None:
     with pytest.raises(DataError, match=r"There is no file .*gone\.csv"):
-        read_table(tmp_path / "gone.csv", SCHEMA)
+        read(tmp_path / "gone.csv", SCHEMA)
 
 
+Read = Callable[[Path, Schema], object]
 SCHEMA = Schema(
     {"size": "number", "code": "category", "wet": "boolean"}, "ripe", "binary", time="at", key="plum"
 )
@@ -190,27 +205,6 @@ def test_json_lines_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
     assert read_table(path, SCHEMA)["plum"].tolist() == ["a"]
 
 
-@pytest.mark.parametrize(
-    ("name", "content", "said"),
-    [
-        ("t.csv", b"a,b\n", "holds no rows"),
-        ("t.csv", b"a,b\n1,2,3\n1,2\n1,2,3,4\n", "cannot be read as a table"),
-        ("t.csv.gz", b"plain", "cannot be read as a table"),
-        ("t.parquet", b"plain", "cannot be read as a table"),
-        ("t.jsonl", b"", "holds no rows"),
-        ("t.jsonl", b'{"a": 1}\n[1]\n', "no object of fields"),
-        ("t.jsonl.gz", gzip.compress(b'{"a": 1}\n', mtime=0)[:-9], "cannot be read as a table"),
-        ("t.xlsx", b"", "no table known by its name"),
-    ],
-)
-def test_what_is_no_table_is_refused_by_batches_too(
-    tmp_path: Path, name: str, content: bytes, said: str
-) -> None:
-    (tmp_path / name).write_bytes(content)
-    with pytest.raises(DataError, match=said):
-        list(read_batches(tmp_path / name, SCHEMA, rows=9))
-
-
 def test_a_separator_at_the_end_of_each_line_is_no_column(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     path.write_text("plum,size,code\na,1,x,\nb,2,y,\n")
@@ -245,11 +239,6 @@ def test_hundreds_of_columns_are_kept_together(tmp_path: Path) -> None:
     [frame] = read_batches(path, Schema(dict.fromkeys(wide, "number"), "y", "binary"), rows=9)
     frame["one more"] = 1  # pandas warns, and the warning is an error, where each lies by itself
     assert frame.shape == (2, 151)
-
-
-def test_batches_of_a_file_that_is_not_there_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"There is no file .*gone\.csv"):
-        list(read_batches(tmp_path / "gone.csv", SCHEMA, rows=1))
 
 
 @pytest.mark.parametrize("name", ["t.csv.gz", "t.parquet", "t.jsonl"])
