@@ -135,16 +135,21 @@ def pointed(root: Path, path: str = LAKE) -> DatasetVersion | None:
         It cannot be read.
     """
     pointer = root / f"{path}.dvc"
-    return read_pointer(pointer.read_text()) if pointer.is_file() else None
+    return read_pointer(pointer.read_text(), file=str(pointer)) if pointer.is_file() else None
 
 
-def read_pointer(text: str, *, commit: str | None = None) -> DatasetVersion:
+def read_pointer(text: str, *, commit: str | None = None, file: str = "the .dvc file") -> DatasetVersion:
     """Read a ``.dvc`` file as ``dvc add`` writes it.
+
+    Parameters
+    ----------
+    file
+        What to call it in an error.
 
     Raises
     ------
     DataError
-        It is no such file, as when git left its conflict marks in it.
+        It is no such file, as when git left its conflict marks in it, or a kill cut it off.
     """
     try:
         (out,) = yaml.safe_load(text)["outs"]
@@ -152,5 +157,5 @@ def read_pointer(text: str, *, commit: str | None = None) -> DatasetVersion:
     except (yaml.YAMLError, KeyError, TypeError, ValueError) as exc:
         raise DataError(
             f"A pointer to data cannot be read: {text[:80]!r}.",
-            remedy="Restore the .dvc file from git, or run `dvc add` on the data again.",
+            remedy=f"Restore {file} from git, or run `dvc add` on the data again.",
         ) from exc

@@ -30,6 +30,7 @@ from mlops.adapters.dvc_cache import (
     outputs,
     refuse_altered,
 )
+from mlops.adapters.dvc_files import damaged, reason, written_whole
 from mlops.adapters.dvc_remote import Remote
 from mlops.adapters.dvc_stages import Run, Stages
 from mlops.adapters.dvc_store import Store
@@ -388,7 +389,10 @@ class DvcTree:
                 while True:
                     try:
                         # Waits for DVC's own lock where plain DVC gives up after three seconds.
-                        with Repo(str(self.root), _wait_for_lock=True) as repo:
+                        with (
+                            Repo(str(self.root), _wait_for_lock=True) as repo,
+                            written_whole(Path(repo.tmp_dir)),
+                        ):
                             return action(repo)
                     except RWLockFileCorruptedError:
                         # A process was killed while it wrote its list of paths in use.
@@ -413,7 +417,8 @@ class DvcTree:
                 remedy="Bring its .git back, or run `git init` there.",
             ) from exc
         except DvcException as exc:
-            raise MlopsError(f"DVC could not {doing} in {self.root}: {exc}.") from exc
+            told = MlopsError(f"DVC could not {doing} in {self.root}: {reason(exc)}.")
+            raise damaged(self.root, exc) or told from exc
 
 
 def _begin(repo: Repo) -> None:

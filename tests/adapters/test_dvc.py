@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -342,6 +343,50 @@ class TestKilled:
     ) -> None:
         (root / ".dvc/tmp/rwlock").write_text("")
         assert tree.reproduce(stages=stages).ran == ("prepare", "train")
+
+    def test_as_it_wrote_one_of_dvcs_files_it_leaves_the_one_before(
+        self, root: Path, tree: DvcTree, stages: Stages
+    ) -> None:
+        tree.reproduce(stages=stages)
+        files = (root / "data/lake.dvc", root / "dvc.lock")
+        killed = (
+            "import os, pathlib, runpy, signal, sys; from mlops.adapters.dvc import DvcTree\n"
+            "root, name = pathlib.Path(sys.argv[1]), sys.argv[2]\n"
+            "stages = runpy.run_path(root / 'mlops/stages.py')['STAGES']\n"
+            "def emptied(event, args):\n"
+            "    if event == 'open' and 'w' in str(args[1]) and name in str(args[0]):\n"
+            "        pathlib.Path(args[0]).is_file() and os.truncate(args[0], 0)\n"
+            "        os.kill(os.getpid(), signal.SIGKILL)\n"
+            "sys.addaudithook(emptied)\n"
+            "DvcTree(root).add() if name == 'lake.dvc' else DvcTree(root).reproduce(stages=stages)"
+        )
+        (root / "data/lake/2013-01/000002-bb.csv").write_text("3\n")
+        (root / "params.yaml").write_text("model: {depth: 7 }\n")
+        for file in files:
+            before = file.read_bytes()
+            done = subprocess.run([sys.executable, "-c", killed, str(root), file.name], check=False)
+            assert done.returncode == -signal.SIGKILL
+            assert file.read_bytes() == before
+        assert tree.reproduce(stages=stages).ran == ("train",)  # the run cache has what was prepared
+        assert sorted(file.name for file in (root / ".dvc/tmp").glob("*.partial")) == []
+
+    @pytest.mark.parametrize("name", ["dvc.lock", "data/lake.dvc"])
+    @pytest.mark.parametrize("text", ["", "<<<<<<< HEAD\nouts:\n"])
+    def test_what_plain_dvc_cut_off_is_named_with_the_way_out(
+        self, root: Path, tree: DvcTree, stages: Stages, name: str, text: str
+    ) -> None:
+        def looked() -> None:
+            tree.version()
+            tree.status()
+
+        tree.reproduce(stages=stages)
+        committed(root)
+        (root / name).write_text(text)
+        with pytest.raises(DataError, match=re.escape(name)) as caught:
+            looked()
+        assert "git" in str(caught.value.remedy)
+        git(root, "checkout", "--", name)
+        assert tree.status() == {}
 
     def test_its_litter_is_swept_but_not_what_is_being_written(self, root: Path, tree: DvcTree) -> None:
         old, young = (root / f".dvc/cache/files/md5/.{name}.tmp" for name in ("old", "young"))
