@@ -33,9 +33,12 @@ __all__ = [
     "outputs",
     "refuse_altered",
     "sweep",
+    "sweep_outputs",
 ]
 
 _OBJECT = re.compile(r"[0-9a-f]{32}(\.dir)?")
+_UNFINISHED = re.compile(r"\.[\w-]{22}\.tmp")
+"""A name of `HALF_WRITTEN` that DVC alone would give a file."""
 
 HALF_WRITTEN = ".*.tmp"
 """What DVC calls a file until it is whole, in the cache as in a folder that it checks out."""
@@ -121,6 +124,17 @@ def sweep(cache: Path, before: datetime) -> int:
     for file in left:
         file.unlink(missing_ok=True)
     return len(left)
+
+
+def sweep_outputs(repo: Repo) -> None:
+    """Remove what killed processes left half-written beside the outputs of stages.
+
+    Call it with DVC's lock, under which nobody else writes there.
+    """
+    for folder in {Path(out.fs_path).parent for stage in repo.index.stages for out in stage.outs}:
+        for file in folder.glob(HALF_WRITTEN):
+            if _UNFINISHED.fullmatch(file.name):
+                file.unlink(missing_ok=True)
 
 
 def _with_files(md5: str, objects: Objects) -> Iterator[str]:

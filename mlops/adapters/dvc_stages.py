@@ -16,14 +16,14 @@ from typing import Any
 import dvc.stage.run
 from dvc.exceptions import DvcException, ReproductionError
 from dvc.lock import LockError
-from dvc.repo import Repo
+from dvc.repo import Repo, lock_repo
 from dvc.repo.reproduce import _reproduce_stage
 from dvc.rwlock import RWLockFileCorruptedError
 from dvc.stage import PipelineStage, create_stage
 from dvc.stage.cache import StageCache
 from dvc.stage.loader import StageLoader
 
-from mlops.adapters.dvc_cache import objects_of, refuse_altered
+from mlops.adapters.dvc_cache import objects_of, refuse_altered, sweep_outputs
 from mlops.errors import MlopsError, StageError, shown
 from mlops.layout import GRAPH
 
@@ -58,6 +58,8 @@ def reproduce(repo: Repo, run: Run, stages: Stages, ran: list[str], *, force: bo
             return _handed_to(run, stage, how)
         return None
 
+    with lock_repo(repo):
+        sweep_outputs(repo)
     repo.stage_cache = _RunCache(repo)
     try:
         with _in_process(repo, stages, ran):

@@ -388,6 +388,27 @@ class TestKilled:
         git(root, "checkout", "--", name)
         assert tree.status() == {}
 
+    def test_as_it_laid_an_output_down_it_leaves_no_litter(
+        self, root: Path, tree: DvcTree, stages: Stages
+    ) -> None:
+        code = (
+            "import os, pathlib, runpy, signal, sys; from mlops.adapters.dvc import DvcTree\n"
+            "root = pathlib.Path(sys.argv[1])\n"
+            "stages = runpy.run_path(root / 'mlops/stages.py')['STAGES']\n"
+            "def laid(event, args):\n"
+            "    if event == 'os.rename' and str(args[0]).startswith(f'{root}/data/.'):\n"
+            "        os.kill(os.getpid(), signal.SIGKILL)\n"
+            "sys.addaudithook(laid)\n"
+            "DvcTree(root).reproduce(stages=stages)"
+        )
+        done = subprocess.run([sys.executable, "-c", code, str(root)], check=False)
+        assert done.returncode == -signal.SIGKILL
+        ours = root / "data/.a-file-of-the-person.tmp"
+        ours.touch()
+        assert len(list((root / "data").glob(".*.tmp"))) > 1
+        tree.reproduce(stages=stages)
+        assert list((root / "data").glob(".*.tmp")) == [ours]
+
     def test_its_litter_is_swept_but_not_what_is_being_written(self, root: Path, tree: DvcTree) -> None:
         old, young = (root / f".dvc/cache/files/md5/.{name}.tmp" for name in ("old", "young"))
         for file in (old, young):
