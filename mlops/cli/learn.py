@@ -1,4 +1,4 @@
-"""Verbs that make and place models: train, monitor, retrain, deploy, each by its flow; reproduce."""
+"""Verbs that make and place models: train, monitor, retrain, deploy by their flows; rollback, reproduce."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["add_to", "run"]
 
 def add_to(app: typer.Typer) -> None:
     """Add these verbs to the program."""
-    for verb in (train, monitor, retrain, deploy, reproduce):
+    for verb in (train, monitor, retrain, deploy, rollback, reproduce):
         app.command()(verb)
 
 
@@ -120,6 +120,36 @@ def deploy(context: typer.Context, json: Json = False) -> None:
 
     Example: mlops deploy
     """
+    run(context.obj, "deploy", as_json=json)
+
+
+def rollback(
+    context: typer.Context,
+    version: Annotated[
+        str | None,
+        typer.Argument(
+            help="A version that was promoted once; default: the one promoted before the champion."
+        ),
+    ] = None,
+    reason: Annotated[
+        str | None, typer.Option("--reason", metavar="TEXT", help="Why, for the ledger.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Put an earlier version back in the champion's place, without failing a request.
+
+    The model that is taken away is not promoted again by itself: only newer data or other parameters,
+    with which another model proves better, bring the next one.
+    Example: mlops rollback --reason "too many false alarms"
+    """
+    from mlops.orchestration import rollback as rolling
+
+    loop = context.obj.loop()
+    promoted = rolling.put_back(loop, version, reason=reason or "")
+    if loop.ledger.last("deployment.started") is None:
+        text = f"Version {promoted.body['version']} is the champion. Nothing was deployed yet."
+        context.obj.show(text, {"flow": None, "result": text, "refused": False}, as_json=json)
+        return
     run(context.obj, "deploy", as_json=json)
 
 

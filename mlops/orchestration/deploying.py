@@ -11,8 +11,10 @@ from mlops.errors import MlopsError
 from mlops.ledger import Entry
 from mlops.orchestration import artifacts
 from mlops.orchestration.loop import Loop
+from mlops.orchestration.once import marking
 from mlops.orchestration.placing import name_of, place, serving
 from mlops.orchestration.step import step
+from mlops.registry import CHAMPION
 
 __all__ = ["deploy"]
 
@@ -40,7 +42,7 @@ def deploy(root: Path, promoted: Entry) -> Entry:
         if running is not None and running[1].id == name_of(loop, promoted):
             return _told(loop, running[0])
         served, made = place(loop, promoted)
-        _tell(loop, made)
+        _tell(loop, promoted, made)
         return _told(loop, served)
 
 
@@ -56,10 +58,20 @@ def _told(loop: Loop, served: Entry) -> Entry:
     return served
 
 
-def _tell(loop: Loop, made: Serving) -> None:
-    """Let the version in MLflow name what serves it; who deploys does not need MLflow for that."""
+def _tell(loop: Loop, promoted: Entry, made: Serving) -> None:
+    """Let the version in MLflow name what serves it; who deploys does not need MLflow for that.
+
+    The alias follows a promotion that MLflow has not heard of: a person's, or one made while it was away.
+    """
     tags = {"mlops.deployment": made.id, "mlops.image": made.image}
+    unheard = loop.ledger.named(marking(promoted)) is None and loop.promoted().id == promoted.id
     try:
-        loop.registry.mark(made.version, tags={name: value for name, value in tags.items() if value})
+        loop.registry.mark(
+            made.version,
+            CHAMPION if unheard else None,
+            tags={name: value for name, value in tags.items() if value},
+        )
+        if unheard:
+            loop.ledger.record_once(marking(promoted), "model.marked", cause=promoted, alias=CHAMPION)
     except MlopsError as exc:
         log.warning("version %s is not marked as deployed: %s", made.version, exc)

@@ -40,9 +40,10 @@ from mlops.layout import (
     TRIALS,
 )
 from mlops.ledger import Entry
-from mlops.orchestration import artifacts
+from mlops.orchestration import artifacts, rollback
 from mlops.orchestration.loop import Loop
-from mlops.orchestration.settled import judgement, marking, verdict_on
+from mlops.orchestration.once import judgement, marking, promotion
+from mlops.orchestration.settled import verdict_on
 from mlops.orchestration.sharing import push
 from mlops.orchestration.step import run_as_task, step
 from mlops.predictor import load
@@ -166,20 +167,23 @@ def promote(root: Path, judged: Entry) -> Entry:
     before and outdone since, the one that outdid it.
     """
     loop = Loop.at(root)
-    registered = _cause(loop, judged)
-    window = judged.body["window"]
-    promoted = loop.ledger.record_once(
-        f"promoted:{judged.id}",
+    promoted = loop.ledger.named(promotion(judged)) or _promoted(loop, judged)
+    champion = loop.promoted()
+    loop.registry.mark(champion.body["version"], CHAMPION)
+    loop.ledger.record_once(marking(promoted), "model.marked", cause=promoted, alias=CHAMPION)
+    return champion
+
+
+def _promoted(loop: Loop, judged: Entry) -> Entry:
+    registered, window = _cause(loop, judged), judged.body["window"]
+    return loop.ledger.record_once(
+        promotion(judged),
         "model.promoted",
         cause=judged,
         as_of=judged.as_of,
         **registered.body,
         gate_end=window[1] if window else None,
     )
-    champion = loop.promoted()
-    loop.registry.mark(champion.body["version"], CHAMPION)
-    loop.ledger.record_once(marking(promoted), "model.marked", cause=promoted, alias=CHAMPION)
-    return champion
 
 
 def _mark(loop: Loop, judged: Entry, version: str, alias: str | None = None) -> None:
@@ -264,6 +268,9 @@ def _verdict(
     loop: Loop, tree: Path, registered: Entry, rows: pd.DataFrame, window: list[str] | None
 ) -> tuple[GateVerdict, dict[str, float]]:
     """Return what the gate says, and the champion's loss on the same rows, by the metric's name."""
+    taken = rollback.taken_away(loop, registered.body["digest"])
+    if taken is not None:
+        return GateVerdict(False, _taken(taken)), {}
     policy, schema, champion = loop.params.gate, loop.schema, loop.champion
     spent = champion.body["gate_end"] if champion else None
     if champion and window and spent and not fresh(_time(window[0]), _time(spent)):
@@ -291,6 +298,14 @@ def _verdict(
         verdict = replace(verdict, reason=f"{verdict.reason} {_not_fresh(standing, rows)}")
     verdict = replace(verdict, reason=" ".join([verdict.reason, *unknown]))
     return verdict, {policy.metric: against_champion.champion}
+
+
+def _taken(rolled_back: Entry) -> str:
+    version, at = rolled_back.body["replaced"], rolled_back.recorded_at
+    return (
+        f"Refused: this is the model of version {version}, which was rolled back on {at:%Y-%m-%d %H:%M}. "
+        f"It serves again only by hand: `mlops rollback {version}`."
+    )
 
 
 def _as_seen(champion: Bundle, rows: pd.DataFrame, tree: Path) -> tuple[Columns, list[str]]:

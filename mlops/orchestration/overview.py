@@ -21,7 +21,14 @@ if TYPE_CHECKING:
 
 __all__ = ["Overview", "Traffic", "overview"]
 
-_DECISIONS = ("gate.judged", "model.promoted", "retrain.refused", "run.abandoned", "deployment.failed")
+_DECISIONS = (
+    "gate.judged",
+    "model.promoted",
+    "model.rolled_back",
+    "retrain.refused",
+    "run.abandoned",
+    "deployment.failed",
+)
 _WIDTH = 100
 _COUNT = re.compile(r'mlops_requests_total\{path="/(?:predict|invocations)",status="(\d)\d\d"\} (\S+)')
 
@@ -211,9 +218,9 @@ def _data_until(ledger: Ledger, data: Entry) -> datetime | None:
 
 
 def _decisions(ledger: Ledger, *, most: int) -> list[Entry]:
-    """Return the newest decisions, oldest first, without promotions that the gate's own verdict tells."""
+    """Return the newest decisions, oldest first, without promotions that their own cause tells."""
     found = ledger.entries(*_DECISIONS)
-    judged = {entry.id for entry in found if entry.kind == "gate.judged"}
+    judged = {entry.id for entry in found if entry.kind in ("gate.judged", "model.rolled_back")}
     return [e for e in found if not (e.kind == "model.promoted" and e.cause in judged)][-most:]
 
 

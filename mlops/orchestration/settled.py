@@ -10,9 +10,10 @@ from mlops.adapters.git import Tree
 from mlops.layout import BUNDLE, DVC_LOCK, LAKE
 from mlops.ledger import Entry
 from mlops.orchestration.loop import Loop
+from mlops.orchestration.once import judgement, marking
 from mlops.outcome import Outcome
 
-__all__ = ["judgement", "marking", "settled", "verdict_on"]
+__all__ = ["settled", "verdict_on"]
 
 
 def settled(loop: Loop) -> Outcome | None:
@@ -57,16 +58,6 @@ def verdict_on(loop: Loop, registered: Entry) -> Entry | None:
     if champion is not None and champion.body["digest"] == registered.body["digest"]:
         return loop.ledger.get(champion.cause or "")
     return loop.ledger.named(judgement(registered, champion))
-
-
-def judgement(registered: Entry, champion: Entry | None) -> str:
-    """Name the judgement of a registered version beside a champion, which there is once."""
-    return f"judged:{registered.id}:{champion.id if champion else 'first'}"
-
-
-def marking(decided: Entry) -> str:
-    """Name the row that says MLflow was told of a verdict or a promotion."""
-    return f"marked:{decided.id}"
 
 
 def _half_done(loop: Loop, judged: Entry) -> bool:

@@ -20,7 +20,8 @@ from mlops.layout import LAKE
 from mlops.ledger import Entry
 from mlops.orchestration import learning
 from mlops.orchestration.loop import Loop
-from mlops.orchestration.settled import marking, settled
+from mlops.orchestration.once import marking
+from mlops.orchestration.settled import settled
 from mlops.schema import parse_rows
 from mlops.stages import STAGES
 from tests.flows.orchard import Orchard

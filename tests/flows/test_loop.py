@@ -14,7 +14,8 @@ from mlops.config import Project
 from mlops.errors import BundleError
 from mlops.log_writer import PredictionLog
 from mlops.orchestration.loop import Loop
-from mlops.orchestration.settled import _half_done, marking
+from mlops.orchestration.once import marking
+from mlops.orchestration.settled import _half_done
 from mlops.prediction_log import compact
 from mlops.schema import Rows
 from mlops.segment import records

@@ -1,0 +1,147 @@
+"""Going back to an earlier version: which one, what the ledger says of it, and that it stays so."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from mlflow import MlflowClient
+
+from mlops.config import Project
+from mlops.errors import NothingPromotedError, UsageError
+from mlops.ledger import Entry
+from mlops.orchestration import learning
+from mlops.orchestration.loop import Loop
+from mlops.orchestration.rollback import put_back
+from mlops.registry import CHAMPION
+from mlops.settings import Settings
+from tests.flows.orchard import PARAMS, Closed
+from tests.tiny import tiny_bundle
+
+
+@pytest.fixture
+def loop(tmp_path: Path) -> Iterator[Loop]:
+    """A project whose gate promoted versions 1 to 3, each on later rows."""
+    params = PARAMS.format(name="plums", hold=tmp_path / "hold", target="process")
+    (tmp_path / "params.yaml").write_text(params)
+    loop = Loop(Project(tmp_path, Settings()))
+    for number in (1, 2, 3):
+        by_gate(loop, str(number))
+    yield loop
+    loop.ledger.close()
+
+
+def by_gate(loop: Loop, version: str) -> Entry:
+    made = tiny_bundle(loop.project.root / f"made-{version}", compiled=False, strength=float(version))
+    digest = loop.keep_bundle(made.folder).digest
+    registered = loop.ledger.record("model.registered", version=version, digest=digest)
+    judged = loop.ledger.record("gate.judged", cause=registered, promote=True, reason="Promoted: better.")
+    end = f"2026-02-0{version}T00:00:00+00:00"
+    return loop.ledger.record("model.promoted", cause=judged, **registered.body, gate_end=end)
+
+
+def deployed(loop: Loop) -> None:
+    for kind in ("deployment.started", "deployment.served"):
+        loop.ledger.record(kind, cause=loop.promoted(), **loop.promoted().body)
+
+
+class TestWhich:
+    def test_the_one_before_and_then_the_one_before_that(self, loop: Loop) -> None:
+        went = []
+        for _ in range(2):
+            deployed(loop)
+            went.append(put_back(loop).body["version"])
+        deployed(loop)
+        assert went == ["2", "1"]
+        with pytest.raises(UsageError, match="no version to go back to before version 1"):
+            put_back(loop)
+        assert loop.promoted().body["version"] == "1"
+
+    def test_asked_again_before_it_is_deployed_goes_no_further(self, loop: Loop) -> None:
+        deployed(loop)
+        assert put_back(loop) == put_back(loop) == loop.promoted()
+        assert put_back(loop, "2") == loop.promoted()
+        assert len(loop.ledger.entries("model.rolled_back")) == 1
+
+    def test_none_that_was_taken_away_but_by_its_number(self, loop: Loop) -> None:
+        put_back(loop)
+        by_gate(loop, "4")
+        assert put_back(loop).body["version"] == "2"
+        assert put_back(loop, "3").body["version"] == "3"
+
+    def test_killed_between_its_two_rows_it_is_finished(
+        self, loop: Loop, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        deployed(loop)
+        record = loop.ledger.record
+
+        def killed(kind: str, **entry: object) -> Entry:
+            if kind == "model.promoted":
+                raise KeyboardInterrupt
+            return record(kind, **entry)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(loop.ledger, "record", killed)
+        with pytest.raises(KeyboardInterrupt):
+            put_back(loop)
+        monkeypatch.undo()
+        assert put_back(loop).body["version"] == "2"
+        assert len(loop.ledger.entries("model.rolled_back")) == 1
+
+    @pytest.mark.parametrize("version", ["4", "champion", ""])
+    def test_one_that_nothing_proved_better_is_refused(self, loop: Loop, version: str) -> None:
+        loop.ledger.record("model.registered", version="4", digest="4" * 64)
+        with pytest.raises(UsageError, match="Promoted were: 3, 2, 1") as refused:
+            put_back(loop, version)
+        assert refused.value.exit_code == 2
+        assert loop.ledger.last("model.rolled_back") is None
+
+    def test_without_a_champion_there_is_no_way_back(self, tmp_path: Path, loop: Loop) -> None:
+        (tmp_path / "new").mkdir()
+        (tmp_path / "new" / "params.yaml").write_text((tmp_path / "params.yaml").read_text())
+        with pytest.raises(NothingPromotedError):
+            put_back(Loop(Project(tmp_path / "new", Settings())))
+
+
+def test_the_ledger_tells_why_and_the_spent_window_stays_spent(loop: Loop) -> None:
+    again = put_back(loop, "1", reason="too many false alarms")
+    asked = loop.ledger.get(again.cause or "")
+    assert asked is not None
+    assert asked.body["reason"] == (
+        "Version 1 was put back by hand in place of version 3: too many false alarms."
+    )
+    first = loop.ledger.get(asked.cause or "")
+    assert first is not None
+    assert first.kind == "model.promoted"
+    assert again.body == {**first.body, "gate_end": "2026-02-03T00:00:00+00:00"}
+
+
+def test_it_serves_behind_the_same_address_and_training_does_not_undo_it(closed: Closed) -> None:
+    orchard = closed.orchard
+    loop, taken = orchard.loop, orchard.loop.promoted()
+    done = orchard.mlops("rollback", "--reason", "they taste of soap", "--json")
+    assert done.code == 0, done.err
+    back = loop.promoted()
+    assert back.body["digest"] != taken.body["digest"]
+    said = httpx.get(f"{loop.project.address}/version", trust_env=False).json()
+    assert (said["version"], said["digest"]) == (back.body["version"], back.body["digest"])
+    client = MlflowClient(loop.project.mlflow_uri)
+    assert client.get_model_version_by_alias(loop.params.data.name, CHAMPION).version == back.body["version"]
+    assert "they taste of soap" in orchard.mlops("status").out
+
+    trained = orchard.mlops("train", "--force")
+    assert trained.code == 0, trained.err
+    assert "they taste of soap" in trained.out
+    judged = loop.ledger.get(taken.cause or "")
+    assert judged is not None
+    registered = loop.ledger.get(judged.cause or "")
+    assert registered is not None
+    again = learning.judge.fn(loop.project.root, loop.project.worktree, registered)
+    assert not again.body["promote"]
+    assert f"`mlops rollback {taken.body['version']}`" in again.body["reason"]
+    assert loop.promoted() == back
+
+    forth = orchard.mlops("rollback", str(taken.body["version"]))
+    assert forth.code == 0, forth.err
+    assert loop.promoted().body["digest"] == taken.body["digest"]
