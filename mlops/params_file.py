@@ -6,7 +6,9 @@ import io
 import os
 import re
 import shutil
+import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,8 @@ __all__ = ["TRAINED_WITH", "change", "override"]
 
 TRAINED_WITH = ("data.features", "model", "train")
 """What of params.yaml one training may have otherwise than the others."""
+_AT_WORK = 60.0
+"""Seconds for which a draft may be somebody's who is at it."""
 _EXPONENT = re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+")
 """Numbers that YAML 1.1 takes for text, unlike who writes them."""
 
@@ -87,7 +91,12 @@ def _replace(path: Path, edit: Callable[[CommentedMap], bool]) -> Params:
     if changed is None:
         return params
     # Beside the file: what is valid depends on the dvc.yaml there, and a rename stays on one disk.
-    draft = path.with_name(f".{path.name}.{os.getpid()}.draft")
+    drafts = f".{path.name}.{{}}.draft"
+    for left in path.parent.glob(drafts.format("*")):  # by a process that was killed
+        with suppress(FileNotFoundError):
+            if time.time() - left.stat().st_mtime > _AT_WORK:
+                left.unlink()
+    draft = path.with_name(drafts.format(os.getpid()))
     try:
         draft.write_text(changed, "utf-8")
         params = load_params(draft)

@@ -103,6 +103,7 @@ def inventory(loop: Loop) -> Inventory:
             for folder, pattern in (
                 (loop.project.bundles, ".*"),
                 (loop.project.labels, "*.tmp"),
+                (home / "runs", ".*.tmp"),
                 (home / "quarantine", ".*.tmp"),
                 (home / "aside", ".*.partial"),
                 (loop.project.reproductions, ".*"),

@@ -26,6 +26,8 @@ pytestmark = [pytest.mark.story, pytest.mark.timeout(600)]
 
 STEPS = ("prepare", "train", "evaluate", "log the run", "compare", "promote")
 """What a training says as each of its steps ends."""
+FILES = ("dvc.lock", "holdout.parquet", "manifest.json", "metrics.json", "roc.csv")
+"""What a training writes; it is killed as it opens each, which by then is empty."""
 RANDOM_KILLS = 3
 BURIED = 150
 """Seconds within which the reconciler ends what was killed: it waits a minute where no mark was left."""
@@ -66,8 +68,8 @@ def history(orchard: Orchard) -> Path:
     return file
 
 
-def verb(orchard: Orchard, *words: str) -> subprocess.Popen[str]:
-    program = "import sys; from mlops.cli import main; sys.exit(main())"
+def verb(orchard: Orchard, *words: str, prelude: str = "") -> subprocess.Popen[str]:
+    program = f"{prelude}import sys; from mlops.cli import main; sys.exit(main())"
     command = [sys.executable, "-c", program, "--project", str(orchard.root), *words]
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
 
@@ -81,6 +83,21 @@ def killed_after(orchard: Orchard, step: str, *words: str) -> None:
             process.kill()
     process.wait()
     process.stderr.close()
+
+
+def killed_as_it_writes(orchard: Orchard, name: str, *words: str) -> None:
+    """Run a verb and kill it as it opens a file to write it anew."""
+    prelude = (
+        "import os, signal, sys\n"
+        "def opened(event, args):\n"
+        f"    if event == 'open' and {name!r} in str(args[0]) and 'w' in str(args[1]):\n"
+        "        os.path.isfile(args[0]) and os.truncate(args[0], 0)\n"
+        "        os.kill(os.getpid(), signal.SIGKILL)\n"
+        "sys.addaudithook(opened)\n"
+    )
+    process = verb(orchard, *words, prelude=prelude)
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL, name
 
 
 def killed_at(orchard: Orchard, seconds: float, *words: str) -> None:
@@ -138,6 +155,8 @@ def test_verbs_killed_anywhere_end_with_one_of_each(orchard: Orchard) -> None:
     took = done(orchard, "ingest", file)
     for step in STEPS:
         killed_after(orchard, step, "train")
+    for name in FILES:
+        killed_as_it_writes(orchard, name, "train", "--force")
     for _ in range(RANDOM_KILLS):
         killed_at(orchard, chance.uniform(0.3, 1.0) * took, "train", "--force")
     done(orchard, "train")

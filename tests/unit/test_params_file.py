@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import difflib
+import os
+import time
 from pathlib import Path
 
 import pytest
@@ -136,6 +138,16 @@ def test_a_file_that_was_wrong_before_is_not_written(params: Path, text: str, sa
     with pytest.raises(ConfigError, match=said):
         change(params, "schedule", {"monitor": "6h"})
     assert params.read_text() == text
+
+
+def test_the_draft_of_a_killed_process_goes_and_that_of_one_at_work_stays(params: Path) -> None:
+    killed, at_work = (params.with_name(f".params.yaml.{pid}.draft") for pid in (1, 2))
+    for draft in (killed, at_work):
+        draft.write_text("data: {")
+    minutes_ago = time.time() - 300
+    os.utime(killed, (minutes_ago, minutes_ago))
+    change(params, "schedule", {"monitor": "0 6 * * 1"})
+    assert list(params.parent.glob(".params.yaml*")) == [at_work]
 
 
 def test_its_mode_and_a_link_to_it_stay(params: Path, tmp_path: Path) -> None:
