@@ -15,6 +15,7 @@ import urllib.error
 import urllib.request
 from contextlib import suppress
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 from typing import Protocol
 
@@ -184,7 +185,7 @@ def wait_ready(target: Target, serving: Serving, *, timeout: float = 60.0) -> No
         It ended, or `timeout` seconds went by. Says what the service said and logged last.
     """
     deadline = time.monotonic() + timeout
-    while (said := _ask_ready(serving.address)) is not None:
+    while (said := _ask_ready(serving)) is not None:
         if serving.ref not in {running.ref for running in target.running()}:
             said = "it ended"
         if said == "it ended" or time.monotonic() > deadline:
@@ -197,13 +198,21 @@ def wait_ready(target: Target, serving: Serving, *, timeout: float = 60.0) -> No
         time.sleep(_POLL)
 
 
-def _ask_ready(address: str) -> str | None:
-    """Return None where the service is ready, else what it said."""
+def _ask_ready(serving: Serving) -> str | None:
+    """Return None where the service is ready, else what it said.
+
+    Another one may have taken the port first, and would be ready in its place.
+    """
+    # A proxy of the environment is for the world outside, not for this machine.
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        # A proxy of the environment is for the world outside, not for this machine.
-        direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        with direct.open(f"{address}/ready", timeout=5):
-            return None
+        with direct.open(f"{serving.address}/ready", timeout=5):
+            pass
+        with direct.open(f"{serving.address}/version", timeout=5) as answer:
+            told = json.load(answer)
+        return None if told["deployment"] == serving.id else f"deployment {told['deployment']} answers there"
+    except (HTTPException, ValueError, KeyError, TypeError):
+        return "something else answers there"
     except urllib.error.HTTPError as error:
         with error:
             body = error.read(1000).decode(errors="replace")

@@ -51,7 +51,7 @@ def put_back(loop: Loop, version: str | None = None, *, reason: str = "") -> Ent
         f"rolled-back:{champion.id}:{earlier.id}",
         _KIND,
         cause=earlier,
-        promote=True,
+        promote=True,  # told as a verdict tells it, for this stands where one would
         reason=f"{words}: {reason.rstrip('.')}." if reason else f"{words}.",
         version=now,
         replaced=before,

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
@@ -117,6 +118,15 @@ def test_the_ledger_tells_why_and_the_spent_window_stays_spent(loop: Loop) -> No
     assert again.body == {**first.body, "gate_end": "2026-02-03T00:00:00+00:00"}
 
 
+def test_the_gate_does_not_promote_again_what_was_taken_away(loop: Loop) -> None:
+    third = loop.ledger.entries("model.registered")[-1]
+    put_back(loop, reason="too many false alarms")
+    verdict, _ = learning._verdict(loop, loop.project.root, third, pd.DataFrame(), window=None)
+    assert not verdict.promote
+    assert "model of version 3, which was rolled back" in verdict.reason
+    assert "`mlops rollback 3`" in verdict.reason
+
+
 def test_it_serves_behind_the_same_address_and_training_does_not_undo_it(closed: Closed) -> None:
     orchard = closed.orchard
     loop, taken = orchard.loop, orchard.loop.promoted()
@@ -131,15 +141,7 @@ def test_it_serves_behind_the_same_address_and_training_does_not_undo_it(closed:
     assert "they taste of soap" in orchard.mlops("status").out
 
     trained = orchard.mlops("train", "--force")
-    assert trained.code == 0, trained.err
-    assert "they taste of soap" in trained.out
-    judged = loop.ledger.get(taken.cause or "")
-    assert judged is not None
-    registered = loop.ledger.get(judged.cause or "")
-    assert registered is not None
-    again = learning.judge.fn(loop.project.root, loop.project.worktree, registered)
-    assert not again.body["promote"]
-    assert f"`mlops rollback {taken.body['version']}`" in again.body["reason"]
+    assert trained.code in {0, 3}, trained.err  # it is the champion's own, or not proven better
     assert loop.promoted() == back
 
     forth = orchard.mlops("rollback", str(taken.body["version"]))

@@ -17,24 +17,32 @@ from mlops.errors import MlopsError, UnavailableError
 
 
 class Threads:
-    """A target whose services are threads of the test; those of `broken` never get ready."""
+    """A target whose services are threads of the test; those of `broken` never get ready.
+
+    `taken` has, by the id of a service, what answers in its place, which had the port first.
+    """
 
     def __init__(self) -> None:
         self.servers: dict[str, tuple[Serving, ThreadingHTTPServer]] = {}
         self.broken: set[str] = set()
+        self.taken: dict[str, bytes] = {}
         self.dying: set[str] = set()
         self.told: list[tuple[str, str]] = []
 
     def start(self, spec: Spec) -> Serving:
         if spec.id in self.servers:
             return self.servers[spec.id][0]
-        server = ThreadingHTTPServer(("127.0.0.1", 0), _answering(ready=spec.id not in self.broken))
+        server = ThreadingHTTPServer(("127.0.0.1", 0), self._answering(spec.id))
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         address = f"http://127.0.0.1:{server.server_port}"
         serving = Serving(spec.id, spec.version, spec.digest, "threads", address, spec.id)
         self.servers[spec.id] = (serving, server)
         self.told.append(("start", spec.id))
         return serving
+
+    def _answering(self, id: str) -> type[BaseHTTPRequestHandler]:
+        said = self.taken.get(id, json.dumps({"deployment": id}).encode())
+        return _answering(said, ready=id not in self.broken)
 
     def running(self, *, ailing: bool = False) -> list[Serving]:
         return [serving for id, (serving, _) in self.servers.items() if id not in self.dying]
@@ -68,10 +76,10 @@ class Pointer:
         return self.address
 
 
-def _answering(*, ready: bool) -> type[BaseHTTPRequestHandler]:
+def _answering(said: bytes, *, ready: bool) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            body = b"{}" if ready else json.dumps({"error": "golden row 3 differs"}).encode()
+            body = said if ready else json.dumps({"error": "golden row 3 differs"}).encode()
             self.send_response(200 if ready else 503)
             self.send_header("content-length", str(len(body)))
             self.end_headers()
@@ -155,6 +163,20 @@ def test_one_that_dies_is_not_waited_for(target: Threads) -> None:
     target.dying.add("a")
     with pytest.raises(UnavailableError, match="it ended"):
         wait_ready(target, target.start(spec("a")), timeout=60)
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [(b'{"deployment": "of another project"}', "of another project answers"), (b"hello", "something else")],
+)
+def test_what_has_its_port_is_not_taken_for_it(
+    target: Threads, gateway: Pointer, said: bytes, told: str
+) -> None:
+    old = swap(target, gateway, spec("a"))
+    target.taken["b"] = said
+    with pytest.raises(UnavailableError, match=told):
+        swap(target, gateway, spec("b"), timeout=0.2)
+    assert gateway.current() == old.address
 
 
 def test_the_same_swap_again_changes_nothing(target: Threads, gateway: Pointer) -> None:
