@@ -127,7 +127,7 @@ def test_the_gate_does_not_promote_again_what_was_taken_away(loop: Loop) -> None
     assert "`mlops rollback 3`" in verdict.reason
 
 
-def test_it_serves_behind_the_same_address_and_training_does_not_undo_it(closed: Closed) -> None:
+def test_it_serves_behind_the_same_address_and_mlflow_shows_it(closed: Closed) -> None:
     orchard = closed.orchard
     loop, taken = orchard.loop, orchard.loop.promoted()
     done = orchard.mlops("rollback", "--reason", "they taste of soap", "--json")
@@ -139,10 +139,6 @@ def test_it_serves_behind_the_same_address_and_training_does_not_undo_it(closed:
     client = MlflowClient(loop.project.mlflow_uri)
     assert client.get_model_version_by_alias(loop.params.data.name, CHAMPION).version == back.body["version"]
     assert "they taste of soap" in orchard.mlops("status").out
-
-    trained = orchard.mlops("train", "--force")
-    assert trained.code in {0, 3}, trained.err  # it is the champion's own, or not proven better
-    assert loop.promoted() == back
 
     forth = orchard.mlops("rollback", str(taken.body["version"]))
     assert forth.code == 0, forth.err
