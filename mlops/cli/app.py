@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import sys
@@ -22,6 +23,8 @@ _WrongWords: Any = typer.BadParameter.__mro__[1]
 """Of typer's parser for whatever it does not understand; it has no public name."""
 _INTERRUPTED = 130
 """What the parser makes of Ctrl-C."""
+_COLLECT_SELDOM = (200_000, 20, 100)
+"""A verb imports much that stays, which the collector would walk again and again meanwhile."""
 
 app = typer.Typer(
     name="mlops",
@@ -54,6 +57,7 @@ for module in (begin, life, data, learn, ask, schedule, house):
 
 def main() -> None:
     """Run the program; exit 0 done, 1 failed, 2 usage, 3 refused by a gate or policy."""
+    gc.set_threshold(*_COLLECT_SELDOM)
     _log_to_terminal()
     try:
         code = app(standalone_mode=False)
@@ -78,6 +82,7 @@ def main() -> None:
         code = 1
     if code == _INTERRUPTED:
         _complain("Interrupted.", "The same command again goes on.")
+    gc.freeze()  # else Python walks all of it once more before it ends: a second, after a training
     sys.exit(code if isinstance(code, int) else 0)
 
 

@@ -6,7 +6,9 @@ import importlib.util
 import os
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
+from functools import wraps
 from typing import Any
 
 from mlops import fingerprint
@@ -93,6 +95,7 @@ def run_flow(project: Project, name: str, **parameters: Any) -> Outcome:
     from mlops.orchestration import run
 
     flow = load_flow(project, name)
+    flow.fn = _untagged(flow.fn)
     ends: list[State] = []
 
     def note_end(_flow: Any, _run: Any, state: State) -> None:
@@ -102,6 +105,22 @@ def run_flow(project: Project, name: str, **parameters: Any) -> Outcome:
     with tags(*labels(project), here(project)), suppress(MissingResult):  # see `run.outcome`
         flow(**parameters)
     return run.outcome(ends[-1])
+
+
+def _untagged(body: Callable[..., Any]) -> Callable[..., Any]:
+    """Let the tags of a flow's run not come to its tasks.
+
+    Before a tagged task Prefect asks its database for a slot of each tag, and where that is busy the
+    step waits for seconds.
+    """
+    from prefect.context import TagsContext
+
+    @wraps(body)
+    def untagged(*args: Any, **kwargs: Any) -> Any:
+        with TagsContext(current_tags=set()):
+            return body(*args, **kwargs)
+
+    return untagged
 
 
 def load_flow(project: Project, name: str) -> Any:
