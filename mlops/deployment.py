@@ -211,8 +211,6 @@ def _ask_ready(serving: Serving) -> str | None:
         with direct.open(f"{serving.address}/version", timeout=5) as answer:
             told = json.load(answer)
         return None if told["deployment"] == serving.id else f"deployment {told['deployment']} answers there"
-    except (HTTPException, ValueError, KeyError, TypeError):
-        return "something else answers there"
     except urllib.error.HTTPError as error:
         with error:
             body = error.read(1000).decode(errors="replace")
@@ -222,6 +220,8 @@ def _ask_ready(serving: Serving) -> str | None:
             return f"{error.code} {body}"
     except OSError as error:
         return str(error)
+    except (HTTPException, ValueError, KeyError, TypeError):
+        return "something else answers there"
 
 
 def free_port() -> int:

@@ -391,7 +391,7 @@ class DvcTree:
                         # Waits for DVC's own lock where plain DVC gives up after three seconds.
                         with (
                             Repo(str(self.root), _wait_for_lock=True) as repo,
-                            written_whole(Path(repo.tmp_dir)),
+                            written_whole(self.root),
                         ):
                             return action(repo)
                     except RWLockFileCorruptedError:

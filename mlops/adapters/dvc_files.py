@@ -23,31 +23,32 @@ from mlops.layout import DVC_LOCK
 __all__ = ["damaged", "reason", "written_whole"]
 
 
-@contextmanager
-def written_whole(folder: Path) -> Iterator[None]:
-    """Let DVC write each of its files elsewhere and put it in its place when it is whole.
+_plain = _common._dump_data
 
-    Parameters
-    ----------
-    folder
-        Where: on the disk of the files, in nobody's way, used by one process at a time. What a kill
-        leaves there, the next write takes.
+
+@contextmanager
+def written_whole(root: Path) -> Iterator[None]:
+    """Let DVC write such files of the tree at `root` elsewhere, and put each in its place when it is whole.
+
+    Whatever else it writes, as in its cache, is on another disk perhaps, and it renames that itself.
     """
 
-    def dump(path: Any, data: Any, dumper: Callable[..., Any], **how: Any) -> None:
-        how.pop("fs", None)  # of the disk, always, for files that DVC writes
+    def dump(path: Any, data: Any, dumper: Callable[..., Any], fs: Any = None, **how: Any) -> None:
+        if not _is_record(Path(path)) or not Path(path).is_relative_to(root):
+            _plain(path, data, dumper, fs=fs, **how)
+            return
         text = io.StringIO()
         dumper(data, text, **how)
-        partial = folder / f"{Path(path).name}.partial"
+        # In nobody's way, and used by one process at a time: what a kill leaves, the next write takes.
+        partial = root / ".dvc" / "tmp" / f"{Path(path).name}.partial"
         partial.write_text(text.getvalue(), "utf-8")
         partial.replace(path)
 
-    plain = _common._dump_data
     _common._dump_data = _yaml._dump_data = dump
     try:
         yield
     finally:
-        _common._dump_data = _yaml._dump_data = plain
+        _common._dump_data = _yaml._dump_data = _plain
 
 
 def damaged(root: Path, exc: DvcException) -> DataError | None:
@@ -55,14 +56,18 @@ def damaged(root: Path, exc: DvcException) -> DataError | None:
     if not isinstance(exc, ParseError | YAMLValidationError) or not exc.path:
         return None
     path = Path(exc.path).resolve()  # DVC tells it from the process's folder
-    if path.name != DVC_LOCK and path.suffix != ".dvc":
+    if not _is_record(path):
         return None
     name = path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
     anew = ", or remove it: the next training writes it anew" if path.name == DVC_LOCK else ""
     return DataError(
         f"DVC cannot read {path}: it was cut off as it was written, or holds the marks of a merge.",
-        remedy=f"Bring back what was committed: `git checkout -- {name}`{anew}.",
+        remedy=f"Bring back what was committed: `git -C {root} checkout HEAD -- {name}`{anew}.",
     )
+
+
+def _is_record(path: Path) -> bool:
+    return path.name == DVC_LOCK or path.suffix == ".dvc"
 
 
 def reason(exc: DvcException) -> str:

@@ -142,9 +142,11 @@ def rollback(
     with which another model proves better, bring the next one.
     Example: mlops rollback --reason "too many false alarms"
     """
+    from mlops.orchestration import parts
     from mlops.orchestration import rollback as rolling
 
     loop = context.obj.loop()
+    parts.ensure(loop, told=tell)  # MLflow may have to give the bundle
     promoted = rolling.put_back(loop, version, reason=reason or "")
     if loop.ledger.last("deployment.started") is None:
         text = f"Version {promoted.body['version']} is the champion. Nothing was deployed yet."

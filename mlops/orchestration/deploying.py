@@ -25,6 +25,8 @@ log = logging.getLogger("mlops")
 def deploy(root: Path, promoted: Entry) -> Entry:
     """Start the version beside the one that serves, switch when it is ready.
 
+    Where another was promoted meanwhile, that one.
+
     Returns
     -------
     The ledger's ``deployment.served``: id, version, digest, target. Where that version serves
@@ -38,12 +40,15 @@ def deploy(root: Path, promoted: Entry) -> Entry:
     """
     loop = Loop.at(root)
     with loop.lock("deploy"):
+        if (champion := loop.promoted()).id != promoted.id:
+            log.info("version %s is the champion by now", champion.body["version"])
         running = serving(loop)
-        if running is not None and running[1].id == name_of(loop, promoted):
-            return _told(loop, running[0])
-        served, made = place(loop, promoted)
-        _tell(loop, promoted, made)
-        return _told(loop, served)
+        if running is None or running[1].id != name_of(loop, champion):
+            running = place(loop, champion)
+            _tell(loop, champion, running[1])
+        elif _is_unheard(loop, champion):
+            _tell(loop, champion, running[1])
+        return _told(loop, running[0])
 
 
 def _told(loop: Loop, served: Entry) -> Entry:
@@ -64,7 +69,7 @@ def _tell(loop: Loop, promoted: Entry, made: Serving) -> None:
     The alias follows a promotion that MLflow has not heard of: a person's, or one made while it was away.
     """
     tags = {"mlops.deployment": made.id, "mlops.image": made.image}
-    unheard = loop.ledger.named(marking(promoted)) is None and loop.promoted().id == promoted.id
+    unheard = _is_unheard(loop, promoted)
     try:
         loop.registry.mark(
             made.version,
@@ -75,3 +80,7 @@ def _tell(loop: Loop, promoted: Entry, made: Serving) -> None:
             loop.ledger.record_once(marking(promoted), "model.marked", cause=promoted, alias=CHAMPION)
     except MlopsError as exc:
         log.warning("version %s is not marked as deployed: %s", made.version, exc)
+
+
+def _is_unheard(loop: Loop, promoted: Entry) -> bool:
+    return loop.ledger.named(marking(promoted)) is None

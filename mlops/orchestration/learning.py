@@ -42,7 +42,7 @@ from mlops.layout import (
 from mlops.ledger import Entry
 from mlops.orchestration import artifacts, rollback
 from mlops.orchestration.loop import Loop
-from mlops.orchestration.once import judgement, marking, promotion
+from mlops.orchestration.once import CHOOSING, judgement, marking, promotion
 from mlops.orchestration.settled import verdict_on
 from mlops.orchestration.sharing import push
 from mlops.orchestration.step import run_as_task, step
@@ -165,9 +165,15 @@ def promote(root: Path, judged: Entry) -> Entry:
     -------
     The newest promotion, which is what may be deployed: this one, or, where this one was recorded
     before and outdone since, the one that outdid it.
+
+    Raises
+    ------
+    ConflictError
+        A person has put another champion in the place of the one it was compared with.
     """
     loop = Loop.at(root)
-    promoted = loop.ledger.named(promotion(judged)) or _promoted(loop, judged)
+    with loop.lock(CHOOSING):
+        promoted = loop.ledger.named(promotion(judged)) or _promoted(loop, judged)
     champion = loop.promoted()
     loop.registry.mark(champion.body["version"], CHAMPION)
     loop.ledger.record_once(marking(promoted), "model.marked", cause=promoted, alias=CHAMPION)
@@ -176,6 +182,11 @@ def promote(root: Path, judged: Entry) -> Entry:
 
 def _promoted(loop: Loop, judged: Entry) -> Entry:
     registered, window = _cause(loop, judged), judged.body["window"]
+    if judged.once != judgement(registered, loop.champion):
+        raise ConflictError(
+            f"Version {registered.body['version']} was compared with a model that is the champion no more.",
+            remedy="Run the same again: it is compared with the champion of now.",
+        )
     return loop.ledger.record_once(
         promotion(judged),
         "model.promoted",

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from mlops.ledger import Entry
 
-__all__ = ["judgement", "marking", "promotion"]
+__all__ = ["CHOOSING", "judgement", "marking", "promotion"]
+
+CHOOSING = "champion"
+"""The lock of whoever looks at the champion and puts another in its place."""
 
 
 def judgement(registered: Entry, champion: Entry | None) -> str:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 
-from mlops.errors import NothingPromotedError, UsageError, shown
+from mlops.errors import UsageError, shown
 from mlops.ledger import Entry
 from mlops.orchestration.loop import Loop
-from mlops.orchestration.once import promotion
+from mlops.orchestration.once import CHOOSING, promotion
 
 __all__ = ["put_back", "taken_away"]
 
@@ -19,7 +19,7 @@ _KIND = "model.rolled_back"
 def put_back(loop: Loop, version: str | None = None, *, reason: str = "") -> Entry:
     """Make a version that was promoted before the champion; what serves is left to a deployment.
 
-    Killed anywhere, the same again finishes it; done again before it is deployed, it changes nothing.
+    Killed anywhere, the same again finishes it, and goes no further back.
 
     Parameters
     ----------
@@ -31,7 +31,8 @@ def put_back(loop: Loop, version: str | None = None, *, reason: str = "") -> Ent
 
     Returns
     -------
-    The ledger's ``model.promoted``. The window spent on the champion stays spent.
+    The ledger's ``model.promoted``. The window spent on the champion stays spent. Where that version
+    is the champion, or, with None, where a person put the champion back already, nothing is recorded.
 
     Raises
     ------
@@ -40,11 +41,24 @@ def put_back(loop: Loop, version: str | None = None, *, reason: str = "") -> Ent
     UsageError
         The version was never promoted, or there is none to go back to. Nothing was recorded.
     """
-    champion = loop.promoted()
-    if _is_champion(loop, champion, version):
-        return champion
-    earlier = _chosen(loop, champion, version)
-    loop.bundle_of(earlier)  # before anything is recorded: it may be gone from here and from MLflow
+    while True:
+        champion = loop.promoted()
+        if _is_done(loop, champion, version):
+            return champion
+        earlier = _chosen(loop, champion, version)
+        loop.bundle_of(earlier)  # before anything is recorded: it may be gone from here and from MLflow
+        with loop.lock(CHOOSING):
+            if loop.promoted().id == champion.id:
+                return _record(loop, earlier, champion, reason)
+
+
+def taken_away(loop: Loop, digest: str) -> Entry | None:
+    """Return the row by which a person took this model away, unless it was put back since."""
+    about = [e for e in loop.ledger.entries(_KIND) if digest in (e.body["digest"], e.body["replaced_digest"])]
+    return about[-1] if about and about[-1].body["replaced_digest"] == digest else None
+
+
+def _record(loop: Loop, earlier: Entry, champion: Entry, reason: str) -> Entry:
     now, before = earlier.body["version"], champion.body["version"]
     words = f"Version {now} was put back by hand in place of version {before}"
     asked = loop.ledger.record_once(
@@ -54,6 +68,7 @@ def put_back(loop: Loop, version: str | None = None, *, reason: str = "") -> Ent
         promote=True,  # told as a verdict tells it, for this stands where one would
         reason=f"{words}: {reason.rstrip('.')}." if reason else f"{words}.",
         version=now,
+        digest=earlier.body["digest"],
         replaced=before,
         replaced_digest=champion.body["digest"],
     )
@@ -62,23 +77,20 @@ def put_back(loop: Loop, version: str | None = None, *, reason: str = "") -> Ent
         promotion(asked),
         "model.promoted",
         cause=asked,
+        as_of=champion.as_of,
         **{**earlier.body, "gate_end": champion.body["gate_end"]},
     )
 
 
-def taken_away(loop: Loop, digest: str) -> Entry | None:
-    """Return the newest row by which a person put another model in the place of this one, if one did."""
-    found = [entry for entry in loop.ledger.entries(_KIND) if entry.body["replaced_digest"] == digest]
-    return found[-1] if found else None
-
-
-def _is_champion(loop: Loop, champion: Entry, version: str | None) -> bool:
-    if version is not None:
-        return bool(champion.body["version"] == version)
-    try:
-        return _asked(loop, champion) is not None and loop.served().id != champion.id
-    except NothingPromotedError:
-        return False
+def _is_done(loop: Loop, champion: Entry, version: str | None) -> bool:
+    number, asked = champion.body["version"], _asked(loop, champion)
+    if version is None and asked is not None:
+        log.info("%s To go further back, name a version.", asked.body["reason"])
+        return True
+    if version == number:
+        log.info("version %s is the champion; nothing was recorded", number)
+        return True
+    return False
 
 
 def _chosen(loop: Loop, champion: Entry, version: str | None) -> Entry:
@@ -87,19 +99,15 @@ def _chosen(loop: Loop, champion: Entry, version: str | None) -> Entry:
     if version is not None:
         found = [entry for entry in by_gate if entry.body["version"] == version]
         had = shown([entry.body["version"] for entry in reversed(by_gate)])
-        refusal = (
-            f"Version {version} was never promoted, so that nothing proved it better. Promoted were: {had}."
-        )
+        refusal = f"Version {version} was never promoted: nothing proved it better. Promoted were: {had}."
         remedy = "Name one of these."
     else:
-        standing = champion
-        while (asked := _asked(loop, standing)) is not None:
-            standing = _cause(loop, asked)
-        before = by_gate[: [entry.id for entry in by_gate].index(standing.id)]
-        shunned = {champion.body["digest"]} | {
-            entry.body["digest"] for entry in before if taken_away(loop, entry.body["digest"])
-        }
-        found = [entry for entry in before if entry.body["digest"] not in shunned]
+        found = [
+            entry
+            for entry in by_gate
+            if entry.body["digest"] != champion.body["digest"]
+            and taken_away(loop, entry.body["digest"]) is None
+        ]
         refusal = f"There is no version to go back to before version {champion.body['version']}."
         remedy = "One that was taken away serves again by its number: `mlops rollback VERSION`."
     if not found:
@@ -109,11 +117,5 @@ def _chosen(loop: Loop, champion: Entry, version: str | None) -> Entry:
 
 def _asked(loop: Loop, promoted: Entry) -> Entry | None:
     """Return the row by which a person asked for a promotion; None where the gate decided it."""
-    cause = _cause(loop, promoted)
-    return cause if cause.kind == _KIND else None
-
-
-def _cause(loop: Loop, entry: Entry) -> Entry:
-    cause = loop.ledger.get(entry.cause or "")
-    assert cause is not None  # a promotion and what a person asked for have one
-    return cause
+    cause = loop.ledger.get(promoted.cause or "")
+    return cause if cause is not None and cause.kind == _KIND else None

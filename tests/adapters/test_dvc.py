@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib.util
 import os
 import re
@@ -16,9 +17,11 @@ from pathlib import Path
 
 import pytest
 from dvc.dependency import ParamsDependency
+from dvc.utils.serialize import dump_yaml
 
 from mlops.adapters.dvc import DvcTree
 from mlops.adapters.dvc_cache import sweep
+from mlops.adapters.dvc_files import written_whole
 from mlops.adapters.git import Tree
 from mlops.adapters.git_loop import loop_tree
 from mlops.errors import ConflictError, DataError, EmptyWindowError, MlopsError, StageError
@@ -369,6 +372,21 @@ class TestKilled:
             assert file.read_bytes() == before
         assert tree.reproduce(stages=stages).ran == ("train",)  # the run cache has what was prepared
         assert sorted(file.name for file in (root / ".dvc/tmp").glob("*.partial")) == []
+
+    def test_what_dvc_writes_outside_the_tree_may_be_on_another_disk(
+        self, root: Path, tree: DvcTree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def across(self: Path, other: object) -> Path:
+            raise OSError(errno.EXDEV, "Invalid cross-device link")
+
+        monkeypatch.setattr(Path, "replace", across)
+        with written_whole(root):
+            dump_yaml(tmp_path / "cache.tmp", {"outs": []})
+            with pytest.raises(OSError, match="cross-device"):
+                dump_yaml(root / "dvc.lock", {})
+        assert (tmp_path / "cache.tmp").read_text() == "outs: []\n"
+        dump_yaml(root / "dvc.lock", {})
+        assert (root / "dvc.lock").read_text() == "{}\n"
 
     @pytest.mark.parametrize("name", ["dvc.lock", "data/lake.dvc"])
     @pytest.mark.parametrize("text", ["", "<<<<<<< HEAD\nouts:\n"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
@@ -11,10 +12,11 @@ import pytest
 from mlflow import MlflowClient
 
 from mlops.config import Project
-from mlops.errors import NothingPromotedError, UsageError
+from mlops.errors import ConflictError, NothingPromotedError, UsageError
 from mlops.ledger import Entry
-from mlops.orchestration import learning
+from mlops.orchestration import deploying, learning
 from mlops.orchestration.loop import Loop
+from mlops.orchestration.once import judgement
 from mlops.orchestration.rollback import put_back
 from mlops.registry import CHAMPION
 from mlops.settings import Settings
@@ -39,8 +41,9 @@ def by_gate(loop: Loop, version: str) -> Entry:
     digest = loop.keep_bundle(made.folder).digest
     registered = loop.ledger.record("model.registered", version=version, digest=digest)
     judged = loop.ledger.record("gate.judged", cause=registered, promote=True, reason="Promoted: better.")
-    end = f"2026-02-0{version}T00:00:00+00:00"
-    return loop.ledger.record("model.promoted", cause=judged, **registered.body, gate_end=end)
+    end = datetime(2026, 2, int(version), tzinfo=UTC)
+    facts = {**registered.body, "gate_end": end.isoformat()}
+    return loop.ledger.record("model.promoted", cause=judged, as_of=end, **facts)
 
 
 def deployed(loop: Loop) -> None:
@@ -49,28 +52,29 @@ def deployed(loop: Loop) -> None:
 
 
 class TestWhich:
-    def test_the_one_before_and_then_the_one_before_that(self, loop: Loop) -> None:
-        went = []
-        for _ in range(2):
-            deployed(loop)
-            went.append(put_back(loop).body["version"])
+    def test_the_one_before_and_no_further_unless_it_is_named(self, loop: Loop) -> None:
+        back = put_back(loop)
+        assert back.body["version"] == "2"
         deployed(loop)
-        assert went == ["2", "1"]
-        with pytest.raises(UsageError, match="no version to go back to before version 1"):
-            put_back(loop)
-        assert loop.promoted().body["version"] == "1"
+        assert put_back(loop) == put_back(loop, "2") == back
+        assert put_back(loop, "1").body["version"] == "1"
+        assert [row.body["replaced"] for row in loop.ledger.entries("model.rolled_back")] == ["3", "2"]
 
-    def test_asked_again_before_it_is_deployed_goes_no_further(self, loop: Loop) -> None:
-        deployed(loop)
-        assert put_back(loop) == put_back(loop) == loop.promoted()
-        assert put_back(loop, "2") == loop.promoted()
-        assert len(loop.ledger.entries("model.rolled_back")) == 1
+    def test_there_is_none_before_the_first(self, tmp_path: Path, loop: Loop) -> None:
+        (tmp_path / "new").mkdir()
+        (tmp_path / "new" / "params.yaml").write_text((tmp_path / "params.yaml").read_text())
+        new = Loop(Project(tmp_path / "new", Settings()))
+        by_gate(new, "1")
+        with pytest.raises(UsageError, match="no version to go back to before version 1"):
+            put_back(new)
 
     def test_none_that_was_taken_away_but_by_its_number(self, loop: Loop) -> None:
         put_back(loop)
         by_gate(loop, "4")
         assert put_back(loop).body["version"] == "2"
         assert put_back(loop, "3").body["version"] == "3"
+        by_gate(loop, "5")
+        assert put_back(loop).body["version"] == "3"
 
     def test_killed_between_its_two_rows_it_is_finished(
         self, loop: Loop, monkeypatch: pytest.MonkeyPatch
@@ -116,6 +120,7 @@ def test_the_ledger_tells_why_and_the_spent_window_stays_spent(loop: Loop) -> No
     assert first is not None
     assert first.kind == "model.promoted"
     assert again.body == {**first.body, "gate_end": "2026-02-03T00:00:00+00:00"}
+    assert again.as_of == datetime(2026, 2, 3, tzinfo=UTC)
 
 
 def test_the_gate_does_not_promote_again_what_was_taken_away(loop: Loop) -> None:
@@ -127,19 +132,37 @@ def test_the_gate_does_not_promote_again_what_was_taken_away(loop: Loop) -> None
     assert "`mlops rollback 3`" in verdict.reason
 
 
+def test_what_was_compared_with_the_one_taken_away_is_not_promoted(loop: Loop) -> None:
+    registered = loop.ledger.record("model.registered", version="4", digest="4" * 64)
+    verdict = {"promote": True, "reason": "Promoted: better.", "window": None}
+    name = judgement(registered, loop.champion)
+    judged = loop.ledger.record("gate.judged", cause=registered, once=name, **verdict)
+    back = put_back(loop)
+    with pytest.raises(ConflictError, match="a model that is the champion no more"):
+        learning.promote.fn(loop.project.root, judged)
+    assert loop.promoted() == back
+
+
 def test_it_serves_behind_the_same_address_and_mlflow_shows_it(closed: Closed) -> None:
     orchard = closed.orchard
     loop, taken = orchard.loop, orchard.loop.promoted()
     done = orchard.mlops("rollback", "--reason", "they taste of soap", "--json")
     assert done.code == 0, done.err
-    back = loop.promoted()
-    assert back.body["digest"] != taken.body["digest"]
-    said = httpx.get(f"{loop.project.address}/version", trust_env=False).json()
-    assert (said["version"], said["digest"]) == (back.body["version"], back.body["digest"])
-    client = MlflowClient(loop.project.mlflow_uri)
-    assert client.get_model_version_by_alias(loop.params.data.name, CHAMPION).version == back.body["version"]
+    assert loop.promoted().body["digest"] != taken.body["digest"]
+    serves(loop)
     assert "they taste of soap" in orchard.mlops("status").out
 
     forth = orchard.mlops("rollback", str(taken.body["version"]))
     assert forth.code == 0, forth.err
     assert loop.promoted().body["digest"] == taken.body["digest"]
+    serves(loop)
+    # A deployment that was asked for before waits for its turn, and finds what is the champion by now.
+    assert deploying.deploy.fn(loop.project.root, taken).cause == loop.promoted().id
+
+
+def serves(loop: Loop) -> None:
+    champion = loop.promoted().body
+    said = httpx.get(f"{loop.project.address}/version", trust_env=False).json()
+    assert (said["version"], said["digest"]) == (champion["version"], champion["digest"])
+    alias = MlflowClient(loop.project.mlflow_uri).get_model_version_by_alias(loop.params.data.name, CHAMPION)
+    assert alias.version == champion["version"]

@@ -79,6 +79,8 @@ class Pointer:
 def _answering(said: bytes, *, ready: bool) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
+            if not said:
+                return  # the connection is closed without a word
             body = said if ready else json.dumps({"error": "golden row 3 differs"}).encode()
             self.send_response(200 if ready else 503)
             self.send_header("content-length", str(len(body)))
@@ -167,7 +169,11 @@ def test_one_that_dies_is_not_waited_for(target: Threads) -> None:
 
 @pytest.mark.parametrize(
     ("said", "told"),
-    [(b'{"deployment": "of another project"}', "of another project answers"), (b"hello", "something else")],
+    [
+        (b'{"deployment": "of another project"}', "of another project answers"),
+        (b"hello", "something else"),
+        (b"", "Remote end closed"),
+    ],
 )
 def test_what_has_its_port_is_not_taken_for_it(
     target: Threads, gateway: Pointer, said: bytes, told: str
