@@ -31,7 +31,8 @@ HISTORY = 24
 SEASON = 20
 A_DAY = 40
 PORTS = ("GATEWAY_PORT", "GATEWAY_API_PORT", "MLFLOW_PORT", "PREFECT_PORT")
-EVENT_PATIENCE = 120.0
+EVENT_PATIENCE = 240.0
+"""Seconds; Prefect's queue of events stands still for more than a minute where all cores are busy."""
 EXTRA_EVENTS = 1
 
 PARAMS = """\

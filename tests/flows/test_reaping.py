@@ -93,7 +93,7 @@ def test_a_verb_that_was_killed_is_ended_in_prefect_and_mlflow_and_goes_on(train
     finally:
         trained.hold.unlink()
         written.unlink(missing_ok=True)
-    until("end of its mark", lambda: not mark.file.exists(), patience=30)
+    until("end of its mark", lambda: not mark.file.exists(), patience=90)
     run = trained.ask("GET", f"/flow_runs/{mark.run}")
     assert run["state_type"] == "CRASHED"
     assert "Run it again" in run["state"]["message"]
@@ -107,7 +107,7 @@ def test_a_verb_that_was_killed_is_ended_in_prefect_and_mlflow_and_goes_on(train
     assert again.code in {0, 3}, again.err  # a champion that came since refuses it
     assert [entry.id for entry in loop.ledger.entries()] == before
     # One that ended by itself leaves nothing either.
-    until("end of all marks", lambda: not [m for m in marks(loop.project.home) if m.is_dead], patience=30)
+    until("end of all marks", lambda: not [m for m in marks(loop.project.home) if m.is_dead], patience=90)
 
 
 def test_a_run_taken_up_by_a_runner_that_was_killed_is_ended_after_a_minute(running: Orchard) -> None:

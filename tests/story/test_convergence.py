@@ -174,7 +174,7 @@ def test_verbs_killed_anywhere_end_with_one_of_each(orchard: Orchard) -> None:
     assert service.digest == loop.promoted().body["digest"]
     assert answers(orchard)
     until("end of what was killed", lambda: not unfinished(orchard), patience=BURIED)
-    until("end of its marks", lambda: not [m for m in marks(loop.project.home) if m.is_dead], patience=30)
+    until("end of its marks", lambda: not [m for m in marks(loop.project.home) if m.is_dead], patience=90)
     assert output(orchard, "git", "status", "--porcelain") == ""
     assert "up to date" in output(orchard, sys.executable, "-m", "dvc", "status")
 
