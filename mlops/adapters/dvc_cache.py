@@ -38,7 +38,7 @@ __all__ = [
 
 _OBJECT = re.compile(r"[0-9a-f]{32}(\.dir)?")
 _UNFINISHED = re.compile(r"\.[\w-]{22}\.tmp")
-"""A name of `HALF_WRITTEN` that DVC alone would give a file."""
+"""What of `HALF_WRITTEN` nobody but DVC calls a file, in a folder that is a person's too."""
 
 HALF_WRITTEN = ".*.tmp"
 """What DVC calls a file until it is whole, in the cache as in a folder that it checks out."""

@@ -1,8 +1,7 @@
-"""The small files that DVC writes, dvc.lock and the pointers: each is whole, whoever is killed when.
+"""DVC's records in a tree, dvc.lock and the pointers: each is whole, whoever is killed when.
 
 DVC empties such a file before it writes it, and cannot read an empty one. What mends that leans on
-private parts of DVC, which is why pyproject.toml bounds it; tests/adapters/test_dvc.py holds
-the seam.
+private parts of DVC, which is why pyproject.toml bounds it; tests/adapters/test_dvc.py holds the seam.
 """
 
 from __future__ import annotations
@@ -22,15 +21,14 @@ from mlops.layout import DVC_LOCK
 
 __all__ = ["damaged", "reason", "written_whole"]
 
-
 _plain = _common._dump_data
 
 
 @contextmanager
 def written_whole(root: Path) -> Iterator[None]:
-    """Let DVC write such files of the tree at `root` elsewhere, and put each in its place when it is whole.
+    """Let DVC write its records of the tree at `root` elsewhere, and put each in its place when it is whole.
 
-    Whatever else it writes, as in its cache, is on another disk perhaps, and it renames that itself.
+    What it writes into its cache it renames by itself, perhaps on another disk.
     """
 
     def dump(path: Any, data: Any, dumper: Callable[..., Any], fs: Any = None, **how: Any) -> None:
@@ -52,7 +50,7 @@ def written_whole(root: Path) -> Iterator[None]:
 
 
 def damaged(root: Path, exc: DvcException) -> DataError | None:
-    """Return what to say where DVC could not read a file that it wrote itself in the tree at `root`."""
+    """Return what to say where DVC could not read one of its records in the tree at `root`."""
     if not isinstance(exc, ParseError | YAMLValidationError) or not exc.path:
         return None
     path = Path(exc.path).resolve()  # DVC tells it from the process's folder
