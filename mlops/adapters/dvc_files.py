@@ -16,6 +16,7 @@ from dvc.exceptions import DvcException
 from dvc.utils.serialize import ParseError, _common, _yaml
 from dvc.utils.strictyaml import YAMLValidationError
 
+from mlops import atomic
 from mlops.errors import DataError, shown
 from mlops.layout import DVC_LOCK
 
@@ -37,10 +38,8 @@ def written_whole(root: Path) -> Iterator[None]:
             return
         text = io.StringIO()
         dumper(data, text, **how)
-        # In nobody's way, and used by one process at a time: what a kill leaves, the next write takes.
-        partial = root / ".dvc" / "tmp" / f"{Path(path).name}.partial"
-        partial.write_text(text.getvalue(), "utf-8")
-        partial.replace(path)
+        # Not beside the file, where git would tell of what a kill leaves.
+        atomic.write_text(Path(path), text.getvalue(), aside=root / ".dvc" / "tmp")
 
     _common._dump_data = _yaml._dump_data = dump
     try:

@@ -371,7 +371,7 @@ class TestKilled:
             assert done.returncode == -signal.SIGKILL
             assert file.read_bytes() == before
         assert tree.reproduce(stages=stages).ran == ("train",)  # the run cache has what was prepared
-        assert sorted(file.name for file in (root / ".dvc/tmp").glob("*.partial")) == []
+        assert sorted(file.name for file in (root / ".dvc/tmp").glob(".*.tmp")) == []
 
     def test_what_dvc_writes_outside_the_tree_may_be_on_another_disk(
         self, root: Path, tree: DvcTree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -25,15 +25,21 @@ from tests.tiny import tiny_bundle
 
 
 @pytest.fixture
-def loop(tmp_path: Path) -> Iterator[Loop]:
-    """A project whose gate promoted versions 1 to 3, each on later rows."""
+def new(tmp_path: Path) -> Iterator[Loop]:
+    """A project that has no champion yet."""
     params = PARAMS.format(name="plums", hold=tmp_path / "hold", target="process")
     (tmp_path / "params.yaml").write_text(params)
     loop = Loop(Project(tmp_path, Settings()))
-    for number in (1, 2, 3):
-        by_gate(loop, str(number))
     yield loop
     loop.ledger.close()
+
+
+@pytest.fixture
+def loop(new: Loop) -> Loop:
+    """A project whose gate promoted versions 1 to 3, each on later rows."""
+    for number in (1, 2, 3):
+        by_gate(new, str(number))
+    return new
 
 
 def by_gate(loop: Loop, version: str) -> Entry:
@@ -60,10 +66,7 @@ class TestWhich:
         assert put_back(loop, "1").body["version"] == "1"
         assert [row.body["replaced"] for row in loop.ledger.entries("model.rolled_back")] == ["3", "2"]
 
-    def test_there_is_none_before_the_first(self, tmp_path: Path, loop: Loop) -> None:
-        (tmp_path / "new").mkdir()
-        (tmp_path / "new" / "params.yaml").write_text((tmp_path / "params.yaml").read_text())
-        new = Loop(Project(tmp_path / "new", Settings()))
+    def test_there_is_none_before_the_first(self, new: Loop) -> None:
         by_gate(new, "1")
         with pytest.raises(UsageError, match="no version to go back to before version 1"):
             put_back(new)
@@ -102,11 +105,9 @@ class TestWhich:
         assert refused.value.exit_code == 2
         assert loop.ledger.last("model.rolled_back") is None
 
-    def test_without_a_champion_there_is_no_way_back(self, tmp_path: Path, loop: Loop) -> None:
-        (tmp_path / "new").mkdir()
-        (tmp_path / "new" / "params.yaml").write_text((tmp_path / "params.yaml").read_text())
+    def test_without_a_champion_there_is_no_way_back(self, new: Loop) -> None:
         with pytest.raises(NothingPromotedError):
-            put_back(Loop(Project(tmp_path / "new", Settings())))
+            put_back(new)
 
 
 def test_the_ledger_tells_why_and_the_spent_window_stays_spent(loop: Loop) -> None:
