@@ -27,7 +27,7 @@ from sklearn.metrics import (
     roc_curve,
 )
 
-from mlops.config import load_params
+from mlops.config.project_folder import load_params
 from mlops.schema import Schema
 
 TRUSTED = [

@@ -22,13 +22,13 @@ from evidently import DataDefinition, Dataset, Report
 from evidently.presets import DataDriftPreset
 from scratch import flights
 
-from mlops import drift
 from mlops.adapters import evidently
-from mlops.config import load_params
-from mlops.dataset import conform
-from mlops.distance import distances, prepared
+from mlops.config.project_folder import load_params
+from mlops.monitoring import drift
+from mlops.scaffold.template import template
 from mlops.schema import Kind, Schema
-from mlops.stamp import template
+from mlops.stats.distance import distances, prepared
+from mlops.tables.conform import conform
 
 SIZES = (20_000, 80_000)
 GOAL, EQUAL = 10, 1e-6

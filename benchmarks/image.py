@@ -17,10 +17,10 @@ import docker
 from scratch import trained
 from serve import uncompiled
 
-from mlops.adapters.docker import DockerTarget
-from mlops.deployment import Spec, wait_ready
-from mlops.settings import load_settings
-from mlops.stamp import template
+from mlops.adapters.targets.docker import DockerTarget
+from mlops.config.settings import load_settings
+from mlops.deployment.rollout import Spec, wait_ready
+from mlops.scaffold.template import template
 
 SIZES = {"compiled": 320, "fitted": 520}
 SECONDS = 2

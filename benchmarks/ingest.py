@@ -21,12 +21,12 @@ import pandas as pd
 import yaml
 from scratch import run, running
 
-from mlops.adapters.dvc import DvcTree
-from mlops.adapters.git import Tree
-from mlops.lake import Lake
-from mlops.layout import LAKE
-from mlops.orchestration.loop import Loop
-from mlops.stamp import stamp
+from mlops.adapters.dvc.tree import DvcTree
+from mlops.adapters.git.worktree import Tree
+from mlops.config.paths import LAKE
+from mlops.data.lake import Lake
+from mlops.project.context import Loop
+from mlops.scaffold.template import stamp
 
 ROWS = 10_000
 PARTITIONS = (10, 100, 1_000)

@@ -15,9 +15,9 @@ import httpx
 import pandas as pd
 from scratch import flights, run, running
 
-from mlops.client import Client
-from mlops.orchestration.loop import Loop
-from mlops.orchestration.truth import add_labels
+from mlops.deployment.client import Client
+from mlops.project.context import Loop
+from mlops.project.labels import add_labels
 
 AS_OF = pd.Timestamp("2013-05-01", tz="UTC").to_pydatetime()
 PATIENCE = 180.0

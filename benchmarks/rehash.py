@@ -17,8 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mlops.adapters.dvc import DvcTree
-from mlops.layout import LAKE
+from mlops.adapters.dvc.tree import DvcTree
+from mlops.config.paths import LAKE
 
 FILES = 200
 

@@ -11,18 +11,19 @@ from typing import Any
 
 import pandas as pd
 
-from mlops import bundle
-from mlops.bundle import Bundle
-from mlops.config import load_params
-from mlops.deployment import free_port
-from mlops.lake import Lake
-from mlops.layout import BUNDLE, LAKE
-from mlops.orchestration import parts, prefect_api
-from mlops.orchestration.loop import Loop
+from mlops.config.paths import BUNDLE, LAKE
+from mlops.config.project_folder import load_params
+from mlops.config.settings import load_settings
+from mlops.data.lake import Lake
+from mlops.files.ports import free_port
+from mlops.model import bundle
+from mlops.model.bundle import Bundle
+from mlops.orchestration import run_flow
+from mlops.project import services
+from mlops.project.context import Loop
+from mlops.scaffold.template import stamp, template
 from mlops.schema import Schema
-from mlops.settings import load_settings
-from mlops.stages import STAGES
-from mlops.stamp import stamp, template
+from mlops.stages.pipeline import STAGES
 
 __all__ = ["flights", "run", "running", "trained"]
 
@@ -39,11 +40,11 @@ def running() -> Iterator[Loop]:
         stamp(root)
         loop = Loop.at(root)
         try:
-            parts.up(loop, told=lambda _: None)
-            prefect_api.connect(loop.project)
+            services.up(loop, told=lambda _: None)
+            run_flow.connect(loop.project)
             yield loop
         finally:
-            parts.down(loop, serving=True)
+            services.down(loop, serving=True)
 
 
 def trained(folder: Path, *months: int) -> Bundle:
@@ -70,4 +71,4 @@ def flights(*months: int) -> pd.DataFrame:
 
 def run(loop: Loop, flow: str, **parameters: Any) -> str:
     """Run one of the project's flows in this process."""
-    return str(prefect_api.load_flow(loop.project, flow)(**parameters))
+    return str(run_flow.load_flow(loop.project, flow)(**parameters))

@@ -30,11 +30,12 @@ from load import Load, ask
 from mlflow.models import infer_signature
 from scratch import trained
 
-from mlops import bundle as bundles
-from mlops.adapters.process import ProcessTarget
-from mlops.bundle import Bundle
-from mlops.deployment import Spec, free_port, wait_ready
-from mlops.predictor import load_fitted
+from mlops.adapters.targets.process import ProcessTarget
+from mlops.deployment.rollout import Spec, wait_ready
+from mlops.files.ports import free_port
+from mlops.model import bundle as bundles
+from mlops.model.bundle import Bundle
+from mlops.model.predictor import load_fitted
 
 CONNECTIONS = (1, 16)
 OVER_MLFLOW = {("compiled", 1): 60, ("compiled", 16): 100, ("fitted", 1): 3, ("fitted", 16): 3}

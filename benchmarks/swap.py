@@ -19,9 +19,10 @@ import httpx
 from load import ask
 from scratch import trained
 
-from mlops.adapters.process import ProcessTarget
+from mlops.adapters.targets.process import ProcessTarget
 from mlops.adapters.traefik import TraefikGateway
-from mlops.deployment import Spec, free_port, swap
+from mlops.deployment.rollout import Spec, swap
+from mlops.files.ports import free_port
 
 CONNECTIONS, PAUSE = 4, 20
 STEADY = 20

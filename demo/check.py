@@ -115,8 +115,8 @@ def _log_loss(truth: np.ndarray, score: np.ndarray) -> float:
 
 
 def _first_scores(home: Path, ledger: list[dict[str, Any]], rows: pd.DataFrame) -> np.ndarray:
-    from mlops import bundle
-    from mlops.predictor import load
+    from mlops.model import bundle
+    from mlops.model.predictor import load
     from mlops.schema import parse_rows
 
     first = next(entry for entry in ledger if entry["kind"] == "model.promoted")

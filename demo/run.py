@@ -35,13 +35,13 @@ from rich.table import Table
 from table import month_bounds
 from table import rows as table_rows
 
-from mlops.adapters.mlflow_pages import first_page
-from mlops.client import Client, records
-from mlops.config import Project, find_project
+from mlops.adapters.mlflow.links import first_page
+from mlops.config.project_folder import Project, find_project
+from mlops.config.settings import load_settings
+from mlops.deployment.client import Client, records
 from mlops.errors import MlopsError, UsageError
-from mlops.ledger import Entry
-from mlops.settings import load_settings
-from mlops.stamp import stamp
+from mlops.ledger.store import Entry
+from mlops.scaffold.template import stamp
 
 HERE = Path(__file__).parents[1]
 FOLDER = HERE / ".demo"
@@ -103,15 +103,16 @@ def main() -> int:
             remedy="Two months to learn from and at least one of traffic must lie in 1 to 12.",
         )
     project = new_project()
-    from mlops.orchestration import parts, prefect_api
-    from mlops.orchestration.loop import Loop
+    from mlops.orchestration import run_flow
+    from mlops.project import services
+    from mlops.project.context import Loop
 
     loop = Loop(project)
     say("starting Prefect, MLflow, the gateway and the runner")
-    starting = Background(lambda: parts.up(loop, told=lambda line: say(f"  {line}")))
+    starting = Background(lambda: services.up(loop, told=lambda line: say(f"  {line}")))
     data = flights(range(first, served.stop))
     starting.join()
-    prefect_api.connect(project)
+    run_flow.connect(project)
 
     learn(loop, data[:2], first)
     with Client(project.address) as client:
@@ -125,11 +126,11 @@ def new_project() -> Project:
     """Stamp the scratch project, with ports that are free and the model that was asked for."""
     if FOLDER.exists():
         say("ending the last demo")
-        from mlops.orchestration import parts
-        from mlops.orchestration.loop import Loop
+        from mlops.project import services
+        from mlops.project.context import Loop
 
         if (FOLDER / "params.yaml").exists():
-            parts.down(Loop.at(FOLDER), serving=True)
+            services.down(Loop.at(FOLDER), serving=True)
         shutil.rmtree(FOLDER)
     say(f"stamping a project into {FOLDER.name}/, with its own git repository and DVC cache")
     (FOLDER / ".mlops").mkdir(parents=True)
@@ -140,7 +141,7 @@ def new_project() -> Project:
     model = os.environ.get("DEMO_MODEL", "hist")
     params = FOLDER / "params.yaml"
     params.write_text(params.read_text().replace("algorithm: hist ", f"algorithm: {model} "))
-    from mlops.adapters.git import Tree
+    from mlops.adapters.git.worktree import Tree
 
     Tree(FOLDER).commit_paths(["params.yaml"], f"Choose the model {model}")
     return find_project(FOLDER)
@@ -205,7 +206,7 @@ def live(loop: Any, traffic: Traffic, number: int, *, last: bool) -> None:
 
 def add_labels(loop: Any, month: pd.DataFrame, number: int) -> None:
     """The truth about a month's rows, where there is one."""
-    from mlops.orchestration.truth import add_labels as add
+    from mlops.project.labels import add_labels as add
 
     key, target = loop.schema.key, loop.schema.target
     file = loop.project.home / "inbox" / f"labels-{number:02d}.parquet"
@@ -267,7 +268,7 @@ def render(rows: list[dict[str, Any]], metric: str) -> Table:
 
 def run(project: Project, flow: str, **parameters: Any) -> str:
     """Run one of the project's flows here, against its Prefect server."""
-    from mlops.orchestration.prefect_api import load_flow
+    from mlops.orchestration.run_flow import load_flow
 
     return str(load_flow(project, flow)(**parameters))
 

@@ -8,12 +8,13 @@ from typing import Any
 
 import pandas as pd
 
-from mlops import labels, metric, prediction_log
-from mlops.answers import Answers
-from mlops.dataset import columns_of
-from mlops.ledger import Entry
-from mlops.orchestration.loop import Loop
-from mlops.predictor import load
+from mlops.evaluation import metrics
+from mlops.ledger.store import Entry
+from mlops.model.predictions import Answers
+from mlops.model.predictor import load
+from mlops.prediction_log import label_log, reader
+from mlops.project.context import Loop
+from mlops.tables.conform import columns_of
 
 __all__ = ["month_bounds", "rows"]
 
@@ -28,12 +29,12 @@ def rows(loop: Loop, months: Iterable[int]) -> list[dict[str, Any]]:
     """Return a row for each month, from the log, the labels and the ledger."""
     first = loop.bundle_of(loop.ledger.entries("model.promoted")[0])
     predictor = load(first)
-    known = labels.read(loop.project.labels)
+    known = label_log.read(loop.project.labels)
     table = []
     for number in months:
         start, end = month_bounds(number)
-        served = prediction_log.read(loop.project.predictions, loop.schema, start=start, end=end)
-        told = labels.join(served, known, loop.schema)
+        served = reader.read(loop.project.predictions, loop.schema, start=start, end=end)
+        told = label_log.join(served, known, loop.schema)
         told = told[told[loop.schema.target].notna()]
         table.append(
             {
@@ -54,7 +55,7 @@ def rows(loop: Loop, months: Iterable[int]) -> list[dict[str, Any]]:
 
 def _loss(loop: Loop, told: pd.DataFrame, answers: Answers, first: Any) -> float:
     truth = told[loop.schema.target].to_numpy()
-    return float(metric.losses(loop.params.gate.metric, truth, answers, first.model.classes).mean())
+    return float(metrics.losses(loop.params.gate.metric, truth, answers, first.model.classes).mean())
 
 
 def _drift(loop: Loop, as_of: datetime) -> dict[str, Any]:

@@ -22,10 +22,10 @@ import typer
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from mlops import params, settings
 from mlops.cli.app import app, main
-from mlops.params import Params
-from mlops.settings import Settings
+from mlops.config import params, settings
+from mlops.config.params import Params
+from mlops.config.settings import Settings
 
 __all__ = ["pages", "stale", "verbs"]
 

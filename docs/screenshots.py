@@ -26,7 +26,7 @@ from PIL import Image
 from playwright.sync_api import Error, Page, Route, sync_playwright
 
 from mlops.errors import MlopsError, UsageError
-from mlops.orchestration.loop import Loop
+from mlops.project.context import Loop
 
 HERE = Path(__file__).parent
 IMAGES = HERE / "images"
@@ -99,7 +99,7 @@ def prefect(loop: Loop) -> Iterator[Shot]:
 
 def mlflow(loop: Loop) -> Iterator[Shot]:
     """Yield the pictures of MLflow: the runs, one of them, a version, a drift report."""
-    from mlops.adapters.mlflow_pages import version_page
+    from mlops.adapters.mlflow.links import version_page
 
     champion, reported = loop.champion, loop.ledger.last("drift.reported")
     if champion is None or reported is None:

@@ -4,14 +4,14 @@ from pathlib import Path
 
 from prefect import flow
 
-from mlops.orchestration import intake, run
-from mlops.orchestration.loop import Loop
+from mlops.orchestration import flow_run, tasks
+from mlops.project.context import Loop
 
 ROOT = Loop.at(Path(__file__).parent).project.root
 
 
-@flow(name="ingest", flow_run_name=run.title, timeout_seconds=3600)
-def ingest(file: run.Table | None = None, more: list[run.Table] | None = None) -> run.Ended:
+@flow(name="ingest", flow_run_name=flow_run.title, timeout_seconds=3600)
+def ingest(file: flow_run.Table | None = None, more: list[flow_run.Table] | None = None) -> flow_run.Ended:
     """Append tables, or all that `data.source` names, to the lake; the same table twice adds nothing.
 
     Without a file, a run that Prefect starts adds to the lake of the branch `mlops/loop`, which
@@ -23,5 +23,5 @@ def ingest(file: run.Table | None = None, more: list[run.Table] | None = None) -
             `data.source`.
         more: Further ones, for the same version of the data.
     """
-    outcome = intake.add_file(ROOT, file, more or ()) if file else intake.add_source(ROOT)
-    return run.ended(outcome.text, refused=outcome.refused)
+    outcome = tasks.ingest.add_file(ROOT, file, more or ()) if file else tasks.ingest.add_source(ROOT)
+    return flow_run.ended(outcome.text, refused=outcome.refused)

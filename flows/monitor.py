@@ -5,14 +5,14 @@ from pathlib import Path
 
 from prefect import flow
 
-from mlops.orchestration import run, watching
-from mlops.orchestration.loop import Loop
+from mlops.orchestration import flow_run, tasks
+from mlops.project.context import Loop
 
 ROOT = Loop.at(Path(__file__).parent).project.root
 
 
-@flow(name="monitor", flow_run_name=run.title, timeout_seconds=900)
-def monitor(as_of: datetime | None = None) -> run.Ended:
+@flow(name="monitor", flow_run_name=flow_run.title, timeout_seconds=900)
+def monitor(as_of: datetime | None = None) -> flow_run.Ended:
     """Judge the window of served rows that ends at `as_of`; confirmed drift is announced.
 
     Every feature that is not a date, and the model's own answer, is compared with what the champion
@@ -24,8 +24,8 @@ def monitor(as_of: datetime | None = None) -> run.Ended:
         as_of: End of the window, in the time of the rows, UTC. Empty for just after the newest row
             served.
     """
-    checked = watching.check(ROOT, as_of)
+    checked = tasks.monitor.check(ROOT, as_of)
     if checked.body["confirmed"]:
-        watching.announce(ROOT, checked)
-    watching.write_report(ROOT, checked)
-    return run.ended(watching.summary(checked))
+        tasks.monitor.announce(ROOT, checked)
+    tasks.monitor.write_report(ROOT, checked)
+    return flow_run.ended(tasks.monitor.summary(checked))

@@ -4,14 +4,16 @@ from pathlib import Path
 
 from prefect import flow
 
-from mlops.orchestration import run, scoring
-from mlops.orchestration.loop import Loop
+from mlops.orchestration import flow_run, tasks
+from mlops.project.context import Loop
 
 ROOT = Loop.at(Path(__file__).parent).project.root
 
 
-@flow(name="score", flow_run_name=run.title, timeout_seconds=4 * 3600)
-def score(source: Path | None = None, destination: Path | None = None, unlogged: bool = False) -> run.Ended:
+@flow(name="score", flow_run_name=flow_run.title, timeout_seconds=4 * 3600)
+def score(
+    source: Path | None = None, destination: Path | None = None, unlogged: bool = False
+) -> flow_run.Ended:
     """Answer every row of a table with the promoted model, into a file of the table with its answers.
 
     The answers are in the prediction log as if the service had given them: monitored, and labelled
@@ -23,7 +25,7 @@ def score(source: Path | None = None, destination: Path | None = None, unlogged:
             `score.destination`.
         unlogged: Leave the answers out of the prediction log.
     """
-    with scoring.alone(ROOT):
-        wanted = scoring.find(ROOT, source, destination)
-        rows = scoring.answer(ROOT, wanted, logged=not unlogged)
-        return run.ended(scoring.publish(ROOT, wanted, rows, logged=not unlogged))
+    with tasks.score.alone(ROOT):
+        wanted = tasks.score.find(ROOT, source, destination)
+        rows = tasks.score.answer(ROOT, wanted, logged=not unlogged)
+        return flow_run.ended(tasks.score.publish(ROOT, wanted, rows, logged=not unlogged))

@@ -4,14 +4,14 @@ from pathlib import Path
 
 from prefect import flow
 
-from mlops.orchestration import learning, retraining, run, trying
-from mlops.orchestration.loop import Loop
+from mlops.orchestration import flow_run, tasks
+from mlops.project.context import Loop
 
 ROOT = Loop.at(Path(__file__).parent).project.root
 
 
-@flow(name="train", flow_run_name=run.title, timeout_seconds=3600)
-def train(force: bool = False, overrides: dict[str, str] | None = None) -> run.Ended:
+@flow(name="train", flow_run_name=flow_run.title, timeout_seconds=3600)
+def train(force: bool = False, overrides: dict[str, str] | None = None) -> flow_run.Ended:
     """Run DVC's stages that have something new, log the run, register its model, ask the gate.
 
     The gate compares the new model with the champion on the same held-out rows. What it promotes is
@@ -22,10 +22,10 @@ def train(force: bool = False, overrides: dict[str, str] | None = None) -> run.E
         overrides: Parameters of this run alone, by their path in params.yaml, as
             {"model.params.max_depth": "6"}. It works at your last commit, on a branch of its own.
     """
-    with retraining.alone(ROOT), trying.work_tree(ROOT, overrides) as attempt:
-        commit = learning.reproduce(ROOT, attempt.tree, force=force)
-        registered = learning.register(ROOT, attempt.tree, commit, force=force)
-        judged = learning.judge(ROOT, attempt.tree, registered)
+    with tasks.retrain.alone(ROOT), tasks.experiment.work_tree(ROOT, overrides) as attempt:
+        commit = tasks.train.reproduce(ROOT, attempt.tree, force=force)
+        registered = tasks.train.register(ROOT, attempt.tree, commit, force=force)
+        judged = tasks.train.judge(ROOT, attempt.tree, registered)
         if judged.body["promote"]:
-            learning.promote(ROOT, judged)
-    return run.ended(attempt.told(judged.body["reason"], commit), refused=not judged.body["promote"])
+            tasks.train.promote(ROOT, judged)
+    return flow_run.ended(attempt.told(judged.body["reason"], commit), refused=not judged.body["promote"])

@@ -21,7 +21,7 @@ MlopsError                       exit 1
 
 Each says what happened, to which thing, and what to do next; `retriable` decides whether
 trying again makes sense. A refusal by a gate or a policy is no error: see
-`mlops.outcome`. HTTP status codes are mapped in `mlops.serving` alone.
+`mlops.ledger.outcome`. HTTP status codes are mapped in `mlops.serving` alone.
 """
 
 from __future__ import annotations

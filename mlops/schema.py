@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlops.errors import ConfigError, RowError, shown
-from mlops.kind import TEXTUAL, Kind, Task
+from mlops.feature_types import TEXTUAL, Kind, Task
 
 if TYPE_CHECKING:
-    from mlops.params import Params
+    from mlops.config.params import Params
 
 __all__ = [
     "DATE_PARTS",

@@ -12,7 +12,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 
 def _engine_answers() -> bool:
-    from mlops.adapters.docker import available
+    from mlops.adapters.targets.docker import available
 
     return available()
 

@@ -9,12 +9,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from mlops.adapters.dvc import DvcTree
-from mlops.adapters.git import Tree
-from mlops.lake import Lake
-from mlops.layout import LAKE
-from mlops.orchestration.loop import Loop
-from mlops.stages import STAGES
+from mlops.adapters.dvc.tree import DvcTree
+from mlops.adapters.git.worktree import Tree
+from mlops.config.paths import LAKE
+from mlops.data.lake import Lake
+from mlops.project.context import Loop
+from mlops.stages.pipeline import STAGES
 from tests.flows.orchard import HISTORY, plums, stamped
 
 IN_GIT = ["dvc.lock", "build", "data"]

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from mlops import bundle as bundles
-from mlops.bundle import Bundle
-from mlops.predictor import Fitted
+from mlops.model import bundle as bundles
+from mlops.model.bundle import Bundle
+from mlops.model.predictor import Fitted
 from mlops.schema import Schema, parse_rows
 
 SCHEMA = Schema(features={"size": "number", "colour": "category"}, target="ripe", task="binary", key="plum")

@@ -18,9 +18,9 @@ from evidently import DataDefinition, Dataset, Report
 from evidently.metrics import ValueDrift
 from evidently.presets import DataDriftPreset
 
-from mlops.distance import prepared
 from mlops.errors import TooFewRowsError
 from mlops.schema import Kind
+from mlops.stats.distance import prepared
 
 __all__ = ["statistics", "write_report"]
 

@@ -13,8 +13,8 @@ from onnx import TensorProto, helper
 from skl2onnx import to_onnx
 from skl2onnx.common.data_types import FloatTensorType, StringTensorType
 
-from mlops.answers import Answers
-from mlops.predictor import CATEGORIES, NUMBERS, Compiled, Fitted
+from mlops.model.predictions import Answers
+from mlops.model.predictor import CATEGORIES, NUMBERS, Compiled, Fitted
 from mlops.schema import TEXTUAL, Columns, Schema
 
 __all__ = ["TOLERANCE", "Compilation", "compile", "difference"]

@@ -22,9 +22,9 @@ from optuna.pruners import MedianPruner, NopPruner
 from optuna.samplers import TPESampler
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from mlops.fingerprint import of_value
-from mlops.params import AxisParams
-from mlops.trial import Trial
+from mlops.config.params import AxisParams
+from mlops.files.hashing import of_value
+from mlops.model.trials import Trial
 
 __all__ = ["OptunaSampler"]
 

@@ -12,9 +12,9 @@ from typing import Any
 import httpx
 import yaml
 
-from mlops import atomic
-from mlops.deployment import Serving
+from mlops.deployment.rollout import Serving
 from mlops.errors import MlopsError, UnavailableError
+from mlops.files import atomic
 
 __all__ = ["TraefikGateway", "find_traefik"]
 

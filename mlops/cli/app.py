@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from mlops import __version__
-from mlops.cli import ask, begin, data, house, learn, life, schedule
+from mlops.cli import data, init, maintenance, models, predictions, schedule, services
 from mlops.cli.output import Screen
 from mlops.errors import MlopsError
 
@@ -51,7 +51,7 @@ def program(
     context.obj = Screen(project)
 
 
-for module in (begin, life, data, learn, ask, schedule, house):
+for module in (init, services, data, models, predictions, schedule, maintenance):
     module.add_to(app)
 
 

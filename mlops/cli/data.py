@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from mlops.cli import versions
-from mlops.cli.learn import run
+from mlops.cli import data_versions
+from mlops.cli.models import run
 from mlops.cli.output import Json, as_of_option, parse_time
 
 __all__ = ["add_to"]
@@ -22,7 +22,7 @@ labels = typer.Typer(help="The labels of predictions, as they become known.", no
 def add_to(app: typer.Typer) -> None:
     """Add these verbs to the program."""
     app.command()(ingest)
-    versions.add_to(data)
+    data_versions.add_to(data)
     app.add_typer(data, name="data")
     app.add_typer(labels, name="labels")
 
@@ -62,7 +62,7 @@ def check(
 
     Example: mlops data check june.csv
     """
-    from mlops.orchestration.checking import check_table
+    from mlops.project.data_check import check_table
 
     report = check_table(context.obj.loop(), file.resolve(), as_of=parse_time(as_of))
     context.obj.show(report.text(), report.to_dict(), as_json=json)
@@ -86,7 +86,7 @@ def add(
 
     Example: mlops labels add march.parquet
     """
-    from mlops.orchestration.truth import add_labels
+    from mlops.project.labels import add_labels
 
     added = add_labels(context.obj.loop(), file, by=by, skip_unknown=skip_unknown)
     text = f"{added.rows} labels added, {added.corrected} of them corrections"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from mlops.orchestration.loop import Loop
+    from mlops.project.context import Loop
 
 __all__ = ["AsOf", "Json", "Screen", "as_of_option", "parse_time", "tell"]
 
@@ -38,7 +38,7 @@ class Screen:
 
     def loop(self) -> Loop:
         """Open the project; imports what that takes."""
-        from mlops.orchestration.loop import Loop
+        from mlops.project.context import Loop
 
         return Loop.at(self.folder)
 

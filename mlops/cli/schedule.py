@@ -12,7 +12,7 @@ import typer
 from mlops.cli.output import Json
 
 if TYPE_CHECKING:
-    from mlops.orchestration.schedules import Upcoming
+    from mlops.project.schedule import Upcoming
 
 __all__ = ["add_to"]
 
@@ -36,7 +36,7 @@ def show(context: typer.Context, json: Json = False) -> None:
 
     Example: mlops schedule
     """
-    from mlops.orchestration.schedules import upcoming
+    from mlops.project.schedule import upcoming
 
     if context.invoked_subcommand is not None:
         return
@@ -60,7 +60,7 @@ def set_(
 
     Example: mlops schedule set monitor "0 6 * * 1" --timezone Europe/Berlin
     """
-    from mlops.orchestration.schedules import declare
+    from mlops.project.schedule import declare
 
     _tell(context, declare(context.obj.loop().project, flow, when, timezone), as_json=json)
 
@@ -71,7 +71,7 @@ def unset(context: typer.Context, flow: Flow, json: Json = False) -> None:
 
     Example: mlops schedule unset monitor
     """
-    from mlops.orchestration.schedules import declare
+    from mlops.project.schedule import declare
 
     _tell(context, declare(context.obj.loop().project, flow, None), as_json=json)
 
@@ -82,7 +82,7 @@ def pause(context: typer.Context, flow: Flow, json: Json = False) -> None:
 
     Example: mlops schedule pause retrain
     """
-    from mlops.orchestration import schedules
+    from mlops.project import schedule as schedules
 
     _tell(context, schedules.pause(context.obj.loop().project, flow), as_json=json)
 
@@ -93,7 +93,7 @@ def resume(context: typer.Context, flow: Flow, json: Json = False) -> None:
 
     Example: mlops schedule resume retrain
     """
-    from mlops.orchestration import schedules
+    from mlops.project import schedule as schedules
 
     _tell(context, schedules.resume(context.obj.loop().project, flow), as_json=json)
 

@@ -1,5 +1,5 @@
-"""The loop as Prefect runs it: wiring of adapters, tasks, triggers, the runner, the reconciler.
+"""The loop as Prefect runs it: tasks, flow runs, triggers, the runner, the reconciler.
 
-The only importer of prefect in the library. The flows themselves are the project's own, in
-its ``flows/``; they chain the tasks of these modules, each made by `mlops.orchestration.step`.
+The only importer of prefect in the library. The flows are the project's own, in its ``flows/``; what
+they need is here: ``from mlops.orchestration import flow_run, tasks``.
 """

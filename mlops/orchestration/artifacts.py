@@ -13,8 +13,8 @@ from typing import Any
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.runtime import flow_run
 
-from mlops.drift import DriftReport, QualityVerdict
-from mlops.ledger import Entry
+from mlops.ledger.store import Entry
+from mlops.monitoring.drift import DriftReport, QualityVerdict
 
 __all__ = ["Content", "Figures", "columns", "data", "deployment", "publish", "training", "window"]
 

@@ -17,12 +17,13 @@ from typing import Any
 
 from filelock import Timeout
 
-from mlops.config import Project
+from mlops.config.project_folder import Project
 from mlops.errors import UnavailableError
-from mlops.ledger import Entry
-from mlops.orchestration import placing, retraining, schedules
-from mlops.orchestration.loop import Loop
-from mlops.orchestration.reaping import reap, sweep
+from mlops.ledger.store import Entry
+from mlops.orchestration.orphans import reap, sweep
+from mlops.orchestration.tasks import retrain
+from mlops.project import deploy, schedule
+from mlops.project.context import Loop
 
 __all__ = ["Missed", "Reconciler", "missed", "reconcile"]
 
@@ -56,13 +57,13 @@ def missed(loop: Loop) -> Iterator[Missed]:
     what it promotes by itself, and what was promoted before waits for its end.
     """
     training = _busy(loop, "retrain")
-    for drift in [] if training else retraining.unanswered(loop)[:1]:
-        yield Missed("retrain", retraining.asked_by(drift), drift)
+    for drift in [] if training else retrain.unanswered(loop)[:1]:
+        yield Missed("retrain", retrain.asked_by(drift), drift)
     champion = loop.champion
     if champion is None or loop.ledger.last("deployment.started") is None or _busy(loop, "deploy"):
         return
     try:
-        served = placing.serving(loop)
+        served = deploy.serving(loop)
     except UnavailableError:
         return  # serving was stopped on purpose, or `mlops up` will mend it
     if served is None or (not training and served[0].body["digest"] != champion.body["digest"]):
@@ -110,7 +111,7 @@ def _note_return(loop: Loop) -> None:
     if champion is None or not told or told[-1] in _SERVES:
         return
     try:
-        served = placing.serving(loop)
+        served = deploy.serving(loop)
     except UnavailableError:
         return
     if served is not None and served[0].body["digest"] == champion.body["digest"]:
@@ -121,7 +122,7 @@ def _note_return(loop: Loop) -> None:
 def _answer(loop: Loop, given_up: Missed, *, attempts: int) -> None:
     """Answer the drift whose retraining was given up, or no other drift would have its turn."""
     if given_up.flow == "retrain":
-        retraining.abandon(loop, given_up.cause, attempts=attempts)
+        retrain.abandon(loop, given_up.cause, attempts=attempts)
 
 
 def _since_success(effects: list[Entry]) -> list[Entry]:
@@ -174,7 +175,7 @@ class Reconciler(threading.Thread):
 
 
 def _catch_up(loop: Loop, now: datetime) -> list[str]:
-    skipped = schedules.catch_up(loop.project, now=now)
+    skipped = schedule.catch_up(loop.project, now=now)
     return [f"skipped {skipped} missed runs"] if skipped else []
 
 

@@ -14,12 +14,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from mlops.access import variables
-from mlops.config import Project, find_project
-from mlops.orchestration import neighbours, schedules
-from mlops.orchestration.deployments import FLOWS
-from mlops.orchestration.loop import Loop
-from mlops.orchestration.prefect_api import connect, environment, labels, load_flow
+from mlops.adapters.prefect_server.environment import connect, environment, labels
+from mlops.adapters.prefect_server.rest import FLOWS
+from mlops.config.project_folder import Project, find_project
+from mlops.net.credentials import variables
+from mlops.orchestration.run_flow import load_flow
+from mlops.project import name_check, schedule
+from mlops.project.context import Loop
 
 __all__ = ["deployments", "main"]
 
@@ -35,8 +36,8 @@ def deployments(project: Project) -> list[Any]:
     from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
     from prefect.events import DeploymentEventTrigger
 
-    from mlops.orchestration import run
-    from mlops.orchestration.watching import DRIFT_EVENT, model_resource
+    from mlops.orchestration import flow_run
+    from mlops.orchestration.tasks.monitor import DRIFT_EVENT, model_resource
 
     name = project.params.data.name
     one = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.ENQUEUE)
@@ -57,10 +58,10 @@ def deployments(project: Project) -> list[Any]:
         made.append(
             loaded.to_deployment(
                 name=name,
-                description=run.description(loaded.description),
+                description=flow_run.description(loaded.description),
                 concurrency_limit=one if flow in {"retrain", "deploy"} else None,
                 triggers=[on_drift] if flow == "retrain" else None,
-                tags=[*labels(project), *neighbours.mark(Loop(project))],
+                tags=[*labels(project), *name_check.mark(Loop(project))],
             )
         )
         # What is not set is not sent. Prefect would take its default for a person's wish, and end a pause.
@@ -89,8 +90,8 @@ def main() -> None:
     runner = Runner(limit=4, pause_on_shutdown=False)
     for deployment in made:
         runner.add_deployment(deployment)
-    schedules.apply(project)
-    if skipped := schedules.catch_up(project, now=datetime.now(UTC)):
+    schedule.apply(project)
+    if skipped := schedule.catch_up(project, now=datetime.now(UTC)):
         log.info("skipped %d runs that were missed while nothing ran here", skipped)
     Reconciler(project).start()
     # Told to stop, it ends the runs it started.

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import uvicorn
 
-from mlops import bundle, predictor
 from mlops.errors import ConfigError, MlopsError
-from mlops.log_writer import PredictionLog
+from mlops.model import bundle, predictor
+from mlops.prediction_log.writer import PredictionLog
 from mlops.serving.app import PATHS, Limits, build_app
-from mlops.serving.metrics import Metrics
+from mlops.serving.prometheus import Metrics
 from mlops.serving.service import Service
 
 __all__ = ["main"]

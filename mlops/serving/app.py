@@ -21,7 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mlops.errors import DataError, MlopsError
 from mlops.serving import requests
-from mlops.serving.metrics import Metrics
+from mlops.serving.prometheus import Metrics
 from mlops.serving.service import Answered, Service
 
 __all__ = ["PATHS", "Limits", "build_app"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mlops.kind import Kind
+from mlops.feature_types import Kind
 from mlops.schema import Schema
 
 __all__ = ["document"]

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from mlops.bundle import Bundle
 from mlops.errors import RowError, shown
-from mlops.log_writer import PredictionLog
-from mlops.predictor import Predictor, check_golden
+from mlops.model.bundle import Bundle
+from mlops.model.predictor import Predictor, check_golden
+from mlops.prediction_log.segment import records
+from mlops.prediction_log.writer import PredictionLog
 from mlops.schema import Rows
-from mlops.segment import records
 from mlops.serving import openapi
-from mlops.serving.metrics import Metrics
+from mlops.serving.prometheus import Metrics
 
 __all__ = ["Answered", "Service"]
 

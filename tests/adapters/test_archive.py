@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from mlops import archive
 from mlops.errors import MlopsError, UsageError
+from mlops.files import archive
 
 
 @pytest.fixture

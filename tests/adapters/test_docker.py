@@ -15,12 +15,13 @@ from pathlib import Path
 
 import pytest
 
-from mlops.adapters import docker as adapter
-from mlops.adapters.docker import DockerTarget
-from mlops.bundle import Bundle
-from mlops.deployment import Spec, free_port, wait_ready
+from mlops.adapters.targets import docker as adapter
+from mlops.adapters.targets.docker import DockerTarget
+from mlops.deployment.image import Image, write_model
+from mlops.deployment.rollout import Spec, wait_ready
 from mlops.errors import BundleError, UnavailableError
-from mlops.image import Image, write_model
+from mlops.files.ports import free_port
+from mlops.model.bundle import Bundle
 from tests.tiny import ROWS, tiny_bundle
 
 ROOT = Path(__file__).parents[2]
@@ -166,7 +167,7 @@ def test_pruning_keeps_the_newest_and_what_runs(target: DockerTarget, tmp_path: 
     assert len(shown) == 2
     with adapter._engine() as engine:
         images = engine.images.list(filters={"label": "org.mlops.project=pruned"})
-        assert sorted(image.labels["org.mlops.version"] for image in images) == ["1", "3"]
+        assert sorted(image.labels["org.mlops.data.versions"] for image in images) == ["1", "3"]
         for image in images:
             assert engine.images.get(image.labels["org.mlops.dependencies"])
     target.stop(target.running()[0], drain=0)

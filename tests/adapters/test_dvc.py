@@ -19,13 +19,13 @@ import pytest
 from dvc.dependency import ParamsDependency
 from dvc.utils.serialize import dump_yaml
 
-from mlops.adapters.dvc import DvcTree
-from mlops.adapters.dvc_cache import sweep
-from mlops.adapters.dvc_files import written_whole
-from mlops.adapters.git import Tree
-from mlops.adapters.git_loop import loop_tree
+from mlops.adapters.dvc.cache import sweep
+from mlops.adapters.dvc.metafiles import written_whole
+from mlops.adapters.dvc.tree import DvcTree
+from mlops.adapters.git.loop_branch import loop_tree
+from mlops.adapters.git.worktree import Tree
+from mlops.config.paths import LOOP_BRANCH, TRAINING_OUTPUTS
 from mlops.errors import ConflictError, DataError, EmptyWindowError, MlopsError, StageError
-from mlops.layout import LOOP_BRANCH, TRAINING_OUTPUTS
 
 Stages = Mapping[str, Callable[[Path], None]]
 
@@ -85,7 +85,7 @@ def root(tmp_path: Path) -> Path:
     (root / "data/lake/2013-01/000001-aa.csv").write_text("1\n2\n")
     (root / "mlops").mkdir()
     (root / "mlops/__init__.py").touch()
-    (root / "mlops/stages.py").write_text(STAGES)
+    (root / "mlops/stages/pipeline.py").write_text(STAGES)
     (root / "dvc.yaml").write_text(GRAPH)
     (root / "params.yaml").write_text("model: {depth: 3 }\ndeploy: {cpus: 1}\n")
     (root / ".gitignore").write_text(".mlops/\n__pycache__/\n")
@@ -103,7 +103,7 @@ def tree(root: Path) -> DvcTree:
 
 @pytest.fixture
 def stages(root: Path) -> Stages:
-    spec = importlib.util.spec_from_file_location("stages_of_the_test", root / "mlops/stages.py")
+    spec = importlib.util.spec_from_file_location("stages_of_the_test", root / "mlops/stages/pipeline.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -324,7 +324,7 @@ class TestKilled:
         tree.reproduce(stages=stages)
         (root / "params.yaml").write_text("model: {depth: 7 }\n")
         code = (
-            "import sys, time, pathlib; from mlops.adapters.dvc import DvcTree\n"
+            "import sys, time, pathlib; from mlops.adapters.dvc.tree import DvcTree\n"
             "def train(root):\n"
             "    (root / 'build/model').mkdir(parents=True)\n"
             "    (root / 'build/model/weights.txt').write_text('half')\n"
@@ -353,9 +353,9 @@ class TestKilled:
         tree.reproduce(stages=stages)
         files = (root / "data/lake.dvc", root / "dvc.lock")
         killed = (
-            "import os, pathlib, runpy, signal, sys; from mlops.adapters.dvc import DvcTree\n"
+            "import os, pathlib, runpy, signal, sys; from mlops.adapters.dvc.tree import DvcTree\n"
             "root, name = pathlib.Path(sys.argv[1]), sys.argv[2]\n"
-            "stages = runpy.run_path(root / 'mlops/stages.py')['STAGES']\n"
+            "stages = runpy.run_path(root / 'mlops/stages/pipeline.py')['STAGES']\n"
             "def emptied(event, args):\n"
             "    if event == 'open' and 'w' in str(args[1]) and name in str(args[0]):\n"
             "        pathlib.Path(args[0]).is_file() and os.truncate(args[0], 0)\n"
@@ -410,9 +410,9 @@ class TestKilled:
         self, root: Path, tree: DvcTree, stages: Stages
     ) -> None:
         code = (
-            "import os, pathlib, runpy, signal, sys; from mlops.adapters.dvc import DvcTree\n"
+            "import os, pathlib, runpy, signal, sys; from mlops.adapters.dvc.tree import DvcTree\n"
             "root = pathlib.Path(sys.argv[1])\n"
-            "stages = runpy.run_path(root / 'mlops/stages.py')['STAGES']\n"
+            "stages = runpy.run_path(root / 'mlops/stages/pipeline.py')['STAGES']\n"
             "def laid(event, args):\n"
             "    if event == 'os.rename' and str(args[0]).startswith(f'{root}/data/.'):\n"
             "        os.kill(os.getpid(), signal.SIGKILL)\n"
@@ -509,7 +509,7 @@ class TestTogether:
 
     def test_many_adds_at_once_all_succeed(self, root: Path) -> None:
         code = (
-            "import sys, pathlib; from mlops.adapters.dvc import DvcTree;"
+            "import sys, pathlib; from mlops.adapters.dvc.tree import DvcTree;"
             "DvcTree(pathlib.Path(sys.argv[1])).add(sys.argv[2])"
         )
         for n in range(3):

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from mlops.adapters.dvc import DvcTree
-from mlops.adapters.dvc_remote import Remote
+from mlops.adapters.dvc.remote import Remote
+from mlops.adapters.dvc.tree import DvcTree
+from mlops.config.paths import LAKE
 from mlops.errors import DataError
-from mlops.layout import LAKE
 
 FILES = {"a.csv": "one\n", "b/c.csv": "two\n"}
 

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from mlops.adapters.dvc import DvcTree
-from mlops.adapters.dvc_remote import Remote
+from mlops.adapters.dvc.remote import Remote
+from mlops.adapters.dvc.tree import DvcTree
+from mlops.config.paths import LAKE
 from mlops.errors import DataError, MlopsError, UnavailableError
-from mlops.layout import LAKE
 
 NAME = "2013-01/000001-aa.csv"
 ROWS = b"1\n2\n"

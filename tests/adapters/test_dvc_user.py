@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from mlops.adapters.dvc import DvcTree
-from mlops.adapters.dvc_remote import Remote
-from mlops.adapters.git_loop import loop_tree
-from mlops.layout import LOOP_BRANCH
+from mlops.adapters.dvc.remote import Remote
+from mlops.adapters.dvc.tree import DvcTree
+from mlops.adapters.git.loop_branch import loop_tree
+from mlops.config.paths import LOOP_BRANCH
 from tests.person import dvc, files, git, learned, told
 
 

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mlops.distance import distances
 from mlops.errors import TooFewRowsError
+from mlops.stats.distance import distances
 
 # Evidently and what it imports warn of their own deprecations on import.
 with warnings.catch_warnings(action="ignore"):

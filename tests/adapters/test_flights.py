@@ -12,10 +12,10 @@ import pandas as pd
 import pytest
 
 from mlops.adapters import onnx
-from mlops.config import load_params
-from mlops.dataset import columns_of, conform
+from mlops.config.project_folder import load_params
 from mlops.schema import Kind, Schema
-from mlops.training import fit, load_builder
+from mlops.tables.conform import columns_of, conform
+from mlops.training.fit import fit, load_builder
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = Schema.from_params(load_params(ROOT / "params.yaml"))

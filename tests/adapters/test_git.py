@@ -14,10 +14,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from mlops.adapters.git import Tree
-from mlops.adapters.git_loop import LoopTree, Merge, loop_tree
+from mlops.adapters.git.loop_branch import LoopTree, Merge, loop_tree
+from mlops.adapters.git.worktree import Tree
+from mlops.config.paths import LOOP_BRANCH, TRAINING_OUTPUTS
 from mlops.errors import ConflictError, MlopsError, UsageError
-from mlops.layout import LOOP_BRANCH, TRAINING_OUTPUTS
 
 
 def git(root: Path, *words: str) -> str:
@@ -317,7 +317,7 @@ class TestLoopTree:
 
     def test_killed_while_it_is_made_it_converges(self, root: Path) -> None:
         code = (
-            "import sys, pathlib; from mlops.adapters.git_loop import loop_tree;"
+            "import sys, pathlib; from mlops.adapters.git.loop_branch import loop_tree;"
             "print('go', flush=True); loop_tree(*map(pathlib.Path, sys.argv[1:3]), sys.argv[3])"
         )
         folder = root / ".mlops/worktree"

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from mlops.adapters.git import Tree
-from mlops.adapters.git_scratch import Scratch
+from mlops.adapters.git.scratch import Scratch
+from mlops.adapters.git.worktree import Tree
 from mlops.errors import ConflictError, UsageError
 from tests.flows.conftest import persons_tree
 

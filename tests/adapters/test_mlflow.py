@@ -30,13 +30,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 from skops.io import dumps
 
-from mlops import bundle
-from mlops.adapters import mlflow_run, mlflow_trials
-from mlops.adapters.mlflow import MlflowRegistry
-from mlops.adapters.mlflow_model import signature
-from mlops.adapters.mlflow_server import init_store, server_command, server_environment
-from mlops.bundle import Bundle, ModelInfo, to_json
-from mlops.deployment import free_port
+from mlops.adapters.mlflow import nested_runs
+from mlops.adapters.mlflow import run as mlflow_run
+from mlops.adapters.mlflow.mlmodel import signature
+from mlops.adapters.mlflow.server import init_store, server_command, server_environment
+from mlops.adapters.mlflow.tracking import MlflowRegistry
 from mlops.errors import (
     BundleError,
     ConfigError,
@@ -46,10 +44,13 @@ from mlops.errors import (
     UnavailableError,
     UsageError,
 )
-from mlops.predictor import Fitted
-from mlops.registry import CHALLENGER, CHAMPION, FLOW_RUN, RowsUsed, TrainingRun
+from mlops.files.ports import free_port
+from mlops.model import bundle
+from mlops.model.bundle import Bundle, ModelInfo, to_json
+from mlops.model.predictor import Fitted
+from mlops.model.registry import CHALLENGER, CHAMPION, FLOW_RUN, RowsUsed, TrainingRun
+from mlops.model.trials import Trial
 from mlops.schema import Schema, parse_rows
-from mlops.trial import Trial
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = Schema({"temp": "number", "carrier": "category", "rain": "boolean"}, "late", "binary")
@@ -478,7 +479,7 @@ def test_killed_on_the_way_the_next_run_takes_the_trials_over(registry, client, 
     experiment = client.get_experiment_by_name("flights").experiment_id
     dead = client.create_run(experiment, tags=mlflow_run.tags(searched, trained)).info.run_id
     two = dataclasses.replace(searched, trials=searched.trials[:2])
-    mlflow_trials.log(client, experiment, dead, two)
+    nested_runs.log(client, experiment, dead, two)
     kept, halved = within(client, dead)
     client.update_run(halved.info.run_id, status="RUNNING")  # as one that was killed in its midst
     assert {dead, halved.info.run_id} <= set(registry.reap("f1"))
@@ -492,9 +493,9 @@ def test_killed_on_the_way_the_next_run_takes_the_trials_over(registry, client, 
 def test_trials_are_taken_over_however_many_pages_they_fill_and_wherever_their_run_is(
     registry, client, searched, trained, monkeypatch
 ):
-    monkeypatch.setattr(mlflow_trials, "_PAGE", 1)
+    monkeypatch.setattr(nested_runs, "_PAGE", 1)
     experiment = client.get_experiment_by_name("flights").experiment_id
-    mlflow_trials.log(client, experiment, "0" * 32, searched)  # as where `mlflow gc` removed the run
+    nested_runs.log(client, experiment, "0" * 32, searched)  # as where `mlflow gc` removed the run
     kept = {one.info.run_id for one in within(client, "0" * 32)}
     assert len(kept) == 3
 
@@ -541,7 +542,7 @@ def test_logging_prints_nothing(registry, run, capfd):
 def test_mlflow_reports_to_nobody():
     # In a bare process: under pytest and in CI MLflow keeps quiet by itself.
     code = """
-import mlflow.telemetry, mlops.adapters.mlflow as ours
+import mlflow.telemetry, mlops.adapters.mlflow.tracking as ours
 assert mlflow.telemetry.get_telemetry_client() is not None, "nothing to switch off"
 ours.MlflowRegistry("http://127.0.0.1:1", "flights")
 assert mlflow.telemetry.get_telemetry_client() is None
@@ -647,5 +648,5 @@ def test_a_store_that_a_newer_mlflow_used_is_named(tmp_path):
 
 
 def test_starting_the_server_imports_no_mlflow():
-    code = "import sys, mlops.adapters.mlflow_server; sys.exit('mlflow' in sys.modules)"
+    code = "import sys, mlops.adapters.mlflow.server; sys.exit('mlflow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0

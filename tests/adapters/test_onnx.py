@@ -20,10 +20,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
-from mlops import fingerprint
 from mlops.adapters import onnx, skops
-from mlops.answers import Answers
-from mlops.predictor import Compiled, Fitted
+from mlops.files import hashing
+from mlops.model.predictions import Answers
+from mlops.model.predictor import Compiled, Fitted
 from mlops.schema import Columns, Schema
 
 SCHEMA = Schema({"size": "number", "colour": "category", "wet": "boolean"}, "y", "binary")
@@ -186,7 +186,7 @@ def digests() -> list[str]:
     forest = RandomForestClassifier(n_estimators=2, random_state=0).fit(rows[["size"]].fillna(0), rows["y"])
     compiled = onnx.compile(model, SCHEMA, [False, True], columns_of(rows)).model
     assert compiled is not None
-    return [fingerprint.of_bytes(data) for data in (compiled, skops.dumps(model), skops.dumps(forest))]
+    return [hashing.of_bytes(data) for data in (compiled, skops.dumps(model), skops.dumps(forest))]
 
 
 def test_another_process_writes_the_same_bytes() -> None:

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from mlops.adapters.optuna import OptunaSampler
-from mlops.params import AxisParams
-from mlops.search import Sampler
-from mlops.trial import Trial
+from mlops.config.params import AxisParams
+from mlops.model.trials import Trial
+from mlops.training.search import Sampler
 
 SPACE = {
     "rate": AxisParams(low=0.01, high=0.3, log=True),

@@ -14,13 +14,13 @@ from typing import Any
 import pytest
 import yaml
 
-from mlops import bundle, predictor
-from mlops.adapters.process import ProcessTarget
-from mlops.bundle import Bundle
-from mlops.dataset import columns_of, conform
-from mlops.deployment import Spec, Target, wait_ready
+from mlops.adapters.targets.process import ProcessTarget
+from mlops.deployment.rollout import Spec, Target, wait_ready
 from mlops.errors import BundleError, ConfigError, StageError, UnavailableError
-from mlops.stages import STAGES
+from mlops.model import bundle, predictor
+from mlops.model.bundle import Bundle
+from mlops.stages.pipeline import STAGES
+from mlops.tables.conform import columns_of, conform
 from tests.adapters.test_stages import outputs, plums, project
 
 ROOT = Path(__file__).parents[2]
@@ -186,7 +186,7 @@ def test_what_a_module_gets_wrong_is_told(
 
 
 def docker_target(home: Path, base: str) -> Target:
-    from mlops.adapters.docker import DockerTarget
+    from mlops.adapters.targets.docker import DockerTarget
 
     return DockerTarget(
         "own-models",

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from mlops.adapters.dvc import DvcTree
-from mlops.adapters.git import Tree
+from mlops.adapters.dvc.tree import DvcTree
+from mlops.adapters.git.worktree import Tree
 
 
 def git(root: Path, *words: str) -> str:

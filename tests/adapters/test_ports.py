@@ -5,9 +5,8 @@ import socket
 
 import pytest
 
-from mlops.deployment import free_port
 from mlops.errors import PortTakenError
-from mlops.ports import check_port
+from mlops.files.ports import check_port, free_port
 
 
 def test_a_taken_port_names_its_owner_and_its_setting() -> None:

@@ -9,9 +9,9 @@ from typing import ClassVar
 
 import pytest
 
-from mlops.access import Access
-from mlops.deployment import free_port
-from mlops.probe import ask
+from mlops.files.ports import free_port
+from mlops.net.credentials import Access
+from mlops.net.request import ask
 
 BASIC = "Basic YWRhOnNlY3JldA=="  # ada:secret
 
@@ -65,15 +65,15 @@ def test_a_login_is_not_shown_to_whom_the_server_sends_us_on(guarded: str) -> No
 def test_a_proxy_of_the_environment_is_for_the_world_outside_alone(
     guarded: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from mlops import probe
+    from mlops.net import request
 
-    probe._opener.cache_clear()
+    request._opener.cache_clear()
     monkeypatch.setenv("http_proxy", guarded)
     outside = "http://mlops.example.org/experiments"
     assert ask(outside, timeout=5, access=Access(BASIC)).good
     assert Guarded.seen == [(outside, BASIC)]
     assert ask(f"http://127.0.0.1:{free_port()}", timeout=5).trouble == "nobody listens"
-    probe._opener.cache_clear()
+    request._opener.cache_clear()
 
 
 def test_what_is_no_address_and_no_certificate_is_told_and_not_raised() -> None:

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import psutil
 
-from mlops.adapters import pid
-from mlops.adapters.process import ProcessTarget
-from mlops.deployment import Serving, Spec
+from mlops.adapters.processes import process_id
+from mlops.adapters.targets.process import ProcessTarget
+from mlops.deployment.rollout import Serving, Spec
 from tests.tiny import tiny_bundle
 
 
@@ -116,7 +116,7 @@ def test_a_service_that_nobody_wrote_down_is_ended_by_the_next_start(tmp_path: P
     (tmp_path / "services" / "one.json").unlink()
     second = target.start(spec)
     try:
-        assert pid.find(first.ref) is None
+        assert process_id.find(first.ref) is None
         assert [serving.ref for serving in target.running()] == [second.ref]
     finally:
         target.stop(second, drain=0)
@@ -135,7 +135,7 @@ def test_what_a_living_service_started_is_left_to_it(tmp_path: Path) -> None:
     )
     assert service.stdout is not None
     child = psutil.Process(int(service.stdout.readline()))
-    told(tmp_path, pid.name(psutil.Process(service.pid)))
+    told(tmp_path, process_id.name(psutil.Process(service.pid)))
     other = target.start(Spec("two", "1", tmp_path / "bundle", "d" * 64, tmp_path / "predictions"))
     try:
         assert child.status() != psutil.STATUS_ZOMBIE

@@ -18,12 +18,12 @@ import numpy as np
 import pytest
 from s3fs import S3FileSystem
 
-from mlops.adapters.dvc import DvcTree
-from mlops.adapters.dvc_remote import Remote
-from mlops.adapters.fsspec import AddressSource
-from mlops.deployment import free_port
+from mlops.adapters.dvc.remote import Remote
+from mlops.adapters.dvc.tree import DvcTree
+from mlops.adapters.sources.remote_files import AddressSource
+from mlops.config.paths import LAKE
 from mlops.errors import DataError, MlopsError
-from mlops.layout import LAKE
+from mlops.files.ports import free_port
 
 KEY, SECRET, BUCKET = "ada", "lovelace", "plums"
 WEED = Path(sys.executable).with_name("weed")

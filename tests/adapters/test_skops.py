@@ -16,10 +16,10 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 
-from mlops import module
 from mlops.adapters import skops
 from mlops.errors import BundleError, StageError
-from mlops.predictor import load_fitted
+from mlops.model import user_module
+from mlops.model.predictor import load_fitted
 
 X = np.random.default_rng(0).normal(size=(60, 3))
 Y = X[:, 0] > 0
@@ -79,7 +79,7 @@ def test_nothing_in_a_file_tells_when_or_where_it_was_written() -> None:
 
 
 def test_the_projects_own_classes_come_with_its_module() -> None:
-    own = module.load(MODULE, "model.py")
+    own = user_module.load(MODULE, "model.py")
     model = make_pipeline(own.Doubled(), LogisticRegression()).fit(X, Y)
     data = skops.dumps(model)
     read = load_fitted(data, MODULE, trusted=())

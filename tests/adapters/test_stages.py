@@ -17,15 +17,17 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from mlops import bundle, predictor, stages
-from mlops.bundle import Bundle
-from mlops.config import load_params
-from mlops.dataset import columns_of, conform
+from mlops.config.project_folder import load_params
+from mlops.data.lake import Lake
 from mlops.errors import BundleError, ConfigError, StageError
-from mlops.lake import Lake
+from mlops.model import bundle, predictor
+from mlops.model.bundle import Bundle
+from mlops.model.trials import Trial, best, from_csv
 from mlops.schema import Schema
-from mlops.stages import STAGES, main, train
-from mlops.trial import Trial, best, from_csv
+from mlops.stages import pipeline as stages
+from mlops.stages.pipeline import STAGES, main
+from mlops.stages.train import train
+from mlops.tables.conform import columns_of, conform
 
 ROOT = Path(__file__).parents[2]
 
@@ -116,7 +118,7 @@ def test_another_process_writes_the_same_bytes_with_the_stages_own_commands(
     for name in ("prepared", "train", "holdout"):
         (other / f"data/{name}.parquet").unlink(missing_ok=True)
     commands = [stage["cmd"] for stage in yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"].values()]
-    run = "import sys; from mlops.stages import main; sys.exit(max(main([name]) for name in sys.argv[1:]))"
+    run = "import sys; from mlops.stages.pipeline import main; sys.exit(max(main([name]) for name in sys.argv[1:]))"
     names = [command.split()[-1] for command in commands]
     subprocess.run(
         [sys.executable, "-c", run, *names],

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from mlops.adapters.supervisor import Part, Supervisor
+from mlops.adapters.processes.supervisor import Part, Supervisor
 from mlops.errors import UnavailableError
 
 IDLE = "import time; time.sleep(600)"

@@ -13,11 +13,11 @@ import pytest
 import yaml
 
 from mlops.adapters import onnx, skops
-from mlops.dataset import columns_of, conform
-from mlops.metric import mean_losses
-from mlops.predictor import Fitted, load_fitted
+from mlops.evaluation.metrics import mean_losses
+from mlops.model.predictor import Fitted, load_fitted
 from mlops.schema import Schema, Task
-from mlops.training import fit, load_builder
+from mlops.tables.conform import columns_of, conform
+from mlops.training.fit import fit, load_builder
 
 ROOT = Path(__file__).parents[2]
 MODULE = ROOT / "models" / "table" / "model.py"

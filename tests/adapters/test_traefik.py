@@ -14,8 +14,9 @@ import pytest
 
 from mlops.adapters import traefik
 from mlops.adapters.traefik import TraefikGateway
-from mlops.deployment import Serving, free_port
+from mlops.deployment.rollout import Serving
 from mlops.errors import UnavailableError
+from mlops.files.ports import free_port
 
 
 class Answering(ThreadingHTTPServer):

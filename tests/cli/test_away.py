@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from mlops.deployment import free_port
-from mlops.ledger import Ledger
-from mlops.orchestration.health import serving_supervisor, tools_supervisor
-from mlops.orchestration.loop import Loop
+from mlops.files.ports import free_port
+from mlops.ledger.store import Ledger
+from mlops.project.context import Loop
+from mlops.project.health import serving_supervisor, tools_supervisor
 from tests.flows.orchard import PORTS, Told, mlops
 
 Say = Callable[..., Told]

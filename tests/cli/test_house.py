@@ -14,16 +14,16 @@ from pathlib import Path
 
 import pytest
 
-from mlops import prediction_log
-from mlops.config import find_project
+from mlops.config.project_folder import find_project
 from mlops.errors import ConflictError, MlopsError
-from mlops.ledger import Entry
-from mlops.log_writer import PredictionLog
-from mlops.orchestration.backups import backup, restore
-from mlops.orchestration.checkup import examine
-from mlops.orchestration.housekeeping import collect, plan
-from mlops.orchestration.loop import Loop
-from mlops.orchestration.reaping import marks
+from mlops.ledger.store import Entry
+from mlops.prediction_log import reader
+from mlops.prediction_log.writer import PredictionLog
+from mlops.project.backup import backup, restore
+from mlops.project.context import Loop
+from mlops.project.doctor import examine
+from mlops.project.gc import collect, plan
+from mlops.project.run_marks import marks
 from tests.flows.orchard import Told
 
 Say = Callable[..., Told]
@@ -265,8 +265,8 @@ class TestBackup:
         assert told.code == 0, told.err
         assert entries(other) == entries(root)
         there, here = Loop.at(other), Loop.at(root)
-        rows = prediction_log.read(there.project.predictions, there.schema)
-        assert rows.equals(prediction_log.read(here.project.predictions, here.schema).iloc[:1])
+        rows = reader.read(there.project.predictions, there.schema)
+        assert rows.equals(reader.read(here.project.predictions, here.schema).iloc[:1])
         assert sorted(path.name for path in there.project.bundles.iterdir()) == DIGESTS
         assert not (other / ".mlops" / "run").exists()
         assert not (other / ".mlops.restoring").exists()

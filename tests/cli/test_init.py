@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mlops.config import load_params
-from mlops.orchestration import beginning
+from mlops.config.project_folder import load_params
+from mlops.project import init
 from tests.flows.orchard import Told
 
 Say = Callable[..., Told]
@@ -116,8 +116,8 @@ def test_text_that_looks_like_numbers_and_times_that_are_none_stop_no_project(
 def test_the_contract_is_kept_by_all_of_a_table_of_which_a_sample_was_looked_at(
     say: Say, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(beginning, "_SAMPLED", 500)
-    monkeypatch.setattr(beginning, "_CHUNK", 900)
+    monkeypatch.setattr(init, "_SAMPLED", 500)
+    monkeypatch.setattr(init, "_CHUNK", 900)
     rng, rows = np.random.default_rng(2), 4000
     table = pd.DataFrame(
         {

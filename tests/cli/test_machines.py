@@ -58,13 +58,13 @@ def test_an_error_on_purpose_is_an_object(say: Say, project: Path) -> None:
 
 
 def test_what_nobody_foresaw_is_an_object_and_a_traceback(say: Say, project: Path) -> None:
-    from mlops.orchestration import overview
+    from mlops.project import status
 
     def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError("of nothing")
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(overview, "overview", broken)
+        patched.setattr(status, "overview", broken)
         said = say(project, "status", "--json")
     assert said.code == 1
     assert told(said)["error"] == "ZeroDivisionError: of nothing"

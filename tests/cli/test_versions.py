@@ -12,16 +12,16 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from mlops.adapters.dvc import DvcTree
-from mlops.adapters.git import Tree
-from mlops.cli import difference
-from mlops.difference import Column, ColumnDifference, Difference, RowDifference, Spread
-from mlops.lake import Lake
-from mlops.layout import LAKE
-from mlops.orchestration import intake
-from mlops.orchestration.backups import backup, restore
-from mlops.orchestration.data_log import choose
-from mlops.orchestration.loop import Loop
+from mlops.adapters.dvc.tree import DvcTree
+from mlops.adapters.git.worktree import Tree
+from mlops.cli import data_diff
+from mlops.config.paths import LAKE
+from mlops.data.diff import Column, ColumnDifference, Difference, RowDifference, Spread
+from mlops.data.lake import Lake
+from mlops.orchestration.tasks import ingest
+from mlops.project.backup import backup, restore
+from mlops.project.context import Loop
+from mlops.project.data_log import choose
 from tests.flows.orchard import Told, plums
 
 Say = Callable[..., Told]
@@ -158,10 +158,10 @@ class TestDiff:
             for i in range(40)
         ]
         found = Difference(RowDifference(3, 3, 0, 0, None, None), tuple(columns))
-        part = difference.text(found, "a", "b")
+        part = data_diff.text(found, "a", "b")
         assert "28 more with less change: --all shows them" in part
         assert ("\nx11 " in part, "\nx12 " in part) == (True, False)
-        whole = difference.text(found, "a", "b", everything=True)
+        whole = data_diff.text(found, "a", "b", everything=True)
         assert all(whole.count(f"\n{column.name} ") == 1 for column in columns)
 
 
@@ -185,7 +185,7 @@ class TestCheckout:
         self, say: Say, orchard: Path
     ) -> None:
         def loops_rows() -> int:
-            tree = intake.loop_worktree.fn(orchard)  # type: ignore[attr-defined]
+            tree = ingest.loop_worktree.fn(orchard)  # type: ignore[attr-defined]
             return len(Lake(tree / LAKE).read(Loop.at(orchard).schema))
 
         assert loops_rows() == 320

@@ -12,9 +12,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from mlops import labels
-from mlops.log_writer import PredictionLog
-from mlops.orchestration.loop import Loop
+from mlops.prediction_log import label_log
+from mlops.prediction_log.writer import PredictionLog
+from mlops.project.context import Loop
 from tests.flows.orchard import Told
 
 Say = Callable[..., Told]
@@ -70,7 +70,7 @@ def test_labels_are_shown_as_they_came_by_key_and_by_id(say: Say, asked: Loop, t
     for name, value, label in (("plum", "p7", False), ("prediction_id", "0006a1", True)):
         pd.DataFrame({name: [value], "ripe": [label]}).to_parquet(tmp_path / "truth.parquet")
         by = "key" if name == "plum" else "id"
-        labels.add(
+        label_log.add(
             asked.project.labels,
             pd.read_parquet(tmp_path / "truth.parquet"),
             by=by,  # type: ignore[arg-type]

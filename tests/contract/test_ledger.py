@@ -20,7 +20,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.pool import NullPool
 
 from mlops.errors import ConflictError, UnavailableError, UsageError
-from mlops.ledger import Entry, Ledger
+from mlops.ledger.store import Entry, Ledger
 
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
 

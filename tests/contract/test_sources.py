@@ -15,14 +15,14 @@ import fsspec
 import pandas as pd
 import pytest
 
-from mlops.adapters.delta import DeltaSource
-from mlops.adapters.fsspec import AddressSource
-from mlops.adapters.function import FunctionSource
-from mlops.adapters.sql import SqlSource
+from mlops.adapters.sources.delta import DeltaSource
+from mlops.adapters.sources.function import FunctionSource
+from mlops.adapters.sources.remote_files import AddressSource
+from mlops.adapters.sources.sql import SqlSource
+from mlops.data.source import Fetched, FileSource, Source
 from mlops.errors import MlopsError, UsageError
 from mlops.schema import Schema
-from mlops.source import Fetched, FileSource, Source
-from mlops.table_file import read_table
+from mlops.tables.readers import read_table
 
 FIRST = pd.DataFrame({"plum": ["a", "b"], "size": [1.5, None], "day": ["2026-01-01", "2026-01-02"]})
 SECOND = pd.DataFrame({"plum": ["c"], "size": [3.0], "day": ["2026-01-03"]})

@@ -18,18 +18,19 @@ from typing import Any
 
 import pytest
 
-from mlops import bundle as bundles
-from mlops.adapters.process import ProcessTarget
+from mlops.adapters.targets.process import ProcessTarget
 from mlops.adapters.traefik import TraefikGateway
-from mlops.deployment import Serving, Spec, Target, free_port, swap, wait_ready
+from mlops.deployment.rollout import Serving, Spec, Target, swap, wait_ready
 from mlops.errors import UnavailableError
+from mlops.files.ports import free_port
+from mlops.model import bundle as bundles
 from tests.tiny import ROWS, tiny_bundle
 
 ROOT = Path(__file__).parents[2]
 
 
 def docker_target(home: Path) -> Target:
-    from mlops.adapters.docker import DockerTarget
+    from mlops.adapters.targets.docker import DockerTarget
 
     return DockerTarget(
         "contract",
@@ -50,7 +51,7 @@ TARGETS = [
 def _no_litter() -> Iterator[None]:
     """Leave one image behind, so that its packages need not be laid in anew the next time."""
     yield
-    from mlops.adapters import docker
+    from mlops.adapters.targets import docker
 
     if docker.available():
         docker_target(Path()).prune(keep=1)  # type: ignore[attr-defined]
@@ -91,7 +92,7 @@ def logged(folder: Path) -> list[str]:
 def pid_of(serving: Serving) -> int:
     if serving.target == "process":
         return int(serving.ref.partition("@")[0])
-    from mlops.adapters.docker import _engine
+    from mlops.adapters.targets.docker import _engine
 
     with _engine() as engine:
         return int(engine.containers.get(serving.ref).attrs["State"]["Pid"])

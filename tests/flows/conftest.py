@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from mlops.client import Client
+from mlops.deployment.client import Client
 from mlops.errors import MlopsError
 from tests.flows.orchard import EXTRA_EVENTS, HISTORY, Closed, Orchard, Requests, Told, plums, stamped, until
 

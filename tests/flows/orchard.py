@@ -17,14 +17,14 @@ import numpy as np
 import pandas as pd
 import psutil
 
-from mlops.adapters.git import Tree
-from mlops.client import Client
-from mlops.config import find_project
-from mlops.deployment import free_port
-from mlops.drift import DriftReport, Window
-from mlops.ledger import Entry
-from mlops.orchestration.loop import Loop
-from mlops.stamp import stamp
+from mlops.adapters.git.worktree import Tree
+from mlops.config.project_folder import find_project
+from mlops.deployment.client import Client
+from mlops.files.ports import free_port
+from mlops.ledger.store import Entry
+from mlops.monitoring.drift import DriftReport, Window
+from mlops.project.context import Loop
+from mlops.scaffold.template import stamp
 
 BEGIN = pd.Timestamp(2026, 1, 1, tz="UTC")
 HISTORY = 24
@@ -214,7 +214,7 @@ class Orchard:
         """Run a flow here and now, against the project's own Prefect."""
         from prefect.settings import PREFECT_API_URL, PREFECT_LOGGING_EXTRA_LOGGERS, temporary_settings
 
-        from mlops.orchestration.prefect_api import run_flow
+        from mlops.orchestration.run_flow import run_flow
 
         project = find_project(self.root)
         with temporary_settings(
@@ -231,7 +231,7 @@ class Orchard:
             for _ in client.predict_frame(rows, loop.schema, batch=200):
                 pass
         if labelled:
-            from mlops.orchestration.truth import add_labels
+            from mlops.project.labels import add_labels
 
             file = self.root / ".mlops" / "labels.parquet"
             rows[["plum", "ripe"]].to_parquet(file)
@@ -244,7 +244,7 @@ class Orchard:
 
     def drift(self, as_of: datetime) -> Entry:
         """Record confirmed drift and tell nobody."""
-        from mlops.orchestration import retraining
+        from mlops.orchestration.tasks import retrain
 
         loop = self.loop
         checked = loop.ledger.record(
@@ -256,7 +256,7 @@ class Orchard:
             sentence="told by a test",
             report=DriftReport(Window(as_of, as_of, 0), 0, (), 0.0, drifted=True).to_dict(),
         )
-        return retraining.confirm(loop, checked)
+        return retrain.confirm(loop, checked)
 
     def ask(self, method: str, path: str, body: Any = None) -> Any:
         """Return what Prefect answers, None where that is nothing."""
@@ -287,7 +287,7 @@ class Orchard:
         """Send the event of confirmed drift to the project's Prefect, over HTTP."""
         import uuid
 
-        from mlops.orchestration.watching import DRIFT_EVENT, model_resource
+        from mlops.orchestration.tasks.monitor import DRIFT_EVENT, model_resource
 
         loop = self.loop
         assert drift.as_of is not None

@@ -15,16 +15,17 @@ import psutil
 import pytest
 from mlflow import MlflowClient
 
-from mlops.adapters.git import Tree
-from mlops.config import find_project
-from mlops.deployment import free_port
+from mlops.adapters.git.worktree import Tree
+from mlops.adapters.prefect_server.rest import Deployments
+from mlops.config.project_folder import find_project
 from mlops.errors import MlopsError, NameTakenError, PortTakenError
-from mlops.orchestration import learning, parts
-from mlops.orchestration.checkup import examine
-from mlops.orchestration.deployments import Deployments
-from mlops.orchestration.health import health, registered, serving_supervisor, tools_supervisor
-from mlops.orchestration.reaping import reap
-from mlops.probe import ask as asked
+from mlops.files.ports import free_port
+from mlops.net.request import ask as asked
+from mlops.orchestration.orphans import reap
+from mlops.orchestration.tasks import train
+from mlops.project import services
+from mlops.project.doctor import examine
+from mlops.project.health import health, registered, serving_supervisor, tools_supervisor
 from tests.flows.conftest import orphans
 from tests.flows.orchard import HISTORY, Orchard, Told, plums, stamped, until
 from tests.flows.test_reaping import of
@@ -138,7 +139,7 @@ def test_each_status_tells_of_its_own(both: tuple[Orchard, Orchard]) -> None:
 def test_flows_that_were_deleted_in_prefect_are_there_again_after_up(pears: tuple[Orchard, Told]) -> None:
     orchard, _ = pears
     runner = psutil.Process(tools_supervisor(orchard.loop).pids()["runner"])
-    until("runner of some age", lambda: time.time() - runner.create_time() > parts.REGISTERS)
+    until("runner of some age", lambda: time.time() - runner.create_time() > services.REGISTERS)
     deleted = orchard.ask("GET", "/deployments/name/monitor/pears")["id"]
     orchard.ask("DELETE", f"/deployments/{deleted}")
     assert not registered(orchard.loop)
@@ -160,7 +161,7 @@ def namesake(running: Orchard, tmp_path: Path) -> Orchard:
     return Orchard(root)
 
 
-@pytest.mark.parametrize("begin", [parts.up, parts.ensure])
+@pytest.mark.parametrize("begin", [services.up, services.ensure])
 def test_a_second_project_of_one_name_is_refused_before_anything_starts(
     trained: Orchard, namesake: Orchard, begin: Callable[..., object]
 ) -> None:
@@ -175,7 +176,7 @@ def test_a_second_project_of_one_name_logs_no_run(trained: Orchard, namesake: Or
     loop = trained.loop
     registered = loop.ledger.entries("model.registered")[0]
     bundle = loop.bundle_of(registered)
-    run = learning._training_run(loop, loop.project.root, bundle, registered.body["commit"])
+    run = train._training_run(loop, loop.project.root, bundle, registered.body["commit"])
     with pytest.raises(NameTakenError, match="MLflow"):
         namesake.loop.registry.log_run(run, force=True)
 
@@ -192,7 +193,7 @@ def test_with_servers_of_its_own_a_taken_port_names_its_owner_and_its_setting(
     taken = running.loop.project.settings.mlflow_port
     (root / ".env").write_text(f"{(root / '.env').read_text()}MLOPS_MLFLOW_PORT={taken}\n")
     with pytest.raises(PortTakenError, match=f"Port {taken} for MLflow is taken by .*pid") as refused:
-        parts.up(Orchard(root).loop, told=lambda _: None)
+        services.up(Orchard(root).loop, told=lambda _: None)
     assert "MLOPS_MLFLOW_PORT" in refused.value.remedy
 
 
@@ -231,7 +232,7 @@ def of_prefect(orchard: Orchard) -> Any:
 
 def test_a_prefect_that_asks_for_a_login_is_not_taken_for_one_that_knows_nothing(stranger: Orchard) -> None:
     with pytest.raises(MlopsError, match="401") as refused:
-        parts.up(stranger.loop, told=lambda _: None)
+        services.up(stranger.loop, told=lambda _: None)
     assert "PREFECT_API_AUTH_STRING" in refused.value.remedy
     assert tools_supervisor(stranger.loop).pid() is None
     found = of_prefect(stranger)

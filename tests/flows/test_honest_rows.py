@@ -9,16 +9,16 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from mlops import labels
-from mlops.adapters.git import Tree
-from mlops.answers import Answers
+from mlops.adapters.git.worktree import Tree
 from mlops.errors import ConflictError, DataError, TooFewRowsError
-from mlops.ledger import Entry
-from mlops.log_writer import PredictionLog
-from mlops.orchestration import intake, retraining
-from mlops.orchestration.loop import Loop
+from mlops.ledger.store import Entry
+from mlops.model.predictions import Answers
+from mlops.orchestration.tasks import ingest, retrain
+from mlops.prediction_log import label_log
+from mlops.prediction_log.segment import records
+from mlops.prediction_log.writer import PredictionLog
+from mlops.project.context import Loop
 from mlops.schema import Rows
-from mlops.segment import records
 from tests.flows.orchard import BEGIN, plums, stamped
 
 HISTORY = 20
@@ -33,14 +33,14 @@ def root(tmp_path: Path) -> Path:
     root = stamped(tmp_path / "plums")
     table = tmp_path / "history.parquet"
     plums(0, HISTORY, season=0).to_parquet(table)
-    intake.add_files(root, [table])
+    ingest.add_files(root, [table])
     Loop.at(root).ledger.record("model.promoted", digest="a", version="1", gate_end=CHOSEN_UNTIL.isoformat())
     return root
 
 
 @pytest.fixture
 def tree(root: Path) -> Path:
-    return intake.loop_worktree.fn(root)
+    return ingest.loop_worktree.fn(root)
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def serve(root: Path, rows: pd.DataFrame, *, labelled: int) -> None:
     log.write(records(given, Answers([True] * n, [0.5] * n), ids=ids, at=at, deployment="d1", version="1"))
     log.close()
     table, known = rows[["plum", "ripe"]].head(labelled), set(rows["plum"])
-    labels.add(loop.project.labels, table, by="key", schema=loop.schema, known=known, at=at)
+    label_log.add(loop.project.labels, table, by="key", schema=loop.schema, known=known, at=at)
 
 
 def test_a_month_of_which_few_have_their_label_is_refused_behind_years_that_have_theirs(
@@ -70,10 +70,10 @@ def test_a_month_of_which_few_have_their_label_is_refused_behind_years_that_have
 ) -> None:
     serve(root, plums(0, HISTORY, season=0), labelled=HISTORY * 40)
     serve(root, plums(HISTORY, 10, season=1), labelled=200)
-    intake.add_labelled_rows.fn(root, tree, start())  # of 400 half are enough
+    ingest.add_labelled_rows.fn(root, tree, start())  # of 400 half are enough
     serve(root, plums(HISTORY + 10, 1, season=1), labelled=0)
     with pytest.raises(TooFewRowsError, match=r"200 of the 440 rows served since .*45%.*50%") as raised:
-        intake.add_labelled_rows.fn(root, tree, start())
+        ingest.add_labelled_rows.fn(root, tree, start())
     assert "monitor.min_coverage" in raised.value.remedy
     assert "retrain.min_rows" not in raised.value.remedy
 
@@ -84,16 +84,16 @@ def test_where_nothing_was_served_the_lakes_own_tables_are_learnt_from(
     newer = plums(HISTORY, 5, season=0)
     table = tmp_path / "newer.parquet"
     newer.assign(ripe=newer["ripe"].where(newer.index < 190)).to_parquet(table)
-    intake.add_files(root, [table])
-    tree = intake.loop_worktree.fn(root)
+    ingest.add_files(root, [table])
+    tree = ingest.loop_worktree.fn(root)
     with pytest.raises(TooFewRowsError, match=r"190 rows with their label are new .* needs 200") as raised:
-        intake.add_labelled_rows.fn(root, tree, start())
+        ingest.add_labelled_rows.fn(root, tree, start())
     assert "retrain.min_rows" in raised.value.remedy
     assert "min_coverage" not in raised.value.remedy
     newer.assign(plum=newer["plum"] + "x").head(10).to_parquet(table)
-    intake.add_files(root, [table])
-    intake.loop_worktree.fn(root)
-    assert intake.add_labelled_rows.fn(root, tree, start()).body["rows"] == 0
+    ingest.add_files(root, [table])
+    ingest.loop_worktree.fn(root)
+    assert ingest.add_labelled_rows.fn(root, tree, start()).body["rows"] == 0
 
 
 def test_rows_newer_than_the_present_hinder_nothing_and_learn_nobody_the_future(
@@ -103,16 +103,16 @@ def test_rows_newer_than_the_present_hinder_nothing_and_learn_nobody_the_future(
     later = plums(HISTORY + 20, 2, season=1)
     table = tmp_path / "later.parquet"
     later.assign(ripe=None).to_parquet(table)
-    intake.add_files(root, [table])
-    tree = intake.loop_worktree.fn(root)
+    ingest.add_files(root, [table])
+    tree = ingest.loop_worktree.fn(root)
     asked, found = start(asked=True), start()
-    assert intake.add_labelled_rows.fn(root, tree, asked).as_of == AS_OF  # none of them is learnt from
+    assert ingest.add_labelled_rows.fn(root, tree, asked).as_of == AS_OF  # none of them is learnt from
     later.to_parquet(table)
-    intake.add_files(root, [table])
-    intake.loop_worktree.fn(root)
+    ingest.add_files(root, [table])
+    ingest.loop_worktree.fn(root)
     with pytest.raises(DataError, match="would learn from its future"):
-        intake.add_labelled_rows.fn(root, tree, asked)
-    added = intake.add_labelled_rows.fn(root, tree, found)
+        ingest.add_labelled_rows.fn(root, tree, asked)
+    added = ingest.add_labelled_rows.fn(root, tree, found)
     assert added.as_of == later["picked"].max() + timedelta(microseconds=1)
 
 
@@ -126,15 +126,15 @@ def test_an_edit_that_is_not_committed_decides_nothing(
         .replace("    heat: number\n", "    weight: number\n")
         .replace("min_rows: 200", "min_rows: 9999")
     )
-    assert intake.add_labelled_rows.fn(root, tree, start()).body["rows"] == 400
+    assert ingest.add_labelled_rows.fn(root, tree, start()).body["rows"] == 400
     with pytest.raises(ConflictError, match=r"Commit params\.yaml"):
-        intake.add_tables.fn(root, tree)
+        ingest.add_tables.fn(root, tree)
     Tree(root).commit_paths(["params.yaml"], "Ask for more")
-    intake.loop_worktree.fn(root)
+    ingest.loop_worktree.fn(root)
     with pytest.raises(DataError, match="weight"):
-        intake.add_labelled_rows.fn(root, tree, start())
+        ingest.add_labelled_rows.fn(root, tree, start())
 
 
 def test_who_names_the_time_of_a_retraining_is_kept_to_it(root: Path) -> None:
-    assert retraining.claim.fn(root, AS_OF, None).body["asked"]
-    assert not retraining.claim.fn(root, None, None).body["asked"]
+    assert retrain.claim.fn(root, AS_OF, None).body["asked"]
+    assert not retrain.claim.fn(root, None, None).body["asked"]

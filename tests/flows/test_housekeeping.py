@@ -11,10 +11,10 @@ import pytest
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from mlops.errors import ConflictError
-from mlops.orchestration import watching
-from mlops.orchestration.backups import backup, restore
-from mlops.orchestration.housekeeping import plan
-from mlops.orchestration.loop import Loop
+from mlops.orchestration.tasks import monitor
+from mlops.project.backup import backup, restore
+from mlops.project.context import Loop
+from mlops.project.gc import plan
 from tests.flows.orchard import Closed
 
 
@@ -40,7 +40,7 @@ def test_a_bundle_and_a_report_that_went_come_back(closed: Closed) -> None:
     report.unlink()
     shutil.rmtree(loop.project.bundles / subject.body["digest"])
     with temporary_settings({PREFECT_API_URL: loop.project.prefect_uri}):
-        drawn = watching.write_report.fn(loop.project.root, checked)  # type: ignore[attr-defined]
+        drawn = monitor.write_report.fn(loop.project.root, checked)  # type: ignore[attr-defined]
     assert drawn == report
     assert report.stat().st_size > 100_000
     assert loop.bundle_of(subject).digest == subject.body["digest"]

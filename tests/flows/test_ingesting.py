@@ -14,14 +14,14 @@ import pandas as pd
 import pytest
 import yaml
 
-from mlops.adapters.dvc import DvcTree
-from mlops.adapters.git import Tree
-from mlops.contract import infer
+from mlops.adapters.dvc.tree import DvcTree
+from mlops.adapters.git.worktree import Tree
+from mlops.config.paths import LAKE, RAW
+from mlops.data.contract import infer
+from mlops.data.lake import Lake
 from mlops.errors import DataError, MlopsError
-from mlops.lake import Lake
-from mlops.layout import LAKE, RAW
-from mlops.orchestration import intake
-from mlops.orchestration.learning import reproduce
+from mlops.orchestration.tasks import ingest
+from mlops.orchestration.tasks.train import reproduce
 from tests.flows.orchard import Orchard, plums, stamped
 
 UNATTENDED = "PREFECT__RUNTIME__DEPLOYMENT__ID"
@@ -217,7 +217,7 @@ def test_a_query_gives_each_row_once_to_each_lake_whatever_is_killed(
 ) -> None:
     bring(database, 0, 2)
     with monkeypatch.context() as killed:
-        killed.setattr(intake, "_version", _die)
+        killed.setattr(ingest, "_version", _die)
         with pytest.raises(Exception, match="killed"):
             orchard.flow("ingest")
     bring(database, 2, 1)

@@ -13,17 +13,17 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
-from mlops import fingerprint
-from mlops.adapters.git import Tree
-from mlops.lake import Lake
-from mlops.layout import LAKE
-from mlops.ledger import Entry
-from mlops.orchestration import learning
-from mlops.orchestration.loop import Loop
-from mlops.orchestration.once import marking
-from mlops.orchestration.settled import settled
+from mlops.adapters.git.worktree import Tree
+from mlops.config.paths import LAKE
+from mlops.data.lake import Lake
+from mlops.files import hashing
+from mlops.ledger.keys import marking
+from mlops.ledger.store import Entry
+from mlops.orchestration.tasks import train
+from mlops.project.context import Loop
+from mlops.project.up_to_date import settled
 from mlops.schema import parse_rows
-from mlops.stages import STAGES
+from mlops.stages.pipeline import STAGES
 from tests.flows.orchard import Orchard
 from tests.tiny import ROWS, SCHEMA, tiny_bundle
 
@@ -73,7 +73,7 @@ def test_the_run_names_the_commit_that_holds_its_lock(trained: Orchard, promoted
     assert promoted.body["commit"] in tags
     held = tree.read("dvc.lock", promoted.body["commit"])
     assert held is not None
-    assert fingerprint.of_bytes(held.encode()) in tags
+    assert hashing.of_bytes(held.encode()) in tags
     assert held == (trained.root / "dvc.lock").read_text()
 
 
@@ -206,7 +206,7 @@ def test_a_champion_is_asked_with_all_that_it_sees_as_it_saw_it(tmp_path: Path, 
     rows = held_out(tmp_path, features)
     assert 3 < len(rows) < 17
     champion = tiny_bundle(tmp_path / "champion")
-    seen, unknown = learning._as_seen(champion, rows, tmp_path)
+    seen, unknown = train._as_seen(champion, rows, tmp_path)
     wanted = parse_rows([ROWS[int(plum)] for plum in rows["plum"]], SCHEMA)
     assert unknown == []
     assert {name: column.tolist() for name, column in seen.items()} == {
@@ -218,6 +218,6 @@ def test_where_the_lake_no_longer_has_what_a_champion_sees_the_gate_says_so(tmp_
     late = pd.DataFrame({"plum": [f"late {i}" for i in range(20)], "size": 1.0, "ripe": True})
     rows = held_out(tmp_path, "{size: number}", late)
     gone = rows["plum"].str.startswith("late")
-    seen, unknown = learning._as_seen(tiny_bundle(tmp_path / "champion"), rows, tmp_path)
+    seen, unknown = train._as_seen(tiny_bundle(tmp_path / "champion"), rows, tmp_path)
     assert unknown == [f"The champion sees colour too, not known of {gone.sum()} of the rows."]
     assert ((seen["colour"] == "") == gone).all()

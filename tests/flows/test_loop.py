@@ -8,18 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from mlops.answers import Answers
-from mlops.bundle import Bundle
-from mlops.config import Project
+from mlops.config.project_folder import Project
+from mlops.config.settings import Settings
 from mlops.errors import BundleError
-from mlops.log_writer import PredictionLog
-from mlops.orchestration.loop import Loop
-from mlops.orchestration.once import marking
-from mlops.orchestration.settled import _half_done
-from mlops.prediction_log import compact
+from mlops.ledger.keys import marking
+from mlops.model.bundle import Bundle
+from mlops.model.predictions import Answers
+from mlops.prediction_log.reader import compact
+from mlops.prediction_log.segment import records
+from mlops.prediction_log.writer import PredictionLog
+from mlops.project.context import Loop
+from mlops.project.up_to_date import _half_done
 from mlops.schema import Rows
-from mlops.segment import records
-from mlops.settings import Settings
 from tests.flows.orchard import PARAMS
 from tests.tiny import tiny_bundle
 

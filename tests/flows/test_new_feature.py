@@ -10,22 +10,23 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from mlops import labels
-from mlops.adapters.dvc import DvcTree
-from mlops.adapters.git import Tree
-from mlops.answers import Answers
-from mlops.drift import DriftReport
+from mlops.adapters.dvc.tree import DvcTree
+from mlops.adapters.git.worktree import Tree
+from mlops.config.paths import BUNDLE, HOLDOUT, LAKE, RAW
+from mlops.data.lake import Lake
+from mlops.data.source import given
 from mlops.errors import MissingColumnError
-from mlops.lake import Lake
-from mlops.layout import BUNDLE, HOLDOUT, LAKE, RAW
-from mlops.ledger import Entry
-from mlops.log_writer import PredictionLog
-from mlops.orchestration import intake, learning, watching
-from mlops.orchestration.loop import Loop
+from mlops.ledger.store import Entry
+from mlops.model.predictions import Answers
+from mlops.monitoring.drift import DriftReport
+from mlops.orchestration.tasks import ingest as intake
+from mlops.orchestration.tasks import monitor, train
+from mlops.prediction_log import label_log
+from mlops.prediction_log.segment import records
+from mlops.prediction_log.writer import PredictionLog
+from mlops.project.context import Loop
 from mlops.schema import Rows
-from mlops.segment import records
-from mlops.source import given
-from mlops.stages import STAGES
+from mlops.stages.pipeline import STAGES
 from tests.flows.orchard import A_DAY, BEGIN, plums, stamped
 
 HISTORY, NEWER, SERVED = 20, 5, 5
@@ -91,12 +92,12 @@ def test_training_the_gate_monitoring_and_retraining_go_on(
     loop = Loop.at(root)
     assert "weather" in loop.bundle_of(registered).schema.features
     rows = pd.read_parquet(root / HOLDOUT)
-    verdict, losses = learning._verdict(loop, root, registered, rows, None)
+    verdict, losses = train._verdict(loop, root, registered, rows, None)
     assert "log_loss" in losses
     assert "The champion sees" not in verdict.reason
 
     serve(loop, champion, plums(HISTORY + NEWER, SERVED, season=0))
-    checked = watching.check.fn(root, AS_OF)
+    checked = monitor.check.fn(root, AS_OF)
     watched = {column.column for column in DriftReport.from_dict(checked.body["report"]).columns}
     assert watched == {"size", "heat", "colour", "prediction"}
 
@@ -115,7 +116,7 @@ def serve(loop: Loop, version: Entry, rows: pd.DataFrame) -> None:
     log.write(records(asked, answers, ids=ids, at=at, deployment="d1", version=version.body["version"]))
     log.close()
     table, known = rows[["plum", "ripe"]], set(rows["plum"])
-    labels.add(loop.project.labels, table, by="key", schema=loop.schema, known=known, at=at)
+    label_log.add(loop.project.labels, table, by="key", schema=loop.schema, known=known, at=at)
 
 
 def test_a_lake_that_is_built_again_from_the_raw_files_has_the_values_of_before(root: Path) -> None:

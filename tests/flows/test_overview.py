@@ -12,17 +12,17 @@ from pathlib import Path
 
 import pytest
 
-from mlops.config import Project
-from mlops.deployment import free_port
+from mlops.adapters.prefect_server.rest import Deployments
+from mlops.config.project_folder import Project
+from mlops.config.settings import Settings
 from mlops.errors import MlopsError, PortTakenError, UnavailableError
-from mlops.ledger import Ledger
-from mlops.orchestration import neighbours, parts
-from mlops.orchestration.deployments import Deployments
-from mlops.orchestration.health import Health, health, watched
-from mlops.orchestration.loop import Loop
-from mlops.orchestration.overview import Overview, Traffic, overview
-from mlops.serving.metrics import Metrics
-from mlops.settings import Settings
+from mlops.files.ports import free_port
+from mlops.ledger.store import Ledger
+from mlops.project import name_check, services
+from mlops.project.context import Loop
+from mlops.project.health import Health, health, watched
+from mlops.project.status import Overview, Traffic, overview
+from mlops.serving.prometheus import Metrics
 from tests.flows.orchard import PARAMS
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -173,14 +173,14 @@ def test_an_mlflow_that_asks_for_a_login_is_not_taken_for_one_without_the_name(t
         loop = a_loop(tmp_path, **where)
         loop.__dict__["origin"] = "0123456789ab"
         with pytest.raises(MlopsError, match="401") as refused:
-            neighbours.check(loop)
+            name_check.check(loop)
         assert "MLFLOW_TRACKING_USERNAME" in refused.value.remedy
         [mlflow] = [part for part in health(loop, timeout=5) if part.part == "mlflow"]
         assert "asks for a login" in mlflow.trouble
         login = {"MLFLOW_TRACKING_USERNAME": "ada", "MLFLOW_TRACKING_PASSWORD": "secret"}
         loop = a_loop(tmp_path, **where, **login)
         loop.__dict__["origin"] = "0123456789ab"
-        neighbours.check(loop)
+        name_check.check(loop)
         assert next(part for part in health(loop, timeout=5) if part.part == "mlflow").up
         server.shutdown()
 
@@ -190,7 +190,7 @@ def test_a_part_of_ours_in_whose_place_another_answers_is_not_up(tmp_path: Path,
     mlflow = next(part for part in watched(loop) if part.part == "mlflow")
     assert mlflow.ask(timeout=5).good
     with pytest.raises(PortTakenError, match=f"Port {page} for MLflow") as taken:
-        parts._wait(loop, mlflow, 5, lambda _: None)
+        services._wait(loop, mlflow, 5, lambda _: None)
     assert "MLOPS_MLFLOW_PORT" in taken.value.remedy
 
 

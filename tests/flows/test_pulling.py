@@ -13,17 +13,17 @@ import pandas as pd
 import pytest
 import yaml
 
-from mlops.adapters.dvc import DvcTree
-from mlops.adapters.git import Tree
-from mlops.contract import infer
+from mlops.adapters.dvc.tree import DvcTree
+from mlops.adapters.git.worktree import Tree
+from mlops.config.paths import LAKE, POSITIONS
+from mlops.data.contract import infer
+from mlops.data.lake import Lake
+from mlops.data.source import Fetched
 from mlops.errors import UsageError
-from mlops.lake import Lake
-from mlops.layout import LAKE, POSITIONS
-from mlops.orchestration import intake
-from mlops.orchestration.loop import Loop
-from mlops.orchestration.pulling import join_positions, pull, put_positions
-from mlops.orchestration.taking import Standing, take
-from mlops.source import Fetched
+from mlops.orchestration.tasks import ingest
+from mlops.project.context import Loop
+from mlops.project.ingest_table import Standing, take
+from mlops.project.source_pull import join_positions, pull, put_positions
 from tests.flows.orchard import plums, stamped
 
 
@@ -60,12 +60,12 @@ def test_two_files_of_one_name_and_content_count_once(root: Path, tmp_path: Path
     for file in files:
         file.parent.mkdir()
         table.to_csv(file, index=False)
-    said = intake.add_files(root, files).text
+    said = ingest.add_files(root, files).text
     assert said.startswith("39 rows added")
     assert said.count("1 row of june.csv is in .mlops/quarantine") == 1
     assert len(Lake(root / LAKE).read(Loop.at(root).schema)) == 39
     shutil.rmtree(tmp_path / "b")
-    assert intake.add_files(root, files[:1]).text.startswith("Nothing new")
+    assert ingest.add_files(root, files[:1]).text.startswith("Nothing new")
 
 
 def test_the_loop_goes_back_in_a_source_with_the_person_unless_it_read_on_itself(tmp_path: Path) -> None:
@@ -91,16 +91,16 @@ def test_a_file_that_has_grown_is_refused_where_no_key_tells_its_rows_apart(
     keyless(root)
     file = tmp_path / "june.csv"
     plums(0, 1, season=0).to_csv(file, index=False)
-    assert intake.add_files(root, [file]).text.startswith("40 rows added")
+    assert ingest.add_files(root, [file]).text.startswith("40 rows added")
     both = pd.concat([plums(0, 1, season=0), plums(1, 1, season=0).head(30)])
     both.to_csv(file, index=False)
-    refused = intake.add_files(root, [file])
+    refused = ingest.add_files(root, [file])
     assert refused.refused
     assert "40 of its 70 rows are in the lake already and would count twice. Name data.key" in refused.text
     assert "or rename the file" in refused.text
     assert len(Lake(root / LAKE).read(Loop.at(root).schema)) == 40
     plums(2, 1, season=0).to_csv(file, index=False)  # other rows under the same name
-    assert intake.add_files(root, [file]).text.startswith("40 rows added")
+    assert ingest.add_files(root, [file]).text.startswith("40 rows added")
     standing = Standing.of(Loop.at(root), root)
     assert not standing.may_repeat(Fetched(file, "july.csv"))
     assert standing.may_repeat(Fetched(file, "july.csv", again=True))  # as its source says
@@ -109,16 +109,16 @@ def test_a_file_that_has_grown_is_refused_where_no_key_tells_its_rows_apart(
 def test_what_a_clone_holds_already_is_not_told_as_added(root: Path, tmp_path: Path) -> None:
     file, clone = tmp_path / "june.csv", tmp_path / "clone"
     plums(0, 1, season=0).to_csv(file, index=False)
-    intake.add_files(root, [file])
+    ingest.add_files(root, [file])
     subprocess.run(["git", "clone", "-q", str(root), str(clone)], check=True)
     data = DvcTree(clone)
     data.share_cache(DvcTree(root))
     data.checkout()
     assert (
-        intake.add_files(clone, [file]).text == "Nothing new: all rows of june.csv are in the lake already."
+        ingest.add_files(clone, [file]).text == "Nothing new: all rows of june.csv are in the lake already."
     )
     assert Loop.at(clone).ledger.entries("data.versioned")[-1].body["rows"] == 0
-    assert intake.add_files(clone, [file]).text.startswith("Nothing new: june.csv was ingested on ")
+    assert ingest.add_files(clone, [file]).text.startswith("Nothing new: june.csv was ingested on ")
 
 
 def test_several_tables_a_folder_a_pattern_and_an_address_are_one_version(root: Path, tmp_path: Path) -> None:
@@ -136,7 +136,7 @@ def test_several_tables_a_folder_a_pattern_and_an_address_are_one_version(root: 
         "memory://far",
         "memory://further/3.csv",
     )
-    said = intake.add_file.fn(root, *words[:1], words[1:]).text  # type: ignore[attr-defined]
+    said = ingest.add_file.fn(root, *words[:1], words[1:]).text  # type: ignore[attr-defined]
     assert said.startswith("200 rows added")
     [versioned] = Loop.at(root).ledger.entries("data.versioned")
     assert sorted(file["name"] for file in versioned.body["files"]) == [f"{day}.csv" for day in range(5)]
@@ -145,7 +145,7 @@ def test_several_tables_a_folder_a_pattern_and_an_address_are_one_version(root: 
         ("memory://gone", "nothing at memory://gone"),
     ):
         with pytest.raises(UsageError, match=error):
-            intake.add_file.fn(root, word)  # type: ignore[attr-defined]
+            ingest.add_file.fn(root, word)  # type: ignore[attr-defined]
 
 
 def test_half_a_batch_that_a_killed_run_showed_is_in_no_other_version(root: Path, tmp_path: Path) -> None:
@@ -159,8 +159,8 @@ def test_half_a_batch_that_a_killed_run_showed_is_in_no_other_version(root: Path
         first, second = taken.publish().files
     (root / LAKE / second).unlink()  # as where it was killed between the two
     assert standing.lake.halves() == {first}
-    assert intake.add_files(root, [later]).text.startswith("40 rows added")
+    assert ingest.add_files(root, [later]).text.startswith("40 rows added")
     assert len(Lake(root / LAKE).read(loop.schema)) == 40
-    assert intake.add_files(root, [spring]).text.startswith("800 rows added")
+    assert ingest.add_files(root, [spring]).text.startswith("800 rows added")
     assert len(Lake(root / LAKE).read(loop.schema)) == 840
     assert Tree(root).is_clean(["data"])

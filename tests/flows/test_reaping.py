@@ -17,10 +17,11 @@ import psutil
 import pytest
 from mlflow import MlflowClient
 
-from mlops.adapters import pid
-from mlops.orchestration.prefect_api import here
-from mlops.orchestration.reaping import marks, orphan, reap
-from mlops.registry import FLOW_RUN
+from mlops.adapters.prefect_server.environment import here
+from mlops.adapters.processes import process_id
+from mlops.model.registry import FLOW_RUN
+from mlops.orchestration.orphans import reap
+from mlops.project.run_marks import marks, orphan
 from tests.flows.orchard import Orchard, until
 
 
@@ -35,13 +36,15 @@ def of(orchard: Orchard) -> Iterator[None]:
 def leave(home: Path, run: str, **facts: str) -> Path:
     file = home / "runs" / f"{run}.json"
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps({"host": pid.machine(), "process": pid.name(psutil.Process())} | facts))
+    file.write_text(
+        json.dumps({"host": process_id.machine(), "process": process_id.name(psutil.Process())} | facts)
+    )
     return file
 
 
 def test_only_a_process_of_this_machine_that_is_gone_is_dead(tmp_path: Path) -> None:
     gone = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    name = pid.name(psutil.Process(gone.pid))
+    name = process_id.name(psutil.Process(gone.pid))
     leave(tmp_path, "alive")
     leave(tmp_path, "gone", process=name)
     leave(tmp_path, "elsewhere", process=name, host="another")
@@ -55,10 +58,10 @@ def test_only_a_process_of_this_machine_that_is_gone_is_dead(tmp_path: Path) -> 
 def test_another_host_name_is_no_other_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stored = tmp_path / "machine-id"
     stored.write_text(f"{'a' * 32}\n")
-    monkeypatch.setattr(pid, "_IDS", (tmp_path / "absent", stored))
-    assert pid.machine() == "a" * 32
+    monkeypatch.setattr(process_id, "_IDS", (tmp_path / "absent", stored))
+    assert process_id.machine() == "a" * 32
     stored.write_text("uninitialized\n")
-    assert pid.machine() == platform.node()
+    assert process_id.machine() == platform.node()
 
 
 def test_of_a_home_that_was_brought_from_elsewhere_every_process_is_gone(tmp_path: Path) -> None:

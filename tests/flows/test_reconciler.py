@@ -9,14 +9,16 @@ from typing import Any
 
 import pytest
 
-from mlops.config import Project
-from mlops.deployment import Serving, free_port
+from mlops.config.project_folder import Project
+from mlops.config.settings import Settings
+from mlops.deployment.rollout import Serving
 from mlops.errors import UnavailableError
-from mlops.ledger import Entry, Ledger
-from mlops.orchestration import placing, retraining
-from mlops.orchestration.loop import Loop
+from mlops.files.ports import free_port
+from mlops.ledger.store import Entry, Ledger
 from mlops.orchestration.reconciler import MOST_ATTEMPTS, Missed, Reconciler, missed, reconcile
-from mlops.settings import Settings
+from mlops.orchestration.tasks import retrain
+from mlops.project import deploy
+from mlops.project.context import Loop
 from tests.flows.orchard import PARAMS
 
 GRACE = timedelta(seconds=Settings().reconcile_grace)
@@ -91,7 +93,7 @@ def drift(loop: Loop) -> Entry:
 
 def confirmed(loop: Loop, as_of: datetime) -> Entry:
     facts = {"report": {"columns": []}, "confirmed": True, "sentence": "told by a test"}
-    return retraining.confirm(loop, loop.ledger.record("drift.checked", as_of=as_of, **facts))
+    return retrain.confirm(loop, loop.ledger.record("drift.checked", as_of=as_of, **facts))
 
 
 def deployed(loop: Loop, *, running: bool, gateway: bool = True, outcome: str = "deployment.served") -> Entry:
@@ -143,7 +145,7 @@ def test_an_event_gets_its_time_before_the_first_attempt(
     ]
     [(flow, parameters, key)] = starts
     [request] = loop.ledger.effects(drift)
-    assert (flow, parameters) == ("retrain", retraining.asked_by(drift))
+    assert (flow, parameters) == ("retrain", retrain.asked_by(drift))
     assert key
     assert request.kind == "run.requested"
 
@@ -186,7 +188,7 @@ def test_drift_given_up_by_a_process_that_was_killed_before_it_told_is_answered_
         reconcile(loop, starts, now=BEGAN + 1000 * GRACE)
     [refused] = [e for e in loop.ledger.effects(drift) if e.kind == "retrain.refused"]
     assert "failed 3 times" in refused.body["sentence"]
-    assert [parameters for _, parameters, _ in starts] == [retraining.asked_by(later)]
+    assert [parameters for _, parameters, _ in starts] == [retrain.asked_by(later)]
 
 
 def test_an_attempt_that_began_puts_off_the_next(
@@ -324,7 +326,7 @@ def test_a_look_that_breaks_hinders_no_other(
 
 def test_before_the_first_deployment_there_is_nothing_to_bring_back(loop: Loop) -> None:
     loop.ledger.record("model.promoted", digest="a", version="1")
-    assert placing.bring_back(loop) is None
+    assert deploy.bring_back(loop) is None
 
 
 def test_what_serves_is_not_brought_back_whatever_it_is(loop: Loop) -> None:
@@ -332,7 +334,7 @@ def test_what_serves_is_not_brought_back_whatever_it_is(loop: Loop) -> None:
     newer = loop.ledger.record("model.promoted", digest="b", version="2")
     loop.ledger.record("deployment.served", cause=newer, deployment="d2", digest="b", version="2", target="x")
     before = loop.ledger.entries()
-    assert placing.bring_back(loop) is None
+    assert deploy.bring_back(loop) is None
     assert loop.ledger.entries() == before
 
 
@@ -342,6 +344,6 @@ def test_what_served_last_is_brought_back_not_what_was_promoted_since(
     served = deployed(loop, running=False)
     loop.ledger.record("model.promoted", digest="b", version="2")
     placed: list[Entry] = []
-    monkeypatch.setattr(placing, "place", lambda _, promoted: (placed.append(promoted), None))
-    placing.bring_back(loop)
+    monkeypatch.setattr(deploy, "place", lambda _, promoted: (placed.append(promoted), None))
+    deploy.bring_back(loop)
     assert placed == [served]

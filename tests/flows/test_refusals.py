@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
-from mlops.adapters.git import Tree
-from mlops.deployment import free_port
+from mlops.adapters.git.worktree import Tree
+from mlops.files.ports import free_port
 from tests.flows.orchard import Orchard, plums
 
 

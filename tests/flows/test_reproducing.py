@@ -15,18 +15,18 @@ from typing import Any
 
 import pytest
 
-from mlops import bundle
-from mlops.adapters.dvc import DvcTree
-from mlops.adapters.git import Tree
-from mlops.bundle import Bundle, to_json
+from mlops.adapters.dvc.tree import DvcTree
+from mlops.adapters.git.worktree import Tree
+from mlops.config.paths import LAKE
+from mlops.data.lake import Lake
 from mlops.errors import ConflictError, DataError, UnavailableError
-from mlops.lake import Lake
-from mlops.layout import LAKE
-from mlops.ledger import Entry
-from mlops.orchestration import housekeeping, reproducing
-from mlops.orchestration.loop import Loop
-from mlops.orchestration.reproducing import Subject
-from mlops.stages import STAGES
+from mlops.ledger.store import Entry
+from mlops.model import bundle
+from mlops.model.bundle import Bundle, to_json
+from mlops.project import gc, reproduce
+from mlops.project.context import Loop
+from mlops.project.reproduce import Subject
+from mlops.stages.pipeline import STAGES
 from tests.flows.conftest import persons_tree
 from tests.flows.orchard import HISTORY, Closed, plums, stamped, until
 
@@ -83,7 +83,7 @@ def project(plain: Path) -> Iterator[Path]:
 
 def again(root: Path, version: str = "1") -> Any:
     loop = Loop.at(root)
-    return reproducing.reproduce(loop, reproducing.find(loop, version), keep=False).result
+    return reproduce.reproduce(loop, reproduce.find(loop, version), keep=False).result
 
 
 def trees(root: Path) -> list[str]:
@@ -120,13 +120,13 @@ def test_an_untouched_version_is_identical_though_data_and_parameters_moved_on(p
 
 def test_the_champion_is_the_one_that_is_meant_where_none_is_named(project: Path) -> None:
     loop = Loop.at(project)
-    assert reproducing.find(loop, None).digest == loop.promoted().body["digest"]
-    assert reproducing.find(loop, "champion") == reproducing.find(loop, None)
+    assert reproduce.find(loop, None).digest == loop.promoted().body["digest"]
+    assert reproduce.find(loop, "champion") == reproduce.find(loop, None)
 
 
 def test_a_version_nobody_knows_is_asked_of_mlflow_which_is_away(project: Path) -> None:
     with pytest.raises(UnavailableError, match="MLflow does not answer"):
-        reproducing.find(Loop.at(project), "99")
+        reproduce.find(Loop.at(project), "99")
 
 
 def test_the_commands_run_truly_whatever_the_run_cache_holds(project: Path, monkeypatch: Any) -> None:
@@ -188,14 +188,14 @@ def test_an_input_that_is_not_what_the_version_says_is_named(
     project: Path, tmp_path: Path, lineage: dict[str, Any], named: str
 ) -> None:
     loop = Loop.at(project)
-    subject = reproducing.find(loop, "1")
+    subject = reproduce.find(loop, "1")
     first = loop.bundle(subject.digest, "1")
     if "params" in lineage:
         model = {**first.lineage["params"]["model"], **lineage["params"]["model"]}
         model["params"] = {**first.lineage["params"]["model"]["params"], **model["params"]}
         lineage = {"params": {**first.lineage["params"], "model": model}}
     made = loop.keep_bundle(forged(project, tmp_path / "forged", **lineage).folder)
-    again = reproducing.reproduce(loop, Subject("2", made.digest, subject.commit), keep=False)
+    again = reproduce.reproduce(loop, Subject("2", made.digest, subject.commit), keep=False)
     assert str(again.result.differences[0]).startswith(named)
     assert named in again.result.sentence
     # The model itself is the same; only where its data is said to be other can that not be told.
@@ -206,7 +206,7 @@ def test_a_package_that_is_not_as_it_was_in_training_is_named(
     project: Path, tmp_path: Path, monkeypatch: Any
 ) -> None:
     loop = Loop.at(project)
-    subject = reproducing.find(loop, "1")
+    subject = reproduce.find(loop, "1")
     older = loop.keep_bundle(forged(project, tmp_path / "forged", versions={"scipy": "0.0.1"}).folder)
     fit = STAGES["train"]
 
@@ -222,8 +222,8 @@ def test_a_package_that_is_not_as_it_was_in_training_is_named(
 
     monkeypatch.setitem(STAGES, "train", other)
     # Nothing of this environment needs to be as locked: what is not was so in training, too.
-    monkeypatch.setattr(reproducing, "unlocked", lambda *_: {"ruff": ("0.0.1", "9"), "pandas": ("1", "2")})
-    result = reproducing.reproduce(loop, Subject("2", older.digest, subject.commit), keep=False).result
+    monkeypatch.setattr(reproduce, "unlocked", lambda *_: {"ruff": ("0.0.1", "9"), "pandas": ("1", "2")})
+    result = reproduce.reproduce(loop, Subject("2", older.digest, subject.commit), keep=False).result
     assert result.outcome == "inputs"
     assert result.sentence.startswith("Different: scipy was 0.0.1 (model.json) and is ")
     assert "held-out rows are answered differently" in result.sentence
@@ -256,12 +256,12 @@ def test_a_killed_one_is_finished_by_the_next_and_leaves_nothing(project: Path) 
 
 def test_without_verify_the_tree_stays_until_it_is_old(project: Path) -> None:
     loop = Loop.at(project)
-    tree = reproducing.reproduce(loop, reproducing.find(loop, "1"), keep=True).tree
+    tree = reproduce.reproduce(loop, reproduce.find(loop, "1"), keep=True).tree
     assert tree is not None
     assert (tree / "build" / "bundle" / "manifest.json").is_file()
     assert trees(project) == ["plums", tree.name]
-    assert tree not in [path for one in housekeeping.plan(loop) for path in one.paths]
-    housekeeping.collect(loop, now=datetime.now(UTC) + timedelta(days=8))
+    assert tree not in [path for one in gc.plan(loop) for path in one.paths]
+    gc.collect(loop, now=datetime.now(UTC) + timedelta(days=8))
     assert not tree.exists()
     assert trees(project) == ["plums"]
 

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from mlops.adapters.git import Tree
+from mlops.adapters.git.worktree import Tree
 from mlops.errors import ConflictError, DataError
-from mlops.ledger import Entry
-from mlops.orchestration import deploying, learning, retraining
-from mlops.orchestration.loop import Loop
+from mlops.ledger.store import Entry
+from mlops.orchestration.tasks import deploy, retrain, train
+from mlops.project.context import Loop
 from tests.flows.orchard import EXTRA_EVENTS, PARAMS, Closed, Orchard, until
 
 
@@ -66,7 +66,7 @@ def test_a_retraining_killed_in_the_middle_of_its_fit_converges(held: Held) -> N
     assert answer.body["promoted"], answer.body["sentence"]
     loop = orchard.loop
     assert loop.promoted().as_of == held.drift.as_of
-    running = deploying.serving(loop)
+    running = deploy.serving(loop)
     assert running is not None
     assert running[0].body["digest"] == loop.promoted().body["digest"]
     assert len(orchard.effects(held.drift, "retrain.started")) == 2
@@ -108,7 +108,7 @@ def test_what_a_retraining_promoted_is_not_deployed_over_what_outdid_it(closed: 
     outdone = loop.ledger.entries("model.promoted")[0]
     judged = loop.ledger.get(outdone.cause or "")
     assert judged is not None
-    assert learning.promote.fn(loop.project.root, judged) == loop.promoted() != outdone
+    assert train.promote.fn(loop.project.root, judged) == loop.promoted() != outdone
 
 
 @pytest.mark.parametrize("promoted", [True, False])
@@ -118,13 +118,13 @@ def test_one_that_nothing_caused_gets_its_end_if_it_was_killed_after_its_promoti
     params = PARAMS.format(name="plums", hold=tmp_path / "hold", target="process")
     (tmp_path / "params.yaml").write_text(params)
     as_of, ledger = datetime(2026, 2, 1, tzinfo=UTC), Loop.at(tmp_path).ledger
-    killed = retraining.claim.fn(tmp_path, as_of, None)
+    killed = retrain.claim.fn(tmp_path, as_of, None)
     registered = ledger.record("model.registered", cause=killed)
     judged = ledger.record("gate.judged", cause=registered, reason="Promoted: better.")
     if promoted:
         ledger.record("model.promoted", cause=judged)
     for _ in range(2):
-        assert retraining.claim.fn(tmp_path, as_of + timedelta(days=1), None).kind == "retrain.started"
+        assert retrain.claim.fn(tmp_path, as_of + timedelta(days=1), None).kind == "retrain.started"
     ends = [(end.cause, end.as_of, dict(end.body)) for end in ledger.entries("retrain.finished")]
     told = {"promoted": True, "sentence": "Promoted: better.", "started": killed.id}
     assert ends == ([(killed.id, as_of, told)] if promoted else [])
@@ -144,13 +144,13 @@ def test_a_model_that_is_no_better_changes_nothing(served: Orchard) -> None:
     Tree(orchard.root).commit_paths(["params.yaml"], "Learn next to nothing")
     as_of = orchard.season(new=False)
     loop = orchard.loop
-    champion, serving = loop.promoted(), deploying.serving(loop)
+    champion, serving = loop.promoted(), deploy.serving(loop)
     outcome = orchard.flow("retrain", as_of=as_of)
     assert outcome.refused
     assert "Refused" in outcome.text
     assert state_of(orchard, f"retrain as of {as_of:%Y-%m-%d}") == ("COMPLETED", "Refused", outcome.text)
     assert loop.promoted() == champion
-    assert deploying.serving(loop) == serving
+    assert deploy.serving(loop) == serving
     registered = loop.registry.find("champion")
     assert registered is not None
     assert registered.digest == champion.body["digest"]

@@ -11,14 +11,15 @@ import pytest
 from prefect import flow
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from mlops.adapters.dvc import DvcTree
-from mlops.adapters.git import Tree
+from mlops.adapters.dvc.tree import DvcTree
+from mlops.adapters.git.worktree import Tree
+from mlops.config.paths import LAKE
+from mlops.data.lake import Lake
+from mlops.data.versions import read_pointer
 from mlops.errors import DataError
-from mlops.lake import Lake
-from mlops.layout import LAKE
-from mlops.orchestration import data_checkout, data_log, learning
-from mlops.orchestration.loop import Loop
-from mlops.version import read_pointer
+from mlops.orchestration.tasks import train
+from mlops.project import data_checkout, data_log
+from mlops.project.context import Loop
 from tests.flows.orchard import Orchard, plums
 
 
@@ -33,7 +34,7 @@ def copied(trained: Orchard, tmp_path: Path) -> Iterator[Path]:
 
 
 def reproduce(root: Path) -> str:
-    commit: str = flow(lambda: learning.reproduce(root, root), name="train")()
+    commit: str = flow(lambda: train.reproduce(root, root), name="train")()
     return commit
 
 

@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 
-from mlops.config import Project, find_project
-from mlops.deployment import free_port
+from mlops.config.project_folder import Project, find_project
+from mlops.data.lake import Lake
 from mlops.errors import ConfigError, UnavailableError, UsageError
-from mlops.lake import Lake
-from mlops.orchestration import schedules
-from mlops.orchestration.parts import tools_supervisor
+from mlops.files.ports import free_port
+from mlops.project import schedule as schedules
+from mlops.project.services import tools_supervisor
 from tests.flows.orchard import Orchard, mlops, plums, stamped, until
 
 NOW = datetime.now(UTC)
@@ -192,7 +192,7 @@ def test_a_schedule_that_a_person_added_in_prefect_stays(project: Project, figs:
 def test_of_what_was_missed_the_newest_stays(
     project: Project, figs: Prefect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mlops.orchestration.deployments._PAGE", 5)
+    monkeypatch.setattr("mlops.adapters.prefect_server.rest._PAGE", 5)
     schedules.declare(project, "monitor", "1h")
     schedules.declare(again(project), "retrain", "1h")
     figs.plan("monitor", NOW - timedelta(hours=12), NOW)
@@ -339,7 +339,7 @@ def test_a_scheduled_ingest_leaves_the_person_alone_and_adds_a_table_once(
     person = git(root, "rev-parse", "HEAD"), git(root, "status", "--porcelain")
 
     with monkeypatch.context() as killed:
-        killed.setattr("mlops.orchestration.intake._version", _die)
+        killed.setattr("mlops.orchestration.tasks.ingest._version", _die)
         with pytest.raises(Exception, match="killed"):
             orchard.flow("ingest")
     assert "the data is at version" in orchard.flow("ingest").text
@@ -361,7 +361,7 @@ def test_a_scheduled_ingest_leaves_the_person_alone_and_adds_a_table_once(
     (folder / "c.csv").unlink()
     monkeypatch.delenv(UNATTENDED)
     with monkeypatch.context() as killed:
-        killed.setattr("mlops.orchestration.intake._version", _die)
+        killed.setattr("mlops.orchestration.tasks.ingest._version", _die)
         with pytest.raises(Exception, match="killed"):
             orchard.flow("ingest")
     by_hand = mlops(root, "ingest")  # into the person's lake, where a killed one left them

@@ -9,10 +9,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from mlops import prediction_log
-from mlops.client import Client
-from mlops.config import Project
-from mlops.destination import Destination
+from mlops.config.project_folder import Project
+from mlops.config.settings import Settings
+from mlops.deployment.client import Client
 from mlops.errors import (
     ConflictError,
     DataError,
@@ -21,13 +20,14 @@ from mlops.errors import (
     NothingPromotedError,
     UsageError,
 )
-from mlops.ledger import Entry
-from mlops.orchestration import scoring
-from mlops.orchestration.loop import Loop
-from mlops.orchestration.tracing import trace
-from mlops.predictor import load
+from mlops.ledger.store import Entry
+from mlops.model.predictor import load
+from mlops.orchestration.tasks import score as scoring
+from mlops.prediction_log import reader
+from mlops.project.context import Loop
+from mlops.project.why import trace
 from mlops.schema import parse_rows
-from mlops.settings import Settings
+from mlops.tables.writers import Destination
 from tests.flows.orchard import Orchard, plums
 from tests.tiny import ROWS, SCHEMA, tiny_bundle
 
@@ -103,7 +103,7 @@ def score(loop: Loop, table: Path | None, destination: Path | None, *, logged: b
 
 
 def logged(loop: Loop) -> pd.DataFrame:
-    return prediction_log.read(loop.project.predictions, SCHEMA)
+    return reader.read(loop.project.predictions, SCHEMA)
 
 
 def files(folder: Path) -> set[str]:
@@ -134,7 +134,7 @@ def test_the_log_holds_the_rows_as_the_service_would_have_written_them(
     out = tmp_path / "out.parquet"
     score(loop, write(TABLE, tmp_path / "april.parquet"), out)
     written = pd.read_parquet(out).set_index("prediction_id")
-    found = prediction_log.find(loop.project.predictions, written.index[7])
+    found = reader.find(loop.project.predictions, written.index[7])
     assert found is not None
     assert found["features"] == {"size": 7.0, "colour": "green"}
     assert (found["key"], found["version"]) == ("7", "3")
@@ -152,7 +152,7 @@ def test_the_same_table_again_is_written_again_and_not_logged_twice(
     score(loop, table, out)
     before, content = logged(loop), out.read_bytes()
     out.unlink()
-    prediction_log.compact(loop.project.predictions, SCHEMA)
+    reader.compact(loop.project.predictions, SCHEMA)
     said = score(loop, write(TABLE, tmp_path / "renamed.parquet"), out)
     assert "they were logged then, and are not again" in said
     assert out.read_bytes() == content
@@ -220,7 +220,7 @@ def test_killed_while_it_is_logged_it_converges(
     assert not out.exists()
     assert len(logged(loop)) == min(6 * adopted, 20)
     if compacted:
-        prediction_log.compact(loop.project.predictions, SCHEMA)
+        reader.compact(loop.project.predictions, SCHEMA)
     score(loop, table, out)
     assert sorted(logged(loop)["id"]) == sorted(pd.read_parquet(out)["prediction_id"])
     assert len(loop.ledger.entries("scoring.started")) == len(loop.ledger.entries("table.scored")) == 1
@@ -341,7 +341,7 @@ def test_a_scored_table_says_what_the_gateway_says(served: Orchard) -> None:
         [answers] = client.predict_frame(rows, served.loop.schema, batch=40)
     assert written["prediction"].tolist() == [answer["prediction"] for answer in answers]
     assert written["score"].tolist() == [answer["score"] for answer in answers]
-    log = prediction_log.read(served.loop.project.predictions, served.loop.schema).set_index("id")
+    log = reader.read(served.loop.project.predictions, served.loop.schema).set_index("id")
     asked, scored = (
         log.loc[ids].drop(columns=["at", "deployment"]).reset_index(drop=True)
         for ids in ([answer["id"] for answer in answers], written["prediction_id"])
@@ -349,4 +349,4 @@ def test_a_scored_table_says_what_the_gateway_says(served: Orchard) -> None:
     pd.testing.assert_frame_equal(asked, scored)
     # The flow itself, a second time, leaves the log alone.
     assert "not again" in served.flow("score", source=table, destination=folder).text
-    assert len(prediction_log.ids(served.loop.project.predictions)) == len(log)
+    assert len(reader.ids(served.loop.project.predictions)) == len(log)

@@ -8,10 +8,10 @@ from typing import Any
 import httpx
 import pytest
 
-from mlops import prediction_log
-from mlops.client import Client
+from mlops.deployment.client import Client
 from mlops.errors import MlopsError
-from mlops.orchestration import deploying
+from mlops.orchestration.tasks import deploy
+from mlops.prediction_log import reader
 from tests.flows.orchard import Orchard, Told, until
 
 ROW = {"size": 4.0, "heat": 20.0, "colour": "red", "plum": "asked", "picked": "2025-12-01T10:00:00+00:00"}
@@ -36,7 +36,7 @@ def test_an_answer_is_in_the_log_with_what_it_was_asked(served: Orchard) -> None
     with Client(loop.project.address) as client:
         answer = client.predict([ROW])
     [prediction] = answer["predictions"]
-    found = prediction_log.find(loop.project.predictions, prediction["id"])
+    found = reader.find(loop.project.predictions, prediction["id"])
     assert found is not None
     written = found if isinstance(found, dict) else found.__dict__
     assert written["key"] == "asked"
@@ -70,9 +70,9 @@ def test_a_table_is_asked_about_as_the_model_that_serves_knows_it(served: Orchar
 
 
 def test_deploying_again_leaves_what_serves_alone(served: Orchard) -> None:
-    before = deploying.serving(served.loop)
+    before = deploy.serving(served.loop)
     served.flow("deploy")
-    assert deploying.serving(served.loop) == before
+    assert deploy.serving(served.loop) == before
 
 
 def test_another_limit_is_another_deployment(served: Orchard) -> None:

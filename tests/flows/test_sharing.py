@@ -12,11 +12,11 @@ import pytest
 from prefect import flow
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from mlops.adapters.dvc import DvcTree
-from mlops.adapters.git import Tree
-from mlops.adapters.git_loop import loop_tree
-from mlops.layout import LAKE, LOOP_BRANCH, RAW
-from mlops.orchestration import sharing
+from mlops.adapters.dvc.tree import DvcTree
+from mlops.adapters.git.loop_branch import loop_tree
+from mlops.adapters.git.worktree import Tree
+from mlops.config.paths import LAKE, LOOP_BRANCH, RAW
+from mlops.orchestration.tasks import push
 from tests.flows.orchard import Orchard
 
 
@@ -49,7 +49,7 @@ def pushed(orchard: Orchard) -> Path:
     """Push what lies in the loop's work tree, within a flow; return the tree."""
     tree = loops(orchard)
     with temporary_settings({PREFECT_API_URL: orchard.loop.project.prefect_uri}):
-        flow(lambda: sharing.push(orchard.root, tree), name="push")()
+        flow(lambda: push.push(orchard.root, tree), name="push")()
     return tree
 
 

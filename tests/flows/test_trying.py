@@ -15,11 +15,11 @@ from typing import Any
 import pytest
 from mlflow import MlflowClient
 
-from mlops.adapters.git import Tree
+from mlops.adapters.git.worktree import Tree
 from mlops.errors import ConfigError, ConflictError
-from mlops.ledger import Entry
-from mlops.orchestration import reproducing
-from mlops.orchestration.trying import Attempt
+from mlops.ledger.store import Entry
+from mlops.orchestration.tasks.experiment import Attempt
+from mlops.project import reproduce
 from tests.flows.conftest import persons_tree
 from tests.flows.orchard import Orchard, Told, until
 
@@ -161,8 +161,8 @@ def test_words_that_are_no_key_and_value_are_told_before_anything_runs(
 
 def test_it_is_reproduced_like_any_other(trained: Orchard, person: str, registered: Entry) -> None:
     loop = trained.loop
-    subject = reproducing.find(loop, registered.body["version"])
-    assert reproducing.reproduce(loop, subject, keep=False).result.outcome == "bytes"
+    subject = reproduce.find(loop, registered.body["version"])
+    assert reproduce.reproduce(loop, subject, keep=False).result.outcome == "bytes"
 
 
 def test_a_killed_one_is_finished_by_the_same_words_and_others_wait(

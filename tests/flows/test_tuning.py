@@ -8,8 +8,8 @@ import sys
 import pytest
 from mlflow import MlflowClient
 
-from mlops import bundle
-from mlops.trial import from_csv
+from mlops.model import bundle
+from mlops.model.trials import from_csv
 from tests.flows.orchard import HISTORY, Orchard, Told, plums, stamped
 
 SEARCH = """\

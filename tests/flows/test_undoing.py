@@ -11,15 +11,15 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
-from mlops.config import Project
+from mlops.config.project_folder import Project
+from mlops.config.settings import Settings
 from mlops.errors import ConflictError, NothingPromotedError, UsageError
-from mlops.ledger import Entry
-from mlops.orchestration import deploying, learning
-from mlops.orchestration.loop import Loop
-from mlops.orchestration.once import judgement
-from mlops.orchestration.rollback import put_back
-from mlops.registry import CHAMPION
-from mlops.settings import Settings
+from mlops.ledger.keys import judgement
+from mlops.ledger.store import Entry
+from mlops.model.registry import CHAMPION
+from mlops.orchestration.tasks import deploy, train
+from mlops.project.context import Loop
+from mlops.project.rollback import put_back
 from tests.flows.orchard import PARAMS, Closed
 from tests.tiny import tiny_bundle
 
@@ -127,7 +127,7 @@ def test_the_ledger_tells_why_and_the_spent_window_stays_spent(loop: Loop) -> No
 def test_the_gate_does_not_promote_again_what_was_taken_away(loop: Loop) -> None:
     third = loop.ledger.entries("model.registered")[-1]
     put_back(loop, reason="too many false alarms")
-    verdict, _ = learning._verdict(loop, loop.project.root, third, pd.DataFrame(), window=None)
+    verdict, _ = train._verdict(loop, loop.project.root, third, pd.DataFrame(), window=None)
     assert not verdict.promote
     assert "model of version 3, which was rolled back" in verdict.reason
     assert "`mlops rollback 3`" in verdict.reason
@@ -140,7 +140,7 @@ def test_what_was_compared_with_the_one_taken_away_is_not_promoted(loop: Loop) -
     judged = loop.ledger.record("gate.judged", cause=registered, once=name, **verdict)
     back = put_back(loop)
     with pytest.raises(ConflictError, match="a model that is the champion no more"):
-        learning.promote.fn(loop.project.root, judged)
+        train.promote.fn(loop.project.root, judged)
     assert loop.promoted() == back
 
 
@@ -158,7 +158,7 @@ def test_it_serves_behind_the_same_address_and_mlflow_shows_it(closed: Closed) -
     assert loop.promoted().body["digest"] == taken.body["digest"]
     serves(loop)
     # A deployment that was asked for before waits for its turn, and finds what is the champion by now.
-    assert deploying.deploy.fn(loop.project.root, taken).cause == loop.promoted().id
+    assert deploy.deploy.fn(loop.project.root, taken).cause == loop.promoted().id
 
 
 def serves(loop: Loop) -> None:

@@ -9,12 +9,12 @@ import httpx
 import pytest
 import uvicorn
 
-from mlops import predictor
-from mlops.bundle import Bundle
-from mlops.log_writer import PredictionLog
+from mlops.model import predictor
+from mlops.model.bundle import Bundle
+from mlops.prediction_log.writer import PredictionLog
 from mlops.serving import Service, build_app
 from mlops.serving.app import PATHS, Limits
-from mlops.serving.metrics import Metrics
+from mlops.serving.prometheus import Metrics
 from tests.tiny import tiny_bundle
 
 LIMITS = Limits(rows=50, body=100_000, seconds=30)

@@ -13,14 +13,15 @@ from typing import Any
 import httpx
 import pytest
 
-from mlops import prediction_log, predictor
-from mlops.answers import Answers
-from mlops.bundle import Bundle
 from mlops.errors import BundleError, RowError, UnavailableError
-from mlops.log_writer import PredictionLog
+from mlops.model import predictor
+from mlops.model.bundle import Bundle
+from mlops.model.predictions import Answers
+from mlops.prediction_log import reader
+from mlops.prediction_log.writer import PredictionLog
 from mlops.schema import Columns
 from mlops.serving import Service, requests
-from mlops.serving.metrics import Metrics
+from mlops.serving.prometheus import Metrics
 from mlops.serving.service import Answered
 from tests.serving.conftest import LIMITS, new_service, served
 from tests.tiny import ROWS
@@ -110,7 +111,7 @@ def test_what_is_not_mlflows_protocol_is_refused(client: httpx.Client, body: Any
 def test_every_answer_is_in_the_log_when_it_arrives(client: httpx.Client, log_folder: Path) -> None:
     row = {**ROW, "extra": "not kept"}
     (answer,) = predict(client, row)["predictions"]
-    record = prediction_log.find(log_folder, answer["id"])
+    record = reader.find(log_folder, answer["id"])
     assert record is not None
     assert record.pop("at") > "2020"
     assert record == {
@@ -139,15 +140,15 @@ def test_an_event_of_a_far_future_is_named_and_not_logged(bundle: Bundle, tmp_pa
     with pytest.raises(RowError, match="Row 1: picked is 9999-12-31") as raised:
         answer("2013-07-04", "9999-12-31")
     assert (raised.value.row, raised.value.field) == (1, "picked")
-    assert prediction_log.ids(tmp_path) == set()
+    assert reader.ids(tmp_path) == set()
     ids = answer("2013-07-04", "2014-07-01T00:00:00+02:00").ids  # what is yet to be may be asked about
-    assert prediction_log.ids(tmp_path) == set(ids)
+    assert reader.ids(tmp_path) == set(ids)
 
 
 def test_a_big_request_is_answered_beside_the_loop(client: httpx.Client, log_folder: Path) -> None:
     rows = [{**ROW, "padding": "x" * 1000} for _ in range(LIMITS.rows)]
     answers = predict(client, {"rows": rows})["predictions"]
-    assert {answer["id"] for answer in answers} <= prediction_log.ids(log_folder)
+    assert {answer["id"] for answer in answers} <= reader.ids(log_folder)
 
 
 @pytest.mark.parametrize(
@@ -315,11 +316,11 @@ def test_an_answer_that_is_no_number_is_neither_given_nor_logged(
     value: int | None,
 ) -> None:
     monkeypatch.setattr(service._predictor, "predict", lambda _: Answers([True, True], [0.5, math.nan]))
-    before = prediction_log.ids(log_folder)
+    before = reader.ids(log_folder)
     error = refused(client.post("/predict", json=[ROW, {**ROW, "size": value}]), 400)
     assert (error["row"], error["field"]) == (1, None if value else "size")
     assert "no finite number" in error["error"]
-    assert prediction_log.ids(log_folder) == before
+    assert reader.ids(log_folder) == before
 
 
 def test_a_failure_of_ours_tells_nothing_of_the_inside(

@@ -6,7 +6,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from mlops.client import Client
+from mlops.deployment.client import Client
 from mlops.errors import DataError, UnavailableError
 
 ANSWERS = {

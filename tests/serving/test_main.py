@@ -14,12 +14,12 @@ import httpx
 import pytest
 import uvicorn
 
-from mlops import prediction_log
-from mlops.bundle import Bundle
-from mlops.deployment import free_port
+from mlops.config.settings import load_settings
 from mlops.errors import ConfigError
+from mlops.files.ports import free_port
+from mlops.model.bundle import Bundle
+from mlops.prediction_log import reader
 from mlops.serving.__main__ import _truth, main
-from mlops.settings import load_settings
 from tests.tiny import SCHEMA, tiny_bundle
 
 ROW = {"size": 7, "colour": "red", "plum": "p1"}
@@ -79,9 +79,9 @@ def test_no_answer_is_lost_to_a_kill(bundle: Bundle, tmp_path: Path) -> None:
         process.kill()
         for thread in threads:
             thread.join()
-    assert set(answered) <= prediction_log.ids(tmp_path)
-    prediction_log.compact(tmp_path, SCHEMA)
-    assert set(answered) <= prediction_log.ids(tmp_path)
+    assert set(answered) <= reader.ids(tmp_path)
+    reader.compact(tmp_path, SCHEMA)
+    assert set(answered) <= reader.ids(tmp_path)
 
 
 def test_a_model_that_does_not_compile_is_served_as_fitted(tmp_path: Path) -> None:

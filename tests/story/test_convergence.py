@@ -16,9 +16,9 @@ import psutil
 import pytest
 from mlflow import MlflowClient
 
-from mlops.orchestration import placing
-from mlops.orchestration.health import serving_supervisor, tools_supervisor
-from mlops.orchestration.reaping import marks
+from mlops.project import deploy
+from mlops.project.health import serving_supervisor, tools_supervisor
+from mlops.project.run_marks import marks
 from tests.flows.conftest import orphans
 from tests.flows.orchard import HISTORY, Orchard, family, plums, stamped, until
 
@@ -180,7 +180,7 @@ def test_verbs_killed_anywhere_end_with_one_of_each(orchard: Orchard) -> None:
 
 
 def test_a_service_that_was_killed_is_deployed_again(served: Orchard) -> None:
-    serving = placing.serving(served.loop)
+    serving = deploy.serving(served.loop)
     assert serving is not None
     os.kill(int(serving[1].ref.partition("@")[0]), signal.SIGKILL)
     until("service", lambda: answers(served))

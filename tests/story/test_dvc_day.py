@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from mlops.adapters.dvc import DvcTree
-from mlops.adapters.git import Tree
-from mlops.config import load_params
-from mlops.orchestration import learning
-from mlops.orchestration.beginning import begin
-from mlops.profile import Asked
+from mlops.adapters.dvc.tree import DvcTree
+from mlops.adapters.git.worktree import Tree
+from mlops.config.project_folder import load_params
+from mlops.orchestration.tasks import train
+from mlops.project.init import begin
+from mlops.scaffold.profile import Asked
 from tests.flows.orchard import HISTORY, plums
 from tests.person import IN_GIT, dvc, files, git, ingested, learned, told
 
@@ -74,7 +74,7 @@ def test_experiments_are_run_compared_and_taken_over(root: Path, caplog: pytest.
     assert (strength(root), told(root, "status")) == (9.0, {})
     # What was tried is taken over without being done again, and the commit can do it again.
     with caplog.at_level(logging.INFO):
-        commit = learning.reproduce(root, root)
+        commit = train.reproduce(root, root)
     assert Tree(root).read("dvc.lock", commit) == (root / "dvc.lock").read_text()
     assert "strength: 9" in str(Tree(root).read("params.yaml", commit))
     assert git(root, "status", "--porcelain") == ""

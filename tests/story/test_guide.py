@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from mlops.config import load_params
-from mlops.deployment import free_port
-from mlops.orchestration.health import health
+from mlops.config.project_folder import load_params
+from mlops.files.ports import free_port
+from mlops.project.health import health
 from tests.flows.orchard import PORTS, Orchard, until
 
 pytestmark = pytest.mark.story

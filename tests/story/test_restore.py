@@ -10,8 +10,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from mlops import prediction_log
-from mlops.deployment import free_port
+from mlops.files.ports import free_port
+from mlops.prediction_log import reader
 from tests.flows.orchard import HISTORY, PORTS, Orchard, plums, stamped
 
 pytestmark = pytest.mark.story
@@ -54,7 +54,7 @@ def test_a_loop_goes_on_where_it_was_restored(orchards: tuple[Orchard, Orchard],
     judged = said(first, "monitor", "--as-of", as_of.isoformat())
     before = first.loop.ledger.entries()
     served = httpx.get(f"{first.loop.project.address}/version", trust_env=False).json()
-    rows = prediction_log.read(first.loop.project.predictions, first.loop.schema)
+    rows = reader.read(first.loop.project.predictions, first.loop.schema)
 
     file = tmp_path / "saved.tar.gz"
     said(first, "backup", "--with-data", str(file))
@@ -66,7 +66,7 @@ def test_a_loop_goes_on_where_it_was_restored(orchards: tuple[Orchard, Orchard],
 
     said(second, "restore", str(file))
     assert second.loop.ledger.entries() == before
-    assert prediction_log.read(second.loop.project.predictions, second.loop.schema).equals(rows)
+    assert reader.read(second.loop.project.predictions, second.loop.schema).equals(rows)
     said(second, "up")
     said(second, "deploy")
     answers = httpx.get(f"{second.loop.project.address}/version", trust_env=False).json()

@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 
-from mlops.adapters import pid
-from mlops.client import Client
-from mlops.orchestration import parts
-from mlops.orchestration.truth import add_labels
+from mlops.adapters.processes import process_id
+from mlops.deployment.client import Client
+from mlops.project import services
+from mlops.project.labels import add_labels
 from tests.flows.conftest import orphans
 from tests.flows.orchard import BEGIN, EVENT_PATIENCE, HISTORY, Orchard, family, plums, stamped
 from tests.growth import Reading, excesses, ruled
@@ -105,8 +105,8 @@ def finished(orchard: Orchard, flow: str, **parameters: Any) -> None:
 def reading(orchard: Orchard, week: int) -> Reading:
     """Look at every process of the loop, and count its files."""
     loop = orchard.loop
-    roots = {**parts.tools_supervisor(loop).pids(), **parts.serving_supervisor(loop).pids()}
-    served = pid.find(loop.target.running()[-1].ref)
+    roots = {**services.tools_supervisor(loop).pids(), **services.serving_supervisor(loop).pids()}
+    served = process_id.find(loop.target.running()[-1].ref)
     assert served is not None
     roots["service"] = served.pid
     memory, descriptors = {}, {}

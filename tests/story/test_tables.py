@@ -13,9 +13,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from mlops.deployment import free_port
-from mlops.ledger import Entry
-from mlops.orchestration.loop import Loop
+from mlops.files.ports import free_port
+from mlops.ledger.store import Entry
+from mlops.project.context import Loop
 from tests import tables
 from tests.flows.orchard import PORTS, Told, mlops, until
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from mlops import access
-from mlops.settings import Settings
+from mlops.config.settings import Settings
+from mlops.net import credentials
 
 BASIC = "Basic YWRhOnNlY3JldA=="  # ada:secret
 
@@ -25,26 +25,26 @@ def settings(monkeypatch: pytest.MonkeyPatch, **variables: str) -> Settings:
 
 def test_a_login_is_sent_as_the_servers_own_clients_send_it(monkeypatch: pytest.MonkeyPatch) -> None:
     given = settings(monkeypatch, PREFECT_API_KEY="key", MLFLOW_TRACKING_TOKEN="token")
-    assert access.to_prefect(given).login == "Bearer key"
-    assert access.to_mlflow(given).login == "Bearer token"
+    assert credentials.to_prefect(given).login == "Bearer key"
+    assert credentials.to_mlflow(given).login == "Bearer token"
     given = settings(
         monkeypatch,
         PREFECT_API_AUTH_STRING="ada:secret",
         MLFLOW_TRACKING_USERNAME="ada",
         MLFLOW_TRACKING_PASSWORD="secret",
     )
-    assert access.to_prefect(given).login == BASIC
-    assert access.to_mlflow(given).login == BASIC
+    assert credentials.to_prefect(given).login == BASIC
+    assert credentials.to_mlflow(given).login == BASIC
     assert "secret" not in repr(given)
 
 
 def test_without_one_none_is_sent() -> None:
-    assert access.to_prefect(Settings()).login == access.to_mlflow(Settings()).login == ""
-    assert access.variables(Settings()) == {}
+    assert credentials.to_prefect(Settings()).login == credentials.to_mlflow(Settings()).login == ""
+    assert credentials.variables(Settings()) == {}
 
 
 def test_what_clients_read_is_handed_on_but_for_the_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
     given = settings(
         monkeypatch, PREFECT_API_URL="http://p", PREFECT_API_KEY="key", MLFLOW_TRACKING_INSECURE_TLS="true"
     )
-    assert access.variables(given) == {"PREFECT_API_KEY": "key", "MLFLOW_TRACKING_INSECURE_TLS": "True"}
+    assert credentials.variables(given) == {"PREFECT_API_KEY": "key", "MLFLOW_TRACKING_INSECURE_TLS": "True"}

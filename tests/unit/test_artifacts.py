@@ -5,9 +5,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from mlops.drift import ColumnVerdict, DriftReport, QualityVerdict, Window
-from mlops.ledger import Entry
-from mlops.orchestration import artifacts, watching
+from mlops.ledger.store import Entry
+from mlops.monitoring.drift import ColumnVerdict, DriftReport, QualityVerdict, Window
+from mlops.orchestration import artifacts
+from mlops.orchestration.tasks import monitor
 
 NOW = datetime(2013, 4, 1, 12, 30, tzinfo=UTC)
 SENTENCE = "Drift is confirmed: 1 of 2 columns drifted (dep_hour), in 9,000 rows."
@@ -53,7 +54,7 @@ def test_what_drifted_is_told_first():
 
 
 def test_a_verdict_tells_in_a_line_what_is_wrong_with_each_broken_column():
-    assert watching.summary(checked()).splitlines() == [SENTENCE, "temp is invalid: 40% missing."]
+    assert monitor.summary(checked()).splitlines() == [SENTENCE, "temp is invalid: 40% missing."]
 
 
 def test_a_window_leads_to_its_report_and_to_the_run_of_what_was_judged():

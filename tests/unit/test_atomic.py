@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mlops.atomic import write_text
+from mlops.files.atomic import write_text
 
 
 def test_a_text_takes_the_place_of_the_one_before_and_leaves_nothing_beside(tmp_path: Path) -> None:

@@ -8,11 +8,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from mlops import batch
-from mlops.batch import examine
-from mlops.contract import Contract, infer
+from mlops.data import batch
+from mlops.data.batch import examine
+from mlops.data.contract import Contract, infer
+from mlops.data.lake import Lake
 from mlops.errors import DataError
-from mlops.lake import Lake
 from mlops.schema import Schema
 
 SCHEMA = Schema({"size": "number", "code": "category"}, "ripe", "binary", time="picked", key="plum")

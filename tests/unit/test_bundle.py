@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from mlops import bundle
 from mlops.errors import BundleError
+from mlops.model import bundle
 
 FILES = {"model.skops": b"model", "golden.json": b'{"rows": []}', "deep/er.txt": b"deep"}
 

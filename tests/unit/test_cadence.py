@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from mlops.cadence import Cadence, check_timezone, format_duration, parse_duration
+from mlops.config.durations import Cadence, check_timezone, format_duration, parse_duration
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from mlops import bundle
-from mlops.bundle import Bundle, ModelInfo, to_json
-from mlops.card import ModelCard, project
-from mlops.params import GateParams
+from mlops.config.params import GateParams
+from mlops.model import bundle
+from mlops.model.bundle import Bundle, ModelInfo, to_json
+from mlops.model.card import ModelCard, project
 from mlops.schema import Schema
 
 SCHEMA = Schema({"size": "number", "colour": "category"}, "ripe", "binary", "picked", "plum")

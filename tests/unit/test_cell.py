@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mlops.cell import code, is_whole, jsonable, plain, spelled
-from mlops.contract import ColumnRule, Contract
-from mlops.dataset import conform
-from mlops.inspection import check
+from mlops.data.contract import ColumnRule, Contract
+from mlops.data.validation import check
 from mlops.schema import Schema
+from mlops.tables.cells import code, is_whole, jsonable, plain, spelled
+from mlops.tables.conform import conform
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from mlops.ledger import Entry
-from mlops.orchestration.checkup import of_clock, of_dvc, of_space
+from mlops.ledger.store import Entry
+from mlops.project.doctor import of_clock, of_dvc, of_space
 
 NOW = datetime(2026, 7, 1, tzinfo=UTC)
 GB = 1024**3

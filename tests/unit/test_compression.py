@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from mlops.compression import opened, plain_name
+from mlops.files.compression import opened, plain_name
 
 TEXT = b"a,b\n1,2\n" * 1000
 

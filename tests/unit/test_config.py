@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from mlops.config import load_params
+from mlops.config.params import MonitorParams
+from mlops.config.project_folder import load_params
+from mlops.config.settings import expanded
 from mlops.errors import ConfigError
-from mlops.params import MonitorParams
-from mlops.settings import expanded
 
 ROOT = Path(__file__).parents[2]
 

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mlops.contract import ColumnRule, Contract, infer, load
+from mlops.data.contract import ColumnRule, Contract, infer, load
 from mlops.errors import ConfigError
 from mlops.schema import Schema
 

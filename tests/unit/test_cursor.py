@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from mlops.cursor import greatest, later, value_of
+from mlops.data.cursor import greatest, later, value_of
 from mlops.errors import DataError
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)

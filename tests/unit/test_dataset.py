@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mlops.dataset import columns_of, conform, labels, lenient, records, seen_by, unlabelled
 from mlops.errors import DataError, MissingColumnError
 from mlops.schema import Schema, parse_rows
+from mlops.tables.conform import columns_of, conform, labels, lenient, records, seen_by, unlabelled
 from tests.unit.conftest import SCHEMA
 
 

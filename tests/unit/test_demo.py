@@ -10,7 +10,7 @@ from types import ModuleType
 
 import pytest
 
-from mlops.ledger import Ledger
+from mlops.ledger.store import Ledger
 
 APRIL = datetime(2013, 5, 1, tzinfo=UTC)
 

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from mlops import deployment
-from mlops.deployment import Serving, Spec, free_port, swap, wait_ready
+from mlops.deployment import rollout
+from mlops.deployment.rollout import Serving, Spec, swap, wait_ready
 from mlops.errors import MlopsError, UnavailableError
+from mlops.files.ports import free_port
 
 
 class Threads:
@@ -106,7 +107,7 @@ def target() -> Iterator[Threads]:
 
 @pytest.fixture
 def gateway(monkeypatch: pytest.MonkeyPatch) -> Pointer:
-    monkeypatch.setattr(deployment, "_SETTLE", 0.0)
+    monkeypatch.setattr(rollout, "_SETTLE", 0.0)
     return Pointer()
 
 
@@ -216,7 +217,7 @@ def test_a_port_is_none_that_the_system_gives_out_nor_one_that_is_taken(
 ) -> None:
     port = free_port()
     assert 1024 < port < 32_768
-    monkeypatch.setattr(deployment, "_PORTS", range(port, port + 1))
-    monkeypatch.setattr(deployment, "_PORT_TRIES", 1)
+    monkeypatch.setattr(rollout, "_PORTS", range(port, port + 1))
+    monkeypatch.setattr(rollout, "_PORT_TRIES", 1)
     with socket.create_server(("127.0.0.1", port)), pytest.raises(MlopsError, match="is free"):
         free_port()

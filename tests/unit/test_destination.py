@@ -9,10 +9,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from mlops import table_file
-from mlops.destination import Destination, check
 from mlops.errors import DataError, MlopsError, UsageError
 from mlops.schema import Schema
+from mlops.tables import readers
+from mlops.tables.writers import Destination, check
 
 SCHEMA = Schema({"size": "number", "colour": "category"}, "ripe", "binary", key="plum")
 
@@ -40,8 +40,8 @@ def test_a_parquet_table_keeps_its_types(tmp_path: Path) -> None:
         }
     )
     pq.write_table(table, tmp_path / "in.parquet")
-    frames = table_file.read_batches(tmp_path / "in.parquet", SCHEMA, rows=2)
-    types = table_file.column_types(tmp_path / "in.parquet", SCHEMA)
+    frames = readers.read_batches(tmp_path / "in.parquet", SCHEMA, rows=2)
+    types = readers.column_types(tmp_path / "in.parquet", SCHEMA)
     out = pq.read_table(written(tmp_path / "out.parquet", *frames, types=types))
     assert out.to_pylist() == table.to_pylist()
     assert out.schema.types == table.schema.types
@@ -60,8 +60,8 @@ def test_a_parquet_table_keeps_its_types(tmp_path: Path) -> None:
 def test_a_truth_told_as_a_number_fits_its_column(tmp_path: Path, name: str, content: str, rows: int) -> None:
     path, schema = tmp_path / name, Schema({"size": "number", "wet": "boolean"}, "ripe", "binary")
     path.write_text(content)
-    frames = table_file.read_batches(path, schema, rows=rows)
-    out = written(tmp_path / "out.parquet", *frames, types=table_file.column_types(path, schema))
+    frames = readers.read_batches(path, schema, rows=rows)
+    out = written(tmp_path / "out.parquet", *frames, types=readers.column_types(path, schema))
     assert pq.read_table(out)["wet"].to_pylist() == [False, True, None]
 
 

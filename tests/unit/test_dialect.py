@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from mlops.dialect import dialect_of
 from mlops.errors import DataError
 from mlops.schema import Schema
-from mlops.table_file import note_on, read_batches, read_table
+from mlops.tables.csv_dialect import dialect_of
+from mlops.tables.readers import note_on, read_batches, read_table
 
 SCHEMA = Schema({"Größe (cm)": "number", "Ort.Name": "category"}, "reif", "binary")
 TEXT = "Größe (cm){0}Ort.Name{0}reif\n1.5{0}Köln{0}True\n2{0}Brühl, alt{0}False\n"

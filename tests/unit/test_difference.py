@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlops.difference import ColumnDifference, Difference, compare
-from mlops.distance import distances
+from mlops.data.diff import ColumnDifference, Difference, compare
 from mlops.schema import Schema
+from mlops.stats.distance import distances
 
 KEYED = Schema({"size": "number", "colour": "category"}, target="ripe", task="binary", key="plum")
 KEYLESS = Schema({"size": "number", "colour": "category"}, target="ripe", task="binary")

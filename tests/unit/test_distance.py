@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy.spatial import distance
 from scipy.stats import wasserstein_distance
 
-from mlops.distance import between, distances, null_quantiles, prepared
+from mlops.stats.distance import between, distances, null_quantiles, prepared
 
 NUMBER, CATEGORY = {"x": "number"}, {"x": "category"}
 samples = st.lists(st.floats(-1e6, 1e6, width=32), min_size=2, max_size=30)

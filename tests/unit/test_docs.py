@@ -110,8 +110,8 @@ def test_the_pages_are_the_same_in_another_process():
 
 
 def test_every_key_of_params_yaml_is_in_the_docs(generate):
-    from mlops.params import Params
-    from mlops.settings import Settings
+    from mlops.config.params import Params
+    from mlops.config.settings import Settings
 
     page = (DOCS / "settings.md").read_text()
     for section, field in Params.model_fields.items():
@@ -145,7 +145,7 @@ def test_an_option_that_must_be_given_is_marked():
 
 
 def test_the_queries_of_the_records_page_find_a_decision_and_its_causes(tmp_path):
-    from mlops.ledger import Ledger
+    from mlops.ledger.store import Ledger
 
     file = tmp_path / "ledger.db"
     ledger = Ledger(f"sqlite:///{file}")

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.ensemble import HistGradientBoostingClassifier
 
-from mlops.distance import distances
-from mlops.drift import (
+from mlops.config.params import MonitorParams
+from mlops.errors import MissingColumnError
+from mlops.monitoring.drift import (
     ColumnVerdict,
     DriftReport,
     QualityVerdict,
@@ -26,10 +27,9 @@ from mlops.drift import (
     thresholds,
     watched,
 )
-from mlops.errors import MissingColumnError
-from mlops.gate import blocks_of
-from mlops.params import MonitorParams
 from mlops.schema import Schema
+from mlops.stats.bootstrap import blocks_of
+from mlops.stats.distance import distances
 
 NAMES = ("a", "b", "c", "d", "e")
 SCHEMA = Schema({**dict.fromkeys(NAMES, "number"), "k": "category"}, "y", "regression", time="t")

@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mlops.config.params import GateParams
 from mlops.errors import DataError, TooFewRowsError
-from mlops.gate import Comparison, Interval, block_interval, blocks_of, compare, decide
-from mlops.params import GateParams
+from mlops.evaluation.gate import Comparison, compare, decide
 from mlops.schema import Schema
+from mlops.stats.bootstrap import Interval, block_interval, blocks_of
 
 POLICY = GateParams(min_rows=100, min_blocks=5)
 SKILL = Interval(0.02, 0.01, 0.03, 9321, 10)

@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from mlops.data.history import Pointed, find, recorded
+from mlops.data.versions import Commit, DatasetVersion
 from mlops.errors import UsageError
-from mlops.history import Pointed, find, recorded
-from mlops.ledger import Entry
-from mlops.version import Commit, DatasetVersion
+from mlops.ledger.store import Entry
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 A, B, C = (DatasetVersion(letter * 32 + ".dir", files) for letter, files in (("a", 1), ("b", 2), ("c", 3)))

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from mlops import bundle as bundles
+from mlops.deployment.image import PROBE, Image, Interpreter, needs, sources, write_dependencies, write_model
 from mlops.errors import BundleError, MlopsError
-from mlops.image import PROBE, Image, Interpreter, needs, sources, write_dependencies, write_model
+from mlops.model import bundle as bundles
 from tests.tiny import tiny_bundle
 
 ROOT = Path(__file__).parents[2]
@@ -118,20 +118,28 @@ def test_a_package_that_the_lock_no_longer_pins_is_refused(image: Image, tmp_pat
 
 def test_serving_carries_neither_settings_nor_vendors(image: Image) -> None:
     carried = set(sources(image.bundle))
-    assert {"mlops/__init__.py", "mlops/serving/__main__.py", "mlops/predictor.py"} <= carried
-    assert not {"mlops/config.py", "mlops/ledger.py", "mlops/image.py", "mlops/adapters/docker.py"} & carried
+    assert {"mlops/__init__.py", "mlops/serving/__main__.py", "mlops/model/predictor.py"} <= carried
+    assert (
+        not {
+            "mlops/config/project_folder.py",
+            "mlops/ledger/store.py",
+            "mlops/deployment/image.py",
+            "mlops/adapters/targets/docker.py",
+        }
+        & carried
+    )
 
 
 def test_an_edit_of_what_reads_the_log_rebuilds_no_image(image: Image) -> None:
     carried = set(sources(image.bundle))
-    assert {"mlops/log_writer.py", "mlops/segment.py"} <= carried
-    assert not {"mlops/prediction_log.py", "mlops/parquet.py"} & carried
+    assert {"mlops/prediction_log/writer.py", "mlops/prediction_log/segment.py"} <= carried
+    assert not {"mlops/prediction_log/reader.py", "mlops/files/parquet.py"} & carried
 
 
 def test_what_the_bundles_module_imports_is_carried(image: Image) -> None:
-    assert "mlops/split.py" not in sources(image.bundle)
+    assert "mlops/training/holdout.py" not in sources(image.bundle)
     (image.bundle / "module.py").write_text("def build():\n    from mlops import split\n")
-    assert "mlops/split.py" in sources(image.bundle)
+    assert "mlops/training/holdout.py" in sources(image.bundle)
 
 
 def test_a_models_context_is_the_bundle_our_code_and_two_copies(image: Image, tmp_path: Path) -> None:
@@ -140,7 +148,7 @@ def test_a_models_context_is_the_bundle_our_code_and_two_copies(image: Image, tm
     write_model(folder, image)
     dockerfile = (folder / "Dockerfile").read_text()
     assert dockerfile.startswith(f"FROM {image.dependencies}\n")
-    assert 'org.mlops.version="3"' in dockerfile
+    assert 'org.mlops.data.versions="3"' in dockerfile
     assert {path.name for path in folder.iterdir()} == {"Dockerfile", "app", "bundle"}
     assert all(path.stat().st_mode & 0o004 for path in folder.rglob("*"))
 

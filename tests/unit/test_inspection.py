@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlops.contract import ColumnRule, Contract, infer
-from mlops.dataset import conform
-from mlops.inspection import REASON, Inspection, check
+from mlops.data.contract import ColumnRule, Contract, infer
+from mlops.data.validation import REASON, Inspection, check
 from mlops.schema import Schema
-from mlops.table_file import read_table
+from mlops.tables.conform import conform
+from mlops.tables.readers import read_table
 
 SCHEMA = Schema(
     {"size": "number", "colour": "category", "wet": "boolean", "note": "text", "sown": "date"},

@@ -6,8 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from mlops import installation
-from mlops.installation import of_bytecode, of_lock, of_packages, of_processors, of_python, of_sqlite, of_temp
+from mlops.maintenance import packages as installation
+from mlops.maintenance.packages import (
+    of_bytecode,
+    of_lock,
+    of_packages,
+    of_processors,
+    of_python,
+    of_sqlite,
+    of_temp,
+)
 
 REQUIRES = [
     "pandas<3.1,>=2.3",

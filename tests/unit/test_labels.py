@@ -7,9 +7,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from mlops import labels
 from mlops.errors import DataError, MissingColumnError, UnknownLabelsError
-from mlops.labels import Added
+from mlops.prediction_log import label_log
+from mlops.prediction_log.label_log import Added
 from mlops.schema import Schema, Task
 
 SCHEMA = Schema({"size": "number"}, "ripe", "binary", "picked", "plum")
@@ -21,27 +21,27 @@ def add(folder: Path, values: dict[str, Any], **other: Any) -> Added:
     by = other.pop("by", "key")
     name = "id" if by == "id" else "plum"
     table = pd.DataFrame({name: list(values), "ripe": list(values.values())})
-    return labels.add(folder, table, **{"by": by, "schema": SCHEMA, "known": KNOWN, "at": NOON, **other})
+    return label_log.add(folder, table, **{"by": by, "schema": SCHEMA, "known": KNOWN, "at": NOON, **other})
 
 
 def held(folder: Path) -> dict[str, Any]:
-    frame = labels.read(folder)
+    frame = label_log.read(folder)
     return dict(zip(frame["value"], frame["label"].tolist(), strict=True))
 
 
 def test_labels_added_are_read_back(tmp_path: Path) -> None:
     assert add(tmp_path, {"a": True, "b": False}) == Added(2, 0, 0)
     assert held(tmp_path) == {"a": True, "b": False}
-    assert labels.read(tmp_path)["at"].tolist() == [pd.Timestamp(NOON)] * 2
+    assert label_log.read(tmp_path)["at"].tolist() == [pd.Timestamp(NOON)] * 2
 
 
 def test_ids_may_stand_in_the_column_that_scoring_wrote(tmp_path: Path) -> None:
     table = pd.DataFrame({"prediction_id": ["a"], "ripe": [True]})
-    assert labels.add(tmp_path, table, by="id", schema=SCHEMA, known=KNOWN, at=NOON).rows == 1
+    assert label_log.add(tmp_path, table, by="id", schema=SCHEMA, known=KNOWN, at=NOON).rows == 1
 
 
 def test_no_labels_read_as_an_empty_table(tmp_path: Path) -> None:
-    assert list(labels.read(tmp_path / "none")) == ["by", "value", "label", "at"]
+    assert list(label_log.read(tmp_path / "none")) == ["by", "value", "label", "at"]
 
 
 def test_adding_the_same_labels_again_adds_nothing(tmp_path: Path) -> None:
@@ -77,25 +77,25 @@ def test_an_empty_label_is_none_yet(tmp_path: Path) -> None:
 
 def test_a_key_that_a_table_widened_is_the_same_key(tmp_path: Path) -> None:
     table = pd.DataFrame({"plum": [7.0, None], "ripe": ["yes", None]})
-    added = labels.add(tmp_path, table, by="key", schema=SCHEMA, known=KNOWN, at=NOON)
+    added = label_log.add(tmp_path, table, by="key", schema=SCHEMA, known=KNOWN, at=NOON)
     assert (added.rows, held(tmp_path)) == (1, {"7": "yes"})
 
 
 def test_the_last_of_two_rows_for_one_thing_counts(tmp_path: Path) -> None:
     table = pd.DataFrame({"plum": ["a", "a"], "ripe": [True, False]})
-    labels.add(tmp_path, table, by="key", schema=SCHEMA, known=KNOWN, at=NOON)
+    label_log.add(tmp_path, table, by="key", schema=SCHEMA, known=KNOWN, at=NOON)
     assert held(tmp_path) == {"a": False}
 
 
 def test_a_missing_column_is_named(tmp_path: Path) -> None:
     with pytest.raises(MissingColumnError, match="ripe"):
-        labels.add(tmp_path, pd.DataFrame({"plum": ["a"]}), by="key", schema=SCHEMA, known=KNOWN, at=NOON)
+        label_log.add(tmp_path, pd.DataFrame({"plum": ["a"]}), by="key", schema=SCHEMA, known=KNOWN, at=NOON)
 
 
 def test_labels_by_key_need_a_key(tmp_path: Path) -> None:
     schema = Schema({"size": "number"}, "ripe", "binary")
     with pytest.raises(DataError, match="has none"):
-        labels.add(tmp_path, pd.DataFrame({"ripe": [True]}), by="key", schema=schema, known=KNOWN, at=NOON)
+        label_log.add(tmp_path, pd.DataFrame({"ripe": [True]}), by="key", schema=schema, known=KNOWN, at=NOON)
 
 
 def test_a_label_of_a_regression_is_a_finite_number(tmp_path: Path) -> None:
@@ -114,7 +114,7 @@ def test_labels_join_the_predictions_they_name(tmp_path: Path, task: Task) -> No
     add(tmp_path, {"a": 1, "b": 1}, schema=schema)
     add(tmp_path, {"1": 0, "4": 0}, schema=schema, by="id", known=["1", "4"], at=NOON + timedelta(1))
     add(tmp_path, {"b": 0}, schema=schema, at=NOON + timedelta(2))
-    joined = labels.join(log, labels.read(tmp_path), schema)["ripe"]
+    joined = label_log.join(log, label_log.read(tmp_path), schema)["ripe"]
     assert joined.isna().tolist() == [False, False, True, False]
     assert joined.dropna().tolist() == [0, 0, 0]
     assert joined.dtype == (float if task == "regression" else object)
@@ -122,4 +122,4 @@ def test_labels_join_the_predictions_they_name(tmp_path: Path, task: Task) -> No
 
 def test_joining_no_labels_leaves_the_target_null(tmp_path: Path) -> None:
     log = pd.DataFrame({"id": ["1"], "key": ["a"]})
-    assert labels.join(log, labels.read(tmp_path), SCHEMA)["ripe"].isna().all()
+    assert label_log.join(log, label_log.read(tmp_path), SCHEMA)["ripe"].isna().all()

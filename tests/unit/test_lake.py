@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mlops.dataset import conform
+from mlops.data.lake import Lake
 from mlops.errors import DataError, MissingColumnError
-from mlops.lake import Lake
 from mlops.schema import Kind, Schema
+from mlops.tables.conform import conform
 from tests.unit.conftest import SCHEMA
 
 

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mlops.dataset import conform
-from mlops.leakage import suspects
+from mlops.scaffold.leakage import suspects
 from mlops.schema import Schema
+from mlops.tables.conform import conform
 
 ROWS = 4000
 

@@ -7,9 +7,9 @@ from itertools import pairwise
 import pytest
 
 from mlops.errors import MlopsError
-from mlops.ledger import Entry
-from mlops.lineage import why
-from mlops.registry import ModelVersion
+from mlops.ledger.store import Entry
+from mlops.model.registry import ModelVersion
+from mlops.prediction_log.lineage import why
 
 RECORD = {"id": "p1", "deployment": "d7", "version": "3", "prediction": True}
 

@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics
 
-from mlops.answers import Answers, constant, from_array
 from mlops.errors import DataError
-from mlops.metric import LOSSES, losses, mean_losses, report, skill
+from mlops.evaluation.metrics import LOSSES, losses, mean_losses, report, skill
+from mlops.model.predictions import Answers, constant, from_array
 
 THREE = ["a", "b", "c"]
 

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from mlops.errors import BundleError
-from mlops.own import OwnFunctions, functions, lacking
+from mlops.model.custom import OwnFunctions, functions, lacking
 
 ROWS = pd.DataFrame({"x": [0.0, 1.0]})
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from mlops.config.edit import change, override
 from mlops.errors import ConfigError
-from mlops.params_file import change, override
 
 PARAMS = """\
 # The one file you edit.

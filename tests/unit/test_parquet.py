@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from mlops.parquet import gather
+from mlops.files.parquet import gather
 
 
 def test_pieces_become_one_file_with_the_types_of_all(tmp_path: Path) -> None:

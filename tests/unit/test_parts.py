@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mlops.config import find_project
-from mlops.orchestration import parts
-from mlops.orchestration.loop import Loop
+from mlops.config.project_folder import find_project
+from mlops.project import services
+from mlops.project.context import Loop
 
 LOOP = Loop(find_project(Path(__file__)))
 
@@ -16,7 +16,7 @@ def test_the_runner_is_another_where_the_project_is_called_otherwise(tmp_path: P
     (tmp_path / "params.yaml").write_text(params.replace("name: flights", "name: trains", 1))
     renamed = Loop(find_project(tmp_path, LOOP.project.settings))
     assert renamed.params.data.name == "trains"
-    before, after = parts._runner(LOOP).environment, parts._runner(renamed).environment
+    before, after = services._runner(LOOP).environment, services._runner(renamed).environment
     assert {name for name in after if name != "PREFECT_HOME" and after[name] != before[name]} == {
         "MLOPS_NAME"
     }

@@ -11,8 +11,8 @@ from zoneinfo import ZoneInfo
 import pytest
 from prefect.server.schemas.schedules import IntervalSchedule
 
-from mlops.orchestration.schedules import _wanted
-from mlops.params import ScheduleParams
+from mlops.config.params import ScheduleParams
+from mlops.project.schedule import _wanted
 
 BERLIN = ZoneInfo("Europe/Berlin")
 SPRING, AUTUMN = datetime(2026, 3, 26, tzinfo=UTC), datetime(2026, 10, 22, tzinfo=UTC)

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from mlops import plots
-from mlops.answers import Answers
+from mlops.evaluation import plots
+from mlops.model.predictions import Answers
 
 LABELS = [False, True]
 

@@ -14,10 +14,10 @@ import orjson
 import pandas as pd
 import pytest
 
-from mlops import prediction_log
 from mlops.errors import UnavailableError
-from mlops.log_writer import PredictionLog
-from mlops.prediction_log import compact, find, ids, newest, read
+from mlops.prediction_log import reader
+from mlops.prediction_log.reader import compact, find, ids, newest, read
+from mlops.prediction_log.writer import PredictionLog
 from mlops.schema import Schema, Task
 
 SCHEMA = Schema(
@@ -55,7 +55,7 @@ def test_reading_is_the_same_before_and_after_compaction(log: PredictionLog, tmp
     live = read(tmp_path, SCHEMA)
     log.close()
     closed = read(tmp_path, SCHEMA)
-    assert compact(tmp_path, SCHEMA) == prediction_log.Compacted(1, 5, 0)
+    assert compact(tmp_path, SCHEMA) == reader.Compacted(1, 5, 0)
     stored = read(tmp_path, SCHEMA)
     pd.testing.assert_frame_equal(live, closed)
     pd.testing.assert_frame_equal(live, stored)
@@ -163,7 +163,7 @@ def test_the_segment_of_a_living_writer_is_left_alone(log: PredictionLog, tmp_pa
 
 def test_the_segment_of_a_killed_writer_is_compacted(tmp_path: Path) -> None:
     code = (
-        "import sys, time, orjson; from pathlib import Path; from mlops.log_writer import PredictionLog\n"
+        "import sys, time, orjson; from pathlib import Path; from mlops.prediction_log.writer import PredictionLog\n"
         "log = PredictionLog(Path(sys.argv[1]), 'd1'); log.write([orjson.loads(sys.argv[2])])\n"
         "print('written', flush=True); time.sleep(60)"
     )
@@ -191,7 +191,7 @@ def test_a_compaction_killed_between_two_months_is_done_again(
 ) -> None:
     log.write([record(i) for i in range(5)])
     log.close()
-    whole, write = read(tmp_path, SCHEMA), prediction_log.parquet.write
+    whole, write = read(tmp_path, SCHEMA), reader.parquet.write
 
     def once(table: Any, path: Path) -> None:
         if list(tmp_path.glob("parquet/*/*.parquet")):
@@ -199,7 +199,7 @@ def test_a_compaction_killed_between_two_months_is_done_again(
         write(table, path)
 
     with monkeypatch.context() as patch:
-        patch.setattr(prediction_log.parquet, "write", once)
+        patch.setattr(reader.parquet, "write", once)
         with pytest.raises(KeyboardInterrupt):
             compact(tmp_path, SCHEMA)
     pd.testing.assert_frame_equal(read(tmp_path, SCHEMA), whole)
@@ -335,7 +335,7 @@ def test_rows_of_several_threads_are_whole(log: PredictionLog, tmp_path: Path) -
 
 def test_the_writer_needs_nothing_the_image_lacks() -> None:
     code = (
-        "import sys; import mlops.log_writer, mlops.schema\n"
+        "import sys; import mlops.prediction_log.writer, mlops.schema\n"
         "print([m for m in ('pandas', 'pyarrow', 'pydantic') if m in sys.modules])"
     )
     assert subprocess.check_output([sys.executable, "-c", code]).strip() == b"[]"

@@ -12,7 +12,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import FixedThresholdClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 
-from mlops.predictor import Fitted
+from mlops.model.predictor import Fitted
 from mlops.schema import Columns, Schema
 
 SCHEMA = Schema({"size": "number"}, "ripe", "binary")

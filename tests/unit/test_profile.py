@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from mlops.errors import DataError, UsageError
-from mlops.profile import Asked, Profile, as_ingested, look
+from mlops.scaffold.profile import Asked, Profile, as_ingested, look
 
 N = 400
 

@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlops import __version__
-from mlops.config import load_params
+from mlops.config.project_folder import load_params
 from mlops.errors import UsageError
-from mlops.profile import Feature, Profile
-from mlops.proposal import Proposal, Span, Windows, slug
+from mlops.scaffold.profile import Feature, Profile
+from mlops.scaffold.proposal import Proposal, Span, Windows, slug
 
 BEGIN = datetime(2024, 1, 1, tzinfo=UTC)
 SPAN = Span(BEGIN, BEGIN + timedelta(days=300), BEGIN + timedelta(days=240))

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from mlops import bundle
-from mlops.answers import Answers
-from mlops.bundle import Bundle, to_json
-from mlops.reproduction import Apart, Reproduction, apart, differences, judge
+from mlops.model import bundle
+from mlops.model.bundle import Bundle, to_json
+from mlops.model.predictions import Answers
+from mlops.model.reproducibility import Apart, Reproduction, apart, differences, judge
 
 LINEAGE: dict[str, Any] = {
     "data": "a" * 32 + ".dir",

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlops.params import KeepParams
-from mlops.retention import Bundles, Inventory, Item, Removal, removals
+from mlops.config.params import KeepParams
+from mlops.maintenance.retention import Bundles, Inventory, Item, Removal, removals
 
 NOW = datetime(2026, 7, 1, tzinfo=UTC)
 DAY = timedelta(days=1)

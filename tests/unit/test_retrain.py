@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 import pandas as pd
 import pytest
 
-from mlops.params import RetrainParams
-from mlops.retrain import fresh, honest_rows, may_start
+from mlops.config.params import RetrainParams
+from mlops.monitoring.retraining import fresh, honest_rows, may_start
 from mlops.schema import Schema
 
 SCHEMA = Schema({"x": "number", "c": "category"}, "late", "binary", time="when", key="flight")

@@ -11,13 +11,13 @@ from prefect import State
 from prefect.states import Completed, StateType
 from prefect.utilities.callables import parameter_schema
 
-from mlops.config import find_project
+from mlops.adapters.prefect_server.rest import FLOWS
+from mlops.config.project_folder import find_project
 from mlops.errors import UnexpectedError
-from mlops.orchestration import run
-from mlops.orchestration.deployments import FLOWS
-from mlops.orchestration.prefect_api import load_flow
-from mlops.orchestration.step import step
-from mlops.outcome import Outcome
+from mlops.ledger.outcome import Outcome
+from mlops.orchestration import flow_run
+from mlops.orchestration.run_flow import load_flow
+from mlops.orchestration.task import step
 
 AT = datetime(2026, 11, 22, 6, 0, tzinfo=UTC)
 QUICK = {"train", "monitor", "retrain", "deploy"}
@@ -53,7 +53,7 @@ def test_the_defaults_of_the_form_are_valid(flow):
 
 
 def test_a_flow_is_described_without_the_list_of_its_parameters(flow):
-    told = run.description(flow.description)
+    told = flow_run.description(flow.description)
     assert told.splitlines()[0].endswith(".")
     assert "Args" not in told
     assert "----" not in told
@@ -73,21 +73,21 @@ def test_a_flow_is_described_without_the_list_of_its_parameters(flow):
     ],
 )
 def test_a_run_is_named_by_what_it_was_asked(flow, parameters, name):
-    assert run.name_of(flow, parameters, at=AT) == name
+    assert flow_run.name_of(flow, parameters, at=AT) == name
 
 
 def test_a_refusal_is_a_completed_run_that_says_so():
-    state = run.ended("Refused: no better.", refused=True)
+    state = flow_run.ended("Refused: no better.", refused=True)
     assert (state.type, state.name, state.message) == (
         StateType.COMPLETED,
         "Refused",
         "Refused: no better.",
     )
-    assert run.ended("Promoted.").name == "Completed"
+    assert flow_run.ended("Promoted.").name == "Completed"
 
 
 def test_whoever_calls_gets_the_outcome():
-    assert run.ended("No drift.").result() == Outcome("No drift.")
+    assert flow_run.ended("No drift.").result() == Outcome("No drift.")
 
 
 def test_what_nobody_foresaw_says_where_it_is_told_in_full(tmp_path):
@@ -102,12 +102,12 @@ def test_what_nobody_foresaw_says_where_it_is_told_in_full(tmp_path):
 
 @pytest.mark.parametrize("refused", [False, True])
 def test_what_a_run_gave_is_told_by_its_state_where_prefect_kept_nothing_else(refused):
-    ended = run.ended("Version 2 is better.", refused=refused)
+    ended = flow_run.ended("Version 2 is better.", refused=refused)
     ours = State.model_validate(ended.model_dump(exclude={"data"}))
     assert ours.data is None
-    assert run.outcome(ended) == run.outcome(ours) == Outcome("Version 2 is better.", refused)
+    assert flow_run.outcome(ended) == flow_run.outcome(ours) == Outcome("Version 2 is better.", refused)
 
 
 def test_a_flow_that_a_person_wrote_may_give_anything():
-    assert run.outcome(Completed(data=7)).text == "Ended with 7."
-    assert run.outcome(Completed(data=None)).text == "Ended."
+    assert flow_run.outcome(Completed(data=7)).text == "Ended with 7."
+    assert flow_run.outcome(Completed(data=None)).text == "Ended."

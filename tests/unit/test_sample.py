@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlops.sample import spaced, take
+from mlops.tables.sampling import spaced, take
 
 
 def chunks(sizes: list[int]) -> list[pd.DataFrame]:

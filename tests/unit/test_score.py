@@ -6,9 +6,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from mlops.answers import Answers
 from mlops.errors import DataError, UsageError
-from mlops.score import Scoring, beside, place
+from mlops.model.predictions import Answers
+from mlops.prediction_log.scored_table import Scoring, beside, place
 
 SCORING = Scoring("plums", Path("a.csv"), Path("b.csv"), content="c" * 64, promotion="p" * 32, version="3")
 

@@ -13,13 +13,13 @@ import pytest
 import yaml
 from sklearn.dummy import DummyClassifier
 
+from mlops.config.params import AxisParams, ModelParams, SearchParams
 from mlops.errors import StageError, TooFewRowsError
-from mlops.params import AxisParams, ModelParams, SearchParams
+from mlops.model.trials import Journal, Trial
 from mlops.schema import Schema, Task
-from mlops.search import Fold, search
-from mlops.split import folds
-from mlops.training import fit, load_builder
-from mlops.trial import Journal, Trial
+from mlops.training.fit import fit, load_builder
+from mlops.training.holdout import folds
+from mlops.training.search import Fold, search
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = Schema({"x": "number"}, "y", "binary", time="at")

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from mlops.answers import Answers
 from mlops.errors import UnavailableError
-from mlops.prediction_log import compact, read
+from mlops.model.predictions import Answers
+from mlops.prediction_log.reader import compact, read
+from mlops.prediction_log.segment import adopt, lay, records
 from mlops.schema import Rows, Schema, parse_rows
-from mlops.segment import adopt, lay, records
 
 SCHEMA = Schema({"size": "number"}, "ripe", "binary", "picked", "plum")
 

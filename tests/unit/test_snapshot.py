@@ -7,10 +7,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from mlops.data.lake import Lake
+from mlops.data.snapshot import Snapshot, rows_in
 from mlops.errors import DataError
-from mlops.lake import Lake
 from mlops.schema import Schema
-from mlops.snapshot import Snapshot, rows_in
 
 SCHEMA = Schema({"size": "number"}, target="ripe", task="binary", time="picked", key="plum")
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from mlops.data.source import tables
 from mlops.errors import UsageError
-from mlops.source import tables
 
 
 def test_a_source_is_a_file_a_folder_or_a_pattern(tmp_path: Path) -> None:

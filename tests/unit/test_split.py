@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from mlops.errors import EmptyWindowError
 from mlops.schema import Schema
-from mlops.split import folds, split
+from mlops.training.holdout import folds, split
 
 TIMED = Schema({"x": "number"}, "y", "binary", time="at")
 KEYED = Schema({"x": "number"}, "y", "binary", key="id")

@@ -7,10 +7,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from mlops import table_file
 from mlops.errors import DataError
 from mlops.schema import Schema
-from mlops.table_file import read_batches, read_table
+from mlops.tables import readers
+from mlops.tables.readers import read_batches, read_table
 
 TABLE = pd.DataFrame({"id": ["007", "b"], "size": [1.5, None], "at": ["2013-01-01T00:00:00Z"] * 2})
 
@@ -254,6 +254,6 @@ def test_of_a_wide_table_fewer_rows_are_held_at_once(tmp_path: Path, name: str) 
             table.to_json(file, orient="records", lines=True)
         return file
 
-    assert table_file.rows_at_once(written(4), 200_000) == 200_000
-    assert 1000 < table_file.rows_at_once(written(400), 200_000) < 20_000
-    assert table_file.rows_at_once(written(400), 7) == 7
+    assert readers.rows_at_once(written(4), 200_000) == 200_000
+    assert 1000 < readers.rows_at_once(written(400), 200_000) < 20_000
+    assert readers.rows_at_once(written(400), 7) == 7

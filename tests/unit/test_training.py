@@ -11,10 +11,10 @@ from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassif
 from sklearn.linear_model import LinearRegression
 from sklearn.svm import LinearSVC
 
-from mlops import module
 from mlops.errors import ConfigError, StageError, TooFewRowsError
+from mlops.model import user_module
 from mlops.schema import Schema
-from mlops.training import fit, load_builder
+from mlops.training.fit import fit, load_builder
 
 BINARY = Schema({"x": "number"}, "y", "binary")
 
@@ -145,9 +145,9 @@ save = load = predict = print
 
 
 def test_two_versions_of_a_module_live_side_by_side() -> None:
-    one = module.load(b"class Model: version = 1", "model.py")
-    two = module.load(b"class Model: version = 2", "model.py")
+    one = user_module.load(b"class Model: version = 1", "model.py")
+    two = user_module.load(b"class Model: version = 2", "model.py")
 
     assert (one.Model.version, two.Model.version) == (1, 2)
-    assert module.load(b"class Model: version = 1", "elsewhere.py") is one
-    assert one.Model.__module__ == module.name(b"class Model: version = 1")
+    assert user_module.load(b"class Model: version = 1", "elsewhere.py") is one
+    assert one.Model.__module__ == user_module.name(b"class Model: version = 1")

@@ -5,7 +5,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlops.trial import Journal, Trial, best, from_csv, to_csv
+from mlops.model.trials import Journal, Trial, best, from_csv, to_csv
 
 TRIALS = [
     Trial(1, "failed", {"rate": 0.5, "kind": "x"}, (0.1,), 'said "no", and\nmore'),

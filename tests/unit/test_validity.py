@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mlops.validity import validate
+from mlops.monitoring.validity import validate
 
 COLUMNS = {"temp": "number", "distance": "number", "dest": "category", "online": "boolean"}
 

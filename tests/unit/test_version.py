@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
+from mlops.data.versions import DatasetVersion, Merged, merge, place, raw_folder, read_pointer
 from mlops.errors import ConflictError, DataError
-from mlops.version import DatasetVersion, Merged, merge, place, raw_folder, read_pointer
 
 
 def test_a_pointer_to_a_folder_names_its_bytes() -> None:

@@ -11,11 +11,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mlops import bundle as bundles
-from mlops.bundle import Bundle, ModelInfo
-from mlops.drift import QualityVerdict
-from mlops.orchestration import watching
-from mlops.params import Params
+from mlops.config.params import Params
+from mlops.model import bundle as bundles
+from mlops.model.bundle import Bundle, ModelInfo
+from mlops.monitoring.drift import QualityVerdict
+from mlops.orchestration.tasks import monitor
 from mlops.schema import Schema, Task
 
 NOW = datetime(2020, 3, 1, tzinfo=UTC)
@@ -61,7 +61,7 @@ def judged(bundle: Bundle, *, lost: int) -> QualityVerdict:
     data = {"name": "plums", "target": "ripe", "key": "plum", "features": {"size": "number"}}
     model = {"builder": "model.py", "task": task}
     params = Params(data=data, model=model, gate={"metric": METRICS[task]}, monitor={"min_rows": 100})
-    return watching.quality(rows, bundle, params, NOW)
+    return monitor.quality(rows, bundle, params, NOW)
 
 
 @pytest.mark.parametrize("task", list(ANSWERS))

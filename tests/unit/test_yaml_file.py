@@ -4,14 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from mlops import yaml_file
 from mlops.errors import ConfigError, UsageError
+from mlops.files import yaml
 
 
 def test_a_file_is_read(tmp_path: Path) -> None:
     path = tmp_path / "rules.yaml"
     path.write_text("a: [1, größer]\n", "utf-8")
-    assert yaml_file.read(path) == {"a": [1, "größer"]}
+    assert yaml.read(path) == {"a": [1, "größer"]}
 
 
 @pytest.mark.parametrize(
@@ -25,9 +25,9 @@ def test_a_file_is_read(tmp_path: Path) -> None:
 def test_what_is_no_yaml_is_named_by_its_line(tmp_path: Path, content: bytes, said: str) -> None:
     (tmp_path / "rules.yaml").write_bytes(content)
     with pytest.raises(ConfigError, match=f"^{said}"):
-        yaml_file.read(tmp_path / "rules.yaml")
+        yaml.read(tmp_path / "rules.yaml")
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"There is no file .*rules\.yaml\. Check the path"):
-        yaml_file.read(tmp_path / "rules.yaml")
+        yaml.read(tmp_path / "rules.yaml")

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from mlops.yaml_line import yaml_line
+from mlops.files.yaml import yaml_line
 
 WORDS = st.text(st.characters(exclude_categories=["Cs", "Co", "Cn"]), max_size=12)
 

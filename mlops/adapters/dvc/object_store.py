@@ -1,0 +1,168 @@
+"""The objects of a project's data: the cache, and behind it the remote that can make it whole again.
+
+DVC serves a cached object that was altered while its mode stayed read-only. Whoever reads one
+through here has its bytes hashed first; what is altered or missing is named, and brought from
+the tree's own files where those are whole, else from the remote.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlops.adapters.dvc.cache import Objects, listing
+from mlops.adapters.dvc.remote import Remote
+from mlops.errors import DataError, MlopsError, shown
+from mlops.files.hashing import md5_of
+
+log = logging.getLogger("mlops")
+
+__all__ = ["Store"]
+
+
+@dataclass(frozen=True)
+class Store:
+    """The cache of a project, and its default remote where it has one.
+
+    `root` is the project's tree: what lies in it whole can make the cache whole again.
+    """
+
+    root: Path
+    objects: Objects
+    remote: Remote | None
+
+    def files(self, md5: str, name: str) -> dict[str, str]:
+        """Return relative path → md5 of what a version of `name` holds; of a single file, "" → its md5.
+
+        Raises
+        ------
+        DataError
+            The list itself is altered or missing, and no remote has it.
+        """
+        if not md5.endswith(".dir"):
+            return {"": md5}
+        self.ensure({md5: f"the list of {name}"})
+        return listing(md5, self.objects)
+
+    def ensure(self, wanted: Mapping[str, str]) -> None:
+        """Hash the objects with these md5; bring from the remote what is altered or missing.
+
+        Parameters
+        ----------
+        wanted
+            md5 → what a person calls it: of a file, its path from the tree's root.
+
+        Raises
+        ------
+        DataError
+            Some of it cannot be brought; it is named.
+        """
+        unfit = {md5: name for md5, name in wanted.items() if not self._is_whole(md5)}
+        if unfit:
+            self._bring(unfit)
+
+    def fill(self, wanted: Mapping[str, str]) -> None:
+        """Bring from the remote what the cache lacks altogether; what is there is not hashed.
+
+        Raises
+        ------
+        DataError
+            As `ensure`.
+        """
+        absent = {md5: name for md5, name in wanted.items() if not self.objects(md5).is_file()}
+        if absent:
+            self._bring(absent)
+
+    def mend(self, folder: Path, md5: str, name: str, *, aside: Path) -> None:
+        """Hash what lies at `folder` against a version; put back what is altered or missing.
+
+        Parameters
+        ----------
+        aside
+            Where an altered file goes: somebody may have meant what it holds.
+
+        Raises
+        ------
+        DataError
+            Neither the cache nor a remote has what a file should hold; the file is named.
+        """
+        held = self.files(md5, name)
+        unfit = {path: each for path, each in held.items() if not _holds(folder / path, each)}
+        if not unfit:
+            return
+        self.ensure({each: str(Path(name) / path) for path, each in unfit.items()})
+        for path, each in unfit.items():
+            self._put_back(folder / path, each, aside)
+
+    def _put_back(self, path: Path, md5: str, aside: Path) -> None:
+        kept = ""
+        if path.exists():
+            aside.mkdir(parents=True, exist_ok=True)
+            away = aside / f"{md5_of(path)[:12]}-{path.name}"
+            shutil.copyfile(path, away)
+            kept = f"; what it held is kept as {away}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = aside.with_name(f".{path.name}.partial")
+        partial.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(self.objects(md5), partial)
+        partial.replace(path)
+        state = "altered" if kept else "missing"
+        log.warning("%s was %s: put back as its version has it%s", path, state, kept)
+
+    def _is_whole(self, md5: str) -> bool:
+        return _holds(self.objects(md5), md5.removesuffix(".dir"))
+
+    def _bring(self, unfit: Mapping[str, str]) -> None:
+        """Replace unfit objects, by the tree's own files where those are whole, else by the remote's."""
+        altered = {md5 for md5 in unfit if self.objects(md5).exists()}
+        here = {md5: name for md5, name in unfit.items() if _holds(self.root / name, md5)}
+        for md5, name in here.items():
+            self._keep(self.root / name, md5)
+        _say_brought("the files on disk", here.values())
+        lost = {md5: name for md5, name in unfit.items() if md5 not in here}
+        why = "there is no DVC remote to bring it from"
+        if lost and self.remote is not None:
+            lost, why = self._fetch(lost, self.remote)
+        if lost:
+            first = next(iter(lost))
+            state = "altered" if first in altered else "missing"
+            raise DataError(
+                f"DVC's cache does not hold what was recorded of {shown(list(lost.values()))} ({state}: md5 "
+                f"{first.removesuffix('.dir')}), and {why}.",
+                remedy=f"Bring back {self.objects(first)} from a backup or another machine's cache, or name "
+                "a remote that has it: `dvc remote add --default NAME URL`, then `mlops data pull`.",
+            )
+
+    def _fetch(self, unfit: Mapping[str, str], remote: Remote) -> tuple[dict[str, str], str]:
+        """Replace objects by the remote's; return those that could not be, and why."""
+        for md5 in unfit:
+            self.objects(md5).unlink(missing_ok=True)
+        try:
+            failed = remote.pull(unfit).failed
+        except MlopsError as exc:
+            return dict(unfit), f"it could not be brought: {exc.message.rstrip('.')}"
+        _say_brought(f"the DVC remote {remote.name!r}", [unfit[md5] for md5 in unfit if md5 not in failed])
+        why = f"the DVC remote {remote.name!r} has it no better: {next(iter(failed.values()), '')}"
+        return {md5: name for md5, name in unfit.items() if md5 in failed}, why
+
+    def _keep(self, file: Path, md5: str) -> None:
+        """Put a whole file into the cache, read-only as DVC has it there."""
+        target = self.objects(md5)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        partial = target.with_name(f".{target.name}.tmp")
+        partial.unlink(missing_ok=True)
+        shutil.copyfile(file, partial)
+        partial.chmod(0o444)
+        partial.replace(target)
+
+
+def _say_brought(source: str, names: Iterable[str]) -> None:
+    if told := shown(list(names)):
+        log.warning("brought from %s, for DVC's cache held it altered or not at all: %s", source, told)
+
+
+def _holds(path: Path, md5: str) -> bool:
+    return path.is_file() and md5_of(path) == md5

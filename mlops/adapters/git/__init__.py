@@ -1,0 +1,1 @@
+"""git: work trees, commits of chosen paths, the branch of the loop."""

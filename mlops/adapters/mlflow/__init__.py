@@ -1,0 +1,1 @@
+"""MLflow: runs, model versions, the local server, links into its UI."""

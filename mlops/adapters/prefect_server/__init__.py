@@ -1,0 +1,1 @@
+"""Prefect over HTTP: its address, its health, its deployments. Imports no prefect."""

@@ -1,0 +1,1 @@
+"""Processes of this machine: their names, their supervisor, their time limits."""

@@ -1,0 +1,1 @@
+"""Sources of rows: one class each, see `mlops.data.source.Source`."""

@@ -1,0 +1,101 @@
+"""A function of the project as a source of tables."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mlops.data import cursor
+from mlops.data.source import Fetched
+from mlops.errors import ConfigError, DataError, MlopsError
+from mlops.files import parquet
+from mlops.model import user_module
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+__all__ = ["FunctionSource"]
+
+
+@dataclass(frozen=True)
+class FunctionSource:
+    """What a function gives: a DataFrame, or some one after the other.
+
+    Parameters
+    ----------
+    function
+        ``FILE.py:NAME``, of the project. Where it takes ``since`` it is handed the greatest value
+        of `column` that was taken, None at first, or where there is no `column`.
+    column
+        The cursor: only rows beyond the greatest value taken so far are given.
+    """
+
+    function: str
+    root: Path
+    column: str | None = None
+
+    def fetch(self, since: Any, folder: Path) -> Iterator[Fetched]:
+        """Give the new rows as one table; none where there are none."""
+        import pyarrow as pa
+
+        call, position = self._load(), [since]
+        named = {"since": cursor.value_of(since)} if "since" in inspect.signature(call).parameters else {}
+        file = folder / f"{call.__name__}.parquet"
+        try:
+            rows = parquet.gather(self._pieces(call(**named), position), file)
+        except MlopsError:
+            raise
+        except pa.ArrowException as exc:
+            raise DataError(
+                f"A column that {self.function} gives holds values of several types: {exc}.",
+                remedy="Give it one type.",
+            ) from exc
+        except Exception as exc:  # the project's own code: whatever it raises
+            raise DataError(
+                f"{self.function} failed: {type(exc).__name__}: {exc}.", remedy="Correct the function."
+            ) from exc
+        if rows:
+            at = position[0] if self.column else None
+            yield Fetched(file, file.name, at, again=self.column is None)
+
+    def _load(self) -> Callable[..., Any]:
+        path, _, name = self.function.rpartition(":")
+        file = self.root / path
+        if not file.is_file():
+            raise ConfigError("data.source.function", given=self.function, allowed="a file of the project")
+        try:
+            loaded = user_module.load(file.read_bytes(), str(file))
+        except Exception as exc:
+            raise DataError(f"{file} cannot be loaded: {exc}.", remedy="Correct it.") from exc
+        call = getattr(loaded, name, None)
+        if not callable(call):
+            raise ConfigError("data.source.function", given=self.function, allowed=f"a function of {path}")
+        return call  # type: ignore[no-any-return]
+
+    def _pieces(
+        self, given: pd.DataFrame | Iterable[pd.DataFrame], position: list[Any]
+    ) -> Iterator[pa.Table]:
+        import pandas as pd
+        import pyarrow as pa
+
+        start = cursor.value_of(position[0])
+        for frame in [given] if isinstance(given, pd.DataFrame) else given:
+            if not isinstance(frame, pd.DataFrame):
+                raise DataError(
+                    f"{self.function} gives a {type(frame).__name__}, which is no DataFrame.",
+                    remedy="Return a DataFrame, or yield some.",
+                )
+            new = frame
+            if self.column is not None:
+                if self.column not in frame:
+                    raise DataError(
+                        f"{self.function} gives no column {self.column}.",
+                        remedy="Name another under data.source.cursor.",
+                    )
+                new = frame if start is None else frame[frame[self.column] > start]
+                position[0] = cursor.greatest(position[0], new[self.column].dropna(), self.column)
+            yield pa.Table.from_pandas(new, preserve_index=False)

@@ -1,0 +1,139 @@
+"""The rows of a SQL query as a source of tables, by SQLAlchemy."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from mlops.data import cursor
+from mlops.data.source import Fetched
+from mlops.errors import DataError, UnavailableError, UsageError
+from mlops.files import parquet
+from mlops.tables.csv_dialect import refuse_repeated
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from sqlalchemy.engine import Connection, Engine
+
+__all__ = ["SqlSource"]
+
+log = logging.getLogger("mlops")
+
+_ROWS = 50_000
+_PLAIN: dict[type, Callable[[Any], Any]] = {Decimal: float, UUID: str, memoryview: bytes}
+
+
+@dataclass(frozen=True)
+class SqlSource:
+    """What a query gives.
+
+    Parameters
+    ----------
+    url
+        Of the database, with its password: nothing tells it again.
+    column
+        The cursor: of what the query gives, only rows beyond the greatest value taken so far.
+    """
+
+    name: str
+    query: str
+    url: str = field(repr=False)
+    column: str | None = None
+
+    def fetch(self, since: Any, folder: Path) -> Iterator[Fetched]:
+        """Give the new rows as one table, read in pieces; none where there are none."""
+        import pyarrow as pa
+        from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+        engine, file, position = self._engine(), folder / f"{self.name}.parquet", [since]
+        where = engine.url.render_as_string(hide_password=True)
+        try:
+            with engine.connect() as connection:
+                rows = parquet.gather(self._pieces(connection, position), file)
+        except pa.ArrowException as exc:
+            raise DataError(
+                f"A column that the query of data.source gives holds values of several types: {exc}.",
+                remedy="Cast it in the query.",
+            ) from exc
+        except DBAPIError as exc:
+            if exc.connection_invalidated or _is_away(exc):
+                raise UnavailableError(
+                    "The database of data.source", where, remedy="Check data.source.url.", cause=exc.orig
+                ) from exc
+            raise DataError(
+                f"The query of data.source failed at {where}: {exc.orig}.", remedy="Correct data.source.sql."
+            ) from exc
+        except SQLAlchemyError as exc:
+            raise DataError(f"The query of data.source failed at {where}: {exc}.") from exc
+        finally:
+            engine.dispose()
+        if rows:
+            yield Fetched(file, file.name, position[0], again=self.column is None)
+
+    def _engine(self) -> Engine:
+        from sqlalchemy import create_engine
+        from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+
+        try:
+            return create_engine(self.url)
+        except (ArgumentError, ValueError):  # the latter of a port; what they say tells of the password
+            raise UsageError(
+                "data.source.url is no address of a database.",
+                remedy="Correct it; within a password write @ as %40, : as %3A, / as %2F.",
+            ) from None
+        except (ImportError, NoSuchModuleError) as exc:
+            raise UsageError(
+                f"The driver that data.source.url asks for is not installed: {exc}.",
+                remedy="Install it; for Postgres it is `psycopg[binary]`, the extra `postgres`.",
+            ) from exc
+
+    def _pieces(self, connection: Connection, position: list[Any]) -> Iterator[pa.Table]:
+        import pyarrow as pa
+        from sqlalchemy import column, select, text
+
+        asked: Any = text(self.query)
+        if self.column is not None:
+            grows: Any = column(self.column)
+            # On a line of its own: what the query ends with may be a comment.
+            asked = select(text("*")).select_from(text(f"({self.query.rstrip().rstrip(';')}\n) AS asked"))
+            if position[0] is not None:
+                asked = asked.where(grows > cursor.value_of(position[0]))
+            asked = asked.order_by(grows)
+        result = connection.execution_options(stream_results=True, max_row_buffer=_ROWS).execute(asked)
+        names = list(result.keys())
+        refuse_repeated(names, "The query of data.source")
+        if self.column is not None and self.column not in names:
+            raise DataError(
+                f"The query of data.source gives no column {self.column}.",
+                remedy="Select it, or name another under data.source.cursor.",
+            )
+        without = 0
+        for rows in result.partitions(_ROWS):
+            columns = dict(zip(names, zip(*rows, strict=True), strict=True))
+            if self.column is not None:
+                position[0] = cursor.greatest(position[0], columns[self.column], self.column)
+                without += columns[self.column].count(None)
+            yield pa.table({name: _array(values) for name, values in columns.items()})
+        if without:
+            log.warning(
+                "%s of the query's rows have no %s: they are taken now, and later ones like them never",
+                f"{without:,}",
+                self.column,
+            )
+
+
+def _array(values: Sequence[Any]) -> pa.Array:
+    import pyarrow as pa
+
+    return pa.array([_PLAIN[type(value)](value) if type(value) in _PLAIN else value for value in values])
+
+
+def _is_away(exc: Any) -> bool:
+    """Tell a server that does not answer, or a file that cannot be opened, from a query that is wrong."""
+    said = str(exc.orig).lower()
+    return any(word in said for word in ("connect", "unable to open", "timeout", "refused"))

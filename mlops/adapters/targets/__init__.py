@@ -1,0 +1,1 @@
+"""Deployment targets: one class each, see `mlops.deployment.rollout.Target`."""

@@ -1,0 +1,117 @@
+"""The first verb: init."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mlops.cli.output import Json
+
+if TYPE_CHECKING:
+    from mlops.project.init import Begun
+    from mlops.schema import Task
+
+__all__ = ["add_to"]
+
+_NAMES = "COLUMN[,COLUMN…]"
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add this verb to the program."""
+    app.command()(init)
+
+
+def init(
+    context: typer.Context,
+    table: Annotated[str, typer.Argument(help="CSV, Parquet or JSON lines: a file, a folder or a pattern.")],
+    target: Annotated[str, typer.Option(help="The column to predict.")],
+    time: Annotated[str | None, typer.Option(help="The column that holds each row's event time.")] = None,
+    key: Annotated[str | None, typer.Option(help="The column that identifies a row.")] = None,
+    task: Annotated[str | None, typer.Option(help="binary, multiclass or regression.")] = None,
+    features: Annotated[
+        list[str] | None, typer.Option(metavar=_NAMES, help="The columns to learn from, and no others.")
+    ] = None,
+    exclude: Annotated[list[str] | None, typer.Option(metavar=_NAMES, help="Columns to leave out.")] = None,
+    name: Annotated[
+        str | None, typer.Option(help="Name of the data and model; default: the folder's name.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Turn this folder into a project for your table, and ingest it as version 1.
+
+    It inspects the table and proposes every setting.
+    It asks nothing that the table can tell, and shows what it chose.
+    No existing file is overwritten.
+    Example: mlops init customers.parquet --target churned --time signed_up_at --key customer_id
+    """
+    from mlops.project.init import begin
+    from mlops.scaffold.profile import Asked
+
+    asked = Asked(target, time, key, _task(task), _names(features), _names(exclude))
+    begun = begin(context.obj.folder, table, asked, name=name)
+    context.obj.show(_text(begun), _result(begun), as_json=json)
+
+
+def _task(text: str | None) -> Task | None:
+    from typing import cast, get_args
+
+    from mlops.errors import UsageError
+    from mlops.schema import Task
+
+    if text is not None and text not in get_args(Task):
+        raise UsageError(f"--task: got {text!r}.", remedy=f"Choose one of {', '.join(get_args(Task))}.")
+    return cast("Task | None", text)
+
+
+def _names(texts: list[str] | None) -> tuple[str, ...]:
+    """Return the names that an option gives, each by itself or several with commas between them."""
+    return tuple(name.strip() for text in texts or () for name in text.split(",") if name.strip())
+
+
+def _text(begun: Begun) -> str:
+    it, profile = begun.proposal, begun.proposal.profile
+    kinds = Counter(feature.kind for feature in profile.features)
+    lines = [f"{it.name}: {it.rows:,} rows of {it.source}", f"  target    {profile.target}, {profile.task}"]
+    lines[1] += f", {profile.unlabelled:.1%} of the rows without a label" if profile.unlabelled else ""
+    if it.span:
+        begin, end = it.span.begin, it.span.end
+        lines.append(f"  time      {profile.time}, {begin:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} UTC")
+    lines += [f"  key       {profile.key}"] if profile.key else []
+    counted = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())
+    lines.append(f"  features  {len(profile.features)}: {counted}")
+    lines += [f"  left out  {column}: {reason}" for column, reason in profile.left_out.items()]
+    lines += [f"  decided   {sentence}" for sentence in profile.decided]
+    lines += [
+        f"  WARNING   {column} almost determines {profile.target} by itself. If it is known only afterwards, "
+        "leave it out: remove its line from params.yaml."
+        for column in profile.suspects
+    ]
+    lines += [f"  kept      {path}, which was there" for path in begun.kept]
+    lines += [
+        begun.said,
+        "params.yaml says the rest, a comment on each line; contract.yaml what new rows must be.",
+        "Go on with: mlops train && mlops up && mlops deploy",
+    ]
+    return "\n".join(lines)
+
+
+def _result(begun: Begun) -> dict[str, Any]:
+    it, profile = begun.proposal, begun.proposal.profile
+    return {
+        "folder": str(begun.folder.resolve()),
+        "name": it.name,
+        "rows": it.rows,
+        "target": profile.target,
+        "task": profile.task,
+        "time": profile.time,
+        "key": profile.key,
+        "features": {feature.name: feature.kind for feature in profile.features},
+        "left_out": profile.left_out,
+        "suspects": list(profile.suspects),
+        "decided": list(profile.decided),
+        "kept": list(begun.kept),
+        "said": begun.said,
+        "data": begun.version.body["md5"],
+    }

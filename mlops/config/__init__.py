@@ -1,0 +1,1 @@
+"""What a person sets: params.yaml, the environment, and where a project keeps its parts."""

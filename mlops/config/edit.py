@@ -1,0 +1,227 @@
+"""params.yaml as a file: some keys changed, all the rest left as its owner wrote it."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import yaml as plain_yaml
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.error import MarkedYAMLError
+from ruamel.yaml.scalarstring import DoubleQuotedScalarString, ScalarString
+from ruamel.yaml.util import load_yaml_guess_indent
+
+from mlops.config.params import Params
+from mlops.config.project_folder import load_params
+from mlops.errors import ConfigError
+
+__all__ = ["TRAINED_WITH", "change", "override"]
+
+TRAINED_WITH = ("data.features", "model", "train")
+"""What of params.yaml one training may have otherwise than the others."""
+_AT_WORK = 60.0
+"""Seconds for which a draft may be somebody's who is at it."""
+_EXPONENT = re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+")
+"""Numbers that YAML 1.1 takes for text, unlike who writes them."""
+
+
+def change(path: Path, section: str, values: Mapping[str, str | None]) -> Params:
+    """Set keys of one section; comments, order and quotes stay, and the file is replaced whole.
+
+    Parameters
+    ----------
+    values
+        None leaves the key there, and empty.
+
+    Returns
+    -------
+    What the file says now.
+
+    Raises
+    ------
+    ConfigError
+        It would not be a valid params.yaml, or was none before; the file is untouched.
+    """
+    return _replace(path, lambda content: _update(content, section, values))
+
+
+def override(path: Path, values: Mapping[str, str]) -> Params:
+    """Set keys by their dotted paths, as ``model.params.max_depth``; a key with its value already stays.
+
+    A parameter of the model that is set is not searched: it goes from ``model.search.space``.
+
+    Parameters
+    ----------
+    values
+        Each as it would stand in the file: ``6``, ``1e-3``, ``[a, b]``, ``90d``.
+
+    Returns
+    -------
+    What the file says now.
+
+    Raises
+    ------
+    ConfigError
+        A path is none of `TRAINED_WITH`, or params.yaml would not be valid with a value; the path is
+        named, with what is allowed, and the file is untouched.
+    """
+    given = {key: _read(key, text) for key, text in values.items()}
+    try:
+        return _replace(path, lambda content: _set(content, given) | _fix(content, given))
+    except ConfigError as exc:
+        if any(f"{key}.".startswith(f"{exc.path}.") or exc.path.startswith(f"{key}.") for key in given):
+            raise _refused(exc.path, exc.given, exc.allowed) from exc
+        raise
+
+
+def _replace(path: Path, edit: Callable[[CommentedMap], bool]) -> Params:
+    """Edit the file's content and put the result in its place, if it is valid and the edit made one."""
+    path = path.resolve()
+    params = load_params(path)
+    text = path.read_text("utf-8")
+    changed = _changed(text, edit)
+    if changed is None:
+        return params
+    # Beside the file: what is valid depends on the dvc.yaml there, and a rename stays on one disk.
+    drafts = f".{path.name}.{{}}.draft"
+    for left in path.parent.glob(drafts.format("*")):  # by a process that was killed
+        with suppress(FileNotFoundError):
+            if time.time() - left.stat().st_mtime > _AT_WORK:
+                left.unlink()
+    draft = path.with_name(drafts.format(os.getpid()))
+    try:
+        draft.write_text(changed, "utf-8")
+        params = load_params(draft)
+        shutil.copymode(path, draft)
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+    return params
+
+
+def _changed(text: str, edit: Callable[[CommentedMap], bool]) -> str | None:
+    """Return the text with an edit, None where that changes nothing."""
+    try:
+        yaml = _like(text)
+        content: Any = yaml.load(text)
+    except MarkedYAMLError as exc:  # stricter than what reads params.yaml: a key twice
+        line = f"line {exc.problem_mark.line + 1}" if exc.problem_mark else "the file"
+        raise ConfigError(line, given=exc.problem, allowed="YAML with each key once") from exc
+    if not edit(content):
+        return None
+    out = io.StringIO()
+    yaml.dump(content, out)
+    return out.getvalue()
+
+
+def _update(content: CommentedMap, section: str, values: Mapping[str, str | None]) -> bool:
+    if content.get(section) is None:
+        content[section] = CommentedMap()
+        content.yaml_set_comment_before_after_key(section, before="\n")
+    content[section].update(values)
+    return True
+
+
+def _set(content: CommentedMap, values: Mapping[str, Any]) -> bool:
+    """Set values by dotted path; tell whether any was another before."""
+    moved = False
+    for key, value in values.items():
+        *above, last = key.split(".")
+        inside: Any = content
+        for depth, name in enumerate(above):
+            if inside.get(name) is None:
+                inside[name] = CommentedMap()
+            inside = inside[name]
+            if not isinstance(inside, CommentedMap):
+                raise _refused(key, value, f"a key of a mapping, which {'.'.join(above[: depth + 1])} is not")
+        if last not in inside or _plain(inside[last]) != value:
+            inside[last] = _written(value)
+            moved = True
+    return moved
+
+
+def _fix(content: CommentedMap, values: Mapping[str, Any]) -> bool:
+    """Take parameters that are set out of what a search tries; tell whether any was in it."""
+    names = {key.split(".")[2] for key in values if key.startswith("model.params.")}
+    names |= {*_mapping(values, "model.params")}
+    space = _mapping(content, "model", "search", "space")
+    searched = [name for name in space if name in names]
+    for name in searched:
+        del space[name]
+    if searched and not space:
+        del content["model"]["search"]
+    return bool(searched)
+
+
+def _mapping(content: Mapping[str, Any], *path: str) -> dict[str, Any]:
+    """Return the mapping at a path, empty where there is none."""
+    found: Any = content
+    for name in path:
+        found = found.get(name) if isinstance(found, dict) else None
+    return found if isinstance(found, dict) else {}
+
+
+def _read(key: str, text: str) -> Any:
+    """Return what a value says where it stands in params.yaml."""
+    if not any(key == path or key.startswith(f"{path}.") for path in TRAINED_WITH):
+        raise _refused(
+            key,
+            text,
+            f"what one training reads: {', '.join(TRAINED_WITH)}; the rest is the project's, in params.yaml",
+        )
+    if "" in key.split("."):
+        raise _refused(key, text, "names with a dot between two")
+    try:
+        return _plain(plain_yaml.safe_load(text))
+    except plain_yaml.YAMLError as exc:
+        raise _refused(key, text, "YAML, as it would stand in params.yaml") from exc
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as what reads params.yaml would, numbers such as 1e-3 as numbers."""
+    if isinstance(value, Mapping):
+        return {key: _plain(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_plain(each) for each in value]
+    if isinstance(value, str) and not isinstance(value, ScalarString) and _EXPONENT.fullmatch(value):
+        return float(value)
+    return float(value) if isinstance(value, float) else value
+
+
+def _written(value: Any) -> Any:
+    """Return a value in a form that every reader of YAML takes for the same: 1.1 and 1.2 differ."""
+    if isinstance(value, dict):
+        return CommentedMap((key, _written(each)) for key, each in value.items())
+    if isinstance(value, list):
+        items = CommentedSeq(_written(each) for each in value)
+        items.fa.set_flow_style()
+        return items
+    if isinstance(value, str) and plain_yaml.safe_load(value) != value:
+        return DoubleQuotedScalarString(value)
+    if isinstance(value, float) and "e" in repr(value):
+        text = repr(value) if "." in repr(value) else repr(value).replace("e", ".0e")
+        return _like("").load(text)
+    return value
+
+
+def _refused(key: str, given: Any, allowed: str) -> ConfigError:
+    return ConfigError(key, given=given, allowed=allowed, file="--set")
+
+
+def _like(text: str) -> YAML:
+    """Return a reader and writer that indents as the text does."""
+    _, indent, offset = load_yaml_guess_indent(text)
+    yaml = YAML(typ="rt")
+    yaml.preserve_quotes = True
+    yaml.width = 10_000
+    lists = offset is not None
+    yaml.indent(mapping=2 if lists else indent or 2, sequence=indent or 2, offset=offset or 0)
+    return yaml

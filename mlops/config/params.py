@@ -1,0 +1,443 @@
+"""params.yaml, the one file that a user edits: its sections, keys, defaults and checks.
+
+`config.load_params` reads one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import timedelta
+from math import isfinite
+from typing import Annotated, Any, Literal, cast
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    PlainValidator,
+    Tag,
+    field_validator,
+    model_validator,
+)
+
+from mlops.config.durations import Cadence, check_timezone, format_duration, parse_duration
+from mlops.errors import ConfigError
+from mlops.feature_types import Kind, Metric, Task
+
+__all__ = [
+    "PASSWORD",
+    "SCHEDULED",
+    "AxisParams",
+    "DataParams",
+    "DeltaParams",
+    "DeployParams",
+    "Duration",
+    "FunctionParams",
+    "GateParams",
+    "KeepParams",
+    "ModelParams",
+    "MonitorParams",
+    "Params",
+    "RetrainParams",
+    "ScheduleParams",
+    "ScoreParams",
+    "SearchParams",
+    "SourceParams",
+    "SqlParams",
+    "TrainParams",
+]
+
+
+def _cadence(value: Any) -> Cadence:
+    return value if isinstance(value, Cadence) else Cadence.parse(value)
+
+
+def _number(value: Any) -> int | float:
+    try:
+        # 1e-3 is text to YAML, which wants a point in it.
+        number: Any = float(value) if isinstance(value, str) else value
+    except ValueError:
+        number = None
+    if type(number) not in (int, float) or not isfinite(number):
+        raise ValueError("a finite number")
+    return cast("int | float", number)
+
+
+def _scalar(value: Any) -> bool | int | float | str | None:
+    if not isinstance(value, bool | int | float | str | None):
+        raise ValueError("text, a number, true, false or null")
+    return value
+
+
+Number = Annotated[int | float, PlainValidator(_number)]
+Scalar = Annotated[bool | int | float | str | None, PlainValidator(_scalar)]
+Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
+When = Annotated[Cadence, BeforeValidator(_cadence)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SqlParams(_Section):
+    """The rows of a query."""
+
+    sql: str = Field(min_length=1)
+    """The query."""
+    url: str = Field(min_length=1)
+    """The database's address for SQLAlchemy; ``${NAME}`` stands for an environment variable."""
+    cursor: str | None = None
+    """A column that only grows: rows beyond the greatest value taken so far are new."""
+
+    _no_secret = field_validator("url")(lambda url: _without_password(url))
+
+
+class DeltaParams(_Section):
+    """A Delta table."""
+
+    delta: str = Field(min_length=1)
+    """The table's folder or address."""
+    version: int | None = Field(default=None, ge=0)
+    """The version to read; default: the newest, of which the rows added since the last look are new."""
+
+
+class FunctionParams(_Section):
+    """The rows that a function of the project returns."""
+
+    function: str = Field(pattern=r"^[^:]+\.py:[A-Za-z_]\w*$")
+    """``FILE.py:NAME``: returns a DataFrame, or yields some; may take ``since``."""
+    cursor: str | None = None
+    """As for a query; without one, everything counts as new whenever any of it changed."""
+
+
+def _kind_of_source(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return next((kind for kind in ("delta", "function") if kind in value), "sql")
+    known: dict[Any, str] = {SqlParams: "sql", DeltaParams: "delta", FunctionParams: "function"}
+    return known.get(type(value), "address")
+
+
+def _without_password(address: str) -> str:
+    if PASSWORD.search(address):
+        raise ValueError("an address whose password is a variable of the environment, as ${DB_PASSWORD}")
+    return address
+
+
+PASSWORD = re.compile(r"://(?!\[)[^/@\s]*:(?!\$\{\w+\}@|\d{1,5}/)\S+@")
+"""A password within an address, of whatever signs; what looks like a port before a slash is one."""
+
+SourceParams = Annotated[
+    Annotated[str, Field(min_length=1), AfterValidator(_without_password), Tag("address")]
+    | Annotated[SqlParams, Tag("sql")]
+    | Annotated[DeltaParams, Tag("delta")]
+    | Annotated[FunctionParams, Tag("function")],
+    Discriminator(_kind_of_source),
+]
+
+
+class DataParams(_Section):
+    """The table: which columns it has and what each is for."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9-]*$")
+    """Name of the data; models, images and experiments are named after it."""
+    target: str
+    """The column to predict."""
+    features: dict[str, Kind] = Field(min_length=1)
+    """The columns the model sees, each with its kind. The time column may be one, of kind date."""
+    time: str | None = None
+    """The column with a row's event time; windows, label maturity and blocks are measured on it."""
+    key: str | None = None
+    """The column that identifies a row outside the project; labels may come by it."""
+    source: SourceParams | None = None
+    """Where `mlops ingest` without a file looks for new rows: a file, a folder, a pattern such as `in/*.csv`,
+    an address such as `s3://bucket/in/*.csv`, or a mapping for a SQL query, a Delta table or a function."""
+    contract: str | None = Field(default=None, min_length=1)
+    """The file that says what a batch must look like; rows that break it are kept apart. Without one, a
+    single bad value refuses the batch."""
+    on_duplicate: Literal["update", "keep"] = "update"
+    """Which row of a key that comes again counts: that of the later batch (update) or the first (keep)."""
+    raw: bool = True
+    """Keep each file as it arrived in `data/raw`, versioned beside the lake."""
+
+    @model_validator(mode="after")
+    def _target_is_no_feature(self) -> DataParams:
+        for role in ("target", "key", "time"):
+            name = getattr(self, role)
+            if name in self.features and not (role == "time" and self.features[name] == "date"):
+                raise ValueError(f"features that leave out the {role} column, {name}")
+        return self
+
+
+class AxisParams(_Section):
+    """The values one of `model.params` may take: numbers from `low` to `high`, or those of a list."""
+
+    low: Number | None = None
+    """The smallest value. Only whole numbers are tried if `low`, `high` and `step` are whole."""
+    high: Number | None = None
+    """The largest value."""
+    log: bool = False
+    """Draw on a logarithmic scale."""
+    step: Number | None = Field(default=None, gt=0)
+    """Try only `low` and whole steps above it."""
+    choices: tuple[Scalar, ...] | None = Field(default=None, min_length=1)
+    """The values to try; a plain list in place of the section means the same."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _a_list_is_choices(cls, value: Any) -> Any:
+        return {"choices": value} if isinstance(value, list | tuple) else value
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> AxisParams:
+        if self.choices is not None:
+            if {"low", "high", "log", "step"} & self.model_fields_set:
+                raise ValueError("either low and high, or choices")
+            return self
+        if self.low is None or self.high is None:
+            raise ValueError("low and high, or a list of values")
+        if self.low >= self.high:
+            raise ValueError("low below high")
+        if self.log and self.low <= 0:
+            raise ValueError("log with low above 0")
+        if self.log and self.step is not None:
+            raise ValueError("either log or step")
+        return self
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether only whole numbers are tried."""
+        ends = (self.low, self.high, *(() if self.step is None else (self.step,)))
+        return all(isinstance(end, int) for end in ends)
+
+
+class SearchParams(_Section):
+    """Which values of `model.params` are tried, and for how long; the best ones are used."""
+
+    space: dict[str, AxisParams] = Field(min_length=1)
+    """For each name in `model.params` to vary, its possible values."""
+    trials: int = Field(default=30, ge=1, le=1000)
+    """How many combinations to try."""
+    time_limit: Duration | None = None
+    """No trial starts after this time. How many fit into it depends on the machine, so the same inputs may
+    give another model."""
+    pruning: bool = True
+    """End a trial early if its first folds are worse than the median of the others."""
+    folds: int = Field(default=3, ge=2)
+    """How many parts of the training rows a trial is measured on, each time fitted on the rows before."""
+
+
+class ModelParams(_Section):
+    """The model: what is fitted, and how."""
+
+    builder: str
+    """The module, a path in the project, that holds ``build(params, schema) -> estimator`` or the four
+    functions of a model outside scikit-learn."""
+    task: Task
+    """What is predicted: one of two labels, one of several, or a number."""
+    params: dict[str, Any] = Field(default_factory=dict)
+    """Passed to ``build``."""
+    trusted: tuple[str, ...] = ()
+    """Types that the model file may hold beyond the reviewed list, by dotted name."""
+    packages: tuple[str, ...] = ()
+    """Packages the module imports beyond scikit-learn's, by their names in requirements.lock; the model's
+    image installs them."""
+    search: SearchParams | None = None
+    """Try values of `params` and use the best; default: use `params` as it is."""
+    seed: int = 0
+    """Seeds the fit, the search, the drift thresholds and the gate's bootstrap."""
+
+
+class TrainParams(_Section):
+    """Which rows are fitted and which are held out."""
+
+    window: Duration = timedelta(days=60)
+    """How far back from the holdout the rows to fit reach."""
+    holdout: Duration = timedelta(days=14)
+    """The newest rows: never fitted; the gate compares models on them."""
+    gap: Duration = timedelta(days=1)
+    """Left out between the two, so that labels known late do not leak; with event time no shorter than
+    `monitor.label_maturity`."""
+
+
+class GateParams(_Section):
+    """When a challenger replaces the champion."""
+
+    metric: Metric = "log_loss"
+    """The loss of a row; the lower mean wins. A regression takes `squared_error`, its default, or
+    `absolute_error`; labels take the other three."""
+    min_improvement: float = Field(default=0.0, ge=0.0)
+    """By how much at least the new model must be better: the lower end of the improvement's confidence
+    interval must exceed it. In the metric's unit."""
+    confidence: float = Field(default=0.95, gt=0.5, lt=1.0)
+    """Confidence level of the gate's intervals."""
+    block: Duration = timedelta(days=1)
+    """Rows within one block of time are resampled together."""
+    resamples: int = Field(default=2000, ge=100)
+    """Bootstrap resamples."""
+    min_rows: int = Field(default=500, ge=1)
+    """Held-out rows needed for a verdict; with fewer the new model is refused."""
+    min_blocks: int = Field(default=5, ge=2)
+    """Blocks of held-out rows needed for a verdict; with fewer the new model is refused."""
+
+
+class MonitorParams(_Section):
+    """When a window of served rows has drifted."""
+
+    window: Duration = timedelta(days=30)
+    """The length of a judged window, in event time."""
+    label_maturity: Duration = timedelta(days=1)
+    """How long after its event time a row's label may still come; younger rows are not judged by labels."""
+    min_rows: int = Field(default=500, ge=30)
+    """Served rows a window needs; with fewer its columns are `insufficient`."""
+    min_coverage: float = Field(default=0.5, ge=0.0, le=1.0)
+    """The share of labelled rows below which a window's quality is `unknown`; and, of the rows served since
+    the champion was chosen, below which a retraining is refused. Rows younger than `label_maturity` do not
+    count."""
+    alpha: float = Field(default=0.05, gt=0.0, lt=1.0)
+    """Accepted rate of false alarms per window, over all columns together."""
+    min_effect: float = Field(default=0.1, ge=0.0)
+    """A statistic below this is never drift, however significant; nor is a loss that rose by less than this
+    share."""
+    min_share: float = Field(default=0.1, gt=0.0, le=1.0)
+    """The share of the judged columns that must drift for a window to count as drifted."""
+    confirm: int = Field(default=2, ge=1)
+    """How many of the last `of` windows must have drifted to confirm drift."""
+    of: int = Field(default=3, ge=1)
+    """How many windows are looked back on, the newest included."""
+
+    @model_validator(mode="after")
+    def _k_of_n(self) -> MonitorParams:
+        if self.confirm > self.of:
+            raise ValueError(f"confirm no greater than of ({self.of})")
+        return self
+
+
+class RetrainParams(_Section):
+    """When a retraining may start."""
+
+    policy: Literal["on_drift", "never"] = "on_drift"
+    """Whether confirmed drift starts a retraining. A person or a schedule may always ask for one."""
+    cooldown: Duration = timedelta(days=7)
+    """Event time that must pass after a retraining before drift may start the next one."""
+    min_rows: int = Field(default=1000, ge=1)
+    """Labelled rows, served or ingested, that a retraining needs and that are newer than those the champion
+    was chosen on."""
+
+
+class DeployParams(_Section):
+    """How a model is served."""
+
+    target: Literal["auto", "docker", "process"] = "auto"
+    """auto: a container if an engine answers, else a local process."""
+    memory: str = Field(default="1g", pattern=r"^\d+[mg]$")
+    """Memory a container may use."""
+    cpus: float = Field(default=1.0, gt=0.0)
+    """Processors a container may use."""
+    max_rows: int = Field(default=10_000, ge=1)
+    """Rows per request, at most."""
+    max_body: int = Field(default=16 * 1024 * 1024, ge=1024)
+    """Bytes per request, at most."""
+    keep: int = Field(default=3, ge=1)
+    """How many images are kept."""
+
+
+class KeepParams(_Section):
+    """What is kept on this machine; `mlops gc` removes the rest. For images see `deploy.keep`."""
+
+    reports: int = Field(default=26, ge=1)
+    """How many of the newest drift reports are kept; MLflow has all of them."""
+    bundles: int = Field(default=3, ge=1)
+    """How many of the newest promotions keep their bundles, besides what serves; MLflow has all of them."""
+    judged: Duration = timedelta(days=30)
+    """How long the bundle of a version that was not promoted is kept."""
+    rebuilt: Duration = timedelta(days=7)
+    """How long a work tree that `mlops reproduce` left is kept."""
+    logs: Duration = timedelta(days=30)
+    """How long a log that nobody writes to any more is kept."""
+    predictions: Duration | None = None
+    """How long served rows, the next training data, are kept (event time); default: for ever."""
+    quarantine: Duration | None = None
+    """How long rows that broke the contract are kept; default: for ever."""
+    aside: Duration | None = None
+    """How long `.mlops/aside` keeps altered files of the data, and what `mlops restore` replaced; default:
+    for ever."""
+
+
+class ScoreParams(_Section):
+    """What `mlops score` without arguments reads and writes."""
+
+    source: str | None = Field(default=None, min_length=1)
+    """A table: a path in the project, or an absolute one."""
+    destination: str | None = Field(default=None, min_length=1)
+    """A file that ends in .parquet, .csv or .jsonl, or a folder."""
+
+
+class ScheduleParams(_Section):
+    """When flows run by themselves: an interval such as `6h`, or a cron line; else by hand or by event."""
+
+    timezone: Annotated[str, AfterValidator(check_timezone)] = "UTC"
+    """IANA name of the time zone of cron lines, and of the midnight that intervals count from."""
+    ingest: When | None = None
+    """Add what is new in `data.source`, which it needs."""
+    monitor: When | None = None
+    """Judge the window that ends with the newest served row."""
+    score: When | None = None
+    """Score `score.source` into `score.destination`."""
+    retrain: When | None = None
+    """Retrain, whether anything drifted or not; the gate decides as always."""
+
+    def of(self, flow: str) -> Cadence | None:
+        """Return when a flow of `SCHEDULED` runs, or None where it does not by itself."""
+        return cast("Cadence | None", getattr(self, flow))
+
+
+SCHEDULED = tuple(name for name in ScheduleParams.model_fields if name != "timezone")
+"""The flows that may have a schedule."""
+
+
+class Params(_Section):
+    """params.yaml, whole."""
+
+    data: DataParams
+    model: ModelParams
+    train: TrainParams = TrainParams()
+    gate: GateParams = GateParams()
+    monitor: MonitorParams = MonitorParams()
+    retrain: RetrainParams = RetrainParams()
+    deploy: DeployParams = DeployParams()
+    score: ScoreParams = ScoreParams()
+    schedule: ScheduleParams = ScheduleParams()
+    keep: KeepParams = KeepParams()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _measured_as_its_task_is(cls, value: Any) -> Any:
+        model, gate = (
+            value.get(name, {}) if isinstance(value, Mapping) else None for name in ("model", "gate")
+        )
+        if not (isinstance(model, Mapping) and isinstance(gate, Mapping)) or "metric" in gate:
+            return value
+        metric = "squared_error" if model.get("task") == "regression" else "log_loss"
+        return {**value, "gate": {**gate, "metric": metric}}
+
+    def check_gap(self) -> None:
+        """Make sure that no label which comes late was known to a fit before the held-out rows begin.
+
+        Not asked of a file that is only read: what was trained without is reproduced all the same.
+
+        Raises
+        ------
+        ConfigError
+            ``train.gap`` is shorter than ``monitor.label_maturity``.
+        """
+        gap, late = self.train.gap, self.monitor.label_maturity
+        if self.data.time is not None and gap < late:
+            raise ConfigError(
+                "train.gap",
+                given=format_duration(gap),
+                allowed=f"{format_duration(late)} or more, which is monitor.label_maturity",
+            )

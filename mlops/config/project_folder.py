@@ -1,0 +1,204 @@
+"""A project: the folder that holds a params.yaml, where its parts lie, and its files read and checked.
+
+The only reader of params.yaml, as `settings` is of the environment.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import ValidationError
+
+from mlops.config.params import PASSWORD, DeltaParams, FunctionParams, Params, SqlParams
+from mlops.config.settings import Settings, load_settings
+from mlops.errors import ConfigError, UsageError
+from mlops.feature_types import LOSSES
+from mlops.files import yaml
+
+__all__ = ["Project", "find_project", "load_params"]
+
+
+@dataclass(frozen=True)
+class Project:
+    """A folder that holds a params.yaml, and where its parts lie."""
+
+    root: Path
+    settings: Settings
+
+    @property
+    def home(self) -> Path:
+        """What the loop keeps for itself; never committed."""
+        return self.root / ".mlops"
+
+    @property
+    def ledger_uri(self) -> str:
+        """The ledger's database."""
+        return self.settings.ledger_uri or f"sqlite:///{self.home / 'ledger.db'}"
+
+    @property
+    def predictions(self) -> Path:
+        """The prediction log's folder, mounted into every service."""
+        return self.home / "predictions"
+
+    @property
+    def labels(self) -> Path:
+        """Where labels are kept."""
+        return self.home / "labels"
+
+    @property
+    def bundles(self) -> Path:
+        """Bundles by digest, as they are served."""
+        return self.home / "bundles"
+
+    @property
+    def worktree(self) -> Path:
+        """Where what runs unattended works, on the branch mlops/loop."""
+        return self.home / "worktree"
+
+    @property
+    def aside(self) -> Path:
+        """Where a file of the data goes that was altered, when it is put back."""
+        return self.home / "aside" / "data"
+
+    @property
+    def reproductions(self) -> Path:
+        """Where versions are made again, each in a scratch work tree."""
+        return self.home / "reproduce"
+
+    @property
+    def attempts(self) -> Path:
+        """Where a training with parameters of its own works, in a scratch work tree."""
+        return self.home / "try"
+
+    @property
+    def searches(self) -> Path:
+        """Where a search keeps the trials that have ended, until what they led to is kept."""
+        return self.home / "search"
+
+    @property
+    def mlflow_uri(self) -> str:
+        """Where MLflow answers."""
+        own = f"http://127.0.0.1:{self.settings.mlflow_port}"
+        return (self.settings.mlflow_tracking_uri or own).rstrip("/")
+
+    @property
+    def prefect_uri(self) -> str:
+        """Where Prefect's API answers."""
+        own = f"http://127.0.0.1:{self.settings.prefect_port}/api"
+        return (self.settings.prefect_api_url or own).rstrip("/")
+
+    @property
+    def address(self) -> str:
+        """Where predictions are asked."""
+        return f"http://127.0.0.1:{self.settings.gateway_port}"
+
+    @cached_property
+    def params(self) -> Params:
+        """params.yaml as it is at the first look."""
+        return load_params(self.root / "params.yaml")
+
+
+def find_project(start: Path, settings: Settings | None = None) -> Project:
+    """Return the project that `start` lies in.
+
+    Raises
+    ------
+    UsageError
+        Neither `start` nor a folder above it holds a params.yaml.
+    """
+    for folder in (start.resolve(), *start.resolve().parents):
+        if (folder / "params.yaml").is_file():
+            return Project(folder, settings or load_settings(folder / ".env"))
+    raise UsageError(
+        f"{start} is not in a project: no params.yaml here or above.",
+        remedy="Go to the project's folder, or pass --project FOLDER.",
+    )
+
+
+def load_params(path: Path) -> Params:
+    """Read and check a params.yaml.
+
+    Sections that a stage of the dvc.yaml beside it names are the user's own and pass.
+
+    Raises
+    ------
+    UsageError
+        There is no such file.
+    ConfigError
+        It is not YAML, has an unknown key or a bad value.
+    """
+    content = yaml.read(path)
+    if not isinstance(content, dict):
+        raise ConfigError("the file", given=type(content).__name__, allowed="a mapping of sections")
+    own = _sections_of_stages(path.parent / "dvc.yaml") - set(Params.model_fields)
+    try:
+        params = Params.model_validate({k: v for k, v in content.items() if k not in own})
+    except ValidationError as exc:
+        raise _config_error(exc) from exc
+    losses = LOSSES[params.model.task]
+    if params.gate.metric not in losses:
+        raise ConfigError(
+            "gate.metric",
+            given=params.gate.metric,
+            allowed=f"{', '.join(losses)}: model.task is {params.model.task}",
+        )
+    if params.schedule.ingest and params.data.source is None:
+        raise ConfigError("data.source", given="nothing", allowed="a path: schedule.ingest needs one")
+    return params
+
+
+def _sections_of_stages(path: Path) -> set[str]:
+    if not path.is_file():
+        return set()
+    content = yaml.read(path)
+    try:
+        stages = (content or {}).get("stages") or {}
+        bodies = [stage.get("do", stage) for stage in stages.values()]  # that of a foreach is under do
+        named = [name for body in bodies for name in body.get("params") or []]
+    except (AttributeError, TypeError) as exc:
+        raise ConfigError("the file", given=str(exc), allowed="a pipeline of DVC", file=path.name) from exc
+    return {name.split(".")[0] for name in named if isinstance(name, str)}
+
+
+def _config_error(exc: ValidationError) -> ConfigError:
+    first = exc.errors()[0]
+    keys, section = _place(first["loc"])
+    path = ".".join(keys) or "the file"
+    if first["type"] == "extra_forbidden":
+        return ConfigError(path, given=path, allowed=", ".join(section.model_fields))
+    if first["type"] == "missing":
+        return ConfigError(path, given="nothing", allowed="a value, which it must have")
+    allowed = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    given = first["input"]
+    # What nobody may read must not be told again.
+    given = PASSWORD.sub("://***@", given) if isinstance(given, str) else given
+    return ConfigError(path, given=given, allowed=allowed)
+
+
+def _place(location: tuple[int | str, ...]) -> tuple[list[str], Any]:
+    """Return a place's keys as the file has them, and the section that its last key stands in."""
+    keys = [str(part) for part in location]
+    if keys[:2] == ["data", "source"] and len(keys) > 2:
+        # pydantic names the kind of source that it took the mapping for.
+        kinds = {"sql": SqlParams, "delta": DeltaParams, "function": FunctionParams}
+        return keys[:2] + keys[3:], kinds.get(keys[2])
+    section: Any = Params
+    for key in location[:-1]:
+        section = _within(section, key)
+    return keys, section
+
+
+def _within(section: Any, part: Any) -> Any:
+    """Return what a key leads to: the field of a section, or of a mapping the kind of its values.
+
+    None where the file's value has no place.
+    """
+    if not hasattr(section, "model_fields"):
+        return next(iter(get_args(section)[1:]), None)
+    if part not in section.model_fields:
+        return None
+    found = section.model_fields[part].annotation
+    return get_args(found)[0] if type(None) in get_args(found) else found

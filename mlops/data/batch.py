@@ -1,0 +1,179 @@
+"""A table on its way into the lake: read in pieces, held against the contract, staged."""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from mlops.data.contract import Contract
+from mlops.data.validation import Inspection, Reason
+from mlops.errors import DataError, shown
+from mlops.schema import Schema
+from mlops.tables import readers
+from mlops.tables.cells import jsonable
+from mlops.tables.conform import conform, in_order
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from mlops.data.staging import Staging
+
+__all__ = ["Report", "examine"]
+
+log = logging.getLogger("mlops")
+
+_ROWS = 200_000
+"""Rows held in memory at once, at most."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """What is to be said of a table.
+
+    Parameters
+    ----------
+    rows, bad
+        Rows in it, and those of them that the contract keeps out.
+    reasons
+        Why rows are bad, the most frequent first.
+    refusals
+        Why the table as a whole is refused; empty where it is not.
+    notes
+        What a person should know and that refuses nothing.
+    error
+        What refuses it where no contract does.
+    """
+
+    name: str
+    rows: int
+    bad: int = 0
+    reasons: tuple[Reason, ...] = ()
+    refusals: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    error: DataError | None = field(default=None, compare=False)
+
+    @property
+    def good(self) -> int:
+        """Rows for the lake."""
+        return self.rows - self.bad
+
+    def text(self) -> str:
+        """Tell it to a person."""
+        count = "1 row" if self.rows == 1 else f"{self.rows:,} rows"
+        rows = f"{count}, {self.good:,} good, {self.bad:,} for quarantine"
+        # One without its columns was not read to its end.
+        lines = [f"{self.name}: {'refused' if self.refusals and not self.bad else rows}"]
+        lines += [f"  {reason}" for reason in self.reasons]
+        lines += [f"  {note}" for note in self.notes]
+        lines += [f"It would be refused: {refusal}" for refusal in self.refusals]
+        return "\n".join(lines)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Tell it to a machine."""
+        return {
+            "rows": self.rows,
+            "good": self.good,
+            "bad": self.bad,
+            "reasons": [asdict(reason) for reason in self.reasons],
+            "notes": list(self.notes),
+            "refusals": list(self.refusals),
+        }
+
+
+def examine(
+    file: Path,
+    name: str,
+    schema: Schema,
+    contract: Contract | None,
+    *,
+    now: datetime,
+    staging: Staging | None = None,
+    quarantine: IO[str] | None = None,
+) -> Report:
+    """Look through a table in bounded memory, and take its rows where they belong.
+
+    Parameters
+    ----------
+    name
+        What a person calls the table.
+    contract
+        Without one the first value that cannot be used refuses the table.
+    staging, quarantine
+        Where good rows go, as the lake has them, and bad rows, as they came with the reason: a JSON
+        object a line. What is refused in the end must not be used.
+
+    Raises
+    ------
+    DataError
+        The file cannot be read as a table.
+    """
+    told = readers.note_on(file)
+    notes = [f"{name}: {told}"] if told else []
+    sparse = readers.format_of(file) == "jsonl"
+    inspection = None if contract is None else Inspection(contract, schema, sparse=sparse)
+    rows, labels = 0, _Labels(schema)
+    held = readers.rows_at_once(file, _ROWS)
+    for frame in readers.read_batches(file, schema, rows=held, labelled=True):
+        rows += len(frame)
+        good = frame
+        try:
+            if inspection is not None:
+                good, bad = inspection.take(frame)
+                _set_aside(bad, quarantine)
+            if inspection is None or not inspection.hopeless:
+                good = conform(good.assign(**{schema.target: None}) if _is_late(inspection) else good, schema)
+                labels.take(good)
+        except DataError as exc:
+            refusals = (*(inspection.refusals(now) if inspection else ()), exc.message)
+            return Report(name, rows, refusals=refusals, notes=tuple(notes), error=exc)
+        if inspection is not None and inspection.hopeless:
+            break
+        if staging is not None and len(good):
+            staging.write(in_order(good, schema), schema.time)
+        if rows > len(frame):
+            log.info("%s: %s rows read", name, f"{rows:,}")
+    if inspection is None:
+        return Report(name, rows, notes=tuple(notes))
+    if inspection.late:
+        notes.append(f"{name} has no column {schema.target}: its rows wait for their labels")
+    if inspection.hopeless:
+        return Report(name, rows, refusals=inspection.refusals(now)[:1], notes=tuple(notes))
+    return Report(name, rows, inspection.bad, inspection.reasons(), inspection.refusals(now), tuple(notes))
+
+
+class _Labels:
+    """The labels of a table that is read in pieces: they are of one type, and of that of the piece before."""
+
+    def __init__(self, schema: Schema) -> None:
+        self._schema = schema
+        self._type: type | None = None
+
+    def take(self, frame: pd.DataFrame) -> None:
+        known = frame[self._schema.target].dropna()
+        if self._schema.task == "regression" or not len(known):
+            return
+        found = type(known.iloc[0])
+        if self._type not in (None, found):
+            types = sorted(each.__name__ for each in (self._type, found) if each)
+            raise DataError(
+                f"{self._schema.target} holds labels of the types {shown(types)}.",
+                remedy="Spell each label the same way in every row: true and false, whole numbers or text.",
+            )
+        self._type = found
+
+
+def _is_late(inspection: Inspection | None) -> bool:
+    return inspection is not None and inspection.late
+
+
+def _set_aside(bad: pd.DataFrame, quarantine: IO[str] | None) -> None:
+    if quarantine is None:
+        return
+    columns = [str(name) for name in bad.columns]
+    for row in bad.itertuples(index=False, name=None):
+        record = {name: jsonable(value) for name, value in zip(columns, row, strict=True)}
+        quarantine.write(json.dumps(record, ensure_ascii=False) + "\n")

@@ -1,0 +1,279 @@
+"""What a batch must be: contract.yaml, inferred from a first table and edited by hand.
+
+`mlops.data.validation` judges batches by it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterable, Iterator
+from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from mlops.config.durations import format_duration, parse_duration
+from mlops.errors import ConfigError, shown
+from mlops.files import yaml
+from mlops.files.yaml import yaml_line
+from mlops.schema import Schema
+from mlops.tables.cells import code, spelled
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["ColumnRule", "Contract", "RowCount", "infer", "load"]
+
+ColumnType = Literal["number", "category", "text", "boolean", "date", "key", "label"]
+Value = bool | int | float | str
+
+_CLASSES = 50
+"""More distinct values than this are not listed."""
+# A list of categories is complete where each was seen often, in many rows a category.
+_SEEN = 5
+_ROWS_A_CATEGORY = 50
+
+
+def _moment(value: Any) -> Any:
+    if isinstance(value, str):
+        value = datetime.fromisoformat(value)
+    if isinstance(value, date) and not isinstance(value, datetime):
+        value = datetime.combine(value, time())
+    if isinstance(value, datetime) and value.tzinfo is None:
+        return value.replace(tzinfo=UTC)
+    return value
+
+
+Bound = Annotated[float | datetime | None, BeforeValidator(_moment)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class RowCount(_Part):
+    """How many rows a batch has."""
+
+    min: int = Field(default=1, ge=1)
+    max: int | None = Field(default=None, ge=1)
+
+
+class ColumnRule(_Part):
+    """What one column holds."""
+
+    type: ColumnType
+    nulls: float | None = Field(default=None, ge=0.0, le=1.0)
+    """The share of missing values a batch may have, any where not given; with 0 a row without one is bad."""
+    min: Bound = None
+    max: Bound = None
+    allowed: tuple[Value, ...] | None = Field(default=None, min_length=1)
+    """Every other value makes its row bad."""
+
+    @model_validator(mode="after")
+    def _fits_its_type(self) -> ColumnRule:
+        kinds: dict[str, type] = {"number": float, "date": datetime}
+        for end in (self.min, self.max):
+            if end is not None and not isinstance(end, kinds.get(self.type, type(None))):
+                raise ValueError("min and max of the column's type: numbers for number, times for date")
+        if self.allowed and self.type in ("number", "boolean", "date"):
+            raise ValueError(f"no list of values for a {self.type}")
+        if self.allowed and self.type != "label" and any(isinstance(value, bool) for value in self.allowed):
+            raise ValueError("text: in quotes where YAML reads it as true or false, as 'yes', 'no', 'on'")
+        return self
+
+    @property
+    def categories(self) -> tuple[str, ...] | None:
+        """The allowed values as the lake spells them: a code of 7 is the category "7"."""
+        return None if self.allowed is None else tuple(map(spelled, self.allowed))
+
+
+class Contract(_Part):
+    """What a batch must be."""
+
+    policy: Literal["quarantine", "refuse"] = "quarantine"
+    """quarantine: bad rows are kept apart and the rest goes on; refuse: one bad row refuses the batch."""
+    max_bad: float = Field(default=0.2, ge=0.0, le=1.0)
+    """A larger share of bad rows refuses the batch."""
+    rows: RowCount = RowCount()
+    freshness: Annotated[
+        timedelta | None, BeforeValidator(lambda v: v if v is None else parse_duration(v))
+    ] = None
+    """How old the newest row of a batch may be, by data.time."""
+    unique: tuple[str, ...] = ()
+    """Columns whose value no two rows of a batch share."""
+    columns: dict[str, ColumnRule] = Field(min_length=1)
+
+    def to_yaml(self) -> str:
+        """Return the contract as a file that a person reads and edits."""
+        lines = [
+            "# What a batch must be. `mlops data check FILE` tells before you ingest it.",
+            f"policy: {self.policy:<13} # quarantine: bad rows are kept apart; refuse: one refuses the batch",
+            f"max_bad: {self.max_bad:<12g} # a larger share of bad rows refuses the whole batch",
+            f"rows: {yaml_line(self.rows.model_dump(exclude_none=True)):<15} # of a batch; max too",
+            f"freshness: {format_duration(self.freshness)}  # how old the newest row may be"
+            if self.freshness
+            else "# freshness: 40d      # how old the newest row may be, by data.time",
+            f"unique: {yaml_line(list(self.unique)):<13} # within a batch",
+            "",
+            "# nulls: the share of missing values a batch may have; with 0, a row without a value is bad.",
+            "# min, max, allowed: what lies outside makes its row bad. An inferred range is generous:",
+            "# it reaches as far again as what was seen.",
+            "columns:",
+        ]
+        return "\n".join([*lines, *self._column_lines()]) + "\n"
+
+    def _column_lines(self) -> Iterator[str]:
+        width = max(len(yaml_line(name)) for name in self.columns) + 1
+        for name, rule in self.columns.items():
+            plain = rule.model_dump(exclude_none=True)
+            for end in ("min", "max"):
+                if isinstance(plain.get(end), datetime):
+                    plain[end] = plain[end].isoformat()
+                elif plain.get(end, 0.5) == int(plain.get(end, 0.5)):
+                    plain[end] = int(plain[end])
+            if rule.allowed is not None:
+                plain["allowed"] = list(rule.allowed)
+            yield f"  {yaml_line(name) + ':':<{width}} {yaml_line(plain)}"
+
+
+def load(path: Path, schema: Schema) -> Contract:
+    """Read and check a contract.
+
+    Parameters
+    ----------
+    schema
+        Of the project: what the contract says of its columns must agree with it.
+
+    Raises
+    ------
+    ConfigError
+        The file is missing, is not YAML, has an unknown key or a bad value, or calls a column
+        otherwise than params.yaml does.
+    """
+    if not path.is_file():
+        raise ConfigError("data.contract", given=str(path), allowed="a file, which this is not")
+    try:
+        contract = Contract.model_validate(yaml.read(path))
+    except ValidationError as exc:
+        raise _error(exc, path.name) from exc
+    _agree(contract, schema, path.name)
+    return contract
+
+
+def infer(frame: pd.DataFrame, schema: Schema, *, repeated: Collection[str] = ()) -> Contract:
+    """Return a contract that the table keeps, with room for the next ones.
+
+    Ranges reach as far again as what was seen on either side. Categories are listed only where
+    every one was seen often, so that another is news; labels are listed where they are few.
+
+    Parameters
+    ----------
+    frame
+        The table, or of a large one the rows of a `mlops.tables.sampling.Sample`.
+    repeated
+        Columns of which it is known that a value comes again, be it in other rows.
+    """
+    columns = {name: _inferred(frame[name], kind) for name, kind in schema.features.items()}
+    if schema.task == "regression":
+        columns[schema.target] = ColumnRule(type="number")
+    else:
+        classes = _in_order(frame[schema.target].dropna().unique())
+        listed = tuple(classes) if 0 < len(classes) <= _CLASSES else None
+        columns[schema.target] = ColumnRule(type="label", allowed=listed)
+    if schema.time:
+        columns[schema.time] = ColumnRule(type="date", nulls=0)
+    if schema.key:
+        columns[schema.key] = ColumnRule(type="key", nulls=0)
+    once = schema.key is not None and schema.key not in repeated and frame[schema.key].dropna().is_unique
+    return Contract(columns=columns, unique=(schema.key,) if schema.key and once else ())
+
+
+def _inferred(column: pd.Series[Any], kind: str) -> ColumnRule:
+    column = column.mask(column.isin([""]))  # as the lake spells a missing category
+    nulls = _room(float(column.isna().mean()))
+    if kind == "number":
+        low, high = _reach(column)
+        return ColumnRule(type="number", nulls=nulls, min=low, max=high)
+    if kind == "category":
+        return ColumnRule(type="category", nulls=nulls, allowed=_categories(column))
+    return ColumnRule(type=kind, nulls=nulls)  # type: ignore[arg-type]  # a kind of the schema is one of ours
+
+
+def _room(share: float) -> float:
+    """Twice the missing values and a tenth more; few rows may chance to have many."""
+    return min(1.0, math.ceil(100 * (max(0.1, 2 * share) + 0.1) - 1e-9) / 100)
+
+
+def _reach(column: pd.Series[Any]) -> tuple[float | None, float | None]:
+    import numpy as np
+    import pandas as pd
+
+    numbers = pd.to_numeric(column, errors="coerce").astype("float64")
+    numbers = numbers[np.isfinite(numbers)]
+    if not len(numbers) or numbers.min() == numbers.max():
+        return None, None
+    low, high = float(numbers.min()), float(numbers.max())
+    span = high - low
+    least = 0.0 if low >= 0 else _outward(low - span, math.floor)
+    return least, 0.0 if high <= 0 else _outward(high + span, math.ceil)
+
+
+def _outward(value: float, rounded: Any) -> float:
+    """Round away from what was seen, to two digits."""
+    if value == 0:
+        return 0.0
+    unit = 10.0 ** (math.floor(math.log10(abs(value))) - 1)
+    return float(f"{rounded(value / unit) * unit:.12g}")
+
+
+def _categories(column: pd.Series[Any]) -> tuple[Value, ...] | None:
+    counts = column.value_counts()
+    complete = (
+        0 < len(counts) <= _CLASSES
+        and counts.min() >= _SEEN
+        and counts.sum() >= _ROWS_A_CATEGORY * len(counts)
+        and not any(isinstance(value, bool) for value in counts.index)
+    )
+    return tuple(map(spelled, _in_order(counts.index))) if complete else None
+
+
+def _in_order(values: Iterable[Any]) -> list[Value]:
+    """Values as YAML writes them, whole numbers as such, numbers before text."""
+    return sorted(map(code, values), key=lambda value: (isinstance(value, str), value))
+
+
+def _agree(contract: Contract, schema: Schema, file: str) -> None:
+    """Refuse a contract that calls a column of the schema something else."""
+    wanted: dict[str, tuple[str, ...]] = {
+        name: ("category", "text") if kind in ("category", "text") else (kind,)
+        for name, kind in schema.features.items()
+    }
+    wanted[schema.target] = ("number",) if schema.task == "regression" else ("label",)
+    wanted |= {schema.time: ("date",)} if schema.time else {}
+    wanted |= {schema.key: ("key", "category", "text")} if schema.key else {}
+    for name, rule in contract.columns.items():
+        if rule.type not in wanted.get(name, (rule.type,)):
+            allowed = f"{' or '.join(wanted[name])}, as params.yaml says of it"
+            raise ConfigError(f"columns.{name}.type", given=rule.type, allowed=allowed, file=file)
+    unknown = [name for name in contract.unique if name not in {*contract.columns, *wanted}]
+    if unknown:
+        raise ConfigError(
+            "unique", given=shown(unknown), allowed=shown(sorted({*contract.columns}), 9), file=file
+        )
+    if contract.freshness is not None and schema.time is None:
+        raise ConfigError("freshness", given="a duration", allowed="none without data.time", file=file)
+
+
+def _error(exc: ValidationError, file: str) -> ConfigError:
+    first = exc.errors()[0]
+    # Of a value that may be of several types, pydantic names the type it tried beside the path.
+    path = ".".join(str(part) for part in first["loc"] if part not in ("float", "datetime")) or "the file"
+    if first["type"] == "extra_forbidden":
+        models: list[type[BaseModel]] = [Contract, RowCount, ColumnRule]
+        model = models[min(len(first["loc"]) - 1, 2)]
+        return ConfigError(path, given=path, allowed=", ".join(model.model_fields), file=file)
+    if first["type"] == "missing":
+        return ConfigError(path, given="nothing", allowed="a value, which it must have", file=file)
+    allowed = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    return ConfigError(path, given=first["input"], allowed=allowed, file=file)

@@ -1,0 +1,372 @@
+"""How two versions of a table differ: their rows, their columns, and what the columns hold.
+
+Of rows that share a key one counts, as when the lake is read. Both tables are gone
+through a few columns at a time, so what is held at once is bounded by their rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from math import isnan
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlops.schema import Kind, Schema
+from mlops.stats.distance import between, prepared
+from mlops.tables.cells import spelled
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = [
+    "Column",
+    "ColumnDifference",
+    "Difference",
+    "RowDifference",
+    "Spread",
+    "Table",
+    "Values",
+    "compare",
+    "kind_of",
+]
+
+Role = Literal["feature", "target", "time", "key", "other"]
+
+_CELLS = 5_000_000
+"""Cells of a table that are in memory at once."""
+_MOST_VALUES = 20
+"""Values of a category that are told of by name: the most frequent, those that came, those that went."""
+_QUARTILES = (0.0, 0.25, 0.5, 0.75, 1.0)
+_NUMBERS = ("int", "uint", "float", "double", "halffloat", "decimal")
+"""How Arrow's names of types of numbers begin."""
+_OR = " | "
+"""Stands between the names of types where a table's files differ in them."""
+_PRIME = np.uint64(1_099_511_628_211)
+"""The multiplier of the FNV-1a hash: it mixes the columns of a row, in their order."""
+
+
+class Table(Protocol):
+    """What is compared: rows with named columns, read a few columns at a time."""
+
+    @property
+    def types(self) -> Mapping[str, str]:
+        """Column → its type, as its owner calls it; several where its files differ, a `` | `` between."""
+
+    def __len__(self) -> int:
+        """Rows in all."""
+
+    def read(self, columns: Sequence[str]) -> pd.DataFrame:
+        """Return these columns of every row, in an order that stays."""
+
+    def standing(self, key: str) -> NDArray[np.bool_]:
+        """Mark the rows that count, one for each key."""
+
+
+@dataclass(frozen=True)
+class Spread:
+    """How numbers lie: of a column, of the words in a text, of times in seconds since 1970."""
+
+    mean: float
+    sd: float
+    min: float
+    q25: float
+    median: float
+    q75: float
+    max: float
+
+
+@dataclass(frozen=True)
+class Values:
+    """How often each value of a category is, among those that are not missing.
+
+    `shares` holds the most frequent ones, at most twenty, in order.
+    """
+
+    distinct: int
+    shares: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column in one version: the share that is missing, and how the rest lies."""
+
+    missing: float
+    spread: Spread | None = None
+    values: Values | None = None
+
+
+@dataclass(frozen=True)
+class ColumnDifference:
+    """A column in both versions, or in the one that has it.
+
+    Parameters
+    ----------
+    types
+        What the versions call its type; None where it is not there.
+    distance
+        See `mlops.stats.distance`; None where there is none of it, as of times, keys and what one
+        version lacks.
+    appeared, vanished
+        Values of a category that only the newer, only the older version has, with their share
+        there; at most twenty, the most frequent ones.
+    """
+
+    name: str
+    role: Role
+    kind: Kind
+    types: tuple[str | None, str | None]
+    before: Column | None
+    after: Column | None
+    distance: float | None = None
+    appeared: Mapping[str, float] | None = None
+    vanished: Mapping[str, float] | None = None
+
+    @property
+    def change(self) -> Literal["added", "removed", "type", "same"]:
+        """What happened to the column itself."""
+        if self.types[0] is None or self.types[1] is None:
+            return "added" if self.types[0] is None else "removed"
+        return "same" if self.types[0] == self.types[1] else "type"
+
+    @property
+    def weight(self) -> tuple[bool, float]:
+        """How much it changed, to put those that changed most first."""
+        missing = abs(self.before.missing - self.after.missing) if self.before and self.after else 0.0
+        return self.change != "same", max(self.distance or 0.0, missing)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it for machines; times as ISO 8601."""
+        told = asdict(self) | {"types": list(self.types), "change": self.change}
+        if self.kind == "date":
+            for side in (told["before"], told["after"]):
+                if side and side["spread"]:
+                    side["spread"] = {
+                        name: value if name == "sd" else _moment(value)
+                        for name, value in side["spread"].items()
+                    }
+        return told
+
+
+@dataclass(frozen=True)
+class RowDifference:
+    """How many rows each version has, one per key, and what became of them.
+
+    Without a key in both, equal rows are one another; `changed` is None then.
+    """
+
+    before: int
+    after: int
+    added: int
+    removed: int
+    changed: int | None
+    by: str | None
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What `compare` found; columns that changed most come first."""
+
+    rows: RowDifference
+    columns: tuple[ColumnDifference, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it for machines."""
+        return {"rows": asdict(self.rows), "columns": [column.to_dict() for column in self.columns]}
+
+
+def compare(before: Table, after: Table, schema: Schema, *, cells: int = _CELLS) -> Difference:
+    """Compare two versions of a table.
+
+    Parameters
+    ----------
+    schema
+        Tells the key, and what kind a column is of; columns it does not name go by their type.
+    cells
+        How many are in memory at once, at most, where a column has no more.
+    """
+    key = schema.key if schema.key in before.types and schema.key in after.types else None
+    old, new = _Side(before, key), _Side(after, key)
+    names = list(dict.fromkeys([*before.types, *after.types]))
+    found: list[ColumnDifference] = []
+    for group in _groups(names, max(1, cells // max(1, len(before) + len(after)))):
+        old_frame, new_frame = old.read(group), new.read(group)
+        for name in group:
+            found.append(_column(name, schema, (before, after), old_frame, new_frame))
+            if name in before.types and name in after.types:
+                types = (before.types[name], after.types[name])
+                old.mix(_comparable(old_frame[name], types))
+                new.mix(_comparable(new_frame[name], types))
+    found.sort(key=lambda column: column.weight, reverse=True)
+    return Difference(_rows(old, new, key), tuple(found))
+
+
+def kind_of(name: str, type: str, schema: Schema) -> Kind:
+    """Return what kind of column this is, by the schema or else by its type."""
+    if name in schema.features:
+        return schema.features[name]
+    if name == schema.time:
+        return "date"
+    if name == schema.target:
+        return "number" if schema.task == "regression" else "category"
+    if type.startswith(_NUMBERS):
+        return "number"
+    if type.startswith("bool"):
+        return "boolean"
+    return "date" if type.startswith(("timestamp", "date")) else "category"
+
+
+class _Side:
+    """One of the two versions while it is gone through."""
+
+    def __init__(self, table: Table, key: str | None) -> None:
+        self._table = table
+        self._kept: NDArray[np.bool_] | slice = slice(None)
+        self.keys: NDArray[np.uint64] | None = None
+        self.count = len(table)
+        if key is not None:
+            kept = table.standing(key)
+            self.keys = _hashes(table.read([key])[key][kept].astype(str))
+            self._kept, self.count = kept, int(kept.sum())
+        self.digest = np.zeros(self.count, np.uint64)
+
+    def read(self, names: Sequence[str]) -> pd.DataFrame:
+        held = [name for name in names if name in self._table.types]
+        return self._table.read(held)[self._kept].reset_index(drop=True) if held else _nothing()
+
+    def mix(self, column: pd.Series) -> None:
+        """Let a column count in what makes a row another one."""
+        self.digest = np.bitwise_xor(self.digest * _PRIME, _hashes(column), dtype=np.uint64)
+
+
+def _hashes(values: pd.Series) -> NDArray[np.uint64]:
+    import pandas as pd
+
+    return np.asarray(pd.util.hash_pandas_object(values, index=False), dtype=np.uint64)
+
+
+def _comparable(column: pd.Series, types: tuple[str, str]) -> pd.Series:
+    """Return values that are equal where a person calls them so, whatever the files' types are.
+
+    A column of whole numbers or truth values becomes another one in memory with its first missing value.
+    """
+    held = {part for kind in types for part in kind.split(_OR)}
+    if all(kind.startswith(_NUMBERS) or kind.startswith("bool") for kind in held):
+        return column.astype("float64")
+    return column if len(held) == 1 else column.map(spelled, na_action="ignore")
+
+
+def _nothing() -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.DataFrame()
+
+
+def _rows(old: _Side, new: _Side, key: str | None) -> RowDifference:
+    if old.keys is None or new.keys is None:
+        values, where = np.unique(np.concatenate([old.digest, new.digest]), return_inverse=True)
+        more = np.bincount(where[old.count :], minlength=len(values)) - np.bincount(
+            where[: old.count], minlength=len(values)
+        )
+        added, removed = int(more[more > 0].sum()), int(-more[more < 0].sum())
+        return RowDifference(old.count, new.count, added, removed, None, None)
+    _, ours, theirs = np.intersect1d(old.keys, new.keys, assume_unique=True, return_indices=True)
+    changed = int((old.digest[ours] != new.digest[theirs]).sum())
+    return RowDifference(old.count, new.count, new.count - len(theirs), old.count - len(ours), changed, key)
+
+
+def _groups(names: Sequence[str], size: int) -> Iterator[Sequence[str]]:
+    for start in range(0, len(names), size):
+        yield names[start : start + size]
+
+
+def _column(
+    name: str, schema: Schema, tables: tuple[Table, Table], old: pd.DataFrame, new: pd.DataFrame
+) -> ColumnDifference:
+    types = (tables[0].types.get(name), tables[1].types.get(name))
+    kind = kind_of(name, types[1] or types[0] or "", schema)
+    role = _role(name, schema)
+    if role == "key":
+        before, after = (_missing_of(side, name) for side in (old, new))
+        return ColumnDifference(name, role, kind, types, before, after)
+    frames = [
+        prepared(side[[name]], {name: kind}) if name in side and kind != "date" else None
+        for side in (old, new)
+    ]
+    before = _told(old, frames[0], name, kind)
+    after = _told(new, frames[1], name, kind)
+    distance = appeared = vanished = None
+    if frames[0] is not None and frames[1] is not None:
+        distance = between(frames[0], frames[1], {name: kind}).get(name)
+        if kind in ("category", "boolean"):
+            ours, theirs = (_counts(frame[name], kind) for frame in (frames[0], frames[1]))
+            appeared, vanished = _only(theirs, ours), _only(ours, theirs)
+    return ColumnDifference(name, role, kind, types, before, after, distance, appeared, vanished)
+
+
+def _role(name: str, schema: Schema) -> Role:
+    if name == schema.target:
+        return "target"
+    if name == schema.key:
+        return "key"
+    if name == schema.time:
+        return "time"
+    return "feature" if name in schema.features else "other"
+
+
+def _missing_of(frame: pd.DataFrame, name: str) -> Column | None:
+    return Column(float(frame[name].isna().mean()) if len(frame) else 0.0) if name in frame else None
+
+
+def _told(frame: pd.DataFrame, ready: pd.DataFrame | None, name: str, kind: Kind) -> Column | None:
+    import pandas as pd
+
+    if name not in frame:
+        return None
+    if kind == "date":
+        moments = pd.to_datetime(frame[name], utc=True, errors="coerce", format="ISO8601")
+        seconds = moments.astype("datetime64[us, UTC]").astype("int64") / 1e6
+        return _of_numbers(seconds.where(moments.notna()))
+    assert ready is not None
+    if kind == "number":
+        return _of_numbers(ready[name])
+    if kind == "text":
+        empty = frame[name].isna() | (frame[name] == "")
+        return _of_numbers(ready[name].where(~empty.reset_index(drop=True)))
+    counts = _counts(ready[name], kind)
+    missing = float(len(frame) - counts.sum()) / len(frame) if len(frame) else 0.0
+    shares = counts / counts.sum() if len(counts) else counts
+    top = {str(value): float(share) for value, share in shares.head(_MOST_VALUES).items()}
+    return Column(missing, values=Values(len(counts), top))
+
+
+def _of_numbers(values: pd.Series) -> Column:
+    there = values.dropna()
+    missing = (len(values) - len(there)) / len(values) if len(values) else 0.0
+    if not len(there):
+        return Column(missing)
+    sd = float(there.std())
+    least, low, middle, high, most = (float(value) for value in there.quantile(_QUARTILES))
+    return Column(
+        missing, Spread(float(there.mean()), 0.0 if isnan(sd) else sd, least, low, middle, high, most)
+    )
+
+
+def _counts(values: pd.Series, kind: Kind) -> pd.Series:
+    """Count each value that is not missing, the most frequent first; ties by name."""
+    if kind == "boolean":
+        values = values.map({1.0: "true", 0.0: "false"})
+    counts = values[values.notna() & (values != "")].value_counts()
+    return counts.sort_index().sort_values(ascending=False, kind="stable")
+
+
+def _only(here: pd.Series, there: pd.Series) -> dict[str, float]:
+    alone = here[~here.index.isin(there.index)].head(_MOST_VALUES)
+    return {str(value): float(count) / float(here.sum()) for value, count in alone.items()}
+
+
+def _moment(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat()

@@ -1,0 +1,144 @@
+"""A version of the lake read from where its files lie, such as a cache: a few columns at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mlops.data.lake import Duplicate, batch_of, standing
+from mlops.errors import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import NDArray
+
+__all__ = ["Snapshot", "rows_in"]
+
+
+class Snapshot:
+    """The rows of Parquet files that are one table.
+
+    Parameters
+    ----------
+    files
+        Their names in the lake → where their bytes are.
+    time, target, on_duplicate
+        Of rows with one key the one counts that `mlops.data.lake.Lake` lets stand: one that has this
+        target before one that has none, by batch, then by this time, the last (``update``) or
+        the first (``keep``).
+    """
+
+    def __init__(
+        self,
+        files: Mapping[str, Path],
+        *,
+        time: str | None = None,
+        target: str | None = None,
+        on_duplicate: Duplicate = "update",
+    ) -> None:
+        tables = [name for name in files if name.endswith(".parquet")]
+        self._files = {name: files[name] for name in sorted(tables, key=lambda name: (_batch(name), name))}
+        self._time = time
+        self._target = target
+        self._on_duplicate: Duplicate = on_duplicate
+
+    def __len__(self) -> int:
+        """Rows in all, those of a key that came again too."""
+        return sum(footer.num_rows for footer in self._footers.values())
+
+    @cached_property
+    def types(self) -> dict[str, str]:
+        """Column → its type as the files name it; several where they differ."""
+        found: dict[str, dict[str, None]] = {}
+        for footer in self._footers.values():
+            for field in footer.schema.to_arrow_schema():
+                # How Arrow lays text out in memory is nobody's concern.
+                found.setdefault(field.name, {})[str(field.type).removeprefix("large_")] = None
+        # A batch without a single value has the type null, and says nothing.
+        return {
+            name: " | ".join([each for each in types if each != "null"] or types)
+            for name, types in found.items()
+        }
+
+    def read(self, columns: Sequence[str]) -> pd.DataFrame:
+        """Return these columns of every row; missing where a file lacks one.
+
+        Raises
+        ------
+        DataError
+            A file cannot be read.
+        """
+        import pandas as pd
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        tables = []
+        for name, path in self._files.items():
+            footer = self._footers[name]
+            held = [column for column in columns if column in footer.schema.to_arrow_schema().names]
+            try:
+                table = pq.ParquetFile(path).read(held)
+            except (OSError, pa.ArrowInvalid) as exc:
+                raise DataError(f"{name} cannot be read: {exc}.") from exc
+            given = {column: table[column] for column in held}
+            absent = pa.nulls(footer.num_rows)
+            tables.append(pa.table({column: given.get(column, absent) for column in columns}))
+        if not tables:
+            return pd.DataFrame({name: [] for name in columns})
+        try:
+            frame: pd.DataFrame = pa.concat_tables(tables, promote_options="permissive").to_pandas()
+        except (pa.ArrowTypeError, pa.ArrowInvalid):
+            # Types that do not go together, as text in one batch and numbers in another.
+            frame = pd.concat([table.to_pandas() for table in tables], ignore_index=True)
+        return frame
+
+    def standing(self, key: str) -> NDArray[np.bool_]:
+        """Mark the rows that count, one for each key."""
+        counts = [footer.num_rows for footer in self._footers.values()]
+        batches = np.repeat([_batch(name) for name in self._files], counts)
+        times = self._moments(self._time) if self._time in self.types else None
+        labelled = None
+        if self._target in self.types:
+            labelled = self.read([self._target])[self._target].notna().to_numpy()
+        return standing(self.read([key])[key], batches, times, self._on_duplicate, labelled)
+
+    def _moments(self, name: str) -> NDArray[np.datetime64]:
+        """Return a column of times as numpy's own; what is no time is missing.
+
+        Those of a time zone would be sorted one Python object at a time.
+        """
+        import pandas as pd
+
+        read = pd.to_datetime(self.read([name])[name], utc=True, errors="coerce", format="ISO8601")
+        return read.to_numpy("datetime64[us]")
+
+    @cached_property
+    def _footers(self) -> dict[str, Any]:
+        return {name: _footer(path, name) for name, path in self._files.items()}
+
+
+def _batch(name: str) -> int:
+    """Return the batch of a file; of one that no lake wrote, 0."""
+    return batch_of(name) if Path(name).name.partition("-")[0].isdigit() else 0
+
+
+def rows_in(path: Path) -> int | None:
+    """Return how many rows a Parquet file says it has; None where it is none or is not there."""
+    try:
+        return int(_footer(path, path.name).num_rows)
+    except DataError:
+        return None
+
+
+def _footer(path: Path, name: str) -> Any:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        return pq.read_metadata(path)
+    except (OSError, pa.ArrowInvalid) as exc:
+        raise DataError(f"{name} is no Parquet file that can be read: {exc}.") from exc

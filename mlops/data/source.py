@@ -1,0 +1,118 @@
+"""Where rows come from: a source gives tables, each a file on this disk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from glob import glob, has_magic
+from pathlib import Path
+from typing import Any, Protocol
+
+from mlops.errors import DataError, UsageError
+from mlops.tables.readers import is_table
+
+__all__ = ["Fetched", "FileSource", "Source", "given", "tables"]
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """A table that a source gave.
+
+    Parameters
+    ----------
+    file
+        Where it lies, byte for byte as it came.
+    name
+        What a person calls it.
+    position
+        A JSON value: where the source stands once this table was taken. None where a table is
+        new by its content alone.
+    again
+        Whether it may hold rows that were given before, beside new ones.
+    """
+
+    file: Path
+    name: str
+    position: Any = None
+    again: bool = False
+
+
+class Source(Protocol):
+    """Where tables come from."""
+
+    def fetch(self, since: Any, folder: Path) -> Iterator[Fetched]:
+        """Give what is new, in the order in which it is to be taken.
+
+        Parameters
+        ----------
+        since
+            The position that the last table taken had; None at the first look.
+        folder
+            An empty one, for what has to be brought to this disk.
+
+        Raises
+        ------
+        MlopsError
+            The source cannot be read; the error says which and what to do.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class FileSource:
+    """Files on this machine, as `tables` finds them: given at each look, new where their content is."""
+
+    pattern: str
+    root: Path
+
+    def fetch(self, since: Any, folder: Path) -> Iterator[Fetched]:  # noqa: ARG002
+        """Give every file that is there now, in the order of their names."""
+        for path in tables(self.pattern, self.root):
+            yield Fetched(path, path.name)
+
+
+def given(word: str, folder: Path) -> list[Path]:
+    """Return the tables that a person named with a word, as `tables` does; at least one.
+
+    Raises
+    ------
+    UsageError
+        There is no such file or folder.
+    DataError
+        The folder, or the pattern, holds no table.
+    """
+    if not ((folder / Path(word).expanduser()).exists() or has_magic(word)):
+        raise UsageError(f"There is no table {word}.", remedy="Check the path.")
+    found = tables(word, folder)
+    if not found:
+        raise DataError(f"{word} holds no table.", remedy="Name CSV, Parquet or JSON-lines files.")
+    return found
+
+
+def tables(source: str, root: Path) -> list[Path]:
+    """Return the tables that `source` names, in the order of their names.
+
+    Parameters
+    ----------
+    source
+        A file, a folder, whose tables are those that their names tell, or a pattern as
+        ``in/*.csv``; below `root` where it is relative. Hidden files are none, and an empty
+        folder, or a pattern that fits nothing yet, has none.
+
+    Raises
+    ------
+    UsageError
+        There is no such file or folder.
+    """
+    source = str(Path(source).expanduser())
+    path = root / source
+    if path.is_file():
+        return [path]
+    if path.is_dir():
+        found = [file for file in path.iterdir() if is_table(file.name)]
+    elif has_magic(source):
+        # Path's own takes no absolute pattern.
+        found = [root / name for name in glob(source, root_dir=root, recursive=True)]  # noqa: PTH207
+    else:
+        raise UsageError(f"data.source names {path}, which is not there.", remedy="Correct params.yaml.")
+    return sorted(file for file in found if file.is_file() and not file.name.startswith("."))

@@ -1,0 +1,318 @@
+"""A batch held against its contract: rows that are good, rows that are bad and why, reasons to refuse it.
+
+A table is looked at some rows at a time; what is asked of the whole batch is told at the end.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from reprlib import repr as bounded
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mlops.data.contract import ColumnRule, Contract
+from mlops.errors import DataError, shown
+from mlops.schema import Kind, Schema
+from mlops.tables.cells import plain, spelled
+from mlops.tables.conform import filled, usable
+from mlops.tables.duplicates import Repeats
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["REASON", "Checked", "Inspection", "Reason", "check"]
+
+REASON = "reason"
+"""The column that tells of a bad row what is wrong with it; ``_reason`` beside one of the table's own."""
+
+_KINDS: dict[str, Kind] = {
+    "number": "number",
+    "boolean": "boolean",
+    "category": "category",
+    "text": "text",
+    "date": "date",
+}
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why rows are bad: a rule that a column breaks, in how many rows, and with what for example."""
+
+    column: str
+    rule: str
+    rows: int
+    example: str
+
+    def __str__(self) -> str:
+        rows = "1 row" if self.rows == 1 else f"{self.rows:,} rows"
+        return f"{self.column} is {self.rule}: {rows}, as {self.example}"
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What a contract says of a table.
+
+    Parameters
+    ----------
+    good
+        The rows that keep it, with the labels as the contract spells them.
+    bad
+        The others as they came, with a column `REASON`.
+    reasons
+        Most frequent first.
+    refusals
+        Why the batch as a whole is refused; empty where it is not.
+    """
+
+    good: pd.DataFrame
+    bad: pd.DataFrame
+    reasons: tuple[Reason, ...]
+    refusals: tuple[str, ...]
+
+
+def check(frame: pd.DataFrame, contract: Contract, schema: Schema, now: datetime) -> Checked:
+    """Hold a table against its contract."""
+    inspection = Inspection(contract, schema)
+    good, bad = inspection.take(frame)
+    return Checked(good, bad, inspection.reasons(), inspection.refusals(now))
+
+
+class Inspection:
+    """Judges one batch, piece by piece. It holds counts, and for unique columns 8 bytes per value.
+
+    Parameters
+    ----------
+    sparse
+        The table leaves out what is null, as JSON lines do: a column that may be missing in every row
+        may be so by not being there.
+    """
+
+    def __init__(self, contract: Contract, schema: Schema, *, sparse: bool = False) -> None:
+        self._contract = contract
+        self._schema = schema
+        self._rules = dict(contract.columns)
+        self._left_out = self._nullable() if sparse else []
+        self._seen = {name: Repeats() for name in contract.unique}
+        self._nulls: Counter[str] = Counter()
+        self._reasons: Counter[tuple[str, str]] = Counter()
+        self._examples: dict[tuple[str, str], str] = {}
+        self._refused: list[str] = []
+        self._newest: pd.Timestamp | None = None
+        self.rows = 0
+        self.bad = 0
+        self.late = False
+        """Whether the table has no labels yet, and may come without."""
+
+    def take(self, frame: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Return the good and the bad rows of a piece; a column that is not there makes none bad."""
+        import pandas as pd
+
+        frame = frame.reset_index(drop=True)
+        if self._left_out:
+            frame = frame.assign(**{name: None for name in self._left_out if name not in frame})
+        self._missing(frame)
+        wrong: list[tuple[str, np.ndarray[Any, Any], str]] = []
+        known: dict[str, pd.Series[Any]] = {}
+        for name in self._named(frame):
+            known[name], unusable = self._typed(frame[name])
+            wrong += [(name, mask, f"not {allowed}") for mask, allowed in unusable]
+            self._nulls[name] += int(known[name].isna().sum()) - sum(int(mask.sum()) for mask, _ in unusable)
+        values = pd.DataFrame(known, index=frame.index)
+        wrong += self._rule_breakers(values)
+        once = [name for name in self._contract.unique if name in frame]
+        wrong += [(name, self._seen[name].mark(frame[name]), "not unique") for name in once]
+        reasons = self._explain(frame, wrong)
+        bad = reasons.astype(bool)
+        self.rows += len(frame)
+        self.bad += int(bad.sum())
+        if self._schema.time in values and not bad.all():
+            newest = values.loc[~bad, self._schema.time].max()
+            self._newest = newest if self._newest is None else max(self._newest, newest)
+        good = frame[~bad].assign(**{n: c[~bad] for n, c in known.items() if n == self._schema.target})
+        column = REASON
+        while column in frame:  # the table's own stays
+            column = f"_{column}"
+        return good, frame[bad].assign(**{column: reasons[bad]})
+
+    def reasons(self) -> tuple[Reason, ...]:
+        """Return why rows are bad, the most frequent first."""
+        return tuple(
+            Reason(column, rule, rows, self._examples[column, rule])
+            for (column, rule), rows in self._reasons.most_common()
+        )
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether more rows change nothing: columns are not there, or hold what none may."""
+        return bool(self._refused)
+
+    def refusals(self, now: datetime) -> tuple[str, ...]:
+        """Return why the whole batch is refused, once all of it was taken."""
+        return (*self._refused, *self._shares(), *self._counts(now))
+
+    def _missing(self, frame: pd.DataFrame) -> None:
+        """Refuse what lacks a column; a target may be missing where every label may be."""
+        if self._refused:
+            return
+        schema = self._schema
+        late = schema.target in self._rules and self._may_be_null(schema.target)
+        wanted = {*schema.named, *self._rules, *self._contract.unique}
+        absent = wanted - set(frame.columns) - ({schema.target} if late else set())
+        self.late = late and schema.target not in frame
+        if absent:
+            held = shown(list(frame.columns), 30)
+            self._refused = [f"There is no column {shown(sorted(absent))}; there are {held}."]
+
+    def _may_be_null(self, name: str) -> bool:
+        """Tell whether the contract lets a column be missing in every row."""
+        rule = self._rules.get(name)
+        return rule is None or rule.nulls in (None, 1.0)
+
+    def _nullable(self) -> list[str]:
+        needed = {self._schema.target, self._schema.time, self._schema.key, *self._contract.unique}
+        named = dict.fromkeys([*self._schema.features, *self._rules])
+        return [name for name in named if name not in needed and self._may_be_null(name)]
+
+    def _named(self, frame: pd.DataFrame) -> list[str]:
+        return [name for name in dict.fromkeys([*self._schema.named, *self._rules]) if name in frame]
+
+    def _typed(self, column: pd.Series[Any]) -> tuple[pd.Series[Any], list[tuple[np.ndarray[Any, Any], str]]]:
+        """Return a column as the lake has it, missing where a value is unusable, and which those are."""
+        import pandas as pd
+
+        name, rule = str(column.name), self._rules.get(str(column.name))
+        if rule is not None and rule.type == "label" and rule.allowed is not None:
+            return _labelled(column, rule), []
+        try:
+            whole, unusable = self._read(column, rule)
+        except DataError as exc:  # of the column as a whole
+            self._refused = list(dict.fromkeys([*self._refused, exc.message]))
+            whole, unusable = pd.Series(index=column.index, name=name, dtype=object), []
+        if whole.dtype == object or isinstance(whole.dtype, pd.StringDtype):
+            whole = whole.mask(whole.isin([""]) | whole.isna(), None)
+        return whole, unusable
+
+    def _read(
+        self, column: pd.Series[Any], rule: ColumnRule | None
+    ) -> tuple[pd.Series[Any], list[tuple[np.ndarray[Any, Any], str]]]:
+        if column.name in self._schema.named:
+            return usable(column, self._schema)
+        assert rule is not None  # only the contract names other columns
+        # A column that only the contract names is read as a feature would be.
+        return usable(column.rename("it"), Schema({"it": _KINDS.get(rule.type, "category")}, "", "binary"))
+
+    def _rule_breakers(self, values: pd.DataFrame) -> Iterator[tuple[str, np.ndarray[Any, Any], str]]:
+        """Have pandera look for values that are missing, out of range or not among the allowed."""
+        pandera = _pandera()
+        columns = {name: _column(rule) for name, rule in self._rules.items() if name in values}
+        try:
+            pandera.DataFrameSchema(columns).validate(values, lazy=True)
+        except pandera.errors.SchemaErrors as exc:
+            for (name, rule), cases in exc.failure_cases.groupby(["column", "check"], sort=False):
+                mask = np.zeros(len(values), dtype=bool)
+                mask[cases["index"].to_numpy(dtype=int)] = True
+                yield str(name), mask, "missing" if rule == "not_nullable" else str(rule)
+
+    def _explain(self, frame: pd.DataFrame, wrong: list[tuple[str, Any, str]]) -> pd.Series[Any]:
+        """Return what is wrong with each row, nothing where it is good, and count it."""
+        import pandas as pd
+
+        reasons = np.full(len(frame), "", dtype=object)
+        # A value of the wrong type is missing only because of that.
+        mistyped = {
+            (name, row)
+            for name, mask, rule in wrong
+            if rule.startswith("not ")
+            for row in np.flatnonzero(mask)
+        }
+        for name, mask, rule in wrong:
+            values = frame[name].to_numpy(dtype=object)
+            for row in np.flatnonzero(mask):
+                if rule == "missing" and (name, row) in mistyped:
+                    continue
+                value = "" if rule == "missing" else f" {bounded(plain(values[row]))}"
+                self._reasons[name, rule] += 1
+                self._examples.setdefault((name, rule), value.strip() or "an empty cell")
+                reasons[row] += f"{'; ' if reasons[row] else ''}{name}:{value} is {rule}"
+        return pd.Series(reasons, index=frame.index, dtype=object)
+
+    def _shares(self) -> Iterator[str]:
+        for name, rule in self._rules.items():
+            share = self._nulls[name] / max(1, self.rows)
+            if rule.nulls and share > rule.nulls:
+                yield f"{name} is missing in {share:.1%} of the rows; nulls allows {rule.nulls:.1%}."
+        share = self.bad / max(1, self.rows)
+        if self.bad and self._contract.policy == "refuse":
+            yield f"{self.bad:,} of {self.rows:,} rows are bad, and policy is refuse."
+        elif share > self._contract.max_bad:
+            allowed = f"max_bad allows {self._contract.max_bad:.1%}"
+            yield f"{self.bad:,} of {self.rows:,} rows are bad ({share:.1%}); {allowed}."
+
+    def _counts(self, now: datetime) -> Iterator[str]:
+        least, most = self._contract.rows.min, self._contract.rows.max
+        if self.rows < least or (most is not None and self.rows > most):
+            allowed = f"at least {least:,}" if most is None else f"{least:,} to {most:,}"
+            yield f"There are {self.rows:,} rows; rows allows {allowed}."
+        oldest = self._contract.freshness
+        if oldest is not None and self._newest is not None and now - self._newest.to_pydatetime() > oldest:
+            newest = f"{self._newest:%Y-%m-%d %H:%M}"
+            yield f"The newest row is of {newest}, at {now:%Y-%m-%d %H:%M}; freshness allows {oldest}."
+
+
+def _pandera() -> Any:
+    """Import pandera.
+
+    For the sake of another package it has pyarrow leave time zones out of account from then on, here
+    and in every process that is started: times would be off by their zone's hours.
+    """
+    variable = "PYARROW_IGNORE_TIMEZONE"
+    before = os.environ.get(variable)
+    import pandera.pandas
+
+    if before is None:
+        os.environ.pop(variable, None)
+    return pandera.pandas
+
+
+def _column(rule: ColumnRule) -> Any:
+    """Return a rule as pandera has it."""
+    pandera = _pandera()
+    checks: list[Any] = []
+    if rule.min is not None:
+        checks.append(pandera.Check.ge(rule.min, error=f"less than {_told(rule.min)}"))
+    if rule.max is not None:
+        checks.append(pandera.Check.le(rule.max, error=f"more than {_told(rule.max)}"))
+    if rule.allowed is not None:
+        values = list(rule.allowed) if rule.type == "label" else list(rule.categories or ())
+        checks.append(pandera.Check.isin(values, error=f"none of {shown(values)}"))
+    return pandera.Column(None, checks, nullable=rule.nulls != 0)
+
+
+def _labelled(column: pd.Series[Any], rule: ColumnRule) -> pd.Series[Any]:
+    """Spell labels as the contract does; what it does not list stays as it came."""
+    import pandas as pd
+
+    listed: dict[str, Any] = {_label(value): value for value in rule.allowed or ()}
+    if set(listed) == {"false", "true"}:  # as databases without truths write them
+        listed |= {"0": listed["false"], "1": listed["true"]}
+    # As a CSV has whole numbers that stood beside a gap, and they are text beside a stray word.
+    listed = {f"{text}.0": value for text, value in listed.items() if text.lstrip("-").isdecimal()} | listed
+    column = filled(column)
+    pairs = zip(column, column.isna(), strict=True)
+    known = [None if null else listed.get(_label(value), value) for value, null in pairs]
+    return pd.Series(known, index=column.index, name=column.name, dtype=object)
+
+
+def _label(value: Any) -> str:
+    """A label's text, and that of a truth however it is written."""
+    text = spelled(value)
+    return text.lower() if text.lower() in ("true", "false") else text
+
+
+def _told(bound: Any) -> str:
+    return f"{bound:%Y-%m-%d %H:%M}" if isinstance(bound, datetime) else f"{bound:g}"

@@ -1,0 +1,1 @@
+"""A model put behind the gateway: its image, its rollout, its client."""

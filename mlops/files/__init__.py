@@ -1,0 +1,1 @@
+"""Bytes on this disk: written whole, hashed, compressed, archived."""

@@ -1,0 +1,1 @@
+"""The machine: what may be deleted, and which packages are installed."""

@@ -1,0 +1,1 @@
+"""The model: its bundle, its predictor, its versions, its card."""

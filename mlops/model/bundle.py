@@ -1,0 +1,218 @@
+"""The one model file: a folder that is gated, imaged, served and reproduced.
+
+manifest.json    the sha256 of every other file; its own sha256 names the bundle
+model.skops      the model as fitted
+model.onnx       the model compiled, where it answers as the fitted one does
+model.own        in place of both: what the module's own `save` returned
+module.py        the project's module that built it
+schema.json      the columns it sees
+model.json       task, classes, versions, known categories: see `ModelInfo`
+golden.json      rows, and how the model answered them in training
+reference.parquet                    fitted rows
+answers.parquet, reference.json      the model's answers to held-out rows; its losses on them
+lineage.json     the data, parameters, lock and module it came from, and what a search chose
+
+The same inputs give the same bytes: nothing in it tells a time, a machine or a run.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from mlops.errors import BundleError
+from mlops.files import hashing
+from mlops.schema import Schema, Task
+
+__all__ = ["MANIFEST", "Bundle", "ModelInfo", "open", "to_json", "write"]
+
+MANIFEST = "manifest.json"
+_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """What must be known of a model to answer with it.
+
+    Parameters
+    ----------
+    classes
+        The labels, in the order of the probabilities; the second is the positive one where
+        there are two. None where the task is regression.
+    prior
+        The classes' shares among the fitted rows, or their mean: the constant baseline.
+    compiled
+        Whether model.onnx is there and answers.
+    trusted
+        Types beyond the reviewed list that model.skops may hold, from params.yaml.
+    categories
+        Per category feature the values met in training.
+    own
+        Whether model.own is there and answers, through module.py.
+    packages
+        What module.py imports beyond scikit-learn's packages.
+    """
+
+    task: Task
+    classes: Sequence[Any] | None
+    prior: Sequence[float] | float
+    compiled: bool
+    why_not_compiled: str | None = None
+    trusted: Sequence[str] = ()
+    categories: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+    own: bool = False
+    packages: Sequence[str] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the content of model.json."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A model's folder, its manifest checked.
+
+    Parameters
+    ----------
+    digest
+        The sha256 of manifest.json: the bundle's name everywhere.
+    """
+
+    folder: Path
+    digest: str
+
+    def read(self, name: str) -> bytes:
+        """Return the content of one of its files.
+
+        Raises
+        ------
+        BundleError
+            It has no such file.
+        """
+        try:
+            return (self.folder / name).read_bytes()
+        except OSError as exc:
+            raise _damaged(self.folder, f"has no {name}") from exc
+
+    @cached_property
+    def schema(self) -> Schema:
+        """The columns the model sees."""
+        return Schema.from_dict(self._json("schema.json"))
+
+    @cached_property
+    def model(self) -> ModelInfo:
+        """What must be known of the model to answer with it."""
+        return ModelInfo(**self._json("model.json"))
+
+    @cached_property
+    def golden(self) -> dict[str, Any]:
+        """``rows``, a list of records, and ``answers``, the ``prediction`` and ``score`` of each."""
+        return dict(self._json("golden.json"))
+
+    @cached_property
+    def reference(self) -> dict[str, Any]:
+        """``loss`` and ``baseline``: mean losses on the holdout by metric; ``rows`` of the holdout."""
+        return dict(self._json("reference.json"))
+
+    @cached_property
+    def lineage(self) -> dict[str, Any]:
+        """``data``, ``params``, ``lock``, ``module``, and the ``train`` and ``holdout`` windows.
+
+        And ``search`` where one chose: the ``params`` that were fitted, their ``trial``, the trials
+        by ``state``, and the ``metric`` and ``loss`` they were chosen by.
+        """
+        return dict(self._json("lineage.json"))
+
+    def _json(self, name: str) -> Any:
+        try:
+            return json.loads(self.read(name))
+        except ValueError as exc:
+            raise _damaged(self.folder, f"{name} is not JSON") from exc
+
+
+def to_json(value: Any) -> bytes:
+    """Return `value` as JSON in the one form that bundles use; NaN is refused."""
+    return (json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n").encode()
+
+
+def write(folder: Path, files: Mapping[str, bytes]) -> Bundle:
+    """Write a bundle in place of what `folder` held; killed midway, it leaves none.
+
+    Parameters
+    ----------
+    files
+        Content by path within the bundle.
+    """
+    staged = folder.with_name(f".{folder.name}.tmp")
+    shutil.rmtree(staged, ignore_errors=True)
+    for name, data in files.items():
+        target = staged / _inside(name, folder)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(data)
+    digests = {name: hashing.of_bytes(data) for name, data in files.items()}
+    manifest = to_json({"format": _FORMAT, "files": digests})
+    (staged / MANIFEST).write_bytes(manifest)
+    shutil.rmtree(folder, ignore_errors=True)
+    staged.replace(folder)
+    return Bundle(folder, hashing.of_bytes(manifest))
+
+
+def open(folder: Path, *, verify: bool = True, digest: str | None = None) -> Bundle:
+    """Open a bundle.
+
+    Parameters
+    ----------
+    verify
+        Hash every file against the manifest.
+    digest
+        What the bundle must be, where the caller knows: a manifest can be forged, this cannot.
+
+    Raises
+    ------
+    BundleError
+        There is no bundle, it is another one, or a file of it differs, is missing or is
+        not in the manifest; the file is named.
+    """
+    try:
+        content = (folder / MANIFEST).read_bytes()
+        manifest = json.loads(content)
+        files = dict(manifest["files"])
+    except (OSError, ValueError, KeyError, TypeError) as exc:
+        raise _damaged(folder, f"has no readable {MANIFEST}") from exc
+    if manifest.get("format") != _FORMAT:
+        raise _damaged(folder, f"is of format {manifest.get('format')}, not {_FORMAT}")
+    actual = hashing.of_bytes(content)
+    if digest is not None and actual != digest:
+        raise _damaged(folder, f"is {actual[:12]}, not {digest[:12]}")
+    if verify:
+        _check(folder, files)
+    return Bundle(folder, actual)
+
+
+def _check(folder: Path, files: Mapping[str, str]) -> None:
+    for name, expected in files.items():
+        path = folder / _inside(name, folder)
+        if not path.is_file():
+            raise _damaged(folder, f"has no {name}")
+        if hashing.of_file(path) != expected:
+            raise _damaged(folder, f"{name} differs from the manifest")
+    held = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    if extra := sorted(held - set(files) - {MANIFEST}):
+        raise _damaged(folder, f"{extra[0]} is not in the manifest")
+
+
+def _inside(name: str, folder: Path) -> str:
+    path = PurePosixPath(name)
+    if path.is_absolute() or ".." in path.parts or name == MANIFEST:
+        raise _damaged(folder, f"names {name}, which is no file of a bundle")
+    return name
+
+
+def _damaged(folder: Path, what: str) -> BundleError:
+    return BundleError(f"Bundle {folder}: {what}.", remedy="Fetch or train it anew; do not serve this one.")

@@ -1,0 +1,100 @@
+"""A model outside scikit-learn: four functions at the top of the project's own module.
+
+fit(params, schema, features, target, seed) -> model
+save(model) -> bytes
+load(data) -> model
+predict(model, features) -> array
+
+The serving image carries this module: standard library and numpy only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mlops.errors import BundleError
+from mlops.model.predictions import Answers, from_array
+from mlops.schema import Schema
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["FUNCTIONS", "OwnFunctions", "functions", "lacking"]
+
+FUNCTIONS = ("fit", "save", "load", "predict")
+"""What a module defines in place of `build`."""
+
+_SUM = 1e-3  # how far from 1 probabilities of float32 may add up
+
+
+@dataclass(frozen=True)
+class OwnFunctions:
+    """How a project's module fits, keeps and asks a model of its own.
+
+    Parameters
+    ----------
+    fit
+        ``fit(params, schema, features, target, seed)``: `features` is a DataFrame of `schema.inputs`,
+        numbers as float64 with NaN where missing, text with "" where missing. `target` is an array of
+        shape (n,): of a regression the values, else for each row the number of its class, from 0, in
+        the sorted order of the labels. Nothing but `seed` may decide what is drawn.
+    save
+        ``save(model)``: the same bytes for the same model.
+    load
+        ``load(data)``: reads what `save` returned.
+    predict
+        ``predict(model, features)``: an array of shape (n,), values; or (n, number of classes),
+        probabilities. With two classes (n,), the second's, will do.
+    """
+
+    fit: Callable[[dict[str, Any], Schema, pd.DataFrame, np.ndarray[Any, Any], int], Any]
+    save: Callable[[Any], bytes]
+    load: Callable[[bytes], Any]
+    predict: Callable[[Any, pd.DataFrame], Any]
+
+    def answer(self, model: Any, features: pd.DataFrame, classes: Sequence[Any] | None) -> Answers:
+        """Ask a model, and make sure that what it says can be an answer.
+
+        Raises
+        ------
+        BundleError
+            `predict` gave another shape, no finite number, or what is no probability.
+        """
+        values = np.asarray(self.predict(model, features), dtype=float)
+        if values.ndim == 1 and classes is not None and len(classes) == 2:
+            values = np.column_stack([1.0 - values, values])
+        wanted = (len(features),) if classes is None else (len(features), len(classes))
+        if values.shape != wanted:
+            raise _wrong(f"gave an array of shape {values.shape}, not {wanted}")
+        if not np.isfinite(values).all():
+            raise _wrong("gave numbers that are not finite")
+        if classes is not None and not (
+            (values >= 0.0).all() and np.allclose(values.sum(axis=1), 1.0, atol=_SUM)
+        ):
+            raise _wrong("gave probabilities below 0, or that do not add up to 1")
+        return from_array(values, classes)
+
+
+def functions(module: ModuleType) -> OwnFunctions | None:
+    """Return a module's four functions; None where one of them is lacking."""
+    if lacking(module):
+        return None
+    return OwnFunctions(*(getattr(module, name) for name in FUNCTIONS))
+
+
+def lacking(module: ModuleType) -> list[str]:
+    """Return which of the four functions a module does not define."""
+    return [name for name in FUNCTIONS if not callable(getattr(module, name, None))]
+
+
+def _wrong(what: str) -> BundleError:
+    return BundleError(
+        f"The function predict of the model's own module {what}.",
+        remedy="Correct it in the module model.builder, and train again: see the page "
+        "'Your own parts and models' of the documentation.",
+    )

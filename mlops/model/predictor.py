@@ -1,0 +1,280 @@
+"""Answers from a bundle: by the compiled model where there is one, else by the fitted one.
+
+The serving image carries this module: numpy at the top, everything else where it is needed.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from mlops.errors import BundleError, shown
+from mlops.model import user_module
+from mlops.model.bundle import Bundle
+from mlops.model.custom import OwnFunctions, functions
+from mlops.model.predictions import Answers, from_array
+from mlops.schema import Columns, Schema, parse_rows
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = [
+    "CATEGORIES",
+    "NUMBERS",
+    "Answers",
+    "Compiled",
+    "Fitted",
+    "Own",
+    "Predictor",
+    "check_golden",
+    "load",
+    "load_fitted",
+    "uncompiled",
+]
+
+NUMBERS, CATEGORIES = "mlops_numbers", "mlops_categories"
+_NAMED = 20
+
+REVIEWED = (
+    "numpy.dtype",
+    # Types that skops does not trust by itself and scikit-learn's own models are made of. It
+    # leaves TreePredictor out because a crafted file could crash the process: ours are
+    # checked against a digest before they are read.
+    "sklearn.calibration._CalibratedClassifier",
+    "sklearn.calibration._SigmoidCalibration",
+    "sklearn.calibration._TemperatureScaling",
+    "sklearn.compose._column_transformer._RemainderColsList",
+    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+    "sklearn.feature_selection._univariate_selection.f_classif",
+    "sklearn.metrics._dist_metrics.EuclideanDistance64",
+    "sklearn.neighbors._kd_tree.KDTree",
+    "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
+    "sklearn.tree._tree.Tree",
+)
+
+
+class Predictor(Protocol):
+    """What answers rows."""
+
+    def predict(self, columns: Columns) -> Answers:
+        """Answer rows given as columns of the schema, all of one length."""
+        ...
+
+
+class Compiled:
+    """The compiled model, in onnxruntime on one thread.
+
+    Parameters
+    ----------
+    model
+        The content of model.onnx: its inputs are `NUMBERS` and `CATEGORIES`, the tables of `Columns`
+        as float32 and as strings.
+    classes
+        The labels in the order of the probabilities; None where the task is regression.
+    """
+
+    def __init__(self, model: bytes, classes: Sequence[Any] | None) -> None:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        # One row keeps no second thread busy, and threads that wait for work spin.
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        self._output = [self._session.get_outputs()[-1].name]
+        self._classes = classes
+
+    def predict(self, columns: Columns) -> Answers:
+        """Answer rows given as columns of the schema, all of one length."""
+        feeds = {}
+        if columns.schema.numbers:
+            # Beyond float32 is infinite, which a tree can take: in tables, for services refuse it.
+            with np.errstate(over="ignore"):
+                feeds[NUMBERS] = columns.numbers.astype(np.float32)
+        if columns.schema.texts:
+            feeds[CATEGORIES] = columns.texts
+        values = self._session.run(self._output, feeds)[0]
+        return from_array(values if self._classes is not None else values.reshape(-1), self._classes)
+
+
+class Fitted:
+    """The model as it was fitted, in scikit-learn."""
+
+    def __init__(self, estimator: Any, schema: Schema, classes: Sequence[Any] | None) -> None:
+        self._transform, self._last = _parted(estimator)
+        self._inputs = tuple(schema.inputs)
+        self._classes = classes
+
+    def predict(self, columns: Columns) -> Answers:
+        """Answer rows given as columns of the schema, all of one length."""
+        table = self._transform(_frame(columns, self._inputs))
+        if self._classes is None:
+            return from_array(np.asarray(self._last.predict(table), dtype=float), None)
+        answers = from_array(self._last.predict_proba(table), self._classes)
+        # Not every classifier predicts its likeliest class: some tune a threshold.
+        return Answers(self._last.predict(table).tolist(), answers.scores)
+
+
+class Own:
+    """A model outside scikit-learn, asked through the functions of its own module."""
+
+    def __init__(self, own: OwnFunctions, model: Any, schema: Schema, classes: Sequence[Any] | None) -> None:
+        self._own = own
+        self._model = model
+        self._inputs = tuple(schema.inputs)
+        self._classes = classes
+
+    def predict(self, columns: Columns) -> Answers:
+        """Answer rows given as columns of the schema, all of one length."""
+        return self._own.answer(self._model, _frame(columns, self._inputs), self._classes)
+
+
+def uncompiled(model: Any, schema: Schema, classes: Sequence[Any] | None, own: object) -> Predictor:
+    """Return what answers with a model as it was fitted.
+
+    Parameters
+    ----------
+    own
+        What fitted it: its own functions, or anything else where it is scikit-learn's.
+    """
+    if isinstance(own, OwnFunctions):
+        return Own(own, model, schema, classes)
+    return Fitted(model, schema, classes)
+
+
+def load(bundle: Bundle) -> Predictor:
+    """Return what answers with this bundle's model.
+
+    Raises
+    ------
+    BundleError
+        The model holds a type nobody reviewed, or was fitted by another scikit-learn; or its own
+        module cannot be run, or not read it.
+    """
+    info = bundle.model
+    if info.compiled:
+        return Compiled(bundle.read("model.onnx"), info.classes)
+    if info.own:
+        own, model = _load_own(bundle.read("model.own"), bundle.read("module.py"))
+        return Own(own, model, bundle.schema, info.classes)
+    estimator = load_fitted(bundle.read("model.skops"), bundle.read("module.py"), trusted=info.trusted)
+    return Fitted(estimator, bundle.schema, info.classes)
+
+
+def load_fitted(model: bytes, source: bytes, *, trusted: Sequence[str]) -> Any:
+    """Read a fitted estimator; only reviewed types are made, whatever the file asks for.
+
+    Parameters
+    ----------
+    model
+        The content of model.skops, its digest checked.
+    source
+        The module that built the estimator; its own classes are trusted as it is.
+    trusted
+        Types beyond the reviewed list, by dotted name.
+
+    Raises
+    ------
+    BundleError
+        The model holds another type, or was fitted by another scikit-learn.
+    """
+    from sklearn.exceptions import InconsistentVersionWarning
+    from skops.io import get_untrusted_types, loads
+
+    own = user_module.name(source)
+    if own.encode() in model:  # model files are stored uncompressed: a class would name it
+        _run(source)
+    asked = get_untrusted_types(data=model)
+    allowed = [t for t in asked if t in REVIEWED or t in trusted or t.startswith(f"{own}.")]
+    if refused := sorted(set(asked) - set(allowed)):
+        what, it = ("a type", "it") if len(refused) == 1 else ("types", "them")
+        raise BundleError(
+            f"The model holds {shown(refused, _NAMED)}, {what} nobody reviewed.",
+            remedy=f"Where you trust {it}, name {it} under model.trusted in params.yaml and train again.",
+        )
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", InconsistentVersionWarning)
+            return loads(model, trusted=allowed)
+    except InconsistentVersionWarning as exc:
+        raise BundleError(
+            f"The model was fitted by scikit-learn {exc.original_sklearn_version}, "
+            f"this is {exc.current_sklearn_version}.",
+            remedy="Train it again here, or serve it where the lock of its training is installed.",
+        ) from exc
+
+
+def _load_own(model: bytes, source: bytes) -> tuple[OwnFunctions, Any]:
+    own = functions(_run(source))
+    if own is None:
+        raise BundleError("The bundle's module.py cannot load its model.own.", remedy="Train it again.")
+    try:
+        return own, own.load(model)
+    except Exception as exc:  # a module raises whatever it met
+        raise BundleError(
+            f"The model's own module cannot load it: {type(exc).__name__}: {exc}.",
+            remedy="Correct the function load in the module model.builder, and train again.",
+        ) from exc
+
+
+def _run(source: bytes) -> ModuleType:
+    """Run the module that a bundle carries; its digest was checked with the bundle's."""
+    try:
+        return user_module.load(source, "module.py")
+    except Exception as exc:
+        raise BundleError(
+            f"The model's own module cannot be run here: {type(exc).__name__}: {exc}.",
+            remedy="Name the packages it imports under model.packages in params.yaml, and train again; a "
+            "library of the system must be in the base image, MLOPS_BASE_IMAGE: see "
+            "the page 'Your own parts and models' of the documentation.",
+        ) from exc
+
+
+def check_golden(predictor: Predictor, bundle: Bundle, *, tolerance: float = 1e-4) -> None:
+    """Make sure that the golden rows are answered as they were in training.
+
+    Raises
+    ------
+    BundleError
+        A label differs, or a score or value by more than `tolerance`; the row is named.
+    """
+    rows, expected = bundle.golden["rows"], bundle.golden["answers"]
+    answers = predictor.predict(parse_rows(rows, bundle.schema))
+    scores = answers.scores or [None] * len(rows)
+    for row, (prediction, score, golden) in enumerate(
+        zip(answers.predictions, scores, expected, strict=True)
+    ):
+        if not (
+            _near(prediction, golden["prediction"], tolerance) and _near(score, golden["score"], tolerance)
+        ):
+            raise BundleError(
+                f"Golden row {row} is answered {prediction!r} ({score!r}), in training it was "
+                f"{golden['prediction']!r} ({golden['score']!r}).",
+                remedy="Do not serve this bundle here: something under it computes differently.",
+            )
+
+
+def _parted(estimator: Any) -> tuple[Callable[[Any], Any], Any]:
+    """Part a pipeline before its last step: its two questions to a classifier begin alike."""
+    from sklearn.pipeline import Pipeline
+
+    # Another kind of pipeline may ask its last step otherwise.
+    if type(estimator) is Pipeline and len(estimator) > 1:
+        return estimator[:-1].transform, estimator[-1]
+    return lambda table: table, estimator
+
+
+def _frame(columns: Columns, inputs: Sequence[str]) -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.DataFrame({name: columns[name] for name in inputs})
+
+
+def _near(value: Any, golden: Any, tolerance: float) -> bool:
+    if isinstance(golden, float | list):
+        return bool(np.allclose(value, golden, rtol=tolerance, atol=tolerance))
+    return bool(value == golden)

@@ -1,0 +1,427 @@
+"""Drift: has what the model sees moved away from what it learnt from, and is it still good?
+
+Evidently, or anything else that returns the same statistics, measures; this module judges. A
+column is ``ok``, has ``drift``, is ``insufficient`` (too few rows to say) or ``invalid`` (broken,
+for its owner to mend); only ``drift`` may retrain. Thresholds come from the reference itself: what
+its own days differ by is no drift.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from math import ceil
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from mlops.errors import MissingColumnError, shown
+from mlops.monitoring.validity import validate
+from mlops.schema import Kind, Schema
+from mlops.stats.bootstrap import block_interval, blocks_of
+from mlops.stats.distance import NAMES, distances, null_quantiles, prepared
+from mlops.tables.cells import spelled
+
+if TYPE_CHECKING:
+    from mlops.config.params import MonitorParams
+
+__all__ = [
+    "ColumnVerdict",
+    "DriftReport",
+    "QualityVerdict",
+    "Statistics",
+    "Window",
+    "as_blocks",
+    "as_reference",
+    "confirmed",
+    "judge",
+    "measure",
+    "quality",
+    "raised_before",
+    "thresholds",
+    "watched",
+]
+
+Statistics = Callable[[pd.DataFrame, pd.DataFrame, Mapping[str, Kind]], dict[str, float]]
+"""Measures reference against current, column by column: `distance.distances`, or Evidently."""
+
+_DRAWS_IN_TAIL = 5
+"""Draws beyond the threshold's quantile, so that it is not one draw's accident."""
+_QUALITY_RESAMPLES = 2000
+
+
+@dataclass(frozen=True)
+class Window:
+    """The served rows that are judged: event times in [start, end), and how many."""
+
+    start: datetime
+    end: datetime
+    rows: int
+
+
+@dataclass(frozen=True)
+class ColumnVerdict:
+    """One column's statistic and what it means."""
+
+    column: str
+    statistic: str
+    value: float | None
+    threshold: float | None
+    verdict: Literal["ok", "drift", "insufficient", "invalid"]
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class QualityVerdict:
+    """The mean loss on served rows whose labels came, against the loss at training.
+
+    Of the rows with a label, `unanswered` are left out: their logged answer is no number.
+    """
+
+    state: Literal["ok", "worse", "unknown"]
+    loss: float | None
+    low: float | None
+    high: float | None
+    reference_loss: float
+    coverage: float
+    rows: int
+    note: str = ""
+    unanswered: int = 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the verdict as a JSON value."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class DriftReport:
+    """What one window showed, column by column.
+
+    `share` is the part of the columns that could be judged which drifted; `drifted` says
+    whether that is enough for the window to count.
+    """
+
+    window: Window
+    reference_rows: int
+    columns: tuple[ColumnVerdict, ...]
+    share: float
+    drifted: bool
+    quality: QualityVerdict | None = None
+
+    @property
+    def judged(self) -> tuple[ColumnVerdict, ...]:
+        """The columns of which something could be said."""
+        return tuple(column for column in self.columns if column.verdict in ("ok", "drift"))
+
+    @property
+    def raised(self) -> bool:
+        """Whether the window speaks for a new model: its columns drifted, or its loss is worse."""
+        return self.drifted or (self.quality is not None and self.quality.state == "worse")
+
+    @property
+    def unknown(self) -> bool:
+        """Whether nothing could be said of the window, neither of a column nor of its loss."""
+        return not self.judged and (self.quality is None or self.quality.state == "unknown")
+
+    @property
+    def broken(self) -> tuple[str, ...]:
+        """A line for each invalid column: what is wrong with it, for its owner."""
+        return tuple(f"{c.column} is invalid: {c.note}." for c in self.columns if c.verdict == "invalid")
+
+    def sentence(self, *, confirmed: bool) -> str:
+        """Say what the window showed, with its columns by how far they moved."""
+        says = self._moved() if self.judged else self._why_not_judged()
+        if broken := self.named("invalid"):
+            says += f"; invalid: {shown(broken)}"
+        if self.quality is not None:
+            says += f"; quality {self.quality.state}"
+            says += f" ({self.quality.loss:.4f})" if self.quality.loss is not None else ""
+            says += f", {lost:,} answers were no number" if (lost := self.quality.unanswered) else ""
+        calm = "No drift" if self.judged else "Unknown"
+        verdict = "Drift is confirmed" if confirmed else "Drift, not confirmed" if self.raised else calm
+        return f"{verdict}: {says}, in {self.window.rows:,} rows."
+
+    def _moved(self) -> str:
+        moved = sorted((c for c in self.judged if c.verdict == "drift"), key=lambda c: -(c.value or 0.0))
+        names = f" ({shown([column.column for column in moved], 4)})" if moved else ""
+        return f"{len(moved)} of {len(self.judged)} columns drifted{names}"
+
+    def _why_not_judged(self) -> str:
+        notes = dict.fromkeys(column.note for column in self.columns if column.verdict == "insufficient")
+        return "; ".join(notes) or "no column could be judged"
+
+    def named(self, verdict: str) -> tuple[str, ...]:
+        """Return the columns with this verdict."""
+        return tuple(column.column for column in self.columns if column.verdict == verdict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the report as a JSON value; `from_dict` reads it back."""
+        start, end = self.window.start.isoformat(), self.window.end.isoformat()
+        return {
+            **asdict(self),
+            "window": {"start": start, "end": end, "rows": self.window.rows},
+            "columns": [asdict(column) for column in self.columns],
+        }
+
+    @classmethod
+    def from_dict(cls, value: Mapping[str, Any]) -> DriftReport:
+        """Read what `to_dict` wrote."""
+        window, quality = value["window"], value["quality"]
+        return cls(
+            window=Window(
+                datetime.fromisoformat(window["start"]), datetime.fromisoformat(window["end"]), window["rows"]
+            ),
+            reference_rows=value["reference_rows"],
+            columns=tuple(ColumnVerdict(**column) for column in value["columns"]),
+            share=value["share"],
+            drifted=value["drifted"],
+            quality=QualityVerdict(**quality) if quality else None,
+        )
+
+
+def watched(schema: Schema) -> dict[str, Kind]:
+    """Return the columns that are watched: the features, and the model's own answer.
+
+    Not dates: they move on by themselves, and each window would have drifted.
+    """
+    return {**_features(schema), **_answer(schema)}
+
+
+def _features(schema: Schema) -> dict[str, Kind]:
+    return {name: kind for name, kind in schema.features.items() if kind != "date"}
+
+
+def _answer(schema: Schema) -> dict[str, Kind]:
+    return {"prediction": "category" if schema.task == "multiclass" else "number"}
+
+
+def as_reference(log: pd.DataFrame, schema: Schema) -> pd.DataFrame:
+    """Give rows of the prediction log the columns of a bundle's reference.
+
+    `prediction` becomes what the reference holds: the score for a binary task, the label for a
+    multiclass one, the value for a regression. The event time is called as in `schema`.
+    """
+    sources = {name: name for name in schema.features if name != schema.time}
+    sources["prediction"] = "score" if schema.task == "binary" else "prediction"
+    if schema.time is not None:
+        sources[schema.time] = "time"
+    rows = pd.DataFrame({name: log[source].array for name, source in sources.items()})
+    # Labels may be numbers or truth; what is watched of them is which one it is.
+    named = {"prediction": rows["prediction"].map(spelled)} if schema.task == "multiclass" else {}
+    return rows.assign(**named)
+
+
+def as_blocks(log: pd.DataFrame, schema: Schema) -> pd.DataFrame:
+    """Return of the prediction log what tells blocks, called as in `schema`: the event time and the key."""
+    roles = {"time": schema.time, "key": schema.key}
+    columns = {name: log[role].array for role, name in roles.items() if name is not None}
+    return pd.DataFrame(columns, index=log.index)
+
+
+def measure(
+    reference: pd.DataFrame,
+    answers: pd.DataFrame,
+    current: pd.DataFrame,
+    schema: Schema,
+    *,
+    window: tuple[datetime, datetime],
+    policy: MonitorParams,
+    block: timedelta = timedelta(days=1),
+    statistics: Statistics = distances,
+    quality: QualityVerdict | None = None,
+    seed: int = 0,
+) -> DriftReport:
+    """Judge a window of served rows against the reference: validate, measure, judge.
+
+    Parameters
+    ----------
+    reference
+        Rows that the model was fitted on: the features, and the event time where there is one.
+    answers
+        Its answers to rows that it was not fitted on: ``prediction``, and their event time.
+    current
+        Columns as `as_reference` gives them; nulls allowed.
+    window
+        Event times of `current`, half-open.
+    block
+        Rows within one block of time belong together.
+    statistics
+        Who measures.
+
+    Raises
+    ------
+    MissingColumnError
+        The reference lacks a column of the schema.
+    """
+    features, answer = _features(schema), _answer(schema)
+    if missing := [name for name in features if name not in reference]:
+        raise MissingColumnError(missing, have=list(reference.columns), where="The model's reference")
+    # Not the answer: where the target moves, so does it, and that is for a new model to mend.
+    invalid = validate(reference, current, features)
+    sound = {name: kind for name, kind in features.items() if name not in invalid}
+    values: dict[str, float] = {}
+    limits: dict[str, float] = {}
+    for known, part in ((reference, sound), (answers, answer)):
+        if len(current) < policy.min_rows or not part:
+            continue
+        values |= statistics(known, current, part)
+        limits |= thresholds(
+            known,
+            part,
+            blocks_of(known, schema, block),
+            window_blocks=len(np.unique(blocks_of(current, schema, block))),
+            window_rows=len(current),
+            alpha=policy.alpha * len(part) / (len(sound) + len(answer)),
+            min_effect=policy.min_effect,
+            seed=seed,
+        )
+    return judge(
+        values,
+        limits,
+        invalid,
+        watched(schema),
+        window=Window(*window, len(current)),
+        reference_rows=len(reference),
+        policy=policy,
+        quality=quality,
+    )
+
+
+def thresholds(
+    reference: pd.DataFrame,
+    columns: Mapping[str, Kind],
+    blocks: NDArray[np.int64],
+    *,
+    window_blocks: int,
+    window_rows: int,
+    alpha: float,
+    min_effect: float,
+    seed: int,
+) -> dict[str, float]:
+    """Return the value each column's statistic must exceed to be drift.
+
+    What chance alone exceeds in `alpha` of the windows, over all columns together (Bonferroni),
+    learnt from the reference's own blocks; never less than `min_effect`.
+
+    Parameters
+    ----------
+    blocks
+        Shape (n_rows,): the block of each reference row, see `mlops.evaluation.gate.blocks_of`.
+    window_blocks, window_rows
+        The extent of the window to judge.
+
+    Returns
+    -------
+    dict
+        By column; without those the reference is too short to judge.
+    """
+    tail = alpha / len(columns)
+    null = null_quantiles(
+        prepared(reference, columns),
+        columns,
+        blocks,
+        window_blocks=window_blocks,
+        window_rows=window_rows,
+        quantile=1 - tail,
+        resamples=ceil(_DRAWS_IN_TAIL / tail),
+        seed=seed,
+    )
+    return {name: max(value, min_effect) for name, value in null.items()}
+
+
+def judge(
+    statistics: Mapping[str, float],
+    thresholds: Mapping[str, float],
+    invalid: Mapping[str, str],
+    columns: Mapping[str, Kind],
+    *,
+    window: Window,
+    reference_rows: int,
+    policy: MonitorParams,
+    quality: QualityVerdict | None = None,
+) -> DriftReport:
+    """Turn statistics into verdicts, and verdicts into one on the window."""
+    scarce = window.rows < policy.min_rows
+
+    def verdict(name: str, kind: Kind) -> ColumnVerdict:
+        value, limit = statistics.get(name), thresholds.get(name)
+        seen = (name, NAMES[kind], value, limit)
+        if scarce:
+            note = f"too few rows: monitor.min_rows asks for {policy.min_rows:,}"
+            return ColumnVerdict(*seen, "insufficient", note)
+        if name in invalid:
+            return ColumnVerdict(*seen, "invalid", invalid[name])
+        if value is None or limit is None:
+            note = "no values to compare" if value is None else "the reference spans too few blocks of time"
+            return ColumnVerdict(*seen, "insufficient", note)
+        return ColumnVerdict(*seen, "drift" if value > limit else "ok")
+
+    verdicts = tuple(verdict(name, kind) for name, kind in columns.items())
+    judged = [column for column in verdicts if column.verdict in ("ok", "drift")]
+    drifting = sum(column.verdict == "drift" for column in judged)
+    share = drifting / len(judged) if judged else 0.0
+    drifted = drifting > 0 and share >= policy.min_share
+    return DriftReport(window, reference_rows, verdicts, share, drifted, quality)
+
+
+def raised_before(reports: Iterable[DriftReport], *, as_of: datetime, apart: timedelta) -> list[bool]:
+    """Return whether earlier windows were raised, oldest first.
+
+    A window of which nothing could be said is left out: it was not calm. Of windows that end
+    less than `apart` from one another, or from `as_of`, the newest counts.
+    """
+    found, end = [], as_of - apart
+    for report in sorted(reports, key=lambda report: report.window.end, reverse=True):
+        if report.window.end <= end and not report.unknown:
+            found.append(report.raised)
+            end = report.window.end - apart
+    return found[::-1]
+
+
+def confirmed(history: Sequence[bool], *, confirm: int, of: int) -> bool:
+    """Tell whether at least `confirm` of the last `of` windows were raised; newest last."""
+    return sum(history[-of:]) >= confirm
+
+
+def quality(
+    losses: ArrayLike,
+    blocks: ArrayLike,
+    *,
+    reference_loss: float,
+    coverage: float,
+    policy: MonitorParams,
+    seed: int = 0,
+) -> QualityVerdict:
+    """Judge the served model by the labels that came.
+
+    Worse means: even the near end of the loss's block interval exceeds the loss at training by
+    the share ``policy.min_effect``. Too few labels are ``unknown``, never healthy.
+
+    Parameters
+    ----------
+    losses, blocks
+        Shape (n_labelled,), see `mlops.gate`.
+    reference_loss
+        The mean loss on the holdout, when the model was trained.
+    coverage
+        The share of mature rows that have a label.
+    """
+    rows = np.size(losses)
+    if rows < policy.min_rows:
+        note = f"{rows:,} labelled rows; monitor.min_rows asks for {policy.min_rows:,}"
+        return QualityVerdict("unknown", None, None, None, reference_loss, coverage, rows, note)
+    seen = block_interval(
+        losses, blocks, confidence=1 - policy.alpha, resamples=_QUALITY_RESAMPLES, seed=seed
+    )
+    facts = (seen.mean, seen.low, seen.high, reference_loss, coverage, rows)
+    if coverage < policy.min_coverage:
+        least = f"monitor.min_coverage asks for {policy.min_coverage:.0%}"
+        note = f"{coverage:.0%} of the rows have a label; {least}"
+        return QualityVerdict("unknown", *facts, note)
+    if seen.blocks < 2:
+        return QualityVerdict("unknown", *facts, "one block of time alone says nothing of the next")
+    worse = seen.low > reference_loss * (1 + policy.min_effect)
+    return QualityVerdict("worse" if worse else "ok", *facts)

@@ -1,0 +1,192 @@
+"""Retraining: which served rows may be learnt from, and whether a retraining may start."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Literal
+
+import pandas as pd
+
+from mlops.errors import TooFewRowsError, shown
+
+if TYPE_CHECKING:
+    from mlops.config.params import RetrainParams
+    from mlops.schema import Schema
+
+__all__ = ["Honest", "Refusal", "check_enough", "fresh", "honest_rows", "may_start"]
+
+
+@dataclass(frozen=True)
+class Honest:
+    """What of the prediction log may be learnt from, and what was left out.
+
+    Counts are of distinct keys. `known` already have their label in the lake, `labelled` are
+    the rows to append, `unlabelled` are mature and never got a label, `immature` are too
+    young to say. Of the mature ones `recent` are newer than what the champion was chosen on,
+    and `told` are those of them whose label is known.
+    """
+
+    new_rows: pd.DataFrame
+    known: int
+    labelled: int
+    unlabelled: int
+    immature: int
+    recent: int
+    told: int
+
+    @property
+    def coverage(self) -> float | None:
+        """The share of recent rows whose label is known; None where there is no recent row.
+
+        Older ones say nothing of the sample: were they counted, the labels that came first would
+        pass for all of a new month behind years whose labels are all in.
+        """
+        return self.told / self.recent if self.recent else None
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why a retraining does not start: a word for machines, a sentence for people."""
+
+    cause: Literal["invalid", "policy", "cooldown"]
+    reason: str
+
+
+def honest_rows(
+    lake: pd.DataFrame,
+    log_with_labels: pd.DataFrame,
+    schema: Schema,
+    *,
+    as_of: datetime,
+    maturity: timedelta,
+    since: datetime | None = None,
+) -> Honest:
+    """Take the served rows that a training set may hold.
+
+    One row per key, as it was last served, with the label that was told of any of its
+    predictions, the last one's first; only those older than `maturity`, so that labels which
+    come fast do not select the sample; none whose label the lake has already.
+
+    Parameters
+    ----------
+    lake
+        What was learnt from so far, columns as in `schema`.
+    log_with_labels
+        The prediction log with the target beside it, null where no label came: ``id``, ``key``,
+        ``time``, ``at``, the features and the target. A prediction without a key is a row of
+        its own. Where `schema` has no key, rows cannot be recognised: pass the log since the
+        last retraining only.
+    as_of
+        The present, in event time.
+    since
+        Rows from then on are recent: the end of what the champion was chosen on. None for all.
+    """
+    served = log_with_labels.sort_values("at", kind="stable")
+    keys = served["key"].where(served["key"].fillna("") != "", served["id"]).astype(str)
+    # Who asked twice about a thing may have told its label by the first answer's id.
+    told = served[schema.target].groupby(keys).transform("last")
+    served = served.assign(**{"key": keys, schema.target: told}).drop_duplicates("key", keep="last")
+    mature = served[served["time"] < pd.Timestamp(as_of) - maturity]
+    known = mature["key"].isin(_labelled_keys(lake, schema))
+    labelled = mature[schema.target].notna()
+    recent = (mature["time"] >= pd.Timestamp(since)) if since else pd.Series(True, index=mature.index)
+    return Honest(
+        new_rows=_as_lake(mature[labelled & ~known], schema),
+        known=int(known.sum()),
+        labelled=int((labelled & ~known).sum()),
+        unlabelled=int((~labelled & ~known).sum()),
+        immature=len(served) - len(mature),
+        recent=int(recent.sum()),
+        told=int((recent & (labelled | known)).sum()),
+    )
+
+
+def check_enough(honest: Honest, new: int, *, min_rows: int, min_coverage: float) -> None:
+    """Make sure that there is something new to learn from, and that its labels are a fair sample.
+
+    Parameters
+    ----------
+    new
+        Labelled rows, of the lake too, that are newer than what the champion was chosen on.
+
+    Raises
+    ------
+    TooFewRowsError
+        Fewer than `min_rows`, or a smaller share of the recent rows than `min_coverage` has its
+        label. Add labels, or lower what is asked.
+    """
+    few: dict[str, str] = {}
+    if new < min_rows:
+        few["retrain.min_rows"] = (
+            f"{new:,} rows with their label are new to the champion; retraining needs {min_rows:,} of them."
+        )
+    # Where nothing was served since, there is nothing to cover: the lake's own tables are learnt from.
+    if honest.coverage is not None and honest.coverage < min_coverage:
+        few["monitor.min_coverage"] = (
+            f"{honest.told:,} of the {honest.recent:,} rows served since the champion was chosen, and old "
+            f"enough, have their label, {honest.coverage:.0%}; retraining needs {min_coverage:.0%}."
+        )
+    if few:
+        remedy = f"Add labels with `mlops labels add FILE`, or lower {' and '.join(few)} in params.yaml."
+        raise TooFewRowsError(" ".join(few.values()), remedy=remedy)
+
+
+def may_start(
+    *,
+    as_of: datetime,
+    last_retrain_as_of: datetime | None,
+    policy: RetrainParams,
+    invalid_columns: Sequence[str] = (),
+    asked: bool = False,
+) -> Refusal | None:
+    """Return why confirmed drift may not start a retraining now, or None where it may.
+
+    Parameters
+    ----------
+    as_of, last_retrain_as_of
+        Event times of this decision and of the last retraining.
+    invalid_columns
+        Columns that are broken rather than drifted: a model must not learn from them.
+    asked
+        A person or a schedule asked: neither the policy on drift nor the cooldown holds them.
+    """
+    if invalid_columns:
+        one = len(invalid_columns) == 1
+        named = f"{'Column' if one else 'Columns'} {shown(invalid_columns)} cannot be learnt from"
+        mend = "mend it at its source first" if one else "mend them at their source first"
+        return Refusal("invalid", f"{named}; {mend}.")
+    if asked:
+        return None
+    if policy.policy == "never":
+        return Refusal("policy", "retrain.policy in params.yaml is never.")
+    if last_retrain_as_of is not None and as_of < (until := last_retrain_as_of + policy.cooldown):
+        return Refusal(
+            "cooldown",
+            f"The last retraining was as of {last_retrain_as_of:%Y-%m-%d %H:%M}; "
+            f"retrain.cooldown lasts until {until:%Y-%m-%d %H:%M}.",
+        )
+    return None
+
+
+def fresh(gate_start: datetime, spent_until: datetime | None) -> bool:
+    """Tell whether a gate window that starts at `gate_start` holds no row that promoted a model.
+
+    `spent_until` is the end, exclusive, of the newest window that did.
+    """
+    return spent_until is None or gate_start >= spent_until
+
+
+def _labelled_keys(lake: pd.DataFrame, schema: Schema) -> set[str]:
+    """Keys whose label the lake has; a row that waits for its label may still get it."""
+    if schema.key is None:
+        return set()
+    return set(lake.loc[lake[schema.target].notna(), schema.key].astype(str))
+
+
+def _as_lake(rows: pd.DataFrame, schema: Schema) -> pd.DataFrame:
+    """Name the columns as the lake does: the features as served, the roles as in the schema."""
+    sources = {name: name for name in (*schema.features, schema.target) if name != schema.time}
+    sources |= {name: role for name, role in ((schema.time, "time"), (schema.key, "key")) if name}
+    return pd.DataFrame({name: rows[source].to_numpy() for name, source in sources.items()})

@@ -1,0 +1,1 @@
+"""HTTP requests to servers, and the credentials they want."""

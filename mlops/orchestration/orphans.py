@@ -1,0 +1,139 @@
+"""Orphaned runs: a flow run whose process was killed is ended for it, in Prefect and in MLflow.
+
+Each process of ours leaves a mark, see `mlops.project.run_marks`: no other machine's and no other
+project's run is ever touched, whoever shares the Prefect and the MLflow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+import psutil
+
+from mlops.adapters.prefect_server.environment import here, labels
+from mlops.errors import UnavailableError
+from mlops.project import run_marks
+from mlops.project.context import Loop
+from mlops.project.run_marks import Mark, marks
+
+if TYPE_CHECKING:
+    from prefect.client.orchestration import SyncPrefectClient
+    from prefect.client.schemas.objects import FlowRun
+
+__all__ = ["mark", "reap", "sweep"]
+
+_YOUNG = timedelta(seconds=60)
+"""A run whose process has no mark yet may be about to begin; it imports for seconds."""
+_HALF_WRITTEN = timedelta(hours=1)
+
+
+def mark(home: Path) -> None:
+    """Leave the mark of the flow run that this process is in; none where it is in no run."""
+    from prefect.runtime import flow_run
+
+    if flow_run.id is not None:
+        run_marks.write(home, str(flow_run.id))
+
+
+def reap(loop: Loop, *, now: datetime) -> list[str]:
+    """End the runs whose process is gone, in Prefect and in MLflow; return a line for each.
+
+    Where MLflow does not answer, the mark stays for the next time.
+    """
+    from prefect.client.orchestration import get_client
+
+    dead = [mark for mark in marks(loop.project.home) if mark.is_dead]
+    done: list[str] = []
+    with get_client(sync_client=True) as prefect:
+        for mark in dead:
+            with suppress(UnavailableError):
+                done.extend(_bury(loop, prefect, mark))
+                mark.file.unlink(missing_ok=True)
+        done.extend(_crash(prefect, run) for run in _never_begun(loop, prefect, now))
+    return done
+
+
+def sweep(loop: Loop, *, now: datetime) -> list[str]:
+    """Remove what killed processes left half-written in DVC's cache, and cut the services' logs."""
+    from mlops.adapters.dvc import cache
+    from mlops.adapters.dvc.tree import DvcTree
+    from mlops.adapters.targets.process import ProcessTarget
+
+    cut = ProcessTarget(loop.project.home).cut_logs()
+    done = [f"cut {cut} logs of services"] if cut else []
+    if not (loop.project.root / ".dvc").is_dir():
+        return done
+    swept = cache.sweep(DvcTree(loop.project.root).cache(), now - _HALF_WRITTEN)
+    return [*done, f"removed {swept} half-written files from DVC's cache"] if swept else done
+
+
+def _bury(loop: Loop, prefect: SyncPrefectClient, mark: Mark) -> Iterator[str]:
+    from prefect.exceptions import ObjectNotFound
+
+    try:
+        run = prefect.read_flow_run(UUID(mark.run))
+    except ObjectNotFound:  # somebody deleted it
+        return
+    state = run.state
+    if state is None or state.is_completed():
+        return
+    if not state.is_final() and not state.is_scheduled():
+        yield _crash(prefect, run)
+    # The one that failed while MLflow was away could not end its run there either.
+    for id in loop.registry.reap(mark.run):
+        yield f"ended run {id[:8]} in MLflow, left by flow run {run.name}"
+
+
+def _crash(prefect: SyncPrefectClient, run: FlowRun) -> str:
+    from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
+    from prefect.states import Crashed
+
+    message = (
+        "Its process ended without a word: it was killed, or the machine went down. "
+        "Run it again: it goes on with what is done already."
+    )
+    which = FlowRunFilter(id=FlowRunFilterId(any_=[run.id]))
+    for step in prefect.read_task_runs(flow_run_filter=which):
+        if step.state is not None and not step.state.is_final():
+            prefect.set_task_run_state(step.id, Crashed(message=message), force=True)
+    prefect.set_flow_run_state(run.id, Crashed(message=message), force=True)
+    return f"flow run {run.name} has no process any more: marked as crashed"
+
+
+def _never_begun(loop: Loop, prefect: SyncPrefectClient, now: datetime) -> Iterator[FlowRun]:
+    """Yield runs, of a verb or of the runner, whose process was gone before it left a mark.
+
+    Only in a Prefect of our own: in one that is shared it may be another machine's. There, too, a clone
+    on this machine may run a verb, whose mark is in its own folder.
+    """
+    from prefect.client.schemas import filters
+    from prefect.client.schemas.objects import StateType
+
+    project = loop.project
+    if project.prefect_uri != f"http://127.0.0.1:{project.settings.prefect_port}/api":
+        return
+    taken_up = filters.FlowRunFilterStateType(any_=[StateType.PENDING, StateType.RUNNING])
+    ours = filters.FlowRunFilterTags(all_=list(labels(project)))
+    found = prefect.read_flow_runs(
+        flow_run_filter=filters.FlowRunFilter(state=filters.FlowRunFilterState(type=taken_up), tags=ours)
+    )
+    old = [run for run in found if run.state is not None and run.state.timestamp < now - _YOUNG]
+    marked = {mark.run for mark in marks(project.home)}
+    theirs = {run.id for run in old if run.deployment_id is None and here(project) not in run.tags}
+    unmarked = [run for run in old if str(run.id) not in marked and run.id not in theirs]
+    alive = _runs_of_processes() if unmarked else set()
+    yield from (run for run in unmarked if str(run.id) not in alive)
+
+
+def _runs_of_processes() -> set[str]:
+    """Return the flow runs that processes of this machine were started for."""
+    found = set()
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            found.add(process.environ().get("PREFECT__FLOW_RUN_ID", ""))
+    return found

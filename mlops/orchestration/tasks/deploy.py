@@ -1,0 +1,86 @@
+"""Deploying: a promoted version behind the gateway, with intent and outcome in the ledger."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from mlops.adapters.mlflow.links import version_page
+from mlops.deployment.rollout import Serving
+from mlops.errors import MlopsError
+from mlops.ledger.keys import marking
+from mlops.ledger.store import Entry
+from mlops.model.registry import CHAMPION
+from mlops.orchestration import artifacts
+from mlops.orchestration.task import step
+from mlops.project.context import Loop
+from mlops.project.deploy import name_of, place, serving
+
+__all__ = ["deploy"]
+
+log = logging.getLogger("mlops")
+
+
+@step(name="deploy behind the gateway", timeout=600)
+def deploy(root: Path, promoted: Entry) -> Entry:
+    """Start the version beside the one that serves, switch when it is ready.
+
+    Where another was promoted meanwhile, that one.
+
+    Returns
+    -------
+    The ledger's ``deployment.served``: id, version, digest, target. Where that version serves
+    already, as params.yaml and the environment now ask, the entry that says so.
+
+    Raises
+    ------
+    UnavailableError
+        The engine or the gateway does not answer, or the model never became ready. What
+        served before still does.
+    """
+    loop = Loop.at(root)
+    with loop.lock("deploy"):
+        if (champion := loop.promoted()).id != promoted.id:
+            log.info("version %s is the champion by now", champion.body["version"])
+        running = serving(loop)
+        if running is None or running[1].id != name_of(loop, champion):
+            running = place(loop, champion)
+            _tell(loop, champion, running[1])
+        elif _is_unheard(loop, champion):
+            _tell(loop, champion, running[1])
+        return _told(loop, running[0])
+
+
+def _told(loop: Loop, served: Entry) -> Entry:
+    """Show in Prefect what serves."""
+    name, version = loop.params.data.name, str(served.body["version"])
+    page = version_page(loop.project.mlflow_uri, name, version)
+    artifacts.publish(
+        f"{name}-deployment",
+        lambda: artifacts.deployment(served, address=loop.project.address, version=page),
+        description=f"Version {version} serves.",
+    )
+    return served
+
+
+def _tell(loop: Loop, promoted: Entry, made: Serving) -> None:
+    """Let the version in MLflow name what serves it; who deploys does not need MLflow for that.
+
+    The alias follows a promotion that MLflow has not heard of: a person's, or one made while it was away.
+    """
+    tags = {"mlops.deployment": made.id, "mlops.image": made.image}
+    unheard = _is_unheard(loop, promoted)
+    try:
+        loop.registry.mark(
+            made.version,
+            CHAMPION if unheard else None,
+            tags={name: value for name, value in tags.items() if value},
+        )
+        if unheard:
+            loop.ledger.record_once(marking(promoted), "model.marked", cause=promoted, alias=CHAMPION)
+    except MlopsError as exc:
+        log.warning("version %s is not marked as deployed: %s", made.version, exc)
+
+
+def _is_unheard(loop: Loop, promoted: Entry) -> bool:
+    return loop.ledger.named(marking(promoted)) is None

@@ -1,0 +1,397 @@
+"""Learning: DVC's stages, the run in MLflow, the gate, the promotion."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from functools import partial
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import yaml
+from prefect.runtime import flow_run
+
+from mlops.adapters.dvc.tree import DvcTree
+from mlops.adapters.git.worktree import Tree
+from mlops.config.paths import (
+    BUNDLE,
+    DVC_LOCK,
+    HOLDOUT,
+    LAKE,
+    METRICS,
+    PARAMS,
+    PLOTS,
+    TRAIN,
+    TRAINING_INPUTS,
+    TRAINING_OUTPUTS,
+    TRIALS,
+)
+from mlops.errors import ConflictError, DataError, shown
+from mlops.evaluation import metrics as metric
+from mlops.evaluation.gate import Comparison, GateVerdict, compare, decide
+from mlops.files import hashing
+from mlops.ledger.keys import CHOOSING, judgement, marking, promotion
+from mlops.ledger.store import Entry
+from mlops.model import predictions
+from mlops.model import trials as trial
+from mlops.model.bundle import Bundle
+from mlops.model.card import ModelCard
+from mlops.model.predictions import Answers
+from mlops.model.predictor import load
+from mlops.model.registry import CHALLENGER, CHAMPION, FLOW_RUN, RowsUsed, TrainingRun
+from mlops.monitoring.retraining import fresh
+from mlops.orchestration import artifacts
+from mlops.orchestration.task import run_as_task, step
+from mlops.orchestration.tasks.push import push
+from mlops.project import rollback
+from mlops.project.context import Loop
+from mlops.project.up_to_date import verdict_on
+from mlops.schema import Columns
+from mlops.stages.pipeline import STAGES
+from mlops.stages.split import held_out
+from mlops.stages.train import train
+from mlops.stats.bootstrap import block_interval, blocks_of
+from mlops.tables.conform import columns_of, seen_by
+
+log = logging.getLogger("mlops")
+
+__all__ = ["judge", "promote", "register", "reproduce"]
+
+# By these names MLflow shows the model's figures first and what they are compared with beside them.
+_SECTIONS = {"holdout": "holdout", "baseline": "holdout_baseline", "rows": "rows"}
+
+
+def reproduce(root: Path, tree: Path, *, force: bool = False) -> str:
+    """Run the stages of dvc.yaml that have something new, one Prefect task each.
+
+    Returns
+    -------
+    The commit that holds the dvc.lock of what `tree` now contains.
+
+    Raises
+    ------
+    ConfigError
+        Labels may come later than ``train.gap`` leaves time for.
+    MlopsError
+        No commit could be made in `tree`, which is said before an hour's training; or a stage failed.
+    """
+    loop = Loop.at(root, tree)
+    loop.params.check_gap()
+    Tree(tree).branch()
+    with loop.lock("tree"):
+        data = DvcTree(tree)
+        if data.version() is None:
+            raise DataError("The project has no data yet.", remedy="Add some: `mlops ingest FILE`.")
+        data.mend(LAKE, aside=loop.project.aside)
+        # What a search has tried outlives a scratch tree, which goes where its training is killed.
+        stages = STAGES | {"train": partial(train, journals=loop.project.searches)}
+        done = data.reproduce(run_as_task, stages=stages, force=force)
+        # With what it was trained with, or the commit could not train it again.
+        wanted = [*TRAINING_INPUTS, loop.params.model.builder, *TRAINING_OUTPUTS]
+        paths = [path for path in wanted if (tree / path).exists()]
+        commit = Tree(tree).commit_paths(paths, f"Train on data {(done.data_md5 or '')[:12]}")
+    push(root, tree)
+    return commit
+
+
+@step(name="log the run and register its model", retries=2)
+def register(root: Path, tree: Path, commit: str, cause: str | None = None, *, force: bool = False) -> Entry:
+    """Log what the stages made to MLflow and register it; what is known already is found.
+
+    Returns
+    -------
+    The ledger's ``model.registered``: version, digest, run, commit, data version.
+    """
+    loop = Loop.at(root, tree)
+    _check_unmoved(tree, commit)
+    bundle = loop.keep_bundle(tree / BUNDLE)
+    _check_unmoved(tree, commit)
+    run = _training_run(loop, tree, bundle, commit)
+    run_id = loop.registry.log_run(run, force=force)
+    version = loop.registry.register(run_id, bundle.digest, description=run.description)
+    return loop.ledger.record_once(
+        f"registered:{version.name}:{version.version}:{run_id}",
+        "model.registered",
+        cause=cause,
+        name=version.name,
+        version=version.version,
+        run_id=run_id,
+        digest=bundle.digest,
+        commit=version.commit,
+        data_md5=version.data_md5,
+    )
+
+
+@step(name="compare challenger and champion on the same rows", retries=2)
+def judge(root: Path, tree: Path, registered: Entry, as_of: datetime | None = None) -> Entry:
+    """Let the gate decide on a registered version, once, as the params.yaml it was trained with says.
+
+    Returns
+    -------
+    The ledger's ``gate.judged``: ``promote``, the sentence, the numbers, the window used.
+    """
+    loop = Loop.at(root, tree)
+    champion, judged = loop.champion, verdict_on(loop, registered)
+    if champion is not None and judged is not None and judged.id == champion.cause:
+        log.info("nothing changed: version %s is the champion", champion.body["version"])
+        if loop.ledger.named(marking(judged)) is None:  # MLflow was away, or the process killed
+            _mark(loop, judged, champion.body["version"])
+        return _told(loop, tree, registered, judged)
+    if judged is None:
+        rows = pd.read_parquet(tree / HOLDOUT)
+        _check_unmoved(tree, registered.body["commit"])
+        rows = rows[rows[loop.schema.target].notna()]
+        window = _window(rows, loop.schema.time)
+        verdict, losses = _verdict(loop, tree, registered, rows, window)
+        judged = loop.ledger.record_once(
+            judgement(registered, champion),
+            "gate.judged",
+            cause=registered,
+            as_of=as_of,
+            version=registered.body["version"],
+            window=window,
+            promote=verdict.promote,
+            reason=verdict.reason,
+            champion=losses,
+        )
+    _mark(loop, judged, registered.body["version"], CHALLENGER)
+    return _told(loop, tree, registered, judged)
+
+
+@step(name="promote", retries=2)
+def promote(root: Path, judged: Entry) -> Entry:
+    """Record the promotion the gate allowed and let the alias follow it.
+
+    Returns
+    -------
+    The newest promotion, which is what may be deployed: this one, or, where this one was recorded
+    before and outdone since, the one that outdid it.
+
+    Raises
+    ------
+    ConflictError
+        A person has put another champion in the place of the one it was compared with.
+    """
+    loop = Loop.at(root)
+    with loop.lock(CHOOSING):
+        promoted = loop.ledger.named(promotion(judged)) or _promoted(loop, judged)
+    champion = loop.promoted()
+    loop.registry.mark(champion.body["version"], CHAMPION)
+    loop.ledger.record_once(marking(promoted), "model.marked", cause=promoted, alias=CHAMPION)
+    return champion
+
+
+def _promoted(loop: Loop, judged: Entry) -> Entry:
+    registered, window = _cause(loop, judged), judged.body["window"]
+    if judged.once != judgement(registered, loop.champion):
+        raise ConflictError(
+            f"Version {registered.body['version']} was compared with a model that is the champion no more.",
+            remedy="Run the same again: it is compared with the champion of now.",
+        )
+    return loop.ledger.record_once(
+        promotion(judged),
+        "model.promoted",
+        cause=judged,
+        as_of=judged.as_of,
+        **registered.body,
+        gate_end=window[1] if window else None,
+    )
+
+
+def _mark(loop: Loop, judged: Entry, version: str, alias: str | None = None) -> None:
+    """Let a version in MLflow tell what the gate said of it, and the ledger that it does."""
+    tags = {
+        "mlops.gate": "promoted" if judged.body["promote"] else "refused",
+        "mlops.gate.reason": judged.body["reason"],
+    }
+    loop.registry.mark(version, alias, tags=tags)
+    loop.ledger.record_once(marking(judged), "model.marked", cause=judged, alias=alias)
+
+
+def _training_run(loop: Loop, tree: Path, bundle: Bundle, commit: str) -> TrainingRun:
+    metrics = json.loads((tree / METRICS).read_text())
+    params = yaml.safe_load((tree / PARAMS).read_text())
+    plots = {path.name: path.read_bytes() for path in sorted((tree / PLOTS).glob("*.csv"))}
+    plots = {name: table for name, table in plots.items() if table.count(b"\n") > 1}
+    trials = tree / TRIALS
+    searched = bundle.lineage.get("search")
+    flow = flow_run.flow_name or "train"
+    card = ModelCard(bundle, metrics, _importances(plots), loop.params.gate, commit)
+    return TrainingRun(
+        lock_sha=hashing.of_file(tree / DVC_LOCK),
+        commit=commit,
+        data_md5=bundle.lineage["data"],
+        data_path=LAKE,
+        bundle=bundle.folder,
+        name=f"{flow} {card.title}",
+        description=card.short() + (f"\n\n[Flow run in Prefect]({flow_run.ui_url})" if flow_run.id else ""),
+        source=f"flows/{flow}.py",
+        branch=Tree(tree).branch(),
+        rows=_rows_used(tree, bundle, card.name),
+        params=_params(params, searched),
+        metrics={
+            f"{section}/{name}": value
+            for of, section in _SECTIONS.items()
+            for name, value in metrics[of].items()
+        }
+        | ({f"search/{searched['metric']}": searched["loss"]} if searched else {}),
+        plots=plots,
+        card=card.text(),
+        trials=trial.from_csv(trials.read_bytes()) if searched and trials.is_file() else (),
+        loss=searched["metric"] if searched else "",
+        tags={FLOW_RUN: flow_run.id} if flow_run.id else {},
+    )
+
+
+def _params(params: Mapping[str, Any], searched: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What a run tells of params.yaml: of a search's parameters, those that were fitted."""
+    told = {section: params[section] for section in ("model", "train") if section in params}
+    return {**told, "model": {**told["model"], "params": searched["params"]}} if searched else told
+
+
+def _importances(plots: Mapping[str, bytes]) -> list[tuple[str, float]]:
+    table = pd.read_csv(BytesIO(plots["importances.csv"]))
+    return list(zip(table["feature"].astype(str), table["importance"].astype(float), strict=True))
+
+
+def _rows_used(tree: Path, bundle: Bundle, name: str) -> list[RowsUsed]:
+    """Name the rows as dvc.lock does: by what their files hold."""
+    stages = yaml.safe_load((tree / DVC_LOCK).read_text())["stages"].values()
+    held = {out["path"]: out["md5"] for stage in stages for out in stage["outs"]}
+    return [
+        RowsUsed(f"{name}-{part}", context, held[path], path, bundle.lineage[part]["rows"])
+        for part, context, path in (("train", "training", TRAIN), ("holdout", "evaluation", HOLDOUT))
+    ]
+
+
+def _told(loop: Loop, tree: Path, registered: Entry, judged: Entry) -> Entry:
+    """Show in Prefect what was trained and what the gate said of it."""
+
+    def page() -> str:
+        figures = json.loads((tree / METRICS).read_text())
+        run = loop.registry.run_url(registered.body["run_id"])
+        return artifacts.training(registered, judged, figures, run=run)
+
+    artifacts.publish(f"{loop.params.data.name}-training", page, description=judged.body["reason"])
+    return judged
+
+
+def _verdict(
+    loop: Loop, tree: Path, registered: Entry, rows: pd.DataFrame, window: list[str] | None
+) -> tuple[GateVerdict, dict[str, float]]:
+    """Return what the gate says, and the champion's loss on the same rows, by the metric's name."""
+    taken = rollback.taken_away(loop, registered.body["digest"])
+    if taken is not None:
+        return GateVerdict(False, _taken(taken)), {}
+    policy, schema, champion = loop.params.gate, loop.schema, loop.champion
+    spent = champion.body["gate_end"] if champion else None
+    if champion and window and spent and not fresh(_time(window[0]), _time(spent)):
+        stale = (
+            f"Refused: rows from {_time(window[0]):%Y-%m-%d %H:%M} on are not fresh, the champion was chosen "
+            f"on rows up to {_time(spent):%Y-%m-%d %H:%M}. Train again when newer rows have their labels."
+        )
+        return GateVerdict(False, stale), {}
+    challenger = loop.bundle_of(registered)
+    blocks = blocks_of(rows, schema, policy.block)
+    given = load(challenger).predict(columns_of(rows, challenger.schema))
+    ours = _losses(given, challenger, rows, loop)
+    constant = predictions.constant(challenger.model.prior, challenger.model.classes, len(rows))
+    against_baseline = _compare(ours, _losses(constant, challenger, rows, loop), blocks, loop)
+    covariances = metric.skill(rows[schema.target].to_numpy(), given, challenger.model.classes)
+    skill = block_interval(covariances, blocks, **_options(loop))
+    if champion is None:
+        return decide(None, against_baseline, skill, policy), {}
+    standing = loop.bundle_of(champion)
+    seen, unknown = _as_seen(standing, rows, tree)
+    theirs = _losses(load(standing).predict(seen), standing, rows, loop)
+    against_champion = _compare(ours, theirs, blocks, loop)
+    verdict = decide(against_champion, against_baseline, skill, policy)
+    if window is None:
+        verdict = replace(verdict, reason=f"{verdict.reason} {_not_fresh(standing, rows)}")
+    verdict = replace(verdict, reason=" ".join([verdict.reason, *unknown]))
+    return verdict, {policy.metric: against_champion.champion}
+
+
+def _taken(rolled_back: Entry) -> str:
+    version, at = rolled_back.body["replaced"], rolled_back.recorded_at
+    return (
+        f"Refused: this is the model of version {version}, which was rolled back on {at:%Y-%m-%d %H:%M}. "
+        f"It serves again only by hand: `mlops rollback {version}`."
+    )
+
+
+def _as_seen(champion: Bundle, rows: pd.DataFrame, tree: Path) -> tuple[Columns, list[str]]:
+    """Return the rows as the champion sees them, whatever params.yaml calls or leaves out since.
+
+    Beside them a sentence where a column that was left out is not known of all rows: there it is
+    missing to the champion, as it is once nobody sends it any more.
+    """
+    absent = {name: kind for name, kind in champion.schema.features.items() if name not in rows}
+    if not absent:
+        return seen_by(champion.schema, rows), []
+    whole = held_out(tree, absent)
+    if len(whole) != len(rows):
+        raise ConflictError(f"{tree}: the data changed meanwhile.", remedy="Run `mlops train` again.")
+    cells = whole[list(absent)]
+    known = (cells.notna() & ~cells.isin([""])).all(axis=1)
+    told = f"The champion sees {shown(list(absent))} too, not known of {(~known).sum():,} of the rows."
+    return seen_by(champion.schema, whole), [] if known.all() else [told]
+
+
+def _not_fresh(champion: Bundle, rows: pd.DataFrame) -> str:
+    """Say what no time leaves unknown: a row stays held out, and is compared on again and again."""
+    seen = min(len(rows), int(champion.lineage["holdout"]["rows"]))
+    return f"Without a time column they are not fresh: {seen:,} of them were held out for the champion too."
+
+
+def _options(loop: Loop) -> dict[str, Any]:
+    policy = loop.params.gate
+    return {
+        "confidence": policy.confidence,
+        "resamples": policy.resamples,
+        "seed": loop.params.model.seed,
+    }
+
+
+def _check_unmoved(tree: Path, commit: str) -> None:
+    """Make sure that what lies in the tree is what `commit` recorded: somebody may train beside us."""
+    if (tree / DVC_LOCK).read_text() != Tree(tree).read(DVC_LOCK, commit):
+        raise ConflictError(
+            f"{tree}: dvc.lock is no longer that of commit {commit[:12]}; another training ran meanwhile.",
+            remedy="Run `mlops train` again.",
+        )
+
+
+def _cause(loop: Loop, entry: Entry) -> Entry:
+    cause = loop.ledger.get(entry.cause or "")
+    assert cause is not None  # the ledger's foreign key
+    return cause
+
+
+def _compare(
+    ours: np.ndarray[Any, Any], theirs: np.ndarray[Any, Any], blocks: np.ndarray[Any, Any], loop: Loop
+) -> Comparison:
+    return compare(ours, theirs, blocks, **_options(loop))
+
+
+def _losses(given: Answers, bundle: Bundle, rows: pd.DataFrame, loop: Loop) -> np.ndarray[Any, Any]:
+    truth = rows[loop.schema.target].to_numpy()
+    return metric.losses(loop.params.gate.metric, truth, given, bundle.model.classes)
+
+
+def _window(rows: pd.DataFrame, time: str | None) -> list[str] | None:
+    if time is None:
+        return None
+    # Half-open, as every window here: its end is the first moment after its last row.
+    end = rows[time].max() + pd.Timedelta(1, "us")
+    return [rows[time].min().isoformat(), end.isoformat()]
+
+
+def _time(text: str) -> datetime:
+    return datetime.fromisoformat(text)

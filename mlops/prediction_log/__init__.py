@@ -1,0 +1,1 @@
+"""The prediction log: segments, their writer and reader, labels, lineage."""

@@ -1,0 +1,135 @@
+"""A segment of the prediction log: a file of lines, each what is kept of one answered row.
+
+A leaf that the serving image carries: numpy and orjson are all it needs.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from mlops.errors import UnavailableError
+from mlops.model.predictions import Answers
+from mlops.schema import Rows
+
+__all__ = ["Folders", "Record", "adopt", "folders", "lay", "records", "to_lines"]
+
+Record = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Folders:
+    """Where a log keeps its segments.
+
+    Parameters
+    ----------
+    open, closed
+        Lines: of services that write, and of those that ended.
+    parquet
+        What was compacted, a folder a month.
+    laid
+        Whole segments that wait for `adopt`.
+    """
+
+    open: Path
+    closed: Path
+    parquet: Path
+    laid: Path
+
+
+def folders(log: Path) -> Folders:
+    """Return the folders of a log."""
+    return Folders(log / "open", log / "closed", log / "parquet", log / "laid")
+
+
+def records(
+    rows: Rows, answers: Answers, *, ids: Sequence[str], at: datetime, deployment: str, version: str
+) -> list[Record]:
+    """Return what the log keeps of answered rows, a record each.
+
+    Parameters
+    ----------
+    ids
+        A prediction id per row.
+    at
+        When they were answered, UTC.
+    deployment, version
+        What answered.
+    """
+    moment = at.isoformat()
+    scores = answers.scores or [None] * len(ids)
+    parts = zip(ids, rows.keys, rows.times, rows.served, answers.predictions, scores, strict=True)
+    return [
+        {
+            "id": id,
+            "key": key,
+            "time": time,
+            "at": moment,
+            "deployment": deployment,
+            "version": version,
+            "features": features,
+            "prediction": prediction,
+            "score": score,
+        }
+        for id, key, time, features, prediction, score in parts
+    ]
+
+
+def to_lines(records: Sequence[Record]) -> bytes:
+    """Return records as JSON, a line each."""
+    return b"".join(orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE) for record in records)
+
+
+def lay(path: Path, records: Sequence[Record]) -> None:
+    """Write a segment that no log has yet, for `adopt`; it is on the disk when this returns."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("wb") as file:
+        file.write(to_lines(records))
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def adopt(folder: Path, laid: Iterable[Path]) -> None:
+    """Take laid segments into a log, each as a whole and a single time.
+
+    A segment is known by its name: one that the log has had before, as lines or as Parquet,
+    is dropped.
+
+    Parameters
+    ----------
+    folder
+        The log's, on the disk where the segments lie.
+
+    Raises
+    ------
+    UnavailableError
+        The log cannot be written; the same call again takes in what is left.
+    """
+    closed, stored = folders(folder).closed, folders(folder).parquet
+    try:
+        closed.mkdir(parents=True, exist_ok=True)
+        for path in laid:
+            # In this order: a compaction writes the Parquet before it takes the lines away.
+            if (closed / path.name).exists() or any(stored.glob(f"*/{path.stem}.parquet")):
+                path.unlink()
+            else:
+                path.rename(closed / path.name)
+        _settle(closed)
+    except OSError as exc:
+        remedy = "Check that the folder can be written and the disk has space."
+        raise UnavailableError("The prediction log", str(folder), remedy=remedy, cause=exc) from exc
+
+
+def _settle(folder: Path) -> None:
+    """Wait until the names in a folder, too, would outlast a loss of power."""
+    opened = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)

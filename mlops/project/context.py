@@ -1,0 +1,294 @@
+"""A project with its adapters at hand, each opened when first used.
+
+What the flows' tasks and the CLI's verbs stand on. Nothing here decides: it knows where
+things are. Importing it loads nothing heavy: `mlops status` answers in a fraction of a second.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from filelock import FileLock, Timeout
+
+from mlops.config.params import Params
+from mlops.config.project_folder import Project, find_project, load_params
+from mlops.errors import ConflictError, NothingPromotedError, UnavailableError
+
+if TYPE_CHECKING:
+    from mlops.adapters.mlflow.tracking import MlflowRegistry
+    from mlops.adapters.targets.docker import DockerTarget
+    from mlops.adapters.targets.process import ProcessTarget
+    from mlops.adapters.traefik import TraefikGateway
+    from mlops.deployment.rollout import Target
+    from mlops.ledger.store import Entry, Ledger
+    from mlops.model.bundle import Bundle
+    from mlops.schema import Schema
+
+log = logging.getLogger("mlops")
+
+__all__ = ["Loop"]
+
+
+@dataclass(frozen=True)
+class Loop:
+    """A project and the adapters it is set up for.
+
+    Parameters
+    ----------
+    tree
+        The work tree whose params.yaml holds; where None, the person's own.
+    """
+
+    project: Project
+    tree: Path | None = None
+
+    @classmethod
+    def at(cls, path: Path | str, tree: Path | None = None) -> Loop:
+        """Open the project that `path` lies in; what is trained in `tree` is judged by what `tree` says."""
+        return cls(find_project(Path(path)), tree)
+
+    @cached_property
+    def params(self) -> Params:
+        """The params.yaml of the tree, or of the project."""
+        return load_params(self.tree / "params.yaml") if self.tree else self.project.params
+
+    @cached_property
+    def schema(self) -> Schema:
+        """The columns of the project's table."""
+        from mlops.schema import Schema
+
+        return Schema.from_params(self.params)
+
+    @property
+    def asked(self) -> Schema:
+        """The columns that what serves asks for; those of the project's table until something does."""
+        try:
+            return self.bundle_of(self.served()).schema
+        except NothingPromotedError:
+            return self.schema
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """The project's ledger."""
+        from mlops.ledger.store import Ledger
+
+        return Ledger(self.project.ledger_uri)
+
+    @cached_property
+    def registry(self) -> MlflowRegistry:
+        """The project's runs and versions in MLflow."""
+        from mlops.adapters.mlflow.tracking import MlflowRegistry
+        from mlops.model import card
+        from mlops.net import credentials
+
+        name = self.params.data.name
+        about = card.project(name, self.schema, self.params.gate)
+        return MlflowRegistry(
+            self.project.mlflow_uri,
+            name,
+            about=about,
+            project=self.origin,
+            access=credentials.to_mlflow(self.project.settings),
+            variables=credentials.variables(self.project.settings),
+        )
+
+    @cached_property
+    def origin(self) -> str:
+        """The commit that the project began with, shortened; empty where nobody knows."""
+        from mlops.adapters.git.worktree import Tree
+
+        return (Tree(self.project.root).origin() or "")[:12]
+
+    @cached_property
+    def target(self) -> Target:
+        """Where models run: a container engine where one is asked for or can be used."""
+        wanted = self.params.deploy.target
+        if wanted == "process":
+            return self._process
+        if wanted == "auto":
+            try:
+                self._docker.check()
+            except UnavailableError as exc:
+                log.info("no container: %s A local process serves instead.", exc.message)
+                return self._process
+        return self._docker
+
+    @property
+    def targets(self) -> list[Target]:
+        """Every place a service of this project may run in.
+
+        An engine that comes or goes changes which is chosen, and must not hide a service.
+        """
+        from mlops.adapters.targets.docker import available
+
+        return [self._docker, self._process] if available() else [self._process]
+
+    @cached_property
+    def _docker(self) -> DockerTarget:
+        from mlops.adapters.targets.docker import DockerTarget
+
+        return DockerTarget(
+            self.params.data.name,
+            home=self.project.home,
+            base=self.project.settings.base_image,
+            lock=self.project.root / "requirements.lock",
+            template=self.project.root / "models" / "Dockerfile",
+        )
+
+    @cached_property
+    def _process(self) -> ProcessTarget:
+        from mlops.adapters.targets.process import ProcessTarget
+
+        return ProcessTarget(self.project.home)
+
+    @cached_property
+    def gateway(self) -> TraefikGateway:
+        """The one address clients know."""
+        from mlops.adapters.traefik import TraefikGateway
+
+        settings = self.project.settings
+        return TraefikGateway(
+            self.project.home / "gateway", port=settings.gateway_port, api_port=settings.gateway_api_port
+        )
+
+    @property
+    def champion(self) -> Entry | None:
+        """The ledger's newest promotion: version, digest and all it was promoted with."""
+        return self.ledger.last("model.promoted")
+
+    def promoted(self) -> Entry:
+        """Return the newest promotion.
+
+        Raises
+        ------
+        NothingPromotedError
+            There is none.
+        """
+        champion = self.champion
+        if champion is None:
+            raise NothingPromotedError
+        return champion
+
+    def served(self) -> Entry:
+        """Return the promotion of what serves.
+
+        Raises
+        ------
+        NothingPromotedError
+            Nothing was ever deployed.
+        """
+        deployed = self.ledger.last("deployment.served")
+        promoted = self.ledger.get(deployed.cause or "") if deployed else None
+        if promoted is None:
+            raise NothingPromotedError("deployed", "mlops deploy")
+        return promoted
+
+    def moment(self, asked: datetime | None) -> datetime:
+        """Return the event time that was asked for, in UTC, which it is in where it names no zone.
+
+        The present where none was asked for.
+        """
+        if asked is None:
+            return self.present()
+        # One moment has one name, in the ledger and in messages.
+        return asked.astimezone(UTC) if asked.tzinfo else asked.replace(tzinfo=UTC)
+
+    def present(self) -> datetime:
+        """Return the present in event time: just after the newest row served, where rows have one.
+
+        A row that brought no time of its own tells nothing of it, nor does one that is yet to
+        happen: the clock of the wall is the latest that it can be.
+        """
+        from mlops.prediction_log import reader
+
+        now = datetime.now(UTC)
+        if self.schema.time is None:
+            return now
+        newest = reader.newest(self.project.predictions, before=now)
+        return now if newest is None else newest + timedelta(microseconds=1)
+
+    def bundle_of(self, entry: Entry) -> Bundle:
+        """Return the bundle that a ledger's entry names by digest and version.
+
+        From this machine, or else from MLflow.
+        """
+        return self.bundle(entry.body["digest"], entry.body["version"])
+
+    def bundle(self, digest: str, version: str) -> Bundle:
+        """Return a version's bundle, from this machine or else from MLflow."""
+        from mlops.model import bundle
+
+        folder = self.project.bundles / digest
+        if not folder.is_dir():
+            with _partial(folder) as partial:
+                self.registry.fetch(version, partial)
+                # Before it has the digest's name: another one there would stand in its way for good.
+                bundle.open(partial, digest=digest)
+        return bundle.open(folder, digest=digest)
+
+    def keep_bundle(self, source: Path) -> Bundle:
+        """Copy a freshly trained bundle to where bundles are kept, under its digest."""
+        from mlops.model import bundle
+
+        digest = bundle.open(source).digest
+        folder = self.project.bundles / digest
+        if not folder.is_dir():
+            with _partial(folder) as partial:
+                shutil.copytree(source, partial)
+        return bundle.open(folder, digest=digest)
+
+    def lock(self, name: str, *, patience: float = -1) -> FileLock:
+        """Return a lock between processes; the system drops it when its holder dies."""
+        folder = self.project.home / "locks"
+        folder.mkdir(parents=True, exist_ok=True)
+        return FileLock(folder / name, timeout=patience)
+
+    @contextmanager
+    def hold(self, name: str, *, patience: float, refusal: str, remedy: str) -> Iterator[None]:
+        """Hold a lock, or say in `refusal` that somebody else does.
+
+        Parameters
+        ----------
+        patience
+            Seconds to wait for it.
+
+        Raises
+        ------
+        ConflictError
+            Another holds it that long.
+        """
+        lock = self.lock(name, patience=patience)
+        try:
+            lock.acquire()
+        except Timeout as exc:
+            raise ConflictError(refusal, remedy=remedy) from exc
+        try:
+            yield
+        finally:
+            lock.release()
+
+
+@contextmanager
+def _partial(folder: Path) -> Iterator[Path]:
+    """Fill a folder under another name: killed midway, the folder itself never exists in part."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    partial = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        yield partial
+        partial.rename(folder)
+    except OSError:
+        # Another process finished first: a digest names one content.
+        if not folder.is_dir():
+            raise
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)

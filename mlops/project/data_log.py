@@ -1,0 +1,232 @@
+"""Versions of the data, for people: which there are, what a person's word names, how two differ.
+
+Imports neither Prefect nor MLflow, and looking not even DVC.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mlops.adapters.dvc.configuration import read_config
+from mlops.adapters.git import file_history
+from mlops.adapters.git.worktree import Tree
+from mlops.config.paths import LAKE, LOOP_BRANCH, RAW
+from mlops.data.history import Pointed, Recorded, find, recorded
+from mlops.data.versions import DatasetVersion, pointed, read_pointer
+from mlops.errors import DataError, UsageError, shown
+from mlops.project.context import Loop
+
+if TYPE_CHECKING:
+    from mlops.data.diff import Difference
+
+log = logging.getLogger("mlops")
+
+__all__ = ["FOLDERS", "Chosen", "choose", "diff", "kept", "named", "versions"]
+
+FOLDERS = (LAKE, RAW)
+"""What DVC points to."""
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A version that somebody named, and the commit whose pointers go with it.
+
+    `commit` is None for what the pointer on disk says and no commit does.
+    """
+
+    version: DatasetVersion
+    commit: str | None
+
+    def __str__(self) -> str:
+        return self.version.md5[:8]
+
+
+def versions(loop: Loop, *, most: int | None = None) -> list[Recorded]:
+    """Return the versions of the lake that the current branch or the loop's names, newest first.
+
+    Parameters
+    ----------
+    most
+        How many, at most.
+    """
+    changes = _changes(loop)
+    entries = loop.ledger.entries("data.versioned", "model.registered") if _has_ledger(loop) else []
+    found = recorded(changes, entries, {}, pointed(loop.project.root, LAKE))[:most]
+    rows = _rows([version.md5 for version in found], loop.project.root)
+    return recorded(changes, entries, rows, pointed(loop.project.root, LAKE))[:most]
+
+
+def kept(loop: Loop) -> list[str]:
+    """Return the md5 of each version of the data that may be gone back to.
+
+    That is what the tree's pointers say, and what they said in any commit that a branch, a tag or
+    anything else of git's holds.
+    """
+    git = Tree(loop.project.root).git
+    found = [here.md5 for path in FOLDERS if (here := pointed(git.root, path))]
+    for text in (text for path in FOLDERS for text in file_history.ever(git, f"{path}.dvc")):
+        with suppress(DataError):  # as with the marks of a conflict that somebody committed
+            found.append(read_pointer(text).md5)
+    return list(dict.fromkeys(found))
+
+
+def named(loop: Loop) -> Iterator[tuple[str, str]]:
+    """Give path and md5 of each version that a branch or the tree itself names, once."""
+    for path in FOLDERS:
+        here = pointed(loop.project.root, path)
+        found = [*([here] if here else []), *(one.version for one in _changes(loop, path))]
+        for md5 in dict.fromkeys(version.md5 for version in found):
+            yield path, md5
+
+
+def choose(loop: Loop, name: str | None) -> Chosen:
+    """Return the version that a person's word names; what is checked out where there is none.
+
+    Parameters
+    ----------
+    name
+        The beginning of its md5, a revision of git, or ``model:3`` for what that version of the
+        model was trained on.
+
+    Raises
+    ------
+    UsageError
+        It names none, or several.
+    """
+    if name is None:
+        current = pointed(loop.project.root, LAKE)
+        if current is None:
+            raise DataError("The project has no data yet.", remedy="Add some: `mlops ingest FILE`.")
+        return Chosen(current, _commit_of(_changes(loop), current.md5))
+    if name.startswith("model:"):
+        return _of_model(loop, name)
+    changes = _changes(loop)
+    known = [one.version for one in changes]
+    current = pointed(loop.project.root, LAKE)
+    by_md5 = find(name, [*known, *([current] if current else [])])
+    by_rev = _at_revision(loop, name)
+    if by_md5 and by_rev and by_md5.md5 != by_rev.version.md5:
+        raise UsageError(
+            f"{name!r} begins the version {by_md5.md5[:12]} and names the commit {by_rev.commit}, "
+            f"which has the version {by_rev}.",
+            remedy="Write more of the one that is meant.",
+        )
+    if by_md5:
+        return Chosen(by_md5, _commit_of(changes, by_md5.md5))
+    if by_rev:
+        return by_rev
+    raise UsageError(
+        f"{name!r} names no version of the data, and no commit that has one.",
+        remedy="See which there are: `mlops data log`.",
+    )
+
+
+def diff(loop: Loop, before: Chosen, after: Chosen) -> Difference:
+    """Compare two versions of the lake; both are read from DVC's cache, and the tree stays as it is.
+
+    What the cache lacks or holds altered comes from the DVC remote.
+
+    Raises
+    ------
+    DataError
+        Neither has it.
+    """
+    from mlops.adapters.dvc.tree import DvcTree
+    from mlops.data.diff import compare
+    from mlops.data.snapshot import Snapshot
+
+    store = DvcTree(loop.project.root).store()
+    listed = [store.files(chosen.version.md5, LAKE) for chosen in (before, after)]
+    store.ensure({md5: f"{LAKE}/{name}" for held in listed for name, md5 in held.items()})
+    schema, rule = loop.schema, loop.params.data.on_duplicate
+    old, new = (
+        Snapshot(
+            {name: store.objects(md5) for name, md5 in held.items()},
+            time=schema.time,
+            target=schema.target,
+            on_duplicate=rule,
+        )
+        for held in listed
+    )
+    log.info("comparing %s rows with %s, column by column", f"{len(old):,}", f"{len(new):,}")
+    return compare(old, new, loop.schema)
+
+
+def _changes(loop: Loop, path: str = LAKE) -> list[Pointed]:
+    """Return the commits that changed the pointer to a folder, newest first."""
+    tree = Tree(loop.project.root)
+    refs = {file_history.line(tree.git): "HEAD", LOOP_BRANCH: tree.ref(LOOP_BRANCH)}
+    found = []
+    for change in file_history.changes(tree.git, f"{path}.dvc", refs):
+        try:
+            version = read_pointer(change.text, commit=change.commit.sha)
+        except DataError:  # as with the marks of a conflict that somebody committed
+            continue
+        found.append(Pointed(version, change.commit, change.branches))
+    return found
+
+
+def _commit_of(changes: Sequence[Pointed], md5: str) -> str | None:
+    """Return the newest commit that names a version: what else lay beside it is as of then."""
+    return next((one.commit.sha for one in changes if one.version.md5 == md5), None)
+
+
+def _at_revision(loop: Loop, rev: str) -> Chosen | None:
+    tree = Tree(loop.project.root)
+    commit = file_history.resolve(tree.git, rev, remote=tree.remote_of(LOOP_BRANCH))
+    text = tree.read(f"{LAKE}.dvc", commit) if commit else None
+    return Chosen(read_pointer(text, commit=commit), commit) if text else None
+
+
+def _of_model(loop: Loop, name: str) -> Chosen:
+    wanted = name.removeprefix("model:")
+    known = loop.ledger.entries("model.registered") if _has_ledger(loop) else []
+    for entry in reversed(known):
+        if str(entry.body["version"]) == wanted:
+            md5, commit = entry.body["data_md5"], entry.body["commit"]
+            of_it = [one.version for one in _changes(loop) if one.version.md5 == md5]
+            at = _at_revision(loop, commit)
+            if of_it:
+                return Chosen(of_it[0], _commit_of(_changes(loop), md5))
+            if at is not None and at.version.md5 == md5:
+                return at
+            return Chosen(DatasetVersion(md5, 0, commit), None)
+    have = [str(entry.body["version"]) for entry in known]
+    raise UsageError(
+        f"The ledger knows no version {wanted!r} of the model; it knows {shown(have) or 'none'}.",
+        remedy="See which were trained on what: `mlops data log`.",
+    )
+
+
+def _has_ledger(loop: Loop) -> bool:
+    """Tell whether there is one: looking must not begin it."""
+    return loop.project.settings.ledger_uri is not None or (loop.project.home / "ledger.db").is_file()
+
+
+def _rows(md5s: Sequence[str], root: Path) -> dict[str, int]:
+    """Count the rows of versions by the files' own word, where the cache has them all."""
+    from mlops.adapters.dvc.cache import objects_in
+    from mlops.data.snapshot import rows_in
+
+    objects = objects_in(read_config(root / ".dvc").objects)
+    of_file: dict[str, int | None] = {}
+    found = {}
+    for md5 in md5s:
+        try:
+            listed = json.loads(objects(md5).read_bytes()) if md5.endswith(".dir") else [{"md5": md5}]
+        except (OSError, ValueError):
+            continue
+        for entry in listed:
+            if entry["md5"] not in of_file:
+                of_file[entry["md5"]] = rows_in(objects(entry["md5"]))
+        counts = [of_file[entry["md5"]] for entry in listed]
+        known = [count for count in counts if count is not None]
+        if len(known) == len(counts):
+            found[md5] = sum(known)
+    return found

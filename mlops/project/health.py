@@ -1,0 +1,198 @@
+"""Whether each part of the loop answers; where not, why, and what to do. Imports nothing heavy."""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from mlops.adapters.prefect_server.rest import FLOWS, Deployments
+from mlops.adapters.processes.supervisor import Supervisor
+from mlops.errors import UnavailableError
+from mlops.net.credentials import Access, to_mlflow, to_prefect
+from mlops.net.request import Reply, ask
+from mlops.project.context import Loop
+
+__all__ = [
+    "Health",
+    "Watched",
+    "check_own",
+    "health",
+    "polled",
+    "registered",
+    "serving_supervisor",
+    "tools_supervisor",
+    "watched",
+]
+
+_RUNS = {"STARTING", "RUNNING"}
+_TITLES = {"prefect": "Prefect", "mlflow": "MLflow", "gateway": "The gateway"}
+
+
+@dataclass(frozen=True)
+class Health:
+    """Whether one part answers, and where.
+
+    Parameters
+    ----------
+    trouble
+        Why it counts as down; empty where it is up.
+    remedy
+        What to do then.
+    """
+
+    part: str
+    address: str
+    up: bool
+    trouble: str = ""
+    remedy: str = ""
+
+
+@dataclass(frozen=True)
+class Watched:
+    """A part that answers over HTTP.
+
+    Parameters
+    ----------
+    address
+        As a person opens it.
+    question
+        What tells whether it is up.
+    elsewhere
+        The variable that says it runs elsewhere; empty where it is ours.
+    access
+        What it asks of us before it answers.
+    """
+
+    part: str
+    address: str
+    question: str
+    elsewhere: str = ""
+    access: Access = Access()  # noqa: RUF009  # it is frozen
+
+    @property
+    def remedy(self) -> str:
+        """What to do about one that runs elsewhere and does not answer."""
+        login = f", the login in {self.access.variables}" if self.access.variables else ""
+        return f"It runs elsewhere: check {self.elsewhere}{login}, and that it is up."
+
+    def ask(self, *, timeout: float) -> Reply:
+        """Ask it whether it is up, and lets us in."""
+        return ask(self.question, timeout=timeout, access=self.access)
+
+
+def tools_supervisor(loop: Loop) -> Supervisor:
+    """Return the supervisor of Prefect, MLflow and the runner."""
+    return Supervisor(loop.project.home, "tools")
+
+
+def serving_supervisor(loop: Loop) -> Supervisor:
+    """Return the supervisor of the gateway; stopping the tools leaves it alone."""
+    return Supervisor(loop.project.home, "serving")
+
+
+def watched(loop: Loop) -> list[Watched]:
+    """Return the parts that answer over HTTP."""
+    project, settings = loop.project, loop.project.settings
+    prefect, mlflow = project.prefect_uri, project.mlflow_uri
+    other_prefect = "PREFECT_API_URL" if settings.prefect_api_url else ""
+    other_mlflow = "MLFLOW_TRACKING_URI" if settings.mlflow_tracking_uri else ""
+    gateway = f"http://127.0.0.1:{settings.gateway_api_port}/api/version"
+    # Of their health both tell anybody. What runs elsewhere is asked what it tells only whom it lets in.
+    of_prefect = f"{prefect}/admin/version" if other_prefect else f"{prefect}/health"
+    experiment = f"{mlflow}/api/2.0/mlflow/experiments/search?max_results=1"
+    of_mlflow = experiment if other_mlflow else f"{mlflow}/health"
+    return [
+        Watched("prefect", prefect.removesuffix("/api"), of_prefect, other_prefect, to_prefect(settings)),
+        Watched("mlflow", mlflow, of_mlflow, other_mlflow, to_mlflow(settings)),
+        Watched("gateway", project.address, gateway),
+    ]
+
+
+def check_own(loop: Loop, name: str, *, remedy: str = "Start it with `mlops up`.") -> None:
+    """Make sure that a part which does not run elsewhere is the one that this project runs.
+
+    Another project may have the same ports: whoever answers there is not ours to ask.
+
+    Raises
+    ------
+    UnavailableError
+        This project does not run it.
+    """
+    part = next(each for each in watched(loop) if each.part == name)
+    states = tools_supervisor(loop).states() | serving_supervisor(loop).states()
+    if not part.elsewhere and states.get(name) not in _RUNS:
+        raise UnavailableError(_TITLES[name], part.address, remedy=remedy, cause="this project runs none")
+
+
+def health(loop: Loop, *, timeout: float = 0.5) -> list[Health]:
+    """Ask all parts at once: those that do not answer cost `timeout` seconds together."""
+    parts = watched(loop)
+    with ThreadPoolExecutor(len(parts) + 3) as pool:
+        sets = [pool.submit(of(loop).states) for of in (tools_supervisor, serving_supervisor)]
+        runner = pool.submit(_trouble_of_flows, loop, timeout)
+        # Another machine may be some way off.
+        asked = [pool.submit(part.ask, timeout=timeout * (3 if part.elsewhere else 1)) for part in parts]
+        replies = [each.result() for each in asked]
+        states = sets[0].result() | sets[1].result()
+    seen = [_seen(part, reply, states) for part, reply in zip(parts, replies, strict=True)]
+    state = states.get("runner")
+    idle = runner.result() if state == "RUNNING" else "it does not run"
+    return [*seen, Health("runner", "", not idle, idle, _remedy("runner", state) if idle else "")]
+
+
+def polled(loop: Loop) -> str | None:
+    """Return when the runner last asked Prefect for work, None where it never did or nobody tells."""
+    return _newest(loop, 5)[0].get("last_polled")
+
+
+def registered(loop: Loop) -> bool:
+    """Tell whether Prefect knows each of the project's flows.
+
+    Raises
+    ------
+    MlopsError
+        It does not say.
+    """
+    prefect, folder = Deployments(loop.project), loop.project.root / "flows"
+    return all(prefect.of(flow) for flow in FLOWS if (folder / f"{flow}.py").is_file())
+
+
+def _seen(part: Watched, reply: Reply, states: dict[str, str]) -> Health:
+    state = states.get(part.part)
+    if part.elsewhere:
+        return Health(part.part, part.address, reply.good, reply.trouble, "" if reply.good else part.remedy)
+    trouble = reply.trouble
+    if reply.good and state not in _RUNS:
+        trouble = "this project runs none; another process answers there"
+    remedy = _remedy(part.part, state) if trouble else ""
+    return Health(part.part, part.address, not trouble, trouble, remedy)
+
+
+def _trouble_of_flows(loop: Loop, timeout: float) -> str:
+    """Return why no flow can be started through Prefect; empty where one can."""
+    deployment, reply = _newest(loop, timeout)
+    if not deployment:
+        return f"of Prefect: {reply.trouble}" if reply.locked else "Prefect does not know its flows"
+    return "" if deployment.get("status") == "READY" else "it has not asked Prefect for work lately"
+
+
+def _newest(loop: Loop, timeout: float) -> tuple[dict[str, str], Reply]:
+    """Return the deployment that is registered last, empty where there is none, and how Prefect answered."""
+    address = f"{loop.project.prefect_uri}/deployments/name/{FLOWS[-1]}/{loop.params.data.name}"
+    reply = ask(address, timeout=timeout, access=to_prefect(loop.project.settings))
+    try:
+        found: dict[str, str] = json.loads(reply.body) if reply.good else {}
+    except ValueError:  # somebody answers, and it is no Prefect
+        return {}, reply
+    return found, reply
+
+
+def _remedy(part: str, state: str | None) -> str:
+    """Say what to do about a part of ours, by what its supervisor says of it."""
+    log = f".mlops/logs/{part}.log"
+    if state is None or state == "STOPPED":
+        return "Start it with `mlops up`."
+    if state in {"STARTING", "RUNNING"}:
+        return f"It may still be starting; else see {log}."
+    return f"It keeps ending: see {log}, mend the cause, and run `mlops up`."

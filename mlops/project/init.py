@@ -1,0 +1,130 @@
+"""Beginning: a project for somebody's table, with its first version of the data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mlops.data import source
+from mlops.data.contract import infer
+from mlops.errors import DataError
+from mlops.project.context import Loop
+from mlops.project.ingest import add_files
+from mlops.scaffold import template
+from mlops.scaffold.columns import names_rows
+from mlops.scaffold.profile import Asked, Profile, as_ingested, look
+from mlops.scaffold.proposal import Proposal, Span, slug
+from mlops.schema import Schema
+from mlops.tables import readers
+from mlops.tables.sampling import Sample, take
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from mlops.ledger.store import Entry
+
+__all__ = ["Begun", "begin"]
+
+_CHUNK = 100_000
+_SAMPLED = 100_000
+"""Rows that are looked at closely, from all of the table; of a wide one fewer."""
+_AS_WRITTEN = Schema({}, "", "regression")
+"""Of a table whose columns nobody knows yet: nothing is read as anything."""
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A new project.
+
+    Parameters
+    ----------
+    kept
+        Files that were there before and stayed as they were.
+    said
+        What came of the table, a sentence.
+    version
+        The ledger's ``data.versioned`` of the first version of the data.
+    """
+
+    folder: Path
+    proposal: Proposal
+    kept: Sequence[str]
+    said: str
+    version: Entry
+
+
+def begin(folder: Path, table: str, asked: Asked, *, name: str | None = None) -> Begun:
+    """Look at a table and make `folder` a project for it, the table its first version of the data.
+
+    Parameters
+    ----------
+    table
+        A file, a folder of files or a pattern.
+
+    Raises
+    ------
+    UsageError
+        The folder is a project already, or a column that was asked for cannot be what it should.
+    DataError
+        The table cannot be read, or there is nothing to learn in it.
+    MlopsError
+        No project can be made in the folder, see `stamp.ready` and `stamp.begin`.
+    """
+    outer = template.ready(folder)
+    files = source.given(table, Path.cwd())
+    sample = take(
+        _rows(files),
+        most=readers.rows_at_once(files[0], _SAMPLED),
+        once=lambda name: name == asked.key or names_rows(name),
+    )
+    untyped = any(readers.format_of(file) == "csv" for file in files)
+    profile = look(sample.frame, asked, untyped=untyped, repeated=sample.repeated)
+    span = _span(sample, profile)
+    told = [f"{profile.time} {span.told}"] if span and span.told else []
+    if outer is not None:
+        told.append(f"the project has a git repository of its own, inside {outer}: let that one ignore it.")
+    profile = replace(profile, decided=[*profile.decided, *told])
+    schema = profile.schema()
+    contract = infer(as_ingested(sample.frame, schema, untyped=untyped), schema, repeated=sample.repeated)
+    proposal = Proposal(
+        name=slug(name or folder.resolve().name),
+        profile=profile,
+        source=Path(table).name,
+        rows=sample.rows,
+        span=span,
+        contract=contract.to_yaml(),
+    )
+    kept = template.begin(folder, proposal.files(), name=proposal.name)
+    return Begun(folder, proposal, kept, *_first_version(folder, files))
+
+
+def _rows(files: Sequence[Path]) -> Iterator[pd.DataFrame]:
+    for file in files:
+        yield from readers.read_batches(file, _AS_WRITTEN, rows=readers.rows_at_once(file, _CHUNK))
+
+
+def _span(sample: Sample, profile: Profile) -> Span | None:
+    """Return how the rows lie in time, where they have one."""
+    import pandas as pd
+
+    if profile.time is None:
+        return None
+    moments = pd.to_datetime(sample.frame[profile.time], utc=True, errors="coerce", format="ISO8601").dropna()
+    # Of days, which are no moments, no range was seen.
+    ends = sample.ranges.get(profile.time, (moments.min(), moments.max()))
+    first, last = (end.to_pydatetime().astimezone(UTC) for end in ends)
+    return Span.of(moments, first, last)
+
+
+def _first_version(folder: Path, files: Sequence[Path]) -> tuple[str, Entry]:
+    outcome = add_files(folder.resolve(), files).outcome
+    version = Loop.at(folder).ledger.last("data.versioned")
+    if outcome.refused or version is None:
+        raise DataError(
+            f"The project is made, its first version of the data is not: {outcome.text}",
+            remedy="Mend contract.yaml or the table, and run `mlops ingest`.",
+        )
+    return outcome.text, version

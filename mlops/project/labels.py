@@ -1,0 +1,38 @@
+"""Truth in: labels for what was predicted."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal, cast
+
+from mlops.errors import UsageError
+from mlops.prediction_log import label_log, reader
+from mlops.project.context import Loop
+from mlops.tables.readers import read_table
+
+__all__ = ["add_labels"]
+
+
+def add_labels(loop: Loop, file: Path, *, by: str, skip_unknown: bool) -> label_log.Added:
+    """Add a table of labels for served predictions.
+
+    Raises
+    ------
+    UnknownLabelsError
+        Some name an id or key that no prediction has, and `skip_unknown` is not set;
+        nothing was added.
+    """
+    if by not in {"id", "key"}:
+        raise UsageError(f"--by {by} is neither key nor id.")
+    kind = cast('Literal["id", "key"]', by)
+    return label_log.add(
+        loop.project.labels,
+        read_table(file, loop.schema, labelled=True),
+        by=kind,
+        schema=loop.schema,
+        known=reader.ids(loop.project.predictions, by=kind),
+        classes=loop.bundle_of(loop.champion).model.classes if loop.champion else None,
+        skip_unknown=skip_unknown,
+        at=datetime.now(UTC),
+    )

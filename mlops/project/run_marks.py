@@ -1,0 +1,71 @@
+"""The marks of flow runs: which process of which machine runs a flow.
+
+A process that runs one of our flows leaves its mark before the first task does anything: a small
+file, named after the flow run. A mark whose process is gone tells of a run that nobody will end.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from mlops.adapters.processes import process_id
+from mlops.files import atomic
+
+__all__ = ["Mark", "marks", "orphan", "write"]
+
+
+@dataclass(frozen=True)
+class Mark:
+    """Which process runs a flow.
+
+    Parameters
+    ----------
+    run
+        The flow run's id, as Prefect knows it.
+    host
+        The machine's name, as `mlops.adapters.processes.process_id` tells it.
+    process
+        As `mlops.adapters.processes.process_id` names it; None where it is known to be gone.
+    """
+
+    run: str
+    host: str
+    process: str | None
+    file: Path
+
+    @property
+    def is_dead(self) -> bool:
+        """Whether the process was one of this machine and is gone."""
+        return self.process is None or (
+            self.host == process_id.machine() and process_id.find(self.process) is None
+        )
+
+
+def write(home: Path, run: str) -> None:
+    """Leave the mark of a flow run that this process is in."""
+    file = home / "runs" / f"{run}.json"
+    text = json.dumps({"host": process_id.machine(), "process": process_id.name(psutil.Process())})
+    with suppress(FileNotFoundError):
+        if file.read_text("utf-8") == text:
+            return
+    file.parent.mkdir(parents=True, exist_ok=True)
+    atomic.write_text(file, text)
+
+
+def orphan(home: Path) -> None:
+    """Note of every run that is marked that its process is gone, as where all of `home` was moved here."""
+    for mark in list(marks(home)):
+        atomic.write_text(mark.file, json.dumps({"host": mark.host, "process": None}))
+
+
+def marks(home: Path) -> Iterator[Mark]:
+    """Yield the marks that were left here."""
+    for file in sorted((home / "runs").glob("*.json")):
+        with suppress(FileNotFoundError, ValueError):
+            yield Mark(run=file.stem, file=file, **json.loads(file.read_text()))

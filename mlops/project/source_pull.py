@@ -1,0 +1,179 @@
+"""What is new in data.source: which source it is, how far it was read, and what it gave.
+
+How far a source was read is a file of the tree beside the pointers to the data, in the same
+commit: a lake of an earlier version has the position that it was at.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mlops.config.params import DeltaParams, FunctionParams, SqlParams
+from mlops.config.paths import POSITIONS
+from mlops.config.settings import expanded
+from mlops.data import cursor
+from mlops.data.source import Fetched, FileSource, Source
+from mlops.errors import DataError
+from mlops.files import hashing
+from mlops.project.context import Loop
+
+__all__ = ["Pull", "join_positions", "pull", "put_positions", "source_of"]
+
+_FETCHED = "fetched.json"
+
+
+@dataclass(frozen=True)
+class Pull:
+    """What a look at data.source gave.
+
+    Parameters
+    ----------
+    source
+        The source's name in `POSITIONS`: a digest of what params.yaml says of it, without secrets.
+    folder
+        What was brought to this disk.
+    """
+
+    source: str
+    tables: tuple[Fetched, ...]
+    folder: Path
+
+    @property
+    def position(self) -> Any:
+        """How far the source was read with these tables; None where their content tells."""
+        return next((each.position for each in reversed(self.tables) if each.position is not None), None)
+
+    def intend(self) -> None:
+        """Note that these tables are about to be shown in the lake: after a kill they come first again.
+
+        Fetched anew they might be others, and rows without a key would count twice.
+        """
+        inside = [each for each in self.tables if each.file.is_relative_to(self.folder)]
+        if inside:
+            records = [
+                {
+                    "file": str(each.file.relative_to(self.folder)),
+                    "name": each.name,
+                    "position": each.position,
+                    "again": each.again,
+                }
+                for each in inside
+            ]
+            partial = self.folder / f"{_FETCHED}.tmp"
+            partial.write_text(json.dumps(records))
+            partial.replace(self.folder / _FETCHED)
+
+    def keep_position(self, tree: Path) -> None:
+        """Write to the tree how far the source was read."""
+        if self.position is not None:
+            _write(tree, {**_positions(_text(tree)), self.source: self.position})
+
+    def forget(self) -> None:
+        """Remove what was brought."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def source_of(loop: Loop) -> Source:
+    """Return the source that params.yaml names.
+
+    Raises
+    ------
+    ConfigError
+        A variable of the environment that it names is not set.
+    """
+    given, root, env = loop.params.data.source, loop.project.root, loop.project.root / ".env"
+    if isinstance(given, SqlParams):
+        from mlops.adapters.sources import sql
+
+        url = expanded(given.url, env, quoted=True)
+        return sql.SqlSource(loop.params.data.name, given.sql, url, given.cursor)
+    if isinstance(given, DeltaParams):
+        from mlops.adapters.sources import delta
+
+        address = expanded(given.delta, env)
+        inside = address if "://" in address else str(root / Path(address).expanduser())
+        return delta.DeltaSource(inside, given.version)
+    if isinstance(given, FunctionParams):
+        from mlops.adapters.sources import function
+
+        return function.FunctionSource(given.function, root, given.cursor)
+    assert given is not None  # who pulls has looked
+    if "://" in given:
+        from mlops.adapters.sources import remote_files
+
+        return remote_files.AddressSource(expanded(given, env))
+    return FileSource(given, root)
+
+
+def pull(loop: Loop, tree: Path) -> Pull:
+    """Fetch what is new for the lake of a tree; what a killed run was about to version comes first.
+
+    Raises
+    ------
+    MlopsError
+        The source cannot be read.
+    """
+    given = loop.params.data.source
+    plain = given if isinstance(given, str) or given is None else given.model_dump(mode="json")
+    name = hashing.of_value(plain)[:16]
+    folder = loop.project.home / "fetched" / ("loop" if tree != loop.project.root else "person") / name
+    told = folder / _FETCHED
+    if told.is_file():
+        tables = [
+            Fetched(folder / each["file"], each["name"], each["position"], each.get("again", False))
+            for each in json.loads(told.read_text())
+        ]
+        if all(each.file.is_file() for each in tables):  # else they were about to be removed, and are known
+            return Pull(name, tuple(tables), folder)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    tables = list(source_of(loop).fetch(_positions(_text(tree)).get(name), folder))
+    return Pull(name, tuple(tables), folder)
+
+
+def join_positions(tree: Path, theirs: str, base: str | None = None) -> None:
+    """Take over how far another tree's lake had come, where this one's is to hold the rows of both.
+
+    Parameters
+    ----------
+    base
+        What both began with: where only the other has moved since, it may have gone back.
+    """
+    ours, began = _positions(_text(tree)), _positions(base or "{}")
+    for name, position in _positions(theirs).items():
+        same = name in ours and ours[name] == began.get(name)
+        ours[name] = position if same else cursor.later(ours.get(name), position)
+    _write(tree, ours)
+
+
+def put_positions(tree: Path, text: str | None) -> None:
+    """Put the positions where a lake of another version had them, None where it had none."""
+    if text is None:
+        (tree / POSITIONS).unlink(missing_ok=True)
+    else:
+        _write(tree, _positions(text))
+
+
+def _text(tree: Path) -> str:
+    file = tree / POSITIONS
+    return file.read_text() if file.is_file() else "{}"
+
+
+def _positions(text: str) -> dict[str, Any]:
+    try:
+        return dict(json.loads(text))
+    except (ValueError, TypeError) as exc:
+        raise DataError(
+            f"{POSITIONS} cannot be read: {exc}.",
+            remedy=f"Restore it from git: `git checkout -- {POSITIONS}`.",
+        ) from exc
+
+
+def _write(tree: Path, positions: dict[str, Any]) -> None:
+    file = tree / POSITIONS
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(positions, indent=2, sort_keys=True) + "\n")

@@ -1,0 +1,289 @@
+"""The state of the loop at a glance, for `mlops status`. Imports nothing heavy."""
+
+from __future__ import annotations
+
+import json
+import re
+import textwrap
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from mlops.net.request import ask
+from mlops.project.context import Loop
+from mlops.project.health import Health, health
+from mlops.project.schedule import Upcoming, upcoming
+
+if TYPE_CHECKING:
+    from mlops.ledger.store import Entry, Ledger
+
+__all__ = ["Overview", "Traffic", "overview"]
+
+_DECISIONS = (
+    "gate.judged",
+    "model.promoted",
+    "model.rolled_back",
+    "retrain.refused",
+    "run.abandoned",
+    "deployment.failed",
+)
+_WIDTH = 100
+_COUNT = re.compile(r'mlops_requests_total\{path="/(?:predict|invocations)",status="(\d)\d\d"\} (\S+)')
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """What the service has answered since it started.
+
+    Parameters
+    ----------
+    requests
+        Questions for a prediction.
+    refused
+        Those of them that were wrong (4xx).
+    errors
+        Those it failed on (5xx).
+    """
+
+    requests: int
+    refused: int
+    errors: int
+
+    @classmethod
+    def parse(cls, text: str) -> Traffic:
+        """Read the service's metrics, Prometheus' text format."""
+        counts = [(kind, int(float(count))) for kind, count in _COUNT.findall(text)]
+        of = {digit: sum(count for kind, count in counts if kind == digit) for digit in "45"}
+        return cls(sum(count for _, count in counts), of["4"], of["5"])
+
+    def __str__(self) -> str:
+        requests = f"{self.requests:,} request" + ("" if self.requests == 1 else "s")
+        return f"{requests}, {self.refused:,} refused, {self.errors:,} failed since it started"
+
+
+@dataclass(frozen=True)
+class Overview:
+    """What serves, on which data, what was decided last, what comes next, and what is up.
+
+    Parameters
+    ----------
+    trouble
+        Why what serves cannot be reached; empty where it can.
+    data
+        The ledger's row that recorded the newest version of the data.
+    data_until
+        The event time that version reaches, where the gate has seen it.
+    """
+
+    model: str
+    address: str
+    at: datetime
+    serving: Entry | None
+    trouble: str
+    traffic: Traffic | None
+    data: Entry | None
+    data_until: datetime | None
+    drift: Entry | None
+    decisions: Sequence[Entry]
+    next: Sequence[Upcoming]
+    parts: Sequence[Health]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it for machines."""
+        return {
+            "model": self.model,
+            "address": self.address,
+            "serving": _body(self.serving),
+            "answers": self.serving is not None and not self.trouble,
+            "traffic": asdict(self.traffic) if self.traffic else None,
+            "data": _body(self.data),
+            "data_until": self.data_until.isoformat() if self.data_until else None,
+            "drift": {**_said(self.drift), "as_of": _iso(self.drift.as_of)} if self.drift else None,
+            "decisions": [_said(entry) for entry in self.decisions],
+            "next": [run.to_dict() for run in self.next],
+            "parts": [asdict(part) for part in self.parts],
+        }
+
+    def text(self) -> str:
+        """Return it for people."""
+        groups = [
+            [("Serving", self._serving()), ("Data", self._data())],
+            [("Drift", self._drift()), ("Decisions", self._decisions())],
+            [("Next", self._next())],
+            [("Parts", self._parts())],
+        ]
+        return "\n\n".join("\n".join(_row(*row) for row in group) for group in groups)
+
+    def _serving(self) -> list[str]:
+        if self.serving is None:
+            return ["nothing was deployed yet; run `mlops deploy`"]
+        body = self.serving.body
+        where = {"docker": "a container", "process": "a process"}.get(body["target"], body["target"])
+        lines = [
+            f"{self.model} version {body['version']}, digest {body['digest'][:12]}, in {where}",
+            f"since {_when(self.serving.recorded_at, self.at)}, at {self.address}",
+        ]
+        if self.trouble:
+            return [*lines, f"DOES NOT ANSWER: {self.trouble}"]
+        return [*lines, *([str(self.traffic)] if self.traffic else [])]
+
+    def _data(self) -> list[str]:
+        if self.data is None:
+            return ["none yet; run `mlops ingest FILE`"]
+        until = f"; its rows reach {self.data_until:%Y-%m-%d %H:%M}" if self.data_until else ""
+        return [f"version {self.data.body['md5'][:12]}, {_ago(self.data.recorded_at, self.at)}{until}"]
+
+    def _drift(self) -> list[str]:
+        if self.drift is None:
+            return ["no window judged yet; run `mlops monitor`"]
+        until = f", window up to {self.drift.as_of:%Y-%m-%d %H:%M}" if self.drift.as_of else ""
+        said = textwrap.wrap(self.drift.body["sentence"], _WIDTH)
+        return [f"judged {_ago(self.drift.recorded_at, self.at)}{until}", *said]
+
+    def _decisions(self) -> list[str]:
+        if not self.decisions:
+            return ["none yet"]
+        told = [(_ago(e.recorded_at, self.at), _sentence(e)) for e in reversed(self.decisions)]
+        return _table([(ago, textwrap.shorten(said, _WIDTH, placeholder=" …")) for ago, said in told])
+
+    def _next(self) -> list[str]:
+        runs = [run for run in self.next if run.cadence]
+        if not runs:
+            return ["nothing is scheduled; see `mlops schedule`"]
+        return _table([(run.flow, str(run.cadence), _planned(run, self.at)) for run in runs])
+
+    def _parts(self) -> list[str]:
+        return _table([(part.part, *_state(part)) for part in self.parts])
+
+
+def overview(loop: Loop, *, now: datetime) -> Overview:
+    """Read the ledger, and ask every part once and all at a time."""
+    address, project = loop.project.address, loop.project
+    project.params  # noqa: B018  # read once, before several threads want it
+    with ThreadPoolExecutor() as pool:
+        runs = pool.submit(upcoming, project, patience=0.5)
+        parts = pool.submit(health, loop)
+        version = pool.submit(ask, f"{address}/version")
+        metrics = pool.submit(ask, f"{address}/metrics")
+        ledger = loop.ledger  # imports its database's client while the others answer
+        deployed, data = ledger.last("deployment.served"), _newest_data(ledger)
+        drift, decisions = ledger.last("drift.checked"), _decisions(ledger, most=3)
+    counts = metrics.result()
+    return Overview(
+        model=loop.params.data.name,
+        address=address,
+        at=now,
+        serving=deployed,
+        trouble=_trouble(deployed, version.result().body) if deployed else "",
+        traffic=Traffic.parse(counts.body.decode(errors="replace")) if counts.good else None,
+        data=data,
+        data_until=_data_until(ledger, data) if data else None,
+        drift=drift,
+        decisions=decisions,
+        next=runs.result(),
+        parts=parts.result(),
+    )
+
+
+def _trouble(deployed: Entry, version: bytes) -> str:
+    """Compare what answers behind the gateway with what the ledger says was deployed."""
+    try:
+        answering = json.loads(version)["deployment"]
+    except (ValueError, KeyError, TypeError):
+        return "its service or the gateway is down; run `mlops up`, which brings both back"
+    if answering == deployed.body["deployment"]:
+        return ""
+    return f"{answering} answers in its place; run `mlops deploy`"
+
+
+def _newest_data(ledger: Ledger) -> Entry | None:
+    """Return the row that recorded the newest version: rows that added nothing name it again."""
+    newest = None
+    for entry in ledger.entries("data.versioned"):
+        if newest is None or entry.body["md5"] != newest.body["md5"]:
+            newest = entry
+    return newest
+
+
+def _data_until(ledger: Ledger, data: Entry) -> datetime | None:
+    """Return the event time that a version of the data reaches: the gate held out its newest rows."""
+    for judged in reversed(ledger.entries("gate.judged")):
+        registered = ledger.get(judged.cause or "")
+        if registered is not None and registered.body["data_md5"] == data.body["md5"]:
+            window = judged.body["window"]
+            return datetime.fromisoformat(window[1]) if window else None
+    return None
+
+
+def _decisions(ledger: Ledger, *, most: int) -> list[Entry]:
+    """Return the newest decisions, oldest first, without promotions that their own cause tells."""
+    found = ledger.entries(*_DECISIONS)
+    judged = {entry.id for entry in found if entry.kind in ("gate.judged", "model.rolled_back")}
+    return [e for e in found if not (e.kind == "model.promoted" and e.cause in judged)][-most:]
+
+
+def _sentence(entry: Entry) -> str:
+    body = entry.body
+    if entry.kind == "model.promoted":
+        return f"Version {body['version']} was promoted."
+    if entry.kind == "run.abandoned":
+        return f"Gave up {body['flow']} after {body['attempts']} attempts: see its runs in Prefect."
+    if entry.kind == "deployment.failed":
+        return f"Deploying version {body['version']} failed: {body['why']}"
+    return str(body.get("reason") or body.get("sentence"))
+
+
+def _said(entry: Entry) -> dict[str, Any]:
+    return {"kind": entry.kind, "at": _iso(entry.recorded_at), "sentence": _sentence(entry)}
+
+
+def _body(entry: Entry | None) -> dict[str, Any] | None:
+    return {"since": _iso(entry.recorded_at), **entry.body} if entry else None
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return moment.isoformat() if moment else None
+
+
+def _state(part: Health) -> tuple[str, str]:
+    if part.up:
+        return "up", part.address
+    where = f" at {part.address}" if part.address else ""
+    return "DOWN", f"{part.trouble}{where}. {part.remedy}"
+
+
+def _planned(run: Upcoming, now: datetime) -> str:
+    if run.paused:
+        return f"paused; `mlops schedule resume {run.flow}` ends that"
+    if run.next is None:
+        return "not planned: Prefect does not answer, or has not heard of it"
+    return f"in {_span(run.next - now)} ({run.next:%Y-%m-%d %H:%M} UTC)"
+
+
+def _when(moment: datetime, now: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M} UTC ({_ago(moment, now)})"
+
+
+def _ago(moment: datetime, now: datetime) -> str:
+    return f"{_span(now - moment)} ago"
+
+
+def _span(length: timedelta) -> str:
+    """Say a length of time in its largest unit, rounded down."""
+    seconds = max(0, int(length.total_seconds()))
+    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= size:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"
+
+
+def _table(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Align columns; the last one has no width."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)]
+    return ["  ".join([*(f"{c:<{w}}" for c, w in zip(row, widths, strict=False)), row[-1]]) for row in rows]
+
+
+def _row(title: str, lines: Iterable[str]) -> str:
+    return "\n".join(f"{title if n == 0 else '':<11}{line}".rstrip() for n, line in enumerate(lines))

@@ -1,0 +1,136 @@
+"""What stands behind one prediction, for `mlops why`: read from the log, the labels and the ledger alone."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from mlops.adapters.mlflow.links import version_page
+from mlops.errors import UsageError
+from mlops.prediction_log.lineage import Lineage
+from mlops.project.context import Loop
+
+if TYPE_CHECKING:
+    from mlops.ledger.store import Entry
+    from mlops.prediction_log.label_log import Label
+
+__all__ = ["Trace", "trace"]
+
+_WIDTH = 100
+_MOST = 10
+"""Rows of the ledger shown: in a loop that retrained for a year the causes go back all of it."""
+
+
+@dataclass(frozen=True)
+class Trace:
+    """One prediction, what answered it, why that was served, and what turned out to be true.
+
+    Parameters
+    ----------
+    record
+        The prediction as its service, or `mlops score`, logged it.
+    served
+        The ledger's row of what answered: a deployment, or a scored table.
+    labels
+        Every label that came for it, oldest first: the last one counts.
+    page
+        The model version's page in MLflow.
+    """
+
+    record: Mapping[str, Any]
+    lineage: Lineage
+    served: Entry
+    labels: Sequence[Label]
+    page: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it for machines."""
+        about = {name: self.served.body.get(name) for name in ("target", "image", "source")}
+        labels = [{**asdict(label), "at": label.at.isoformat()} for label in self.labels]
+        lineage = {name: value for name, value in self.lineage.to_dict().items() if name != "prediction"}
+        return {**self.record, **lineage, **about, "labels": labels, "page": self.page}
+
+    def text(self) -> str:
+        """Return it for people."""
+        record, behind = self.record, self.lineage
+        score = "" if record["score"] is None else f", score {record['score']}"
+        rows = [
+            ("Prediction", [f"{record['id']}, answered {_minute(record['at'])}", *self._row()]),
+            ("Answer", [f"{record['prediction']}{score}"]),
+            ("Features", [f"{name} = {json.dumps(value)}" for name, value in record["features"].items()]),
+            ("Label", [str(label) for label in self.labels] or ["none yet"]),
+            ("Deployment", self._deployment()),
+            ("Model", [f"version {behind.version}, bundle {_short(behind.digest)}, {self.page}"]),
+            ("Run", [behind.run_id or "not recorded"]),
+            ("Commit", [f"{_short(behind.commit)}, data version {_short(behind.data_md5)}"]),
+            ("Decision", textwrap.wrap(behind.decision or "not recorded", _WIDTH)),
+            ("Ledger", self._chain()),
+        ]
+        return "\n".join(_titled(title, lines) for title, lines in rows)
+
+    def _row(self) -> list[str]:
+        parts = [f"key {self.record['key']}"] if self.record["key"] is not None else []
+        parts += [f"event time {_minute(self.record['time'])}"] if self.record["time"] else []
+        return [", ".join(parts)] if parts else []
+
+    def _deployment(self) -> list[str]:
+        body = self.served.body
+        if "source" in body:
+            return [self.lineage.deployment, f"scored from {body['source']}"]
+        where = {"docker": "a container", "process": "a process"}.get(body.get("target", ""), "not recorded")
+        return [self.lineage.deployment, where + (f", image {body['image']}" if body.get("image") else "")]
+
+    def _chain(self) -> list[str]:
+        lines = [f"{entry.recorded_at:%Y-%m-%d %H:%M}  {entry.kind}" for entry in self.lineage.chain[:_MOST]]
+        more = len(self.lineage.chain) - len(lines)
+        return [*lines, *([f"and {more} before: --json has them"] if more else [])]
+
+
+def trace(loop: Loop, id: str) -> Trace:
+    """Follow one prediction back to its data, its code and the decision that let its model serve.
+
+    Raises
+    ------
+    UsageError
+        The log holds no prediction of this id.
+    MlopsError
+        The ledger does not know what answered: it is another project's, or was lost.
+    """
+    from mlops.prediction_log import label_log as labels
+    from mlops.prediction_log import lineage, reader
+
+    record = reader.find(loop.project.predictions, id)
+    if record is None:
+        raise UsageError(
+            f"The prediction log holds no prediction {id}.",
+            remedy="An id stands beside each answer of the service and of `mlops score` (`prediction_id`), "
+            "unless that had --no-log. Rows older than keep.predictions are gone.",
+        )
+    entries = loop.ledger.entries()
+    found = lineage.why(record, entries)
+    # Of all that was recorded of a deployment, the row that it served knows most.
+    about = [entry for entry in entries if entry.body.get("deployment") == found.deployment]
+    served = next((entry for entry in reversed(about) if entry.kind == "deployment.served"), about[-1])
+    return Trace(
+        record=record,
+        lineage=found,
+        served=served,
+        labels=labels.about(loop.project.labels, id=id, key=record["key"]),
+        page=version_page(loop.project.mlflow_uri, loop.params.data.name, found.version),
+    )
+
+
+def _minute(moment: str) -> str:
+    return f"{datetime.fromisoformat(moment):%Y-%m-%d %H:%M}"
+
+
+def _short(name: str | None) -> str:
+    return name[:12] if name else "not recorded"
+
+
+def _titled(title: str, lines: Iterable[str]) -> str:
+    return "\n".join(f"{title if n == 0 else '':<12}{line}" for n, line in enumerate(lines))

@@ -1,0 +1,1 @@
+"""A new project from a table: its profile, the proposal, the files."""

@@ -1,0 +1,221 @@
+"""What one column of a table is: its kind, and whether it had better be left out."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from mlops.errors import shown
+from mlops.schema import TEXTUAL, Kind
+from mlops.tables.readers import NONE, TRUTHS
+from mlops.tables.sampling import MOMENT
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Seen", "doubt", "names_rows", "see"]
+
+_NEARLY_ALL = 0.95
+"""The share of values that must be of a kind; what is not will be kept apart by the contract."""
+_UNIQUE = 0.98
+"""From this share of distinct values on, a column of names or numbers tells rows apart, not kinds."""
+_FEW_ROWS = 20
+"""Fewer rows do not tell an id from a value that happens to differ."""
+_AT_LEAST_HALF = 0.5
+"""From this share of numbers, or of days, on, a column was probably meant to hold nothing else."""
+_COMMA = r"\s*[+-]?\d{1,3}(\.?\d{3})*,\d+\s*"
+"""How text that is a number with a decimal comma is written."""
+_CODE = r"0\d+"
+"""How a code is written that would lose its zeros as a number, as a postal code."""
+_CODES = 0.01
+"""From this share of them on, a column is one of codes."""
+_YEAR_LAST = r"\s*\d{1,2}[./-]\d{1,2}[./-](\d{4}|\d\d)([T ,].*)?"
+"""How text that is a day is written where the year comes last: nobody can tell the day from the month."""
+_WORDS = 4.0
+"""From so many words a value on, a column is text."""
+_MANY = 50
+"""More distinct values than that, of several words each, are no category."""
+_ID = re.compile(r"(^|[_\s.-])(id|ids|key|uuid|guid|identifier|index|rowid|unnamed: 0)$", re.IGNORECASE)
+_ID_TAIL = re.compile(r"[a-z](Id|ID|Key|Uuid|UUID)$")
+_NUMBERED = re.compile(
+    r"(^|[_\s.-])(number|num|no|nr|code)$|^(account|case|client|customer|employee|item|member|order|passenger"
+    r"|patient|person|product|record|row|session|student|transaction|user)(id|number|no|nr)$",
+    re.IGNORECASE,
+)
+_NUMBERED_TAIL = re.compile(r"[a-z](Number|Num|No|Nr|Code)$")
+"""What numbers rows where hardly two whole numbers are the same, and may be a measure where some are."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A column that was looked at.
+
+    Parameters
+    ----------
+    kind
+        None where it has none.
+    note
+        What a person should know of its values.
+    drop
+        Why it had better be left out; empty where it had not.
+    unique
+        Whether no two rows share a value.
+    doubt
+        What it may be after all: a category whose values look like numbers or days, a number that
+        looks like an id. Empty where nothing speaks for that.
+    """
+
+    kind: Kind | None
+    note: str
+    drop: str = ""
+    unique: bool = False
+    doubt: str = ""
+
+
+def see(column: pd.Series[Any], *, untyped: bool) -> Seen:
+    """Tell a column's kind from its values.
+
+    Parameters
+    ----------
+    untyped
+        Text may stand for numbers and truths, as in a CSV.
+    """
+    from pandas.api import types
+
+    known = column.dropna()
+    if types.infer_dtype(known, skipna=True) == "string":
+        known = known[known.str.strip() != ""]
+        if untyped:
+            known = _without_none(known)
+    missing = 1 - len(known) / len(column)
+    gaps = f", {missing:.1%} missing" if missing else ""
+    if not len(known):
+        return Seen(None, "", "it holds no value")
+    try:
+        distinct = int(known.nunique())
+    except TypeError:
+        return Seen(None, "", "its values are nested")
+    unique = len(known) >= _FEW_ROWS and distinct >= _UNIQUE * len(known)
+    kind, note, odd = _kind(known, distinct, untyped=untyped)
+    if kind is None:
+        return Seen(None, "", note)
+    note += gaps + (f", {odd:.1%} are none" if odd else "")
+    if distinct == 1:
+        return Seen(kind, note, f"it is {shown([known.iloc[0]])} in every row")
+    apart = unique and _tells_rows_apart(known, kind, str(column.name))
+    drop = "it tells rows apart: an id" if apart else ""
+    doubts = doubt(known, untyped=untyped) if kind == "category" else ""
+    if unique and kind == "number" and not apart and _rises(known):
+        doubts = "it rises from row to row, and hardly two rows share a value; exclude it if it is an id"
+    return Seen(kind, note, drop, unique=distinct == len(column), doubt=doubts)
+
+
+def doubt(known: pd.Series[Any], *, untyped: bool) -> str:
+    """Say what values that are taken as names look like, and how to have them read so; else nothing.
+
+    Parameters
+    ----------
+    known
+        None of them missing.
+    untyped
+        As for `see`.
+    """
+    import pandas as pd
+
+    spelled = known.astype(str)
+    if spelled.str.fullmatch(_COMMA).mean() >= _NEARLY_ALL:
+        return f"it holds numbers with a decimal comma, as {spelled.iloc[0]}; write 12.5 to have numbers"
+    if spelled.str.fullmatch(_YEAR_LAST).mean() >= _NEARLY_ALL:
+        return f"it holds days without the year first, as {spelled.iloc[0]}; write 2013-07-04 to have dates"
+    some = spelled.where(spelled.str.fullmatch(MOMENT))
+    no_day = pd.to_datetime(some, utc=True, errors="coerce", format="ISO8601").isna()
+    if no_day.mean() <= 1 - _AT_LEAST_HALF and no_day.any():
+        odd = shown([spelled[no_day].iloc[0]])
+        return f"{no_day.mean():.1%} of its values, as {odd}, are no days; empty them to have dates"
+    none = pd.to_numeric(known, errors="coerce").isna()
+    if untyped and none.mean() <= 1 - _AT_LEAST_HALF and none.any():
+        odd = shown([spelled[none].iloc[0]])
+        return f"{none.mean():.1%} of its values, as {odd}, are no numbers; empty them to have numbers"
+    return ""
+
+
+def names_rows(name: str) -> bool:
+    """Tell whether a column is called as what names rows is."""
+    return bool(_ID.search(name) or _ID_TAIL.search(name))
+
+
+def _without_none(known: pd.Series[Any]) -> pd.Series[Any]:
+    """Leave out `NONE` where the other values are no words: it is missing there, when a CSV is read."""
+    others = known[known != NONE]
+    if len(others) in (0, len(known)):
+        return known
+    kind, _, _ = _kind(others, int(others.nunique()), untyped=True)
+    return known if kind in TEXTUAL else others
+
+
+def _kind(known: pd.Series[Any], distinct: int, *, untyped: bool) -> tuple[Kind | None, str, float]:
+    """Return the kind of values none of which is missing, a note, and the share that is not of it."""
+    import numpy as np
+    import pandas as pd
+    from pandas.api import types
+
+    held = types.infer_dtype(known)
+    texts = pd.Series(held == "string", index=known.index)
+    if held in ("mixed", "mixed-integer", "categorical"):
+        texts = known.map(lambda value: isinstance(value, str)).astype(bool)
+    plain = known if untyped else known[~texts]
+    # Few values first: to spell every one of a large column takes long.
+    if distinct <= len(TRUTHS) and len(plain) == len(known) and plain.astype(str).isin(list(TRUTHS)).all():
+        return "boolean", "true or false", 0.0
+    if held in ("date", "datetime", "datetime64"):
+        return "date", f"{known.min():%Y-%m-%d} to {known.max():%Y-%m-%d}", 0.0
+    if held in ("timedelta", "timedelta64"):  # which would pass for numbers
+        return None, "its values are of type Timedelta", 0.0
+    if untyped and texts.all() and known.str.fullmatch(_CODE).mean() >= _CODES:
+        return "category", f"{distinct:,} codes, some with zeros before them: {_examples(known)}", 0.0
+    numbers = pd.to_numeric(plain, errors="coerce")
+    finite = numbers[np.isfinite(numbers.astype(float))]
+    if len(finite) >= _NEARLY_ALL * len(known):
+        return "number", f"{finite.min():g} to {finite.max():g}", 1 - len(finite) / len(known)
+    if not texts.all():
+        odd = type(known[~texts].iloc[0]).__name__
+        if odd in ("list", "dict", "bytes", "ndarray", "time"):
+            return None, f"its values are of type {odd}", 0.0
+        return "category", f"{distinct:,} values of several types", 0.0
+    moments = pd.to_datetime(
+        known.where(known.str.fullmatch(MOMENT)), utc=True, errors="coerce", format="ISO8601"
+    )
+    if moments.notna().mean() >= _NEARLY_ALL:
+        return "date", f"{moments.min():%Y-%m-%d} to {moments.max():%Y-%m-%d}", float(moments.isna().mean())
+    words = float(known.map(lambda value: len(value.split())).mean())
+    if distinct > _MANY and words >= _WORDS:
+        return "text", f"text, some {words:.0f} words each", 0.0
+    return "category", f"{distinct:,} values: {_examples(known)}", 0.0
+
+
+def _examples(known: pd.Series[Any]) -> str:
+    return shown([str(value)[:20] for value in known.value_counts().index.tolist()], 3)
+
+
+def _tells_rows_apart(known: pd.Series[Any], kind: Kind, name: str) -> bool:
+    """Tell an id from a measure, both of which may differ in each row."""
+    import pandas as pd
+
+    if kind == "category":
+        return True
+    if kind != "number":
+        return False
+    numbers = pd.to_numeric(known, errors="coerce").dropna()
+    if not (numbers % 1 == 0).all():
+        return False
+    counted = float(numbers.max() - numbers.min()) < 1.05 * len(numbers)  # 1, 2, 3, …
+    named = names_rows(name) or _NUMBERED.search(name) or _NUMBERED_TAIL.search(name)
+    return bool(named) or (counted and bool(numbers.is_monotonic_increasing))
+
+
+def _rises(known: pd.Series[Any]) -> bool:
+    import pandas as pd
+
+    numbers = pd.to_numeric(known, errors="coerce").dropna()
+    return bool((numbers % 1 == 0).all()) and bool(numbers.is_monotonic_increasing)

@@ -1,0 +1,54 @@
+"""What the stages read and write: parameters, tables with the facts that travel with them."""
+
+from __future__ import annotations
+
+import json
+import logging
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mlops.config.params import Params
+from mlops.config.paths import (
+    PARAMS,
+)
+from mlops.config.project_folder import load_params
+from mlops.errors import StageError
+from mlops.schema import Schema
+from mlops.tables.conform import conform
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+__all__ = ["log", "read_params", "read_rows", "window", "write"]
+
+log = logging.getLogger("mlops")
+
+
+def read_params(root: Path) -> Params:
+    return load_params(root / PARAMS)
+
+
+def window(start: datetime | None, end: datetime | None, rows: int) -> dict[str, Any]:
+    return {"start": start and start.isoformat(), "end": end and end.isoformat(), "rows": rows}
+
+
+def read_rows(path: Path, schema: Schema) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """The rows that a stage wrote, and the facts that travel with them."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.read_table(path)
+        facts = json.loads((table.schema.metadata or {})[b"mlops"])
+    except (OSError, KeyError, ValueError, pa.ArrowException) as exc:
+        raise StageError(
+            f"{path} was not written by the stage before: {exc}.", remedy="Run `dvc repro`."
+        ) from exc
+    return conform(table.to_pandas(), schema), facts
+
+
+def write(path: Path, data: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)

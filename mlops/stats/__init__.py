@@ -1,0 +1,1 @@
+"""Formulas: distances between distributions, the block bootstrap."""

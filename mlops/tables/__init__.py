@@ -1,0 +1,1 @@
+"""Rows of any table: read, conformed to a schema, sampled, written."""

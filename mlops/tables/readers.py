@@ -1,0 +1,435 @@
+"""A file that holds a table: known by its name, read some rows at a time, its cells by their kind."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import re
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from mlops.errors import DataError
+from mlops.files import compression
+from mlops.schema import Kind, Schema
+from mlops.tables.csv_dialect import Dialect, dialect_of, refuse_repeated
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+__all__ = [
+    "NONE",
+    "TRUTHS",
+    "Format",
+    "as_typed",
+    "column_types",
+    "format_of",
+    "is_table",
+    "note_on",
+    "read_batches",
+    "read_table",
+    "rows_at_once",
+    "stem",
+]
+
+Format = Literal["csv", "parquet", "jsonl"]
+
+_FORMATS = (
+    "CSV (.csv, .csv.gz), Parquet (.parquet) or JSON lines (.jsonl, .jsonl.gz); .zip, .bz2, .xz, .zst too"
+)
+_SUFFIXES: dict[str, Format] = {
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".parquet": "parquet",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+}
+_ENDINGS = tuple(_SUFFIXES)
+_INFINITE = re.compile(rb"[:,\[]\s*-?(NaN|Infinity)\b")
+_UNEVEN = re.compile(r"Expected (\d+) fields in line (\d+), saw (\d+)")
+"""How pandas says that a line of a CSV has too many values."""
+TRUTHS = {"True": True, "TRUE": True, "true": True, "False": False, "FALSE": False, "false": False}
+"""How a CSV spells true and false."""
+NONE = "None"
+"""What Python writes for a missing value, and people for a kind of their own."""
+_NULLS = [
+    "", "NA", "N/A", "n/a", "NaN", "nan", "-NaN", "-nan", "NULL", "null", "<NA>", "#N/A", "#N/A N/A", "#NA",
+    "1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN",
+]  # fmt: skip
+"""How a CSV, which has no null, spells a missing value: what pandas takes for one, but for `NONE`."""
+_WHOLE = re.compile(r"\s*([+-]?\d+)(?:\.0)?\s*", re.ASCII)
+"""A whole number as text; of one that stood beside a gap, pandas writes 7.0."""
+_PIECE = 200_000
+_CELLS = 5_000_000
+"""Values that are held in memory at once; as text some 50 bytes each."""
+_LEAST_ROWS = 1000
+_LONGEST_LINE = 1 << 20
+_UNREADABLE = (OSError, ValueError, csv.Error, *compression.DAMAGED)
+
+
+def is_table(name: str) -> bool:
+    """Tell whether a file's name says that it is a table; hidden files are none."""
+    return compression.plain_name(Path(name)).endswith(_ENDINGS) and not Path(name).name.startswith(".")
+
+
+def format_of(path: Path) -> Format:
+    """Return the format that a file's name tells.
+
+    Raises
+    ------
+    DataError
+        It tells none that we read.
+    """
+    try:
+        return _SUFFIXES[Path(compression.plain_name(path)).suffix]
+    except KeyError:
+        raise DataError(f"{path} is no table known by its name.", remedy=f"Give {_FORMATS}.") from None
+
+
+def stem(path: Path) -> str:
+    """Return a table's name without what tells the format: ``april`` of ``april.csv.gz``."""
+    return Path(compression.plain_name(path)).stem
+
+
+def read_table(path: Path, schema: Schema, *, labelled: bool = False) -> pd.DataFrame:
+    """Read a table from a file at once, see `read_batches`.
+
+    Raises
+    ------
+    DataError
+        There is no such file, it holds no rows, or it is not what its name says.
+    """
+    import pandas as pd
+
+    return pd.concat(read_batches(path, schema, rows=_PIECE, labelled=labelled))
+
+
+def read_batches(path: Path, schema: Schema, *, rows: int, labelled: bool = False) -> Iterator[pd.DataFrame]:
+    """Read a table some rows at a time, in order: memory does not grow with the file.
+
+    The name of the file tells the format. The index counts the rows of the file from 0. A CSV does
+    not tell the types of its columns: those of `schema` are read by their kind, each cell by itself,
+    and the target by all of its values; any other stays the text that it is. In a column of truths, 0
+    and 1 of a CSV or of JSON lines are such. A field that JSON lines leave out of all rows of a piece
+    is there as null, where another row of the file has it.
+
+    Parameters
+    ----------
+    labelled
+        Read the target so, too.
+
+    Raises
+    ------
+    DataError
+        There is no such file, it holds no rows, or it is not what its name says; as soon as it is met.
+    """
+    format, first = format_of(path), 0
+    try:
+        if format == "csv":
+            frames = _csv(path, _kinds(schema, labelled=labelled), rows)
+        else:
+            frames = _parquet(path, rows) if format == "parquet" else _jsonl(path, schema, rows)
+        for frame in frames:
+            if not len(frame):
+                continue
+            frame.index = frame.index + (first - frame.index[0])
+            first += len(frame)
+            yield frame
+    except _UNREADABLE as exc:
+        raise _unreadable(path, exc) from exc
+    if first == 0:
+        raise _empty(path)
+
+
+def as_typed(frame: pd.DataFrame, schema: Schema) -> pd.DataFrame:
+    """Read a CSV's text as `read_batches` would, had the file these rows alone; other columns stay.
+
+    Of what the frame has; what is no text stays as it is.
+    """
+    from pandas.api import types
+
+    kinds = {
+        name: kind
+        for name, kind in _kinds(schema, labelled=True).items()
+        if name in frame and types.infer_dtype(frame[name], skipna=True) == "string"
+    }
+    return _typed(frame, kinds, *_all([frame], _labels(kinds))) if kinds else frame
+
+
+def note_on(path: Path) -> str | None:
+    """Return what a person should know of how a file is written; None where it is as most are.
+
+    Raises
+    ------
+    DataError
+        It cannot be read.
+    """
+    if format_of(path) != "csv":
+        return None
+    try:
+        return dialect_of(path).told
+    except _UNREADABLE as exc:
+        raise _unreadable(path, exc) from exc
+
+
+def rows_at_once(path: Path, most: int) -> int:
+    """Return how many rows of a table to hold in memory at once: of a wide one fewer than `most`.
+
+    Raises
+    ------
+    DataError
+        It cannot be read.
+    """
+    return min(most, max(_LEAST_ROWS, _CELLS // max(1, _width(path))))
+
+
+def _width(path: Path) -> int:
+    """Return how many columns a table has, of text by its first line alone and not exactly."""
+    import pyarrow.parquet as pq
+
+    try:
+        if format_of(path) == "parquet":
+            return len(pq.read_schema(path).names)
+        with compression.opened(path) as file:
+            line = file.readline(_LONGEST_LINE)
+    except _UNREADABLE as exc:
+        raise _unreadable(path, exc) from exc
+    return 1 + max(line.count(sign) for sign in b",;\t|")
+
+
+def column_types(path: Path, schema: Schema) -> pa.Schema:
+    """Return the types of a file's columns, as far as the file or else the schema tells them."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    if format_of(path) != "parquet":
+        types = {"number": pa.float64(), "boolean": pa.bool_()}
+        return pa.schema([(name, types[kind]) for name, kind in schema.features.items() if kind in types])
+    try:
+        return pq.read_schema(path).remove_metadata()
+    except _UNREADABLE as exc:
+        raise _unreadable(path, exc) from exc
+
+
+def _parquet(path: Path, rows: int) -> Iterator[pd.DataFrame]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path) as file:
+        refuse_repeated(file.schema_arrow.names, path.name)
+        plain = pa.schema([_decoded(field) for field in file.schema_arrow])
+        for batch in file.iter_batches(batch_size=rows):
+            # Whole numbers beside an empty cell stay whole; an index of pandas' is a column too.
+            yield batch.cast(plain).to_pandas(integer_object_nulls=True, ignore_metadata=True)
+
+
+def _decoded(field: pa.Field) -> pa.Field:
+    """A column that is stored as codes of its values is read as the values."""
+    import pyarrow as pa
+
+    return field.with_type(field.type.value_type) if pa.types.is_dictionary(field.type) else field
+
+
+def _jsonl(path: Path, schema: Schema, rows: int) -> Iterator[pd.DataFrame]:
+    import pandas as pd
+
+    records, names = _records(path), None
+    truths = [name for name, kind in schema.features.items() if kind == "boolean"]
+    while batch := list(islice(records, rows)):
+        if names is None and len(batch) == rows:  # or it is the whole file
+            names = list(dict.fromkeys(name for record in _records(path) for name in record))
+        frame = pd.DataFrame(batch, columns=names, dtype=object)
+        yield frame.assign(**{name: _truths(frame[name]) for name in truths if name in frame})
+
+
+def _records(path: Path) -> Iterator[dict[str, Any]]:
+    import orjson
+
+    with compression.opened(path) as file:
+        for number, line in enumerate(file, 1):
+            text = line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
+            if not text.strip():
+                continue
+            try:
+                record = orjson.loads(text)
+            except orjson.JSONDecodeError as exc:
+                hint = "; JSON has no NaN or Infinity, write null" if _INFINITE.search(text) else ""
+                raise ValueError(f"line {number} is no JSON: {exc.msg}{hint}") from exc
+            if not isinstance(record, dict):
+                raise ValueError(f"line {number} is no object of fields")
+            yield record
+
+
+_Kinds = dict[str, Kind | Literal["key", "label"]]
+
+
+def _kinds(schema: Schema, *, labelled: bool) -> _Kinds:
+    """What a CSV's columns are read as."""
+    kinds: _Kinds = {schema.key: "key"} if schema.key else {}
+    target: Kind | Literal["label"] = "number" if schema.task == "regression" else "label"
+    return {**kinds, **schema.features, **({schema.target: target} if labelled else {})}
+
+
+def _csv(path: Path, kinds: _Kinds, rows: int) -> Iterator[pd.DataFrame]:
+    dialect = dialect_of(path)
+    with _pieces(path, dialect, rows) as pieces:
+        first = next(pieces, None)
+        if first is None:
+            return
+        whole = [first] if len(first) < rows else None
+        labels = [name for name in _labels(kinds) if name in dialect.names]
+        numbers, truths = _spellings(path, dialect, labels, rows) if whole is None else _all(whole, labels)
+        while first is not None:
+            yield _typed(first, kinds, numbers, truths)
+            first = next(pieces, None)
+
+
+def _labels(kinds: _Kinds) -> list[str]:
+    """The columns that all of their values must be seen of before one is read."""
+    return [name for name, kind in kinds.items() if kind == "label"]
+
+
+def _typed(frame: pd.DataFrame, kinds: _Kinds, numbers: set[str], truths: set[str]) -> pd.DataFrame:
+    import pandas as pd
+
+    known = {
+        name: _inferred(frame[name], kind, numbers=name in numbers, truths=name in truths)
+        for name, kind in kinds.items()
+        if name in frame
+    }
+    # Made anew: one of hundreds of columns, each put in by itself, is slow from then on.
+    return pd.DataFrame({name: known.get(str(name), column) for name, column in frame.items()})
+
+
+@contextmanager
+def _pieces(
+    path: Path, dialect: Dialect, rows: int, only: list[str] | None = None
+) -> Iterator[Iterator[pd.DataFrame]]:
+    import pandas as pd
+
+    with (
+        _text(path, dialect) as (text, words),
+        pd.read_csv(text, dtype=str, chunksize=rows, usecols=only, **words) as pieces,
+    ):
+        yield _even(pieces)
+
+
+def _even(pieces: Iterable[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+    """Give the pieces of a CSV, none of whose lines has more values than there are names."""
+    coming = iter(pieces)
+    while True:
+        with _even_lines():
+            piece = next(coming, None)
+        if piece is None:
+            return
+        yield piece
+
+
+@contextmanager
+def _even_lines() -> Iterator[None]:
+    """Refuse what pandas would drop with a warning: values without a name. A separator at the end is none."""
+    from pandas.errors import ParserWarning
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ParserWarning)
+        try:
+            yield
+        except ParserWarning as exc:
+            raise ValueError("its lines have more values than its first line has names") from exc
+
+
+@contextmanager
+def _text(path: Path, dialect: Dialect) -> Iterator[tuple[Any, dict[str, Any]]]:
+    """Open a CSV, and give what pandas must know to read it."""
+    with compression.opened(path) as file:
+        # No column is taken for an index, as pandas would do where lines are longer than the header.
+        yield (
+            dialect.text(file),
+            {"sep": dialect.separator, "index_col": False, "keep_default_na": False, "na_values": _NULLS},
+        )
+
+
+def _spellings(path: Path, dialect: Dialect, names: list[str], rows: int) -> tuple[set[str], set[str]]:
+    """Look through a file that is read in pieces as `_all` does."""
+    if not names:
+        return set(), set()
+    with _pieces(path, dialect, rows, names) as pieces:
+        return _all(pieces, names)
+
+
+def _all(pieces: Iterable[pd.DataFrame], names: list[str]) -> tuple[set[str], set[str]]:
+    """Return the columns that hold nothing but numbers, and those that hold nothing but truths."""
+    import pandas as pd
+
+    seen: set[str] = set()
+    numbers, truths = set(names), set(names)
+    for piece in pieces:
+        for name in numbers | truths:
+            values = pd.Series(_given(piece[name]).dropna().unique())
+            seen |= {name} if len(values) else set()
+            if name in numbers and pd.to_numeric(values, errors="coerce").isna().any():
+                numbers.discard(name)
+            if name in truths and not values.isin(list(TRUTHS)).all():
+                truths.discard(name)
+    return numbers & seen, truths & seen
+
+
+def _inferred(
+    text: pd.Series[Any], kind: Kind | Literal["key", "label"], *, numbers: bool, truths: bool
+) -> pd.Series[Any]:
+    """Read a CSV's column; what is no value of its kind stays text, to be refused by its row."""
+    import pandas as pd
+
+    if kind == "number":
+        read = pd.to_numeric(text, errors="coerce")
+        if read.notna().equals(text.notna()):  # as nearly always, and then at once
+            return read
+    words = kind in ("category", "text") or (kind == "label" and not (numbers or truths))
+    values = text if words else _given(text)
+    if kind in ("category", "key"):
+        return values.map({value: _code(value) for value in values.dropna().unique()})
+    if kind == "label" and truths:
+        return values.map(TRUTHS)
+    if kind not in ("number", "boolean") and not numbers:
+        return values
+    read = pd.to_numeric(values, errors="coerce")
+    if kind == "boolean":
+        read = values.map(TRUTHS).where(values.isin(list(TRUTHS)), _truths(read.astype(object)))
+    return read if read.notna().equals(values.notna()) else read.astype(object).where(read.notna(), values)
+
+
+def _truths(values: pd.Series[Any]) -> pd.Series[Any]:
+    """Objects, 0 and 1 among them as the truths they stand for."""
+    return values.where(~values.isin([0, 1]), values == 1)
+
+
+def _given(text: pd.Series[Any]) -> pd.Series[Any]:
+    """Text that stands for no words: nothing but spaces is missing there, and so is `NONE`."""
+    return text.mask(text.str.strip().isin(["", NONE]))
+
+
+def _code(text: str) -> str:
+    """Spell a cell that names something by itself, whatever the other rows hold: zeros before it stay."""
+    whole = _WHOLE.fullmatch(text)
+    return whole[1] if whole else text
+
+
+def _unreadable(path: Path, exc: BaseException) -> DataError:
+    if isinstance(exc, FileNotFoundError):
+        return DataError(f"There is no file {path}.", remedy="Check the path.")
+    if uneven := _UNEVEN.search(str(exc)):
+        expected, line, held = uneven.groups()
+        return DataError(
+            f"{path} cannot be read as a table: line {line} has {held} values, those before it {expected}.",
+            remedy="Correct that line; a value that holds the separator stands in quotes.",
+        )
+    said = "it is empty" if "No columns to parse" in str(exc) else str(exc).strip().rstrip(".")
+    return DataError(f"{path} cannot be read as a table: {said}.", remedy=f"Give {_FORMATS}.")
+
+
+def _empty(path: Path) -> DataError:
+    return DataError(f"{path} holds no rows.", remedy="Give a file with rows.")
