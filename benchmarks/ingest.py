@@ -25,7 +25,7 @@ from mlops.adapters.dvc.tree import DvcTree
 from mlops.adapters.git.worktree import Tree
 from mlops.config.paths import LAKE
 from mlops.data.lake import Lake
-from mlops.project.context import Loop
+from mlops.project.context import Project
 from mlops.scaffold.template import stamp
 
 ROWS = 10_000
@@ -63,29 +63,29 @@ def plums(rows: int, *, months: int = 1, seed: int = 0) -> pd.DataFrame:
     )
 
 
-def project(folder: Path, beside: Loop, partitions: int) -> Loop:
+def new_project(folder: Path, beside: Project, partitions: int) -> Project:
     """Stamp a project for this table that uses the servers of another, with a lake of so many partitions."""
     stamp(folder)
-    (folder / ".env").write_text(f"PREFECT_API_URL={beside.project.prefect_uri}\n")
+    (folder / ".env").write_text(f"PREFECT_API_URL={beside.folder.prefect_uri}\n")
     path = folder / "params.yaml"
     params = yaml.safe_load(path.read_text())
     features = {"size": "number", "colour": "category"}
     roles = {"target": "ripe", "time": "picked", "key": "plum"}
     params["data"] = {"name": f"plums-{partitions}", "features": features, **roles}
     path.write_text(yaml.safe_dump(params))
-    loop = Loop.at(folder)
-    Lake(folder / LAKE).append(plums(20 * partitions, months=partitions), loop.schema)
+    project = Project.at(folder)
+    Lake(folder / LAKE).append(plums(20 * partitions, months=partitions), project.schema)
     DvcTree(folder).add(LAKE)
     Tree(folder).commit_paths(["params.yaml", f"{LAKE}.dvc", "data/.gitignore"], f"Begin with {partitions}")
-    return loop
+    return project
 
 
-def seconds(loop: Loop, folder: Path, seed: int) -> float:
+def seconds(project: Project, folder: Path, seed: int) -> float:
     """Time the flow on one more batch."""
     file = folder / f"{seed}.parquet"
     plums(ROWS, seed=seed).to_parquet(file)
     started = time.perf_counter()
-    run(loop, "ingest", file=file)
+    run(project, "ingest", file=file)
     return time.perf_counter() - started
 
 
@@ -93,25 +93,25 @@ def growing(rounds: int) -> None:
     """Print what a batch costs by the partitions held."""
     with running() as servers, tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        loops = {count: project(folder / str(count), servers, count) for count in PARTITIONS}
+        projects = {count: new_project(folder / str(count), servers, count) for count in PARTITIONS}
         taken: dict[int, list[float]] = {count: [] for count in PARTITIONS}
         # In turn, so that what else the machine does falls on all alike; the first pays the imports.
         for turn in range(rounds + 1):
-            for count, loop in loops.items():
-                taken[count].append(seconds(loop, folder, seed=1_000 * count + turn))
+            for count, project in projects.items():
+                taken[count].append(seconds(project, folder, seed=1_000 * count + turn))
         first = statistics.median(taken[PARTITIONS[0]][1:])
         for count, times in taken.items():
             median = statistics.median(times[1:])
             more = f"{median / first:.2f} times the first, {median - first:+.2f} s"
             goal = f"   goal <= {GOAL} s more" if count == PARTITIONS[-1] else ""
             print(f"partitions: {count:>5,}   {median:5.2f} s   {more}{goal}")
-        hashing(loops[PARTITIONS[0]])
+        hashing(projects[PARTITIONS[0]])
 
 
-def hashing(loop: Loop) -> None:
+def hashing(project: Project) -> None:
     """Print how fast a version is hashed against its pointer."""
-    root = loop.project.root
-    Lake(root / LAKE).append(plums(3_000_000, months=60, seed=99), loop.schema)
+    root = project.folder.root
+    Lake(root / LAKE).append(plums(3_000_000, months=60, seed=99), project.schema)
     data = DvcTree(root)
     data.add(LAKE)
     size = sum(file.stat().st_size for file in (root / LAKE).rglob("*.parquet")) / 1e6

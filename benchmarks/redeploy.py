@@ -16,7 +16,7 @@ import pandas as pd
 from scratch import flights, run, running
 
 from mlops.deployment.client import Client
-from mlops.project.context import Loop
+from mlops.project.context import Project
 from mlops.project.labels import add_labels
 
 AS_OF = pd.Timestamp("2013-05-01", tz="UTC").to_pydatetime()
@@ -25,23 +25,23 @@ PATIENCE = 180.0
 
 def main() -> None:
     """Print the figure, and what it is made of."""
-    with running() as loop:
-        inbox = loop.project.home / "rows.parquet"
+    with running() as project:
+        inbox = project.folder.home / "rows.parquet"
         flights(1, 2).to_parquet(inbox)
-        run(loop, "ingest", file=inbox)
-        run(loop, "train")
-        run(loop, "deploy")
+        run(project, "ingest", file=inbox)
+        run(project, "train")
+        run(project, "deploy")
         spring = flights(3, 4)
-        with Client(loop.project.address) as client:
-            for _ in client.predict_frame(spring, loop.schema, batch=500):
+        with Client(project.folder.address) as client:
+            for _ in client.predict_frame(spring, project.schema, batch=500):
                 pass
         spring[spring["late"].notna()][["flight", "late"]].to_parquet(inbox)
-        add_labels(loop, inbox, by="key", skip_unknown=False)
-        print(run(loop, "monitor", as_of=AS_OF))
-        answered = first_answer(loop, version="2")
-        drift = loop.ledger.entries("drift.confirmed")[0].recorded_at
-        fit = stage_seconds(loop, "train")
-        for entry in loop.ledger.entries():
+        add_labels(project, inbox, by="key", skip_unknown=False)
+        print(run(project, "monitor", as_of=AS_OF))
+        answered = first_answer(project, version="2")
+        drift = project.ledger.entries("drift.confirmed")[0].recorded_at
+        fit = stage_seconds(project, "train")
+        for entry in project.ledger.entries():
             if entry.recorded_at >= drift:
                 print(f"  {(entry.recorded_at - drift).total_seconds():6.2f} s  {entry.kind}")
     whole = (answered - drift).total_seconds()
@@ -50,20 +50,20 @@ def main() -> None:
     print(f"less the fit           {whole - fit:6.2f} s   goal <= 15 s")
 
 
-def first_answer(loop: Loop, *, version: str) -> datetime:
+def first_answer(project: Project, *, version: str) -> datetime:
     """Return when the gateway first answers with this version."""
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
-        if httpx.get(f"{loop.project.address}/version", trust_env=False).json()["version"] == version:
+        if httpx.get(f"{project.folder.address}/version", trust_env=False).json()["version"] == version:
             return datetime.now(UTC)
         time.sleep(0.02)
     raise SystemExit(f"version {version} did not answer in {PATIENCE:.0f} s")
 
 
-def stage_seconds(loop: Loop, name: str) -> float:
+def stage_seconds(project: Project, name: str) -> float:
     """Ask Prefect how long the newest task of this name ran."""
     wanted = {"sort": "END_TIME_DESC", "limit": 50}
-    runs = httpx.post(f"{loop.project.prefect_uri}/task_runs/filter", json=wanted, trust_env=False).json()
+    runs = httpx.post(f"{project.folder.prefect_uri}/task_runs/filter", json=wanted, trust_env=False).json()
     return next(float(run["total_run_time"]) for run in runs if run["name"].partition("-")[0] == name)
 
 

@@ -20,7 +20,7 @@ from mlops.model import bundle
 from mlops.model.bundle import Bundle
 from mlops.orchestration import run_flow
 from mlops.project import services
-from mlops.project.context import Loop
+from mlops.project.context import Project
 from mlops.scaffold.template import stamp, template
 from mlops.schema import Schema
 from mlops.stages.pipeline import STAGES
@@ -29,7 +29,7 @@ __all__ = ["flights", "run", "running", "trained"]
 
 
 @contextmanager
-def running() -> Iterator[Loop]:
+def running() -> Iterator[Project]:
     """Stamp a project, start its servers, and end them."""
     with tempfile.TemporaryDirectory(prefix="mlops-benchmark-") as folder:
         root = Path(folder) / "project"
@@ -38,13 +38,13 @@ def running() -> Iterator[Loop]:
         chosen = {name: free_port() for name in names} | {"BASE_IMAGE": load_settings().base_image}
         (root / ".env").write_text("".join(f"MLOPS_{name}={value}\n" for name, value in chosen.items()))
         stamp(root)
-        loop = Loop.at(root)
+        project = Project.at(root)
         try:
-            services.up(loop, told=lambda _: None)
-            run_flow.connect(loop.project)
-            yield loop
+            services.up(project, told=lambda _: None)
+            run_flow.connect(project.folder)
+            yield project
         finally:
-            services.down(loop, serving=True)
+            services.down(project, serving=True)
 
 
 def trained(folder: Path, *months: int) -> Bundle:
@@ -69,6 +69,6 @@ def flights(*months: int) -> pd.DataFrame:
     return frame
 
 
-def run(loop: Loop, flow: str, **parameters: Any) -> str:
+def run(project: Project, flow: str, **parameters: Any) -> str:
     """Run one of the project's flows in this process."""
-    return str(run_flow.load_flow(loop.project, flow)(**parameters))
+    return str(run_flow.load_flow(project.folder, flow)(**parameters))

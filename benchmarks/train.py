@@ -29,12 +29,12 @@ def seconds(*command: object) -> float:
 
 def main(rounds: int) -> None:
     """Print the two figures."""
-    with running() as loop:
-        root, file = loop.project.root, loop.project.home / "rows.parquet"
+    with running() as project:
+        root, file = project.folder.root, project.folder.home / "rows.parquet"
         flights(1, 2).to_parquet(file)
-        run(loop, "ingest", file=file)
+        run(project, "ingest", file=file)
         verb = [Path(sys.executable).with_name("mlops"), "--project", root, "train"]
-        bare = [sys.executable, HERE / "bare_train.py", root, loop.project.mlflow_uri]
+        bare = [sys.executable, HERE / "bare_train.py", root, project.folder.mlflow_uri]
         seconds(*verb)
         seconds(*bare)
         pairs = [(seconds(*verb, "--force"), seconds(*bare)) for _ in range(rounds)]

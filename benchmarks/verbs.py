@@ -27,12 +27,12 @@ def seconds(*command: object) -> float:
 
 def main(rounds: int) -> None:
     """Print the figures."""
-    with running() as loop:
+    with running() as project:
         program = Path(sys.executable).with_name("mlops")
         commands: dict[str, list[object]] = {
             "python -c pass": [sys.executable, "-c", "pass"],
             "mlops --help": [program, "--help"],
-            "mlops status": [program, "--project", loop.project.root, "status"],
+            "mlops status": [program, "--project", project.folder.root, "status"],
         }
         for command in commands.values():
             seconds(*command)

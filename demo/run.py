@@ -36,7 +36,7 @@ from table import month_bounds
 from table import rows as table_rows
 
 from mlops.adapters.mlflow.links import first_page
-from mlops.config.project_folder import Project, find_project
+from mlops.config.project_folder import ProjectFolder, find_project
 from mlops.config.settings import load_settings
 from mlops.deployment.client import Client, records
 from mlops.errors import MlopsError, UsageError
@@ -56,7 +56,7 @@ class Traffic:
     """Rows in the order of their event time, one request an hour of it."""
 
     client: Client
-    project: Project
+    folder: ProjectFolder
     frame: pd.DataFrame
     at: int = 0
     requests: int = 0
@@ -65,7 +65,7 @@ class Traffic:
     def __post_init__(self) -> None:
         from mlops.schema import Schema
 
-        self.schema = Schema.from_params(self.project.params)
+        self.schema = Schema.from_params(self.folder.params)
         self.hours = [hour for _, hour in self.frame.groupby(self.schema.time, sort=True)]
 
     def send_one(self) -> None:
@@ -102,35 +102,35 @@ def main() -> int:
             f"DEMO_FIRST and DEMO_MONTHS ask for months {first} to {served.stop - 1} of 2013.",
             remedy="Two months to learn from and at least one of traffic must lie in 1 to 12.",
         )
-    project = new_project()
-    from mlops.orchestration import run_flow
+    folder = new_project()
+    from mlops.adapters.prefect_server.environment import connect
     from mlops.project import services
-    from mlops.project.context import Loop
+    from mlops.project.context import Project
 
-    loop = Loop(project)
+    project = Project(folder)
     say("starting Prefect, MLflow, the gateway and the runner")
-    starting = Background(lambda: services.up(loop, told=lambda line: say(f"  {line}")))
+    starting = Background(lambda: services.up(project, told=lambda line: say(f"  {line}")))
     data = flights(range(first, served.stop))
     starting.join()
-    run_flow.connect(project)
+    connect(folder)
 
-    learn(loop, data[:2], first)
-    with Client(project.address) as client:
-        traffic = Traffic(client, project, pd.concat(data[2:]))
+    learn(project, data[:2], first)
+    with Client(folder.address) as client:
+        traffic = Traffic(client, folder, pd.concat(data[2:]))
         for number in served:
-            live(loop, traffic, number, last=number == served[-1])
-    return finish(loop, traffic, served, started)
+            live(project, traffic, number, last=number == served[-1])
+    return finish(project, traffic, served, started)
 
 
-def new_project() -> Project:
+def new_project() -> ProjectFolder:
     """Stamp the scratch project, with ports that are free and the model that was asked for."""
     if FOLDER.exists():
         say("ending the last demo")
         from mlops.project import services
-        from mlops.project.context import Loop
+        from mlops.project.context import Project
 
         if (FOLDER / "params.yaml").exists():
-            services.down(Loop.at(FOLDER), serving=True)
+            services.down(Project.at(FOLDER), serving=True)
         shutil.rmtree(FOLDER)
     say(f"stamping a project into {FOLDER.name}/, with its own git repository and DVC cache")
     (FOLDER / ".mlops").mkdir(parents=True)
@@ -161,36 +161,38 @@ def flights(months: range) -> list[pd.DataFrame]:
     return [whole[month == number] for number in months]
 
 
-def learn(loop: Any, data: list[pd.DataFrame], first: int) -> None:
+def learn(project: Any, data: list[pd.DataFrame], first: int) -> None:
     """Two months into the lake, the first model trained and deployed."""
-    project = loop.project
-    inbox = project.home / "inbox"
+    folder = project.folder
+    inbox = folder.home / "inbox"
     inbox.mkdir()
     for number, frame in enumerate(data, start=first):
         file = inbox / f"flights-{number:02d}.parquet"
         frame.to_parquet(file)
-        say(run(project, "ingest", file=file))
-    say(run(project, "train"))
-    say(run(project, "deploy"))
-    if loop.ledger.last("deployment.served").body["target"] == "process":
+        say(run(folder, "ingest", file=file))
+    say(run(folder, "train"))
+    say(run(folder, "deploy"))
+    if project.ledger.last("deployment.served").body["target"] == "process":
         say("It is a local process: `mlops --project .demo doctor` says what a container would need.")
 
 
-def live(loop: Any, traffic: Traffic, number: int, *, last: bool) -> None:
+def live(project: Any, traffic: Traffic, number: int, *, last: bool) -> None:
     """One month: rows are served, labels arrive, the window is judged; drift retrains by itself."""
     start, end = month_bounds(number)
     traffic.until(end)
     known = traffic.frame["time_hour"]
-    add_labels(loop, traffic.frame[(known >= start) & (known < end)], number)
-    sentence = run(loop.project, "monitor", as_of=end)
+    add_labels(project, traffic.frame[(known >= start) & (known < end)], number)
+    sentence = run(project.folder, "monitor", as_of=end)
     say(f"[bold]{end:%Y-%m-%d}[/] {sentence}")
-    confirmed = [e for e in loop.ledger.entries("drift.confirmed") if e.as_of == end]
+    confirmed = [e for e in project.ledger.entries("drift.confirmed") if e.as_of == end]
     if not confirmed:
         return
 
     def answered() -> list[Entry]:
         return [
-            e for e in loop.ledger.effects(confirmed[0]) if e.kind in {"retrain.finished", "retrain.refused"}
+            e
+            for e in project.ledger.effects(confirmed[0])
+            if e.kind in {"retrain.finished", "retrain.refused"}
         ]
 
     # The next month has begun meanwhile: requests keep coming while the model is swapped.
@@ -204,21 +206,21 @@ def live(loop: Any, traffic: Traffic, number: int, *, last: bool) -> None:
     )
 
 
-def add_labels(loop: Any, month: pd.DataFrame, number: int) -> None:
+def add_labels(project: Any, month: pd.DataFrame, number: int) -> None:
     """The truth about a month's rows, where there is one."""
     from mlops.project.labels import add_labels as add
 
-    key, target = loop.schema.key, loop.schema.target
-    file = loop.project.home / "inbox" / f"labels-{number:02d}.parquet"
+    key, target = project.schema.key, project.schema.target
+    file = project.folder.home / "inbox" / f"labels-{number:02d}.parquet"
     month.loc[month[target].notna(), [key, target]].to_parquet(file)
-    add(loop, file, by="key", skip_unknown=False)
+    add(project, file, by="key", skip_unknown=False)
 
 
-def finish(loop: Any, traffic: Traffic, months: range, started: float) -> int:
+def finish(project: Any, traffic: Traffic, months: range, started: float) -> int:
     """Show the table, check it, and say where to look."""
-    rows = table_rows(loop, months)
-    (loop.project.home / "table.json").write_text(json.dumps(rows, indent=1))
-    console.print(render(rows, loop.params.gate.metric))
+    rows = table_rows(project, months)
+    (project.folder.home / "table.json").write_text(json.dumps(rows, indent=1))
+    console.print(render(rows, project.params.gate.metric))
     wrong = check(FOLDER)
     if not wrong:
         say("every number recomputed from the log, the labels and the ledger")
@@ -228,10 +230,10 @@ def finish(loop: Any, traffic: Traffic, months: range, started: float) -> int:
     say(f"{traffic.requests:,} requests, {len(traffic.failed)} failed; {time.monotonic() - started:.0f} s")
     for failure in traffic.failed[:3]:
         say(f"[red]{failure}[/]")
-    project = loop.project
-    say(f"predictions  {project.address}")
-    say(f"experiments  {first_page(project.mlflow_uri)}")
-    say(f"flows        {project.prefect_uri.removesuffix('/api')}")
+    folder = project.folder
+    say(f"predictions  {folder.address}")
+    say(f"experiments  {first_page(folder.mlflow_uri)}")
+    say(f"flows        {folder.prefect_uri.removesuffix('/api')}")
     say("`make down` stops it all")
     return 1 if wrong or traffic.failed else 0
 
@@ -266,11 +268,11 @@ def render(rows: list[dict[str, Any]], metric: str) -> Table:
     return table
 
 
-def run(project: Project, flow: str, **parameters: Any) -> str:
+def run(folder: ProjectFolder, flow: str, **parameters: Any) -> str:
     """Run one of the project's flows here, against its Prefect server."""
     from mlops.orchestration.run_flow import load_flow
 
-    return str(load_flow(project, flow)(**parameters))
+    return str(load_flow(folder, flow)(**parameters))
 
 
 def free_port(wanted: int) -> int:

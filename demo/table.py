@@ -13,7 +13,7 @@ from mlops.ledger.store import Entry
 from mlops.model.predictions import Answers
 from mlops.model.predictor import load
 from mlops.prediction_log import label_log, reader
-from mlops.project.context import Loop
+from mlops.project.context import Project
 from mlops.tables.conform import columns_of
 
 __all__ = ["month_bounds", "rows"]
@@ -25,41 +25,43 @@ def month_bounds(number: int) -> tuple[datetime, datetime]:
     return first.to_pydatetime(), (first + pd.offsets.MonthBegin()).to_pydatetime()
 
 
-def rows(loop: Loop, months: Iterable[int]) -> list[dict[str, Any]]:
+def rows(project: Project, months: Iterable[int]) -> list[dict[str, Any]]:
     """Return a row for each month, from the log, the labels and the ledger."""
-    first = loop.bundle_of(loop.ledger.entries("model.promoted")[0])
+    first = project.bundle_of(project.ledger.entries("model.promoted")[0])
     predictor = load(first)
-    known = label_log.read(loop.project.labels)
+    known = label_log.read(project.folder.labels)
     table = []
     for number in months:
         start, end = month_bounds(number)
-        served = reader.read(loop.project.predictions, loop.schema, start=start, end=end)
-        told = label_log.join(served, known, loop.schema)
-        told = told[told[loop.schema.target].notna()]
+        served = reader.read(project.folder.predictions, project.schema, start=start, end=end)
+        told = label_log.join(served, known, project.schema)
+        told = told[told[project.schema.target].notna()]
         table.append(
             {
                 "month": f"{start:%Y-%m}",
                 "rows": len(served),
                 "labelled": len(told),
-                "drift": _drift(loop, end),
-                "decision": _decision(loop, end),
+                "drift": _drift(project, end),
+                "decision": _decision(project, end),
                 "served": _versions(served),
                 "loss": _loss(
-                    loop, told, Answers(told["prediction"].tolist(), told["score"].tolist()), first
+                    project, told, Answers(told["prediction"].tolist(), told["score"].tolist()), first
                 ),
-                "first_loss": _loss(loop, told, predictor.predict(columns_of(told, loop.schema)), first),
+                "first_loss": _loss(
+                    project, told, predictor.predict(columns_of(told, project.schema)), first
+                ),
             }
         )
     return table
 
 
-def _loss(loop: Loop, told: pd.DataFrame, answers: Answers, first: Any) -> float:
-    truth = told[loop.schema.target].to_numpy()
-    return float(metrics.losses(loop.params.gate.metric, truth, answers, first.model.classes).mean())
+def _loss(project: Project, told: pd.DataFrame, answers: Answers, first: Any) -> float:
+    truth = told[project.schema.target].to_numpy()
+    return float(metrics.losses(project.params.gate.metric, truth, answers, first.model.classes).mean())
 
 
-def _drift(loop: Loop, as_of: datetime) -> dict[str, Any]:
-    checked = _at(loop.ledger.entries("drift.checked"), as_of)
+def _drift(project: Project, as_of: datetime) -> dict[str, Any]:
+    checked = _at(project.ledger.entries("drift.checked"), as_of)
     if checked is None:
         return {"confirmed": False, "drifted": 0, "judged": 0}
     verdicts = [column["verdict"] for column in checked.body["report"]["columns"]]
@@ -70,13 +72,13 @@ def _drift(loop: Loop, as_of: datetime) -> dict[str, Any]:
     }
 
 
-def _decision(loop: Loop, as_of: datetime) -> str:
-    answer = _at(loop.ledger.entries("retrain.finished", "retrain.refused"), as_of)
+def _decision(project: Project, as_of: datetime) -> str:
+    answer = _at(project.ledger.entries("retrain.finished", "retrain.refused"), as_of)
     if answer is None:
         return "none asked"
     if answer.kind == "retrain.refused":
         return "not retrained"
-    judged = _at(loop.ledger.entries("gate.judged"), as_of)
+    judged = _at(project.ledger.entries("gate.judged"), as_of)
     assert judged is not None
     return f"{'promoted' if answer.body['promoted'] else 'refused'} {judged.body['version']}"
 

@@ -26,7 +26,7 @@ from PIL import Image
 from playwright.sync_api import Error, Page, Route, sync_playwright
 
 from mlops.errors import MlopsError, UsageError
-from mlops.project.context import Loop
+from mlops.project.context import Project
 
 HERE = Path(__file__).parent
 IMAGES = HERE / "images"
@@ -64,10 +64,10 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--project", type=Path, default=HERE.parent / ".demo")
     parser.add_argument("--only", nargs="*", help="names of pictures, or how they begin")
     given = parser.parse_args(arguments)
-    loop = Loop.at(given.project)
+    project = Project.at(given.project)
     IMAGES.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, browser() as page:
-        for shot in [*prefect(loop), *mlflow(loop), *dvc(loop, Path(folder))]:
+        for shot in [*prefect(project), *mlflow(project), *dvc(project, Path(folder))]:
             if given.only and not shot.name.startswith(tuple(given.only)):
                 continue
             (IMAGES / f"{shot.name}.png").write_bytes(small(taken(page, shot)))
@@ -75,52 +75,56 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def prefect(loop: Loop) -> Iterator[Shot]:
+def prefect(project: Project) -> Iterator[Shot]:
     """Yield the pictures of Prefect: runs, a form, a retraining and what it tells, the automation."""
-    ui, name = loop.project.prefect_uri.removesuffix("/api"), loop.params.data.name
-    deployments = {found["entrypoint"].rpartition(":")[2]: found for found in _asked(loop, "deployments", {})}
+    ui, name = project.folder.prefect_uri.removesuffix("/api"), project.params.data.name
+    deployments = {
+        found["entrypoint"].rpartition(":")[2]: found for found in _asked(project, "deployments", {})
+    }
     retrain = deployments["retrain"]["id"]
     only = {
         "deployments": {"id": {"any_": [retrain]}},
         "flow_runs": {"state": {"name": {"any_": ["Completed"]}}},
     }
-    run = _newest(_asked(loop, "flow_runs", only), "a retraining that drift began")
+    run = _newest(_asked(project, "flow_runs", only), "a retraining that drift began")
     mine = {"flow_runs": {"id": {"any_": [run["id"]]}}}
     yield Shot("prefect-runs", f"{ui}/runs", "Flow runs", lambda page: page.mouse.wheel(0, 560))
     yield Shot("prefect-deployments", f"{ui}/deployments", "retrain")
     yield Shot("prefect-form", f"{ui}/deployments/deployment/{retrain}/run", "as_of", _pick_a_time)
     yield Shot("prefect-retrain", f"{ui}/runs/flow-run/{run['id']}", "Artifacts")
-    training = _newest(_asked(loop, "artifacts", mine | _key(f"{name}-training")), "a training that was told")
+    training = _newest(
+        _asked(project, "artifacts", mine | _key(f"{name}-training")), "a training that was told"
+    )
     yield Shot("prefect-training", f"{ui}/artifacts/artifact/{training['id']}", "on the held-out rows")
-    drift = _newest(_asked(loop, "artifacts", _key(f"{name}-drift")), "a window that was judged")
+    drift = _newest(_asked(project, "artifacts", _key(f"{name}-drift")), "a window that was judged")
     yield Shot("prefect-drift", f"{ui}/artifacts/artifact/{drift['id']}", "threshold")
     yield Shot("prefect-automation", f"{ui}/automations", "retrain on confirmed drift")
 
 
-def mlflow(loop: Loop) -> Iterator[Shot]:
+def mlflow(project: Project) -> Iterator[Shot]:
     """Yield the pictures of MLflow: the runs, one of them, a version, a drift report."""
     from mlops.adapters.mlflow.links import version_page
 
-    champion, reported = loop.champion, loop.ledger.last("drift.reported")
+    champion, reported = project.champion, project.ledger.last("drift.reported")
     if champion is None or reported is None:
         raise UsageError("Nothing was judged yet.", remedy="Run `make demo` first.")
-    judged = loop.ledger.get(reported.cause or "")
-    subject = loop.ledger.get(judged.cause or "") if judged else None
+    judged = project.ledger.get(reported.cause or "")
+    subject = project.ledger.get(judged.cause or "") if judged else None
     assert subject is not None
-    run = loop.registry.run_url(champion.body["run_id"])
-    report = loop.registry.run_url(subject.body["run_id"], f"reports/{Path(reported.body['path']).name}")
-    version = version_page(loop.project.mlflow_uri, loop.params.data.name, champion.body["version"])
-    columns = partial(_columns, loss=loop.params.gate.metric)
+    run = project.registry.run_url(champion.body["run_id"])
+    report = project.registry.run_url(subject.body["run_id"], f"reports/{Path(reported.body['path']).name}")
+    version = version_page(project.folder.mlflow_uri, project.params.data.name, champion.body["version"])
+    columns = partial(_columns, loss=project.params.gate.metric)
     yield Shot("mlflow-runs", run.rpartition("/runs/")[0] + "/runs", "retrain", columns)
     yield Shot("mlflow-run", run, "Registered models", _calm)
     yield Shot("mlflow-version", version, "Description", _calm)
     yield Shot("mlflow-drift", report, "reports", _calm)
 
 
-def dvc(loop: Loop, folder: Path) -> Iterator[Shot]:
+def dvc(project: Project, folder: Path) -> Iterator[Shot]:
     """Yield the picture of DVC's plots of the last training by hand."""
     command = [sys.executable, "-m", "dvc", "plots", "show", "--out", str(folder)]
-    done = subprocess.run(command, cwd=loop.project.root, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=project.folder.root, capture_output=True, text=True, check=False)
     if done.returncode:
         raise MlopsError(f"dvc plots show failed: {done.stderr.strip()}.", remedy="Run `mlops train` first.")
     yield Shot("dvc-plots", (folder / "index.html").as_uri(), "ROC", _wait_for_charts)
@@ -217,8 +221,8 @@ def _from_here(route: Route) -> None:
     route.fulfill(body=whole, content_type="text/javascript")
 
 
-def _asked(loop: Loop, what: str, filter: dict[str, Any]) -> list[dict[str, Any]]:
-    address = f"{loop.project.prefect_uri}/{what}/filter"
+def _asked(project: Project, what: str, filter: dict[str, Any]) -> list[dict[str, Any]]:
+    address = f"{project.folder.prefect_uri}/{what}/filter"
     found = httpx.post(address, json=filter, timeout=10, trust_env=False).raise_for_status().json()
     return list(found)
 

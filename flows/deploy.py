@@ -5,9 +5,9 @@ from pathlib import Path
 from prefect import flow
 
 from mlops.orchestration import flow_run, tasks
-from mlops.project.context import Loop
+from mlops.project.context import Project
 
-ROOT = Loop.at(Path(__file__).parent).project.root
+ROOT = Project.at(Path(__file__).parent).folder.root
 
 
 @flow(name="deploy", flow_run_name=flow_run.title, timeout_seconds=900)
@@ -17,5 +17,5 @@ def deploy() -> flow_run.Ended:
     No request fails on the way, and where the new one is not ready the old one goes on serving. A
     champion that serves already is left alone.
     """
-    served = tasks.deploy.deploy(ROOT, Loop.at(ROOT).promoted())
-    return flow_run.ended(f"Version {served.body['version']} serves at {Loop.at(ROOT).project.address}.")
+    served = tasks.deploy.deploy(ROOT, Project.at(ROOT).promoted())
+    return flow_run.ended(f"Version {served.body['version']} serves at {Project.at(ROOT).folder.address}.")

@@ -5,9 +5,9 @@ from pathlib import Path
 from prefect import flow
 
 from mlops.orchestration import flow_run, tasks
-from mlops.project.context import Loop
+from mlops.project.context import Project
 
-ROOT = Loop.at(Path(__file__).parent).project.root
+ROOT = Project.at(Path(__file__).parent).folder.root
 
 
 @flow(name="train", flow_run_name=flow_run.title, timeout_seconds=3600)

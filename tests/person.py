@@ -13,7 +13,7 @@ from mlops.adapters.dvc.tree import DvcTree
 from mlops.adapters.git.worktree import Tree
 from mlops.config.paths import LAKE
 from mlops.data.lake import Lake
-from mlops.project.context import Loop
+from mlops.project.context import Project
 from mlops.stages.pipeline import STAGES
 from tests.flows.orchard import HISTORY, plums, stamped
 
@@ -31,7 +31,7 @@ def learned(folder: Path) -> Path:
 
 def ingested(root: Path, first_day: int, days: int) -> str:
     """Add some days of plums as a version of the data; return its commit."""
-    added = Lake(root / LAKE).append(plums(first_day, days, season=0), Loop.at(root).schema)
+    added = Lake(root / LAKE).append(plums(first_day, days, season=0), Project.at(root).schema)
     DvcTree(root).add(LAKE, new=added.files)
     return Tree(root).commit_paths([f"{LAKE}.dvc", "data/.gitignore"], "Add plums")
 

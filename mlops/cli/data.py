@@ -64,7 +64,7 @@ def check(
     """
     from mlops.project.data_check import check_table
 
-    report = check_table(context.obj.loop(), file.resolve(), as_of=parse_time(as_of))
+    report = check_table(context.obj.project(), file.resolve(), as_of=parse_time(as_of))
     context.obj.show(report.text(), report.to_dict(), as_json=json)
     if report.refusals:
         raise typer.Exit(3)
@@ -88,7 +88,7 @@ def add(
     """
     from mlops.project.labels import add_labels
 
-    added = add_labels(context.obj.loop(), file, by=by, skip_unknown=skip_unknown)
+    added = add_labels(context.obj.project(), file, by=by, skip_unknown=skip_unknown)
     text = f"{added.rows} labels added, {added.corrected} of them corrections"
     text += f", {added.unknown} unknown left out." if added.unknown else "."
     result = {"rows": added.rows, "corrected": added.corrected, "unknown": added.unknown}

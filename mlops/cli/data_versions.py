@@ -43,7 +43,7 @@ def log(
     """
     from mlops.project.data_log import versions
 
-    found = versions(context.obj.loop(), most=most)
+    found = versions(context.obj.project(), most=most)
     text = "\n".join(_lines(found)) if found else "No version yet: add rows with `mlops ingest FILE`."
     context.obj.show(text, {"versions": [one.to_dict() for one in found]}, as_json=json)
 
@@ -64,9 +64,9 @@ def diff(
     from mlops.cli import data_diff
     from mlops.project import data_log
 
-    loop = context.obj.loop()
-    old, new = data_log.choose(loop, before), data_log.choose(loop, after)
-    found = data_log.diff(loop, old, new)
+    project = context.obj.project()
+    old, new = data_log.choose(project, before), data_log.choose(project, after)
+    found = data_log.diff(project, old, new)
     text = "" if json else data_diff.text(found, str(old), str(new), everything=all)
     named = {"before": _named(old), "after": _named(new)}
     context.obj.show(text, named | found.to_dict(), as_json=json)
@@ -86,8 +86,8 @@ def checkout(
     """
     from mlops.project import data_checkout, data_log
 
-    loop = context.obj.loop()
-    moved = data_checkout.checkout(loop, data_log.choose(loop, version), force=force)
+    project = context.obj.project()
+    moved = data_checkout.checkout(project, data_log.choose(project, version), force=force)
     chosen = moved.chosen
     at = f", as of commit {chosen.commit[:8]}" if chosen.commit else ""
     lines = [f"{' and '.join(moved.paths)} at version {chosen}{at}.", *moved.notes]
@@ -108,7 +108,7 @@ def push(context: typer.Context, remote: Remote = None, json: Json = False) -> N
     """
     from mlops.project import data_remote
 
-    done = data_remote.push(context.obj.loop(), remote=remote, told=_progress("sent"))
+    done = data_remote.push(context.obj.project(), remote=remote, told=_progress("sent"))
     _show_transfer(context, done, "sent", as_json=json)
 
 
@@ -119,7 +119,7 @@ def pull(context: typer.Context, remote: Remote = None, json: Json = False) -> N
     """
     from mlops.project import data_remote
 
-    done = data_remote.pull(context.obj.loop(), remote=remote, told=_progress("brought"))
+    done = data_remote.pull(context.obj.project(), remote=remote, told=_progress("brought"))
     _show_transfer(context, done, "brought", as_json=json)
 
 

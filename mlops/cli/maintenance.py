@@ -35,8 +35,8 @@ def gc(
     """
     from mlops.project import gc as housekeeping
 
-    loop = context.obj.loop()
-    gone = housekeeping.collect(loop, cache=cache) if yes else housekeeping.plan(loop, cache=cache)
+    project = context.obj.project()
+    gone = housekeeping.collect(project, cache=cache) if yes else housekeeping.plan(project, cache=cache)
     total = sum(removal.bytes for removal in gone)
     rows = [f"{size(one.bytes):>9}  {one.what:<52}  {one.reason}" for one in gone]
     verb = "deleted" if yes else "to delete; do it with `mlops gc --yes`"
@@ -60,17 +60,17 @@ def doctor(context: typer.Context, json: Json = False) -> None:
     from mlops.scaffold.template import template
 
     try:
-        project = find_project(context.obj.folder)
+        folder = find_project(context.obj.folder)
     except ConfigError:
         raise
     except UsageError:
-        project = None
-    findings = checkup.examine(project, template() / "requirements.lock")
+        folder = None
+    findings = checkup.examine(folder, template() / "requirements.lock")
     rows = []
     for one in findings:
         rows.append(f"{_MARKS[one.state]}  {one.name:<12}  {one.detail}")
         rows += [f"{'':18}{one.remedy}"] if one.remedy else []
-    if project is None:
+    if folder is None:
         rows.append("Not in a project: only the installation was checked.")
     failed = any(one.state == "fail" for one in findings)
     result = {"healthy": not failed, "findings": [asdict(one) for one in findings]}
@@ -93,7 +93,7 @@ def backup(
     """
     from mlops.project import backup as backups
 
-    saved = backups.backup(context.obj.loop(), file.resolve(), with_data=with_data)
+    saved = backups.backup(context.obj.project(), file.resolve(), with_data=with_data)
     lines = [
         f"{file}: {saved.files:,} files, {size(saved.bytes)}.",
         *(f"Not in it: {one}" for one in saved.absent),
@@ -119,8 +119,8 @@ def restore(
     """
     from mlops.project import backup as backups
 
-    loop = (Screen(into) if into else context.obj).loop()
-    restored = backups.restore(loop, file.resolve(), force=force)
-    result = {"folder": str(loop.project.root), "files": restored.files, "notes": restored.notes}
-    lines = [f"{restored.files:,} files restored into {loop.project.root}.", *restored.notes]
+    project = (Screen(into) if into else context.obj).project()
+    restored = backups.restore(project, file.resolve(), force=force)
+    result = {"folder": str(project.folder.root), "files": restored.files, "notes": restored.notes}
+    lines = [f"{restored.files:,} files restored into {project.folder.root}.", *restored.notes]
     context.obj.show("\n".join(lines), result, as_json=json)

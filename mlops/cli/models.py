@@ -26,11 +26,11 @@ def run(screen: Screen, flow: str, *, as_json: bool, **parameters: Any) -> None:
     from mlops.project import services
     from mlops.project.health import check_own
 
-    loop = screen.loop()
-    services.ensure(loop, told=tell)
-    check_own(loop, "prefect")
-    connect(loop.project)
-    _show(screen, flow, run_flow(loop.project, flow, **parameters), as_json=as_json)
+    project = screen.project()
+    services.ensure(project, told=tell)
+    check_own(project, "prefect")
+    connect(project.folder)
+    _show(screen, flow, run_flow(project.folder, flow, **parameters), as_json=as_json)
 
 
 def _show(screen: Screen, flow: str, outcome: Outcome, *, as_json: bool) -> None:
@@ -62,7 +62,7 @@ def train(
     from mlops.project.up_to_date import settled
 
     overrides = _overrides(set_ or [])
-    standing = None if force or overrides else settled(context.obj.loop())
+    standing = None if force or overrides else settled(context.obj.project())
     if standing is not None:
         _show(context.obj, "train", standing, as_json=json)
         return
@@ -146,10 +146,10 @@ def rollback(
     from mlops.project import rollback as rolling
     from mlops.project import services
 
-    loop = context.obj.loop()
-    services.ensure(loop, told=tell)  # MLflow may have to give the bundle
-    promoted = rolling.put_back(loop, version, reason=reason or "")
-    if loop.ledger.last("deployment.started") is None:
+    project = context.obj.project()
+    services.ensure(project, told=tell)  # MLflow may have to give the bundle
+    promoted = rolling.put_back(project, version, reason=reason or "")
+    if project.ledger.last("deployment.started") is None:
         text = f"Version {promoted.body['version']} is the champion. Nothing was deployed yet."
         context.obj.show(text, {"flow": None, "result": text, "refused": False}, as_json=json)
         return
@@ -174,8 +174,8 @@ def reproduce(
     """
     from mlops.project import reproduce as reproducing
 
-    loop = context.obj.loop()
-    again = reproducing.reproduce(loop, reproducing.find(loop, version), keep=not verify)
+    project = context.obj.project()
+    again = reproducing.reproduce(project, reproducing.find(project, version), keep=not verify)
     subject, result = again.subject, again.result
     lines = [f"Version {subject.version}, commit {subject.commit[:12]}. {result.sentence}"]
     lines += [f"  {one}" for one in result.differences[1:]]

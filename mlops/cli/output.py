@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from mlops.project.context import Loop
+    from mlops.project.context import Project
 
 __all__ = ["AsOf", "Json", "Screen", "as_of_option", "parse_time", "tell"]
 
@@ -36,11 +36,11 @@ class Screen:
 
     folder: Path
 
-    def loop(self) -> Loop:
+    def project(self) -> Project:
         """Open the project; imports what that takes."""
-        from mlops.project.context import Loop
+        from mlops.project.context import Project
 
-        return Loop.at(self.folder)
+        return Project.at(self.folder)
 
     def show(self, text: str, result: Mapping[str, Any], *, as_json: bool) -> None:
         """Print the text for a person, or the result as one JSON object."""

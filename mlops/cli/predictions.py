@@ -36,13 +36,13 @@ def predict(
     from mlops.project.health import check_own
     from mlops.tables.readers import read_table
 
-    loop = context.obj.loop()
-    schema = loop.asked
+    project = context.obj.project()
+    schema = project.asked
     table = read_table(rows, schema)
     records(table.head(batch), schema)  # what is wrong with it is told before anybody is asked
-    check_own(loop, "gateway", remedy="Start the loop with `mlops up` and a model with `mlops deploy`.")
+    check_own(project, "gateway", remedy="Start the loop with `mlops up` and a model with `mlops deploy`.")
     told: list[dict[str, Any]] = []
-    with Client(loop.project.address) as client:
+    with Client(project.folder.address) as client:
         for answers in client.predict_frame(table, schema, batch=batch):
             if json:
                 told += answers
@@ -85,5 +85,5 @@ def why(
     """
     from mlops.project.why import trace
 
-    found = trace(context.obj.loop(), prediction)
+    found = trace(context.obj.project(), prediction)
     context.obj.show(found.text(), found.to_dict(), as_json=json)

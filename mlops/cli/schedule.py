@@ -40,7 +40,7 @@ def show(context: typer.Context, json: Json = False) -> None:
 
     if context.invoked_subcommand is not None:
         return
-    found = upcoming(context.obj.loop().project)
+    found = upcoming(context.obj.project().folder)
     context.obj.show(_table(found), {"flows": [each.to_dict() for each in found]}, as_json=json)
 
 
@@ -62,7 +62,7 @@ def set_(
     """
     from mlops.project.schedule import declare
 
-    _tell(context, declare(context.obj.loop().project, flow, when, timezone), as_json=json)
+    _tell(context, declare(context.obj.project().folder, flow, when, timezone), as_json=json)
 
 
 @schedule.command()
@@ -73,7 +73,7 @@ def unset(context: typer.Context, flow: Flow, json: Json = False) -> None:
     """
     from mlops.project.schedule import declare
 
-    _tell(context, declare(context.obj.loop().project, flow, None), as_json=json)
+    _tell(context, declare(context.obj.project().folder, flow, None), as_json=json)
 
 
 @schedule.command()
@@ -84,7 +84,7 @@ def pause(context: typer.Context, flow: Flow, json: Json = False) -> None:
     """
     from mlops.project import schedule as schedules
 
-    _tell(context, schedules.pause(context.obj.loop().project, flow), as_json=json)
+    _tell(context, schedules.pause(context.obj.project().folder, flow), as_json=json)
 
 
 @schedule.command()
@@ -95,7 +95,7 @@ def resume(context: typer.Context, flow: Flow, json: Json = False) -> None:
     """
     from mlops.project import schedule as schedules
 
-    _tell(context, schedules.resume(context.obj.loop().project, flow), as_json=json)
+    _tell(context, schedules.resume(context.obj.project().folder, flow), as_json=json)
 
 
 def _tell(context: typer.Context, each: Upcoming, *, as_json: bool) -> None:

@@ -27,14 +27,14 @@ def up(context: typer.Context, json: Json = False) -> None:
     from mlops.adapters.mlflow.links import first_page
     from mlops.project import services
 
-    loop = context.obj.loop()
-    health = services.up(loop, told=tell)
-    project = loop.project
+    project = context.obj.project()
+    health = services.up(project, told=tell)
+    folder = project.folder
     lines = [
         "The loop is up.",
-        f"  predictions  {project.address}",
-        f"  experiments  {first_page(project.mlflow_uri)}",
-        f"  flows        {project.prefect_uri.removesuffix('/api')}",
+        f"  predictions  {folder.address}",
+        f"  experiments  {first_page(folder.mlflow_uri)}",
+        f"  flows        {folder.prefect_uri.removesuffix('/api')}",
     ]
     result = {part.part: {"address": part.address, "up": part.up} for part in health}
     context.obj.show("\n".join(lines), result, as_json=json)
@@ -53,7 +53,7 @@ def down(
     """
     from mlops.project import services
 
-    stopped = services.down(context.obj.loop(), serving=serving)
+    stopped = services.down(context.obj.project(), serving=serving)
     text = f"Stopped: {', '.join(stopped)}." if stopped else "Nothing was running."
     context.obj.show(text, {"stopped": stopped}, as_json=json)
 
@@ -65,5 +65,5 @@ def status(context: typer.Context, json: Json = False) -> None:
     """
     from mlops.project.status import overview
 
-    seen = overview(context.obj.loop(), now=datetime.now(UTC))
+    seen = overview(context.obj.project(), now=datetime.now(UTC))
     context.obj.show(seen.text(), seen.to_dict(), as_json=json)

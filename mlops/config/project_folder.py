@@ -18,11 +18,11 @@ from mlops.errors import ConfigError, UsageError
 from mlops.feature_types import LOSSES
 from mlops.files import yaml
 
-__all__ = ["Project", "find_project", "load_params"]
+__all__ = ["ProjectFolder", "find_project", "load_params"]
 
 
 @dataclass(frozen=True)
-class Project:
+class ProjectFolder:
     """A folder that holds a params.yaml, and where its parts lie."""
 
     root: Path
@@ -101,7 +101,7 @@ class Project:
         return load_params(self.root / "params.yaml")
 
 
-def find_project(start: Path, settings: Settings | None = None) -> Project:
+def find_project(start: Path, settings: Settings | None = None) -> ProjectFolder:
     """Return the project that `start` lies in.
 
     Raises
@@ -111,7 +111,7 @@ def find_project(start: Path, settings: Settings | None = None) -> Project:
     """
     for folder in (start.resolve(), *start.resolve().parents):
         if (folder / "params.yaml").is_file():
-            return Project(folder, settings or load_settings(folder / ".env"))
+            return ProjectFolder(folder, settings or load_settings(folder / ".env"))
     raise UsageError(
         f"{start} is not in a project: no params.yaml here or above.",
         remedy="Go to the project's folder, or pass --project FOLDER.",

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-__all__ = ["Part", "Staging", "arrow"]
+__all__ = ["Part", "Staging"]
 
 _TIMELESS = "all"
 """The partition of rows that have no time."""

@@ -206,9 +206,9 @@ def sources(bundle: Path) -> dict[str, Path]:
 
 
 def _file_of(module: str) -> tuple[str, Path] | None:
-    if module.partition(".")[0] != __package__:
+    if module.partition(".")[0] != "mlops":
         return None
-    above = Path(__file__).parents[1]
+    above = Path(__file__).parents[2]
     stem = module.replace(".", "/")
     paths = (f"{stem}.py", f"{stem}/__init__.py")
     return next(((path, above / path) for path in paths if (above / path).is_file()), None)

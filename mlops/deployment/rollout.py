@@ -18,7 +18,7 @@ from typing import Protocol
 
 from mlops.errors import UnavailableError
 
-__all__ = ["Gateway", "Serving", "Spec", "Target", "free_port", "swap", "wait_ready"]
+__all__ = ["Gateway", "Serving", "Spec", "Target", "swap", "wait_ready"]
 
 _POLL = 0.05
 _SETTLE = 1.0

@@ -20,7 +20,7 @@ from mlops.stats.bootstrap import Interval, block_interval
 if TYPE_CHECKING:
     from mlops.config.params import GateParams
 
-__all__ = ["Comparison", "GateVerdict", "Interval", "block_interval", "blocks_of", "compare", "decide"]
+__all__ = ["Comparison", "GateVerdict", "compare", "decide"]
 
 _METRICS = {
     "log_loss": "log loss",

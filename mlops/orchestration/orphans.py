@@ -18,7 +18,7 @@ import psutil
 from mlops.adapters.prefect_server.environment import here, labels
 from mlops.errors import UnavailableError
 from mlops.project import run_marks
-from mlops.project.context import Loop
+from mlops.project.context import Project
 from mlops.project.run_marks import Mark, marks
 
 if TYPE_CHECKING:
@@ -40,39 +40,39 @@ def mark(home: Path) -> None:
         run_marks.write(home, str(flow_run.id))
 
 
-def reap(loop: Loop, *, now: datetime) -> list[str]:
+def reap(project: Project, *, now: datetime) -> list[str]:
     """End the runs whose process is gone, in Prefect and in MLflow; return a line for each.
 
     Where MLflow does not answer, the mark stays for the next time.
     """
     from prefect.client.orchestration import get_client
 
-    dead = [mark for mark in marks(loop.project.home) if mark.is_dead]
+    dead = [mark for mark in marks(project.folder.home) if mark.is_dead]
     done: list[str] = []
     with get_client(sync_client=True) as prefect:
         for mark in dead:
             with suppress(UnavailableError):
-                done.extend(_bury(loop, prefect, mark))
+                done.extend(_bury(project, prefect, mark))
                 mark.file.unlink(missing_ok=True)
-        done.extend(_crash(prefect, run) for run in _never_begun(loop, prefect, now))
+        done.extend(_crash(prefect, run) for run in _never_begun(project, prefect, now))
     return done
 
 
-def sweep(loop: Loop, *, now: datetime) -> list[str]:
+def sweep(project: Project, *, now: datetime) -> list[str]:
     """Remove what killed processes left half-written in DVC's cache, and cut the services' logs."""
     from mlops.adapters.dvc import cache
     from mlops.adapters.dvc.tree import DvcTree
     from mlops.adapters.targets.process import ProcessTarget
 
-    cut = ProcessTarget(loop.project.home).cut_logs()
+    cut = ProcessTarget(project.folder.home).cut_logs()
     done = [f"cut {cut} logs of services"] if cut else []
-    if not (loop.project.root / ".dvc").is_dir():
+    if not (project.folder.root / ".dvc").is_dir():
         return done
-    swept = cache.sweep(DvcTree(loop.project.root).cache(), now - _HALF_WRITTEN)
+    swept = cache.sweep(DvcTree(project.folder.root).cache(), now - _HALF_WRITTEN)
     return [*done, f"removed {swept} half-written files from DVC's cache"] if swept else done
 
 
-def _bury(loop: Loop, prefect: SyncPrefectClient, mark: Mark) -> Iterator[str]:
+def _bury(project: Project, prefect: SyncPrefectClient, mark: Mark) -> Iterator[str]:
     from prefect.exceptions import ObjectNotFound
 
     try:
@@ -85,7 +85,7 @@ def _bury(loop: Loop, prefect: SyncPrefectClient, mark: Mark) -> Iterator[str]:
     if not state.is_final() and not state.is_scheduled():
         yield _crash(prefect, run)
     # The one that failed while MLflow was away could not end its run there either.
-    for id in loop.registry.reap(mark.run):
+    for id in project.registry.reap(mark.run):
         yield f"ended run {id[:8]} in MLflow, left by flow run {run.name}"
 
 
@@ -105,7 +105,7 @@ def _crash(prefect: SyncPrefectClient, run: FlowRun) -> str:
     return f"flow run {run.name} has no process any more: marked as crashed"
 
 
-def _never_begun(loop: Loop, prefect: SyncPrefectClient, now: datetime) -> Iterator[FlowRun]:
+def _never_begun(project: Project, prefect: SyncPrefectClient, now: datetime) -> Iterator[FlowRun]:
     """Yield runs, of a verb or of the runner, whose process was gone before it left a mark.
 
     Only in a Prefect of our own: in one that is shared it may be another machine's. There, too, a clone
@@ -114,17 +114,17 @@ def _never_begun(loop: Loop, prefect: SyncPrefectClient, now: datetime) -> Itera
     from prefect.client.schemas import filters
     from prefect.client.schemas.objects import StateType
 
-    project = loop.project
-    if project.prefect_uri != f"http://127.0.0.1:{project.settings.prefect_port}/api":
+    folder = project.folder
+    if folder.prefect_uri != f"http://127.0.0.1:{folder.settings.prefect_port}/api":
         return
     taken_up = filters.FlowRunFilterStateType(any_=[StateType.PENDING, StateType.RUNNING])
-    ours = filters.FlowRunFilterTags(all_=list(labels(project)))
+    ours = filters.FlowRunFilterTags(all_=list(labels(folder)))
     found = prefect.read_flow_runs(
         flow_run_filter=filters.FlowRunFilter(state=filters.FlowRunFilterState(type=taken_up), tags=ours)
     )
     old = [run for run in found if run.state is not None and run.state.timestamp < now - _YOUNG]
-    marked = {mark.run for mark in marks(project.home)}
-    theirs = {run.id for run in old if run.deployment_id is None and here(project) not in run.tags}
+    marked = {mark.run for mark in marks(folder.home)}
+    theirs = {run.id for run in old if run.deployment_id is None and here(folder) not in run.tags}
     unmarked = [run for run in old if str(run.id) not in marked and run.id not in theirs]
     alive = _runs_of_processes() if unmarked else set()
     yield from (run for run in unmarked if str(run.id) not in alive)

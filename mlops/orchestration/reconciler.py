@@ -17,13 +17,13 @@ from typing import Any
 
 from filelock import Timeout
 
-from mlops.config.project_folder import Project
+from mlops.config.project_folder import ProjectFolder
 from mlops.errors import UnavailableError
 from mlops.ledger.store import Entry
 from mlops.orchestration.orphans import reap, sweep
 from mlops.orchestration.tasks import retrain
 from mlops.project import deploy, schedule
-from mlops.project.context import Loop
+from mlops.project.context import Project
 
 __all__ = ["Missed", "Reconciler", "missed", "reconcile"]
 
@@ -48,7 +48,7 @@ class Missed:
     cause: Entry
 
 
-def missed(loop: Loop) -> Iterator[Missed]:
+def missed(project: Project) -> Iterator[Missed]:
     """Yield what the ledger means and nobody is at.
 
     Confirmed drift without an answer; and, once something was deployed here, a champion that
@@ -56,73 +56,73 @@ def missed(loop: Loop) -> Iterator[Missed]:
     the gateway is up. While a training is at work, only a service that is gone: a retraining deploys
     what it promotes by itself, and what was promoted before waits for its end.
     """
-    training = _busy(loop, "retrain")
-    for drift in [] if training else retrain.unanswered(loop)[:1]:
+    training = _busy(project, "retrain")
+    for drift in [] if training else retrain.unanswered(project)[:1]:
         yield Missed("retrain", retrain.asked_by(drift), drift)
-    champion = loop.champion
-    if champion is None or loop.ledger.last("deployment.started") is None or _busy(loop, "deploy"):
+    champion = project.champion
+    if champion is None or project.ledger.last("deployment.started") is None or _busy(project, "deploy"):
         return
     try:
-        served = deploy.serving(loop)
+        served = deploy.serving(project)
     except UnavailableError:
         return  # serving was stopped on purpose, or `mlops up` will mend it
     if served is None or (not training and served[0].body["digest"] != champion.body["digest"]):
         yield Missed("deploy", {}, champion)
 
 
-def reconcile(loop: Loop, start: Start, *, now: datetime) -> list[str]:
+def reconcile(project: Project, start: Start, *, now: datetime) -> list[str]:
     """Start what was missed and is due; return a line for each thing done.
 
     A start that fails is not an attempt: it is tried again under the same key.
     """
     done = []
-    grace = timedelta(seconds=loop.project.settings.reconcile_grace)
-    _note_return(loop)
-    for thing in missed(loop):
-        since = _since_success(loop.ledger.effects(thing.cause))
+    grace = timedelta(seconds=project.folder.settings.reconcile_grace)
+    _note_return(project)
+    for thing in missed(project):
+        since = _since_success(project.ledger.effects(thing.cause))
         requests = [entry for entry in since if entry.kind == "run.requested"]
         if any(entry.kind == "run.abandoned" for entry in since):
             # Drift that is still missed has no answer: who gave it up was killed before it told.
-            _answer(loop, thing, attempts=len(requests))
+            _answer(project, thing, attempts=len(requests))
             continue
         newest = (since or [thing.cause])[-1]
         if now - newest.recorded_at < grace * 4 ** len(requests):
             continue
         if len(requests) < MOST_ATTEMPTS:
             start(thing.flow, thing.parameters, f"{newest.id}-{len(requests)}")
-            loop.ledger.record("run.requested", cause=thing.cause, flow=thing.flow)
+            project.ledger.record("run.requested", cause=thing.cause, flow=thing.flow)
             done.append(f"started {thing.flow} for {thing.cause.kind} {thing.cause.id[:8]}")
             continue
-        loop.ledger.record("run.abandoned", cause=thing.cause, flow=thing.flow, attempts=len(requests))
-        _answer(loop, thing, attempts=len(requests))
+        project.ledger.record("run.abandoned", cause=thing.cause, flow=thing.flow, attempts=len(requests))
+        _answer(project, thing, attempts=len(requests))
         done.append(f"gave up {thing.flow} for {thing.cause.id[:8]}: see its runs in Prefect")
     return done
 
 
-def _note_return(loop: Loop) -> None:
+def _note_return(project: Project) -> None:
     """Record that the champion serves after all, where it was taken for gone and asked for.
 
     Else such looks, each mistaken for a moment, or made while an engine was away, would add up until a
     service that is gone one day was given up already.
     """
-    champion = loop.champion
-    effects = loop.ledger.effects(champion) if champion else []
+    champion = project.champion
+    effects = project.ledger.effects(champion) if champion else []
     told = [entry.kind for entry in effects if entry.kind in _SERVES | _ASKED]
     if champion is None or not told or told[-1] in _SERVES:
         return
     try:
-        served = deploy.serving(loop)
+        served = deploy.serving(project)
     except UnavailableError:
         return
     if served is not None and served[0].body["digest"] == champion.body["digest"]:
         facts = {fact: served[0].body[fact] for fact in ("deployment", "version", "digest")}
-        loop.ledger.record("deployment.found", cause=champion, **facts)
+        project.ledger.record("deployment.found", cause=champion, **facts)
 
 
-def _answer(loop: Loop, given_up: Missed, *, attempts: int) -> None:
+def _answer(project: Project, given_up: Missed, *, attempts: int) -> None:
     """Answer the drift whose retraining was given up, or no other drift would have its turn."""
     if given_up.flow == "retrain":
-        retrain.abandon(loop, given_up.cause, attempts=attempts)
+        retrain.abandon(project, given_up.cause, attempts=attempts)
 
 
 def _since_success(effects: list[Entry]) -> list[Entry]:
@@ -134,9 +134,9 @@ def _since_success(effects: list[Entry]) -> list[Entry]:
 class Reconciler(threading.Thread):
     """Looks at what is left undone at once and then every so often, beside the runner."""
 
-    def __init__(self, project: Project) -> None:
+    def __init__(self, folder: ProjectFolder) -> None:
         super().__init__(name="reconciler", daemon=True)
-        self._project = project
+        self._project = folder
         self._swept: datetime | None = None
 
     def run(self) -> None:
@@ -144,28 +144,28 @@ class Reconciler(threading.Thread):
         while True:
             try:
                 # params.yaml is read anew: a person edits it while the loop runs.
-                self._look(Loop.at(self._project.root), datetime.now(UTC))
+                self._look(Project.at(self._project.root), datetime.now(UTC))
             except Exception as exc:
                 log.warning("could not look: %s: %s", type(exc).__name__, exc)
             time.sleep(self._project.settings.reconcile_every)
 
-    def _look(self, loop: Loop, now: datetime) -> None:
-        for chore in self._chores(loop, now):
+    def _look(self, project: Project, now: datetime) -> None:
+        for chore in self._chores(project, now):
             try:
                 for line in chore():
                     log.info(line)
             except Exception as exc:
                 log.warning("could not look: %s: %s", type(exc).__name__, exc)
-        loop.ledger.close()
+        project.ledger.close()
 
-    def _chores(self, loop: Loop, now: datetime) -> Iterator[Callable[[], list[str]]]:
-        yield partial(reap, loop, now=now)
+    def _chores(self, project: Project, now: datetime) -> Iterator[Callable[[], list[str]]]:
+        yield partial(reap, project, now=now)
         if self._swept is None or now - self._swept > SWEEP_EVERY:
             self._swept = now
-            yield partial(sweep, loop, now=now)
-        yield partial(reconcile, loop, self._start_run, now=now)
+            yield partial(sweep, project, now=now)
+        yield partial(reconcile, project, self._start_run, now=now)
         # A machine that slept has missed runs, and its runner is alive.
-        yield partial(_catch_up, loop, now)
+        yield partial(_catch_up, project, now)
 
     def _start_run(self, flow: str, parameters: dict[str, Any], key: str) -> None:
         from prefect.deployments import run_deployment
@@ -174,14 +174,14 @@ class Reconciler(threading.Thread):
         run_deployment(name, parameters=parameters, timeout=0, idempotency_key=key, as_subflow=False)
 
 
-def _catch_up(loop: Loop, now: datetime) -> list[str]:
-    skipped = schedule.catch_up(loop.project, now=now)
+def _catch_up(project: Project, now: datetime) -> list[str]:
+    skipped = schedule.catch_up(project.folder, now=now)
     return [f"skipped {skipped} missed runs"] if skipped else []
 
 
-def _busy(loop: Loop, name: str) -> bool:
+def _busy(project: Project, name: str) -> bool:
     try:
-        with loop.lock(name, patience=0):
+        with project.lock(name, patience=0):
             return False
     except Timeout:
         return True

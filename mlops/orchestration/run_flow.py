@@ -10,21 +10,21 @@ from functools import wraps
 from typing import Any
 
 from mlops.adapters.prefect_server.environment import here, labels
-from mlops.config.project_folder import Project
+from mlops.config.project_folder import ProjectFolder
 from mlops.errors import UsageError
 from mlops.ledger.outcome import Outcome
 
 __all__ = ["load_flow", "run_flow"]
 
 
-def run_flow(project: Project, name: str, **parameters: Any) -> Outcome:
+def run_flow(folder: ProjectFolder, name: str, **parameters: Any) -> Outcome:
     """Run a flow of the project in this process, as one of its runs; return how it ended."""
     from prefect import State, tags
     from prefect.exceptions import MissingResult
 
     from mlops.orchestration import flow_run
 
-    flow = load_flow(project, name)
+    flow = load_flow(folder, name)
     flow.fn = _untagged(flow.fn)
     ends: list[State] = []
 
@@ -32,7 +32,7 @@ def run_flow(project: Project, name: str, **parameters: Any) -> Outcome:
         ends.append(state)
 
     flow.on_completion(note_end)
-    with tags(*labels(project), here(project)), suppress(MissingResult):  # see `run.outcome`
+    with tags(*labels(folder), here(folder)), suppress(MissingResult):  # see `run.outcome`
         flow(**parameters)
     return flow_run.outcome(ends[-1])
 
@@ -53,7 +53,7 @@ def _untagged(body: Callable[..., Any]) -> Callable[..., Any]:
     return untagged
 
 
-def load_flow(project: Project, name: str) -> Any:
+def load_flow(folder: ProjectFolder, name: str) -> Any:
     """Load ``flows/<name>.py`` by path and return the flow of that name.
 
     Raises
@@ -61,7 +61,7 @@ def load_flow(project: Project, name: str) -> Any:
     UsageError
         The project has no such flow.
     """
-    path = project.root / "flows" / f"{name}.py"
+    path = folder.root / "flows" / f"{name}.py"
     if not path.is_file():
         raise UsageError(f"{path} does not exist.", remedy="Restore it from the project's template.")
     spec = importlib.util.spec_from_file_location(f"flows_{name}", path)

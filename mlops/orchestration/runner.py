@@ -16,18 +16,18 @@ from typing import Any
 
 from mlops.adapters.prefect_server.environment import connect, environment, labels
 from mlops.adapters.prefect_server.rest import FLOWS
-from mlops.config.project_folder import Project, find_project
+from mlops.config.project_folder import ProjectFolder, find_project
 from mlops.net.credentials import variables
 from mlops.orchestration.run_flow import load_flow
 from mlops.project import name_check, schedule
-from mlops.project.context import Loop
+from mlops.project.context import Project
 
 __all__ = ["deployments", "main"]
 
 log = logging.getLogger("mlops.runner")
 
 
-def deployments(project: Project) -> list[Any]:
+def deployments(folder: ProjectFolder) -> list[Any]:
     """Return the project's flows as Prefect deployments, with their triggers.
 
     What is registered says nothing of schedules and pauses: those there are stay, and
@@ -39,7 +39,7 @@ def deployments(project: Project) -> list[Any]:
     from mlops.orchestration import flow_run
     from mlops.orchestration.tasks.monitor import DRIFT_EVENT, model_resource
 
-    name = project.params.data.name
+    name = folder.params.data.name
     one = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.ENQUEUE)
     on_drift = DeploymentEventTrigger(
         name=f"{name}: retrain on confirmed drift",
@@ -51,49 +51,49 @@ def deployments(project: Project) -> list[Any]:
     )
     made = []
     for flow in FLOWS:
-        if not (project.root / "flows" / f"{flow}.py").is_file():
+        if not (folder.root / "flows" / f"{flow}.py").is_file():
             log.warning("flows/%s.py is missing: the project's template has it", flow)
             continue
-        loaded = load_flow(project, flow)
+        loaded = load_flow(folder, flow)
         made.append(
             loaded.to_deployment(
                 name=name,
                 description=flow_run.description(loaded.description),
                 concurrency_limit=one if flow in {"retrain", "deploy"} else None,
                 triggers=[on_drift] if flow == "retrain" else None,
-                tags=[*labels(project), *name_check.mark(Loop(project))],
+                tags=[*labels(folder), *name_check.mark(Project(folder))],
             )
         )
         # What is not set is not sent. Prefect would take its default for a person's wish, and end a pause.
         made[-1].model_fields_set.difference_update({"paused", "schedules"})
         # The entrypoint is read again at each run, so that an edited flow needs no restart.
-        made[-1].entrypoint = f"{project.root / 'flows' / flow}.py:{flow}"
+        made[-1].entrypoint = f"{folder.root / 'flows' / flow}.py:{flow}"
     return made
 
 
 def main() -> None:
     """Serve until told to stop."""
-    project = find_project(Path(sys.argv[1]))
+    folder = find_project(Path(sys.argv[1]))
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    os.environ.update(environment(project) | variables(project.settings))
+    os.environ.update(environment(folder) | variables(folder.settings))
     # Imported here, so that it happens while Prefect's server comes up beside us.
     from prefect.exceptions import TerminationSignal
     from prefect.runner import Runner
 
     from mlops.orchestration.reconciler import Reconciler
 
-    made = deployments(project)
-    connect(project, quiet=False, patience=120)
+    made = deployments(folder)
+    connect(folder, quiet=False, patience=120)
     # By default a runner pauses its schedules as it ends, and the next start could not tell such a
     # pause from a person's.
     runner = Runner(limit=4, pause_on_shutdown=False)
     for deployment in made:
         runner.add_deployment(deployment)
-    schedule.apply(project)
-    if skipped := schedule.catch_up(project, now=datetime.now(UTC)):
+    schedule.apply(folder)
+    if skipped := schedule.catch_up(folder, now=datetime.now(UTC)):
         log.info("skipped %d runs that were missed while nothing ran here", skipped)
-    Reconciler(project).start()
+    Reconciler(folder).start()
     # Told to stop, it ends the runs it started.
     with suppress(KeyboardInterrupt, TerminationSignal):
         asyncio.run(runner.start())

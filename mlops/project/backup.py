@@ -28,7 +28,7 @@ from mlops.files.archive import Archive, Manifest
 from mlops.prediction_log import reader
 from mlops.prediction_log.segment import folders
 from mlops.project import run_marks
-from mlops.project.context import Loop
+from mlops.project.context import Project
 from mlops.project.gc import alone
 from mlops.project.health import serving_supervisor, tools_supervisor
 
@@ -77,7 +77,7 @@ class Restored:
     notes: list[str]
 
 
-def backup(loop: Loop, file: Path, *, with_data: bool = False) -> Saved:
+def backup(project: Project, file: Path, *, with_data: bool = False) -> Saved:
     """Write the project's .mlops to a file, while its parts run.
 
     Parameters
@@ -93,35 +93,35 @@ def backup(loop: Loop, file: Path, *, with_data: bool = False) -> Saved:
     ConflictError
         `mlops gc` is at work.
     """
-    home = loop.project.home
+    home = project.folder.home
     if file.is_relative_to(home):
         raise UsageError(f"{file} lies in what is to be saved.", remedy="Choose a place outside .mlops.")
     if not file.parent.is_dir():
         raise UsageError(f"There is no folder {file.parent}.", remedy="Make it first.")
-    absent = list(_absent(loop, with_data=with_data))
+    absent = list(_absent(project, with_data=with_data))
     with (
-        alone(loop, "housekeeping"),
+        alone(project, "housekeeping"),
         TemporaryDirectory(dir=file.parent, prefix=".mlops-backup-") as staging,
-        archive.write(file, _about(loop, absent)) as out,
+        archive.write(file, _about(project, absent)) as out,
     ):
         log.info("save the databases")
         _save_databases(home, out, Path(staging))
         packed = Path(staging, "loop.bundle")
-        if Tree(loop.project.root).pack(LOOP_BRANCH, packed) is not None:
+        if Tree(project.folder.root).pack(LOOP_BRANCH, packed) is not None:
             out.add(_BUNDLE, packed)
         log.info("save the prediction log")
-        _save_predictions(loop.project.predictions, out)
+        _save_predictions(project.folder.predictions, out)
         log.info("save the other files")
         for path in _files(home):
             if path.relative_to(home).parts[0] != "predictions" and not _is_database(path):
                 out.add(_name(path, home), path)
         if with_data:
             log.info("save the data")
-            _save_data(loop, out)
+            _save_data(project, out)
     return Saved(len(out.files), file.stat().st_size, absent)
 
 
-def restore(loop: Loop, file: Path, *, force: bool = False) -> Restored:
+def restore(project: Project, file: Path, *, force: bool = False) -> Restored:
     """Put a backup's .mlops in the place of the project's, once every file of it is checked.
 
     Parameters
@@ -138,8 +138,8 @@ def restore(loop: Loop, file: Path, *, force: bool = False) -> Restored:
     MlopsError
         The backup is damaged. Nothing was replaced.
     """
-    _refuse_running(loop)
-    root, home = loop.project.root, loop.project.home
+    _refuse_running(project)
+    root, home = project.folder.root, project.folder.home
     if not force and _has_history(home):
         raise UsageError(
             f"{home} holds a ledger with rows: this project has a history of its own.",
@@ -150,14 +150,14 @@ def restore(loop: Loop, file: Path, *, force: bool = False) -> Restored:
     try:
         log.info("read %s", file)
         manifest = archive.extract(file, staging)
-        name = loop.params.data.name
+        name = project.params.data.name
         if manifest.about["project"] != name:
             raise UsageError(
                 f"{file} is a backup of {manifest.about['project']}, and this project is {name}.",
                 remedy="Name the clone it belongs to with --into.",
             )
         log.info("put back what it holds")
-        notes = [*_restore_branch(root, staging), *_restore_data(loop, staging)]
+        notes = [*_restore_branch(root, staging), *_restore_data(project, staging)]
         run_marks.orphan(staging / "home")
         notes += [*_exchange(home, staging / "home"), *_notes(home, manifest)]
     finally:
@@ -165,10 +165,10 @@ def restore(loop: Loop, file: Path, *, force: bool = False) -> Restored:
     return Restored(len(manifest.files), notes)
 
 
-def _about(loop: Loop, absent: list[str]) -> dict[str, object]:
+def _about(project: Project, absent: list[str]) -> dict[str, object]:
     return {
-        "project": loop.params.data.name,
-        "root": str(loop.project.root),
+        "project": project.params.data.name,
+        "root": str(project.folder.root),
         "at": datetime.now(UTC).isoformat(),
         "mlops": __version__,
         "versions": {name: version(name) for name in _TOOLS},
@@ -176,8 +176,8 @@ def _about(loop: Loop, absent: list[str]) -> dict[str, object]:
     }
 
 
-def _absent(loop: Loop, *, with_data: bool) -> Iterator[str]:
-    settings = loop.project.settings
+def _absent(project: Project, *, with_data: bool) -> Iterator[str]:
+    settings = project.folder.settings
     if settings.ledger_uri:
         kind = settings.ledger_uri.partition(":")[0]
         how = "`sqlite3 FILE .backup`" if kind.startswith("sqlite") else "`pg_dump` or what that database has"
@@ -188,7 +188,7 @@ def _absent(loop: Loop, *, with_data: bool) -> Iterator[str]:
         yield "Prefect's runs and schedules, kept elsewhere: `pg_dump` its database"
     if not with_data:
         yield "the data: `mlops data push` sends it to a DVC remote, or give --with-data"
-    if _moved_aside(loop.project.home):
+    if _moved_aside(project.folder.home):
         yield "what an earlier restore moved to .mlops/aside: copy it, or remove it where nobody needs it"
     yield f"what git holds, beside the branch {LOOP_BRANCH}: `git push` it; and .env, which may hold secrets"
 
@@ -224,14 +224,14 @@ def _save_predictions(folder: Path, out: Archive) -> None:
             out.add(_name(path, folder.parent), path)
 
 
-def _save_data(loop: Loop, out: Archive) -> None:
+def _save_data(project: Project, out: Archive) -> None:
     from mlops.adapters.dvc.tree import DvcTree
     from mlops.project.data_log import kept
 
-    commits = [entry.body["commit"] for entry in loop.ledger.entries("model.registered")]
-    tree = DvcTree(loop.project.root)
+    commits = [entry.body["commit"] for entry in project.ledger.entries("model.registered")]
+    tree = DvcTree(project.folder.root)
     cache = tree.cache()
-    for path in tree.objects(commits, kept(loop)).needed:
+    for path in tree.objects(commits, kept(project)).needed:
         out.add(f"cache/{path.relative_to(cache).as_posix()}", path)
 
 
@@ -244,13 +244,13 @@ def _restore_branch(root: Path, staging: Path) -> list[str]:
     ]
 
 
-def _restore_data(loop: Loop, staging: Path) -> list[str]:
+def _restore_data(project: Project, staging: Path) -> list[str]:
     from mlops.adapters.dvc.tree import DvcTree
 
     saved = staging / "cache"
     if not saved.is_dir():
         return ["The data is not in this backup: bring it with `dvc pull`."]
-    cache = DvcTree(loop.project.root).cache()
+    cache = DvcTree(project.folder.root).cache()
     for path in sorted(file for file in saved.rglob("*") if file.is_file()):
         place = cache / path.relative_to(saved)
         if not place.exists():
@@ -295,16 +295,16 @@ def _notes(home: Path, manifest: Manifest) -> Iterator[str]:
     )
 
 
-def _refuse_running(loop: Loop) -> None:
+def _refuse_running(project: Project) -> None:
     runs = [
         name
-        for name, one in (("tools", tools_supervisor(loop)), ("gateway", serving_supervisor(loop)))
+        for name, one in (("tools", tools_supervisor(project)), ("gateway", serving_supervisor(project)))
         if one.pid()
     ]
-    runs += [service.id for target in loop.targets for service in target.running(ailing=True)]
+    runs += [service.id for target in project.targets for service in target.running(ailing=True)]
     if runs:
         raise ConflictError(
-            f"Parts of {loop.project.root} run: {', '.join(runs)}.",
+            f"Parts of {project.folder.root} run: {', '.join(runs)}.",
             remedy="Stop them first: `mlops down --serving`.",
         )
 

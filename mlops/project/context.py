@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from filelock import FileLock, Timeout
 
 from mlops.config.params import Params
-from mlops.config.project_folder import Project, find_project, load_params
+from mlops.config.project_folder import ProjectFolder, find_project, load_params
 from mlops.errors import ConflictError, NothingPromotedError, UnavailableError
 
 if TYPE_CHECKING:
@@ -35,11 +35,11 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("mlops")
 
-__all__ = ["Loop"]
+__all__ = ["Project"]
 
 
 @dataclass(frozen=True)
-class Loop:
+class Project:
     """A project and the adapters it is set up for.
 
     Parameters
@@ -48,18 +48,18 @@ class Loop:
         The work tree whose params.yaml holds; where None, the person's own.
     """
 
-    project: Project
+    folder: ProjectFolder
     tree: Path | None = None
 
     @classmethod
-    def at(cls, path: Path | str, tree: Path | None = None) -> Loop:
+    def at(cls, path: Path | str, tree: Path | None = None) -> Project:
         """Open the project that `path` lies in; what is trained in `tree` is judged by what `tree` says."""
         return cls(find_project(Path(path)), tree)
 
     @cached_property
     def params(self) -> Params:
         """The params.yaml of the tree, or of the project."""
-        return load_params(self.tree / "params.yaml") if self.tree else self.project.params
+        return load_params(self.tree / "params.yaml") if self.tree else self.folder.params
 
     @cached_property
     def schema(self) -> Schema:
@@ -81,7 +81,7 @@ class Loop:
         """The project's ledger."""
         from mlops.ledger.store import Ledger
 
-        return Ledger(self.project.ledger_uri)
+        return Ledger(self.folder.ledger_uri)
 
     @cached_property
     def registry(self) -> MlflowRegistry:
@@ -93,12 +93,12 @@ class Loop:
         name = self.params.data.name
         about = card.project(name, self.schema, self.params.gate)
         return MlflowRegistry(
-            self.project.mlflow_uri,
+            self.folder.mlflow_uri,
             name,
             about=about,
             project=self.origin,
-            access=credentials.to_mlflow(self.project.settings),
-            variables=credentials.variables(self.project.settings),
+            access=credentials.to_mlflow(self.folder.settings),
+            variables=credentials.variables(self.folder.settings),
         )
 
     @cached_property
@@ -106,7 +106,7 @@ class Loop:
         """The commit that the project began with, shortened; empty where nobody knows."""
         from mlops.adapters.git.worktree import Tree
 
-        return (Tree(self.project.root).origin() or "")[:12]
+        return (Tree(self.folder.root).origin() or "")[:12]
 
     @cached_property
     def target(self) -> Target:
@@ -138,26 +138,26 @@ class Loop:
 
         return DockerTarget(
             self.params.data.name,
-            home=self.project.home,
-            base=self.project.settings.base_image,
-            lock=self.project.root / "requirements.lock",
-            template=self.project.root / "models" / "Dockerfile",
+            home=self.folder.home,
+            base=self.folder.settings.base_image,
+            lock=self.folder.root / "requirements.lock",
+            template=self.folder.root / "models" / "Dockerfile",
         )
 
     @cached_property
     def _process(self) -> ProcessTarget:
         from mlops.adapters.targets.process import ProcessTarget
 
-        return ProcessTarget(self.project.home)
+        return ProcessTarget(self.folder.home)
 
     @cached_property
     def gateway(self) -> TraefikGateway:
         """The one address clients know."""
         from mlops.adapters.traefik import TraefikGateway
 
-        settings = self.project.settings
+        settings = self.folder.settings
         return TraefikGateway(
-            self.project.home / "gateway", port=settings.gateway_port, api_port=settings.gateway_api_port
+            self.folder.home / "gateway", port=settings.gateway_port, api_port=settings.gateway_api_port
         )
 
     @property
@@ -213,7 +213,7 @@ class Loop:
         now = datetime.now(UTC)
         if self.schema.time is None:
             return now
-        newest = reader.newest(self.project.predictions, before=now)
+        newest = reader.newest(self.folder.predictions, before=now)
         return now if newest is None else newest + timedelta(microseconds=1)
 
     def bundle_of(self, entry: Entry) -> Bundle:
@@ -227,7 +227,7 @@ class Loop:
         """Return a version's bundle, from this machine or else from MLflow."""
         from mlops.model import bundle
 
-        folder = self.project.bundles / digest
+        folder = self.folder.bundles / digest
         if not folder.is_dir():
             with _partial(folder) as partial:
                 self.registry.fetch(version, partial)
@@ -240,7 +240,7 @@ class Loop:
         from mlops.model import bundle
 
         digest = bundle.open(source).digest
-        folder = self.project.bundles / digest
+        folder = self.folder.bundles / digest
         if not folder.is_dir():
             with _partial(folder) as partial:
                 shutil.copytree(source, partial)
@@ -248,7 +248,7 @@ class Loop:
 
     def lock(self, name: str, *, patience: float = -1) -> FileLock:
         """Return a lock between processes; the system drops it when its holder dies."""
-        folder = self.project.home / "locks"
+        folder = self.folder.home / "locks"
         folder.mkdir(parents=True, exist_ok=True)
         return FileLock(folder / name, timeout=patience)
 

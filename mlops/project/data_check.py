@@ -13,13 +13,13 @@ from mlops.data.batch import Report, examine
 from mlops.data.lake import Lake
 from mlops.data.staging import Staging
 from mlops.errors import DataError
-from mlops.project.context import Loop
+from mlops.project.context import Project
 from mlops.schema import Schema
 
 __all__ = ["check_table", "contract_of", "examined"]
 
 
-def contract_of(loop: Loop) -> contract.Contract | None:
+def contract_of(project: Project) -> contract.Contract | None:
     """Return the project's contract, where params.yaml names one.
 
     Raises
@@ -27,11 +27,11 @@ def contract_of(loop: Loop) -> contract.Contract | None:
     ConfigError
         It is not there, or cannot be used.
     """
-    named = loop.params.data.contract
-    return None if named is None else contract.load(loop.project.root / named, loop.schema)
+    named = project.params.data.contract
+    return None if named is None else contract.load(project.folder.root / named, project.schema)
 
 
-def check_table(loop: Loop, file: Path, *, as_of: datetime | None = None) -> Report:
+def check_table(project: Project, file: Path, *, as_of: datetime | None = None) -> Report:
     """Tell what an ingestion of a file would find.
 
     Parameters
@@ -46,11 +46,11 @@ def check_table(loop: Loop, file: Path, *, as_of: datetime | None = None) -> Rep
     """
     with TemporaryDirectory(prefix="mlops-") as folder, Staging(Path(folder, "staging")) as staging:
         return examined(
-            Lake(loop.project.root / LAKE),
+            Lake(project.folder.root / LAKE),
             file,
             file.name,
-            loop.schema,
-            contract_of(loop),
+            project.schema,
+            contract_of(project),
             now=as_of or datetime.now(UTC),
             staging=staging,
         )

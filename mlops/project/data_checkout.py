@@ -15,7 +15,7 @@ from mlops.data.versions import pointed, read_pointer
 from mlops.errors import ConflictError, MlopsError, UsageError, shown
 from mlops.files import atomic
 from mlops.files.hashing import md5_of
-from mlops.project.context import Loop
+from mlops.project.context import Project
 from mlops.project.data_log import FOLDERS, Chosen, named
 from mlops.project.source_pull import put_positions
 
@@ -35,7 +35,7 @@ class Moved:
     uncommitted: tuple[str, ...]
 
 
-def checkout(loop: Loop, chosen: Chosen, *, force: bool = False) -> Moved:
+def checkout(project: Project, chosen: Chosen, *, force: bool = False) -> Moved:
     """Bring the lake, and what else has a pointer at that commit, to a version: files and pointers.
 
     Nothing is committed, as when DVC checks out. Killed midway, the same call again finishes.
@@ -47,14 +47,14 @@ def checkout(loop: Loop, chosen: Chosen, *, force: bool = False) -> Moved:
     DataError
         Neither the cache nor the remote has the version whole.
     """
-    root = loop.project.root
-    with loop.lock("tree"):
+    root = project.folder.root
+    with project.lock("tree"):
         tree = DvcTree(root)
         store = tree.store()
-        wanted, notes = _wanted(loop, chosen)
+        wanted, notes = _wanted(project, chosen)
         for path, text in wanted.items():
             held = store.files(read_pointer(text).md5, path)
-            _secure(loop, store, path, force=force)
+            _secure(project, store, path, force=force)
             store.ensure({md5: f"{path}/{name}" for name, md5 in held.items()})
         for path, text in wanted.items():
             _write(root / f"{path}.dvc", text)
@@ -67,9 +67,9 @@ def checkout(loop: Loop, chosen: Chosen, *, force: bool = False) -> Moved:
     return Moved(chosen, tuple(wanted), tuple(notes), tuple(loose))
 
 
-def _wanted(loop: Loop, chosen: Chosen) -> tuple[dict[str, str], list[str]]:
+def _wanted(project: Project, chosen: Chosen) -> tuple[dict[str, str], list[str]]:
     """Return path → the pointer's text that go with a version, and what is left as it is."""
-    tree, root = Tree(loop.project.root), loop.project.root
+    tree, root = Tree(project.folder.root), project.folder.root
     wanted, notes = {}, []
     for path in FOLDERS:
         text = tree.read(f"{path}.dvc", chosen.commit) if chosen.commit else None
@@ -87,17 +87,17 @@ def _wanted(loop: Loop, chosen: Chosen) -> tuple[dict[str, str], list[str]]:
     return wanted, notes
 
 
-def _secure(loop: Loop, store: Store, path: str, *, force: bool) -> None:
+def _secure(project: Project, store: Store, path: str, *, force: bool) -> None:
     """See to it that the cache holds whole what a checkout is about to remove from a folder.
 
     A file may be the last whole copy of what the cache has lost. What no version holds is refused,
     unless it may go.
     """
-    root, folder = loop.project.root, loop.project.root / path
+    root, folder = project.folder.root, project.folder.root / path
     if not folder.exists():
         return
     known: set[str] = set()
-    for pointer, md5 in named(loop):
+    for pointer, md5 in named(project):
         if pointer == path and store.objects(md5).is_file():
             known |= set(store.files(md5, path).values())
     files = [folder] if folder.is_file() else sorted(file for file in folder.rglob("*") if file.is_file())

@@ -20,7 +20,7 @@ from mlops.config.paths import LAKE, LOOP_BRANCH, RAW
 from mlops.data.history import Pointed, Recorded, find, recorded
 from mlops.data.versions import DatasetVersion, pointed, read_pointer
 from mlops.errors import DataError, UsageError, shown
-from mlops.project.context import Loop
+from mlops.project.context import Project
 
 if TYPE_CHECKING:
     from mlops.data.diff import Difference
@@ -47,7 +47,7 @@ class Chosen:
         return self.version.md5[:8]
 
 
-def versions(loop: Loop, *, most: int | None = None) -> list[Recorded]:
+def versions(project: Project, *, most: int | None = None) -> list[Recorded]:
     """Return the versions of the lake that the current branch or the loop's names, newest first.
 
     Parameters
@@ -55,20 +55,20 @@ def versions(loop: Loop, *, most: int | None = None) -> list[Recorded]:
     most
         How many, at most.
     """
-    changes = _changes(loop)
-    entries = loop.ledger.entries("data.versioned", "model.registered") if _has_ledger(loop) else []
-    found = recorded(changes, entries, {}, pointed(loop.project.root, LAKE))[:most]
-    rows = _rows([version.md5 for version in found], loop.project.root)
-    return recorded(changes, entries, rows, pointed(loop.project.root, LAKE))[:most]
+    changes = _changes(project)
+    entries = project.ledger.entries("data.versioned", "model.registered") if _has_ledger(project) else []
+    found = recorded(changes, entries, {}, pointed(project.folder.root, LAKE))[:most]
+    rows = _rows([version.md5 for version in found], project.folder.root)
+    return recorded(changes, entries, rows, pointed(project.folder.root, LAKE))[:most]
 
 
-def kept(loop: Loop) -> list[str]:
+def kept(project: Project) -> list[str]:
     """Return the md5 of each version of the data that may be gone back to.
 
     That is what the tree's pointers say, and what they said in any commit that a branch, a tag or
     anything else of git's holds.
     """
-    git = Tree(loop.project.root).git
+    git = Tree(project.folder.root).git
     found = [here.md5 for path in FOLDERS if (here := pointed(git.root, path))]
     for text in (text for path in FOLDERS for text in file_history.ever(git, f"{path}.dvc")):
         with suppress(DataError):  # as with the marks of a conflict that somebody committed
@@ -76,16 +76,16 @@ def kept(loop: Loop) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def named(loop: Loop) -> Iterator[tuple[str, str]]:
+def named(project: Project) -> Iterator[tuple[str, str]]:
     """Give path and md5 of each version that a branch or the tree itself names, once."""
     for path in FOLDERS:
-        here = pointed(loop.project.root, path)
-        found = [*([here] if here else []), *(one.version for one in _changes(loop, path))]
+        here = pointed(project.folder.root, path)
+        found = [*([here] if here else []), *(one.version for one in _changes(project, path))]
         for md5 in dict.fromkeys(version.md5 for version in found):
             yield path, md5
 
 
-def choose(loop: Loop, name: str | None) -> Chosen:
+def choose(project: Project, name: str | None) -> Chosen:
     """Return the version that a person's word names; what is checked out where there is none.
 
     Parameters
@@ -100,17 +100,17 @@ def choose(loop: Loop, name: str | None) -> Chosen:
         It names none, or several.
     """
     if name is None:
-        current = pointed(loop.project.root, LAKE)
+        current = pointed(project.folder.root, LAKE)
         if current is None:
             raise DataError("The project has no data yet.", remedy="Add some: `mlops ingest FILE`.")
-        return Chosen(current, _commit_of(_changes(loop), current.md5))
+        return Chosen(current, _commit_of(_changes(project), current.md5))
     if name.startswith("model:"):
-        return _of_model(loop, name)
-    changes = _changes(loop)
+        return _of_model(project, name)
+    changes = _changes(project)
     known = [one.version for one in changes]
-    current = pointed(loop.project.root, LAKE)
+    current = pointed(project.folder.root, LAKE)
     by_md5 = find(name, [*known, *([current] if current else [])])
-    by_rev = _at_revision(loop, name)
+    by_rev = _at_revision(project, name)
     if by_md5 and by_rev and by_md5.md5 != by_rev.version.md5:
         raise UsageError(
             f"{name!r} begins the version {by_md5.md5[:12]} and names the commit {by_rev.commit}, "
@@ -127,7 +127,7 @@ def choose(loop: Loop, name: str | None) -> Chosen:
     )
 
 
-def diff(loop: Loop, before: Chosen, after: Chosen) -> Difference:
+def diff(project: Project, before: Chosen, after: Chosen) -> Difference:
     """Compare two versions of the lake; both are read from DVC's cache, and the tree stays as it is.
 
     What the cache lacks or holds altered comes from the DVC remote.
@@ -141,10 +141,10 @@ def diff(loop: Loop, before: Chosen, after: Chosen) -> Difference:
     from mlops.data.diff import compare
     from mlops.data.snapshot import Snapshot
 
-    store = DvcTree(loop.project.root).store()
+    store = DvcTree(project.folder.root).store()
     listed = [store.files(chosen.version.md5, LAKE) for chosen in (before, after)]
     store.ensure({md5: f"{LAKE}/{name}" for held in listed for name, md5 in held.items()})
-    schema, rule = loop.schema, loop.params.data.on_duplicate
+    schema, rule = project.schema, project.params.data.on_duplicate
     old, new = (
         Snapshot(
             {name: store.objects(md5) for name, md5 in held.items()},
@@ -155,12 +155,12 @@ def diff(loop: Loop, before: Chosen, after: Chosen) -> Difference:
         for held in listed
     )
     log.info("comparing %s rows with %s, column by column", f"{len(old):,}", f"{len(new):,}")
-    return compare(old, new, loop.schema)
+    return compare(old, new, project.schema)
 
 
-def _changes(loop: Loop, path: str = LAKE) -> list[Pointed]:
+def _changes(project: Project, path: str = LAKE) -> list[Pointed]:
     """Return the commits that changed the pointer to a folder, newest first."""
-    tree = Tree(loop.project.root)
+    tree = Tree(project.folder.root)
     refs = {file_history.line(tree.git): "HEAD", LOOP_BRANCH: tree.ref(LOOP_BRANCH)}
     found = []
     for change in file_history.changes(tree.git, f"{path}.dvc", refs):
@@ -177,23 +177,23 @@ def _commit_of(changes: Sequence[Pointed], md5: str) -> str | None:
     return next((one.commit.sha for one in changes if one.version.md5 == md5), None)
 
 
-def _at_revision(loop: Loop, rev: str) -> Chosen | None:
-    tree = Tree(loop.project.root)
+def _at_revision(project: Project, rev: str) -> Chosen | None:
+    tree = Tree(project.folder.root)
     commit = file_history.resolve(tree.git, rev, remote=tree.remote_of(LOOP_BRANCH))
     text = tree.read(f"{LAKE}.dvc", commit) if commit else None
     return Chosen(read_pointer(text, commit=commit), commit) if text else None
 
 
-def _of_model(loop: Loop, name: str) -> Chosen:
+def _of_model(project: Project, name: str) -> Chosen:
     wanted = name.removeprefix("model:")
-    known = loop.ledger.entries("model.registered") if _has_ledger(loop) else []
+    known = project.ledger.entries("model.registered") if _has_ledger(project) else []
     for entry in reversed(known):
         if str(entry.body["version"]) == wanted:
             md5, commit = entry.body["data_md5"], entry.body["commit"]
-            of_it = [one.version for one in _changes(loop) if one.version.md5 == md5]
-            at = _at_revision(loop, commit)
+            of_it = [one.version for one in _changes(project) if one.version.md5 == md5]
+            at = _at_revision(project, commit)
             if of_it:
-                return Chosen(of_it[0], _commit_of(_changes(loop), md5))
+                return Chosen(of_it[0], _commit_of(_changes(project), md5))
             if at is not None and at.version.md5 == md5:
                 return at
             return Chosen(DatasetVersion(md5, 0, commit), None)
@@ -204,9 +204,9 @@ def _of_model(loop: Loop, name: str) -> Chosen:
     )
 
 
-def _has_ledger(loop: Loop) -> bool:
+def _has_ledger(project: Project) -> bool:
     """Tell whether there is one: looking must not begin it."""
-    return loop.project.settings.ledger_uri is not None or (loop.project.home / "ledger.db").is_file()
+    return project.folder.settings.ledger_uri is not None or (project.folder.home / "ledger.db").is_file()
 
 
 def _rows(md5s: Sequence[str], root: Path) -> dict[str, int]:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from mlops.adapters.dvc.remote import Remote, Transfer
 from mlops.adapters.dvc.tree import DvcTree
 from mlops.errors import UsageError, shown
-from mlops.project.context import Loop
+from mlops.project.context import Project
 from mlops.project.data_log import FOLDERS, named
 
 log = logging.getLogger("mlops")
@@ -16,7 +16,7 @@ log = logging.getLogger("mlops")
 __all__ = ["pull", "push"]
 
 
-def push(loop: Loop, *, remote: str | None = None, told: Callable[[Transfer], None]) -> Transfer:
+def push(project: Project, *, remote: str | None = None, told: Callable[[Transfer], None]) -> Transfer:
     """Send the data of every version to a DVC remote; what it has already is not sent again.
 
     Raises
@@ -28,11 +28,11 @@ def push(loop: Loop, *, remote: str | None = None, told: Callable[[Transfer], No
     DataError
         An object of the cache is altered; the others were sent.
     """
-    tree = DvcTree(loop.project.root)
+    tree = DvcTree(project.folder.root)
     store, there = tree.store(), _remote(tree, remote)
     wanted: dict[str, str] = {}
     absent = []
-    for path, md5 in named(loop):
+    for path, md5 in named(project):
         if not store.objects(md5).is_file():
             absent.append(f"{path} {md5[:8]}")
             continue
@@ -45,7 +45,7 @@ def push(loop: Loop, *, remote: str | None = None, told: Callable[[Transfer], No
     return done
 
 
-def pull(loop: Loop, *, remote: str | None = None, told: Callable[[Transfer], None]) -> Transfer:
+def pull(project: Project, *, remote: str | None = None, told: Callable[[Transfer], None]) -> Transfer:
     """Bring the data of every version from a DVC remote, and put the lake on disk where files of it lack.
 
     Raises
@@ -57,9 +57,9 @@ def pull(loop: Loop, *, remote: str | None = None, told: Callable[[Transfer], No
     DataError
         It has not all of it, or holds some altered; what is whole was brought.
     """
-    tree = DvcTree(loop.project.root)
+    tree = DvcTree(project.folder.root)
     store, there = tree.store(), _remote(tree, remote)
-    pointers = list(named(loop))
+    pointers = list(named(project))
     lists = {md5: f"the list of {path}" for path, md5 in pointers if md5.endswith(".dir")}
     done = there.pull(lists, told)
     wanted: dict[str, str] = {}
@@ -68,10 +68,10 @@ def pull(loop: Loop, *, remote: str | None = None, told: Callable[[Transfer], No
             wanted |= {each: f"{path}/{name}" for name, each in store.files(md5, path).items()}
     done += there.pull(wanted, told)
     done.check(lists | wanted, f"could not be brought from the DVC remote {there.name!r}")
-    with loop.lock("tree"):
+    with project.lock("tree"):
         for path in FOLDERS:
             version = tree.version(path)
-            if version is not None and not (loop.project.root / path).exists():
+            if version is not None and not (project.folder.root / path).exists():
                 tree.checkout(path)
     return done
 

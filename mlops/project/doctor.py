@@ -17,13 +17,13 @@ from mlops.adapters.dvc.configuration import read_config
 from mlops.adapters.dvc.remote import Remote
 from mlops.adapters.git.worktree import Tree
 from mlops.adapters.traefik import find_traefik
-from mlops.config.project_folder import Project, load_params
+from mlops.config.project_folder import ProjectFolder, load_params
 from mlops.errors import MlopsError, PortTakenError, UnavailableError
 from mlops.files.ports import check_port
 from mlops.ledger.store import Entry
 from mlops.maintenance import packages
 from mlops.maintenance.packages import Finding
-from mlops.project.context import Loop
+from mlops.project.context import Project
 from mlops.project.health import watched
 from mlops.project.services import owned, ports
 
@@ -36,7 +36,7 @@ _REMOTE_SILENCE = 15.0
 """Seconds: to load a store's client library takes some of them."""
 
 
-def examine(project: Project | None, lock: Path) -> list[Finding]:
+def examine(folder: ProjectFolder | None, lock: Path) -> list[Finding]:
     """Check the machine, and the project where there is one; nothing is changed.
 
     Parameters
@@ -44,10 +44,10 @@ def examine(project: Project | None, lock: Path) -> list[Finding]:
     lock
         The requirements.lock to compare with where there is no project.
     """
-    own = project.root / "requirements.lock" if project else lock
+    own = folder.root / "requirements.lock" if folder else lock
     python = platform.python_version()
     found = [*packages.check(own if own.is_file() else lock, os.environ, python), *_programs()]
-    return [*found, *_of_project(project)] if project else found
+    return [*found, *_of_project(folder)] if folder else found
 
 
 def _programs() -> Iterator[Finding]:
@@ -64,20 +64,20 @@ def _program(name: str, path: str | None, remedy: str) -> Finding:
     return Finding(name, "ok", path) if path else Finding(name, "fail", "not found", remedy)
 
 
-def _of_project(project: Project) -> Iterator[Finding]:
-    params = _guarded("params.yaml", lambda: [_params(project)])
+def _of_project(folder: ProjectFolder) -> Iterator[Finding]:
+    params = _guarded("params.yaml", lambda: [_params(folder)])
     yield from params
-    yield from _guarded("git", lambda: of_git(Tree(project.root)))
-    dvc = of_dvc(project.root / ".dvc")
+    yield from _guarded("git", lambda: of_git(Tree(folder.root)))
+    dvc = of_dvc(folder.root / ".dvc")
     yield dvc
     if dvc.state == "ok":
-        yield from _guarded("dvc remote", lambda: [of_remote(project.root)])
-    yield of_space(*shutil.disk_usage(project.root)[::2])
-    yield from _guarded("ledger", lambda: _clock(project))
+        yield from _guarded("dvc remote", lambda: [of_remote(folder.root)])
+    yield of_space(*shutil.disk_usage(folder.root)[::2])
+    yield from _guarded("ledger", lambda: _clock(folder))
     if params[0].state == "ok":
-        yield from _guarded("engine", lambda: [_engine(project)])
-    yield from _guarded("ports", lambda: _ports(Loop(project)))
-    yield from _elsewhere(Loop(project))
+        yield from _guarded("engine", lambda: [_engine(folder)])
+    yield from _guarded("ports", lambda: _ports(Project(folder)))
+    yield from _elsewhere(Project(folder))
 
 
 def _guarded(name: str, check: Callable[[], list[Finding]]) -> list[Finding]:
@@ -91,8 +91,8 @@ def _guarded(name: str, check: Callable[[], list[Finding]]) -> list[Finding]:
         return [Finding(name, "fail", f"{type(exc).__name__}: {why}", "Mend what it names, or restore it.")]
 
 
-def _params(project: Project) -> Finding:
-    params = load_params(project.root / "params.yaml")
+def _params(folder: ProjectFolder) -> Finding:
+    params = load_params(folder.root / "params.yaml")
     return Finding("params.yaml", "ok", f"{params.data.name}, {len(params.data.features)} features")
 
 
@@ -177,19 +177,19 @@ def of_clock(now: datetime, newest: Entry | None, disk: datetime | None) -> Find
     return Finding("clock", "ok", f"{now:%Y-%m-%d %H:%M:%S} UTC")
 
 
-def _clock(project: Project) -> list[Finding]:
+def _clock(folder: ProjectFolder) -> list[Finding]:
     newest = None
     findings = []
-    local = project.settings.ledger_uri is None
-    if local and not (project.home / "ledger.db").is_file():
+    local = folder.settings.ledger_uri is None
+    if local and not (folder.home / "ledger.db").is_file():
         findings.append(Finding("ledger", "ok", "not begun"))
     else:
-        ledger = Loop(project).ledger
+        ledger = Project(folder).ledger
         newest = ledger.newest()
         ledger.close()
         told = f"newest row {newest.recorded_at:%Y-%m-%d %H:%M} UTC, {newest.kind}" if newest else "empty"
         findings.append(Finding("ledger", "ok", told))
-    return [*findings, of_clock(datetime.now(UTC), newest, _disk_time(project.root))]
+    return [*findings, of_clock(datetime.now(UTC), newest, _disk_time(folder.root))]
 
 
 def _disk_time(folder: Path) -> datetime | None:
@@ -198,10 +198,10 @@ def _disk_time(folder: Path) -> datetime | None:
     return None
 
 
-def _engine(project: Project) -> Finding:
+def _engine(folder: ProjectFolder) -> Finding:
     from mlops.adapters.targets.docker import has_image
 
-    wanted, base = load_params(project.root / "params.yaml").deploy.target, project.settings.base_image
+    wanted, base = load_params(folder.root / "params.yaml").deploy.target, folder.settings.base_image
     if wanted == "process":
         return Finding("engine", "ok", "not asked for: deploy.target is process")
     try:
@@ -218,9 +218,9 @@ def _engine(project: Project) -> Finding:
     )
 
 
-def _ports(loop: Loop) -> list[Finding]:
-    found, ours = [], owned(loop)
-    wanted = ports(loop)
+def _ports(project: Project) -> list[Finding]:
+    found, ours = [], owned(project)
+    wanted = ports(project)
     for port in wanted:
         try:
             check_port(port.number, part=port.part, setting=port.setting, owned=ours)
@@ -230,9 +230,9 @@ def _ports(loop: Loop) -> list[Finding]:
     return found or [Finding("ports", "ok", f"{numbers} free or ours")]
 
 
-def _elsewhere(loop: Loop) -> Iterator[Finding]:
+def _elsewhere(project: Project) -> Iterator[Finding]:
     """Ask the servers that run elsewhere; our own are `mlops status`'s to tell."""
-    for part in (each for each in watched(loop) if each.elsewhere):
+    for part in (each for each in watched(project) if each.elsewhere):
         reply = part.ask(timeout=5)
         if reply.good:
             yield Finding(part.part, "ok", f"answers at {part.address}")

@@ -13,7 +13,7 @@ from pathlib import Path
 from mlops.errors import MlopsError, UsageError
 from mlops.maintenance.retention import FRESH, Bundles, Inventory, Item, Removal, removals
 from mlops.prediction_log.segment import folders
-from mlops.project.context import Loop
+from mlops.project.context import Project
 from mlops.project.health import serving_supervisor, tools_supervisor
 
 log = logging.getLogger("mlops")
@@ -21,7 +21,7 @@ log = logging.getLogger("mlops")
 __all__ = ["alone", "collect", "plan", "weigh"]
 
 
-def plan(loop: Loop, *, cache: bool = False, now: datetime | None = None) -> list[Removal]:
+def plan(project: Project, *, cache: bool = False, now: datetime | None = None) -> list[Removal]:
     """Return what may go, and why; nothing is touched.
 
     Parameters
@@ -36,11 +36,11 @@ def plan(loop: Loop, *, cache: bool = False, now: datetime | None = None) -> lis
         The cache lies outside the project: others may need what it holds.
     """
     now = now or datetime.now(UTC)
-    found = [*removals(inventory(loop), loop.params.keep, now), *_services(loop)]
-    return [*found, *_cache(loop, now)] if cache else found
+    found = [*removals(inventory(project), project.params.keep, now), *_services(project)]
+    return [*found, *_cache(project, now)] if cache else found
 
 
-def collect(loop: Loop, *, cache: bool = False, now: datetime | None = None) -> list[Removal]:
+def collect(project: Project, *, cache: bool = False, now: datetime | None = None) -> list[Removal]:
     """Remove what `plan` tells when asked now, and record that in the ledger; return what went.
 
     Killed midway, the same call again removes the rest.
@@ -50,64 +50,64 @@ def collect(loop: Loop, *, cache: bool = False, now: datetime | None = None) -> 
     ConflictError
         A training, a deployment or a backup runs: it may be about to need what would go.
     """
-    with alone(loop, "housekeeping", "retrain", "deploy", "reproduce", "tree"):
-        gone = plan(loop, cache=cache, now=now)
+    with alone(project, "housekeeping", "retrain", "deploy", "reproduce", "tree"):
+        gone = plan(project, cache=cache, now=now)
         for removal in gone:
             log.info("remove %s", removal.what)
             for path in removal.paths:
                 _remove(path)
-        _forget_trees(loop)
-        for target in loop.targets:
-            target.prune(keep=loop.params.deploy.keep)
+        _forget_trees(project)
+        for target in project.targets:
+            target.prune(keep=project.params.deploy.keep)
         if gone:
             freed = sum(removal.bytes for removal in gone)
-            loop.ledger.record("storage.collected", removed=[one.what for one in gone][:200], bytes=freed)
+            project.ledger.record("storage.collected", removed=[one.what for one in gone][:200], bytes=freed)
     return gone
 
 
 @contextmanager
-def alone(loop: Loop, *names: str) -> Iterator[None]:
+def alone(project: Project, *names: str) -> Iterator[None]:
     """Hold locks of the loop, or raise `ConflictError` where one is taken."""
     with ExitStack() as held:
         for name in names:
             refusal = f"Another process of this project holds the lock {name!r}."
             remedy = "It is at work: wait for it (see `mlops status`) and do it again."
-            held.enter_context(loop.hold(name, patience=1, refusal=refusal, remedy=remedy))
+            held.enter_context(project.hold(name, patience=1, refusal=refusal, remedy=remedy))
         yield
 
 
-def inventory(loop: Loop) -> Inventory:
+def inventory(project: Project) -> Inventory:
     """Return what lies in the project's .mlops and grows."""
-    home = loop.project.home
-    judged = loop.ledger.last("drift.checked")
+    home = project.folder.home
+    judged = project.ledger.last("drift.checked")
     moved = (home / "aside").glob("[!.]*")
     return Inventory(
         reports=_items((home / "reports").glob("*.html")),
-        bundles=_bundles(loop),
-        rebuilt=_items(loop.project.reproductions.glob("[!.]*")),
-        logs=_items([*_closed_logs(loop), *loop.project.searches.glob("*.jsonl")]),
+        bundles=_bundles(project),
+        rebuilt=_items(project.folder.reproductions.glob("[!.]*")),
+        logs=_items([*_closed_logs(project), *project.folder.searches.glob("*.jsonl")]),
         predictions=[
             Item(month, weigh(month), _end_of(month.name), files)
-            for month in folders(loop.project.predictions).parquet.glob("[0-9]*-[0-9]*")
+            for month in folders(project.folder.predictions).parquet.glob("[0-9]*-[0-9]*")
             # Not the folder: a compaction may be about to write into it.
             if (files := sorted(month.glob("*.parquet")))
         ],
         present=judged.as_of if judged else None,
-        window=loop.params.monitor.window + loop.params.monitor.label_maturity,
+        window=project.params.monitor.window + project.params.monitor.label_maturity,
         quarantine=_items((home / "quarantine").glob("[!.]*.jsonl")),
         aside=_items(
-            [*(path for path in moved if path != loop.project.aside), *loop.project.aside.glob("*")]
+            [*(path for path in moved if path != project.folder.aside), *project.folder.aside.glob("*")]
         ),
         litter=_items(
             path
             for folder, pattern in (
-                (loop.project.bundles, ".*"),
-                (loop.project.labels, "*.tmp"),
+                (project.folder.bundles, ".*"),
+                (project.folder.labels, "*.tmp"),
                 (home / "runs", ".*.tmp"),
                 (home / "quarantine", ".*.tmp"),
                 (home / "aside", ".*.partial"),
-                (loop.project.reproductions, ".*"),
-                (loop.project.attempts, ".*"),
+                (project.folder.reproductions, ".*"),
+                (project.folder.attempts, ".*"),
             )
             for path in folder.glob(pattern)
         ),
@@ -121,13 +121,13 @@ def weigh(path: Path) -> int:
     return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
 
 
-def _bundles(loop: Loop) -> Bundles:
-    ledger, folder = loop.ledger, loop.project.bundles
+def _bundles(project: Project) -> Bundles:
+    ledger, folder = project.ledger, project.folder.bundles
     registered = {e.id: e.body["digest"] for e in ledger.entries("model.registered")}
     served = [e.body["digest"] for e in ledger.entries("deployment.served")]
     # The one before, too: a way back leads there.
     in_use = set(list(dict.fromkeys(reversed(served)))[:2])
-    in_use |= {service.digest for target in loop.targets for service in target.running(ailing=True)}
+    in_use |= {service.digest for target in project.targets for service in target.running(ailing=True)}
     started = ledger.last("deployment.started")
     return Bundles(
         here=_items(path for path in folder.glob("[0-9a-f]*") if path.is_dir()),
@@ -140,44 +140,44 @@ def _bundles(loop: Loop) -> Bundles:
     )
 
 
-def _closed_logs(loop: Loop) -> set[Path]:
+def _closed_logs(project: Project) -> set[Path]:
     """Return the logs that no supervisor nor one of its parts writes to."""
-    supervisors = {"tools": tools_supervisor(loop), "serving": serving_supervisor(loop)}
+    supervisors = {"tools": tools_supervisor(project), "serving": serving_supervisor(project)}
     names = {
         name
         for own, one in supervisors.items()
         if (parts := one.pids()) or one.pid()
         for name in (own, *parts)
     }
-    folder = loop.project.home / "logs"
+    folder = project.folder.home / "logs"
     return set(folder.glob("*.log*")) - {folder / f"{name}.log" for name in names}
 
 
-def _services(loop: Loop) -> Iterator[Removal]:
-    keep = loop.params.deploy.keep
-    for target in loop.targets:
+def _services(project: Project) -> Iterator[Removal]:
+    keep = project.params.deploy.keep
+    for target in project.targets:
         what = "image" if target.name == "docker" else "log of service"
         for name in target.prune(keep=keep, dry=True):
             yield Removal(f"{what} {name[:40]}", f"beyond the newest {keep} (deploy.keep)")
 
 
-def _cache(loop: Loop, now: datetime) -> Iterator[Removal]:
+def _cache(project: Project, now: datetime) -> Iterator[Removal]:
     from mlops.adapters.dvc.cache import litter
     from mlops.adapters.dvc.tree import DvcTree
     from mlops.project.data_log import kept
 
     log.info("look for what DVC's cache holds and no version needs")
-    root, worktree = loop.project.root, loop.project.worktree
+    root, worktree = project.folder.root, project.folder.worktree
     tree = DvcTree(root)
     if not tree.cache().resolve().is_relative_to(root.resolve()):
         raise UsageError(
             f"DVC's cache is at {tree.cache()}, where other projects may need what it holds.",
             remedy="Name them all: `dvc gc --all-branches --all-tags --projects FOLDER ...`.",
         )
-    commits = [entry.body["commit"] for entry in loop.ledger.entries("model.registered")]
-    trees = [worktree, *loop.project.reproductions.glob("[!.]*")]
+    commits = [entry.body["commit"] for entry in project.ledger.entries("model.registered")]
+    trees = [worktree, *project.folder.reproductions.glob("[!.]*")]
     beside = [DvcTree(other) for other in trees if (other / ".dvc").is_dir()]
-    spare = tree.objects(commits, kept(loop), beside=beside).spare
+    spare = tree.objects(commits, kept(project), beside=beside).spare
     yield from _cached(spare, "no version, branch or tag needs them")
     yield from _cached(litter(tree.cache(), now - FRESH), "left by a process that was killed")
 
@@ -204,13 +204,13 @@ def _end_of(month: str) -> datetime:
     return datetime(year + number // 12, number % 12 + 1, 1, tzinfo=UTC)
 
 
-def _forget_trees(loop: Loop) -> None:
+def _forget_trees(project: Project) -> None:
     """Let git forget the work trees that went."""
     from mlops.adapters.git.scratch import Scratch
 
-    for folder in (loop.project.reproductions, loop.project.attempts):
+    for folder in (project.folder.reproductions, project.folder.attempts):
         if folder.is_dir():
-            Scratch(loop.project.root, folder).forget_worktrees()
+            Scratch(project.folder.root, folder).forget_worktrees()
 
 
 def _remove(path: Path) -> None:

@@ -11,7 +11,7 @@ from mlops.adapters.processes.supervisor import Supervisor
 from mlops.errors import UnavailableError
 from mlops.net.credentials import Access, to_mlflow, to_prefect
 from mlops.net.request import Reply, ask
-from mlops.project.context import Loop
+from mlops.project.context import Project
 
 __all__ = [
     "Health",
@@ -81,20 +81,20 @@ class Watched:
         return ask(self.question, timeout=timeout, access=self.access)
 
 
-def tools_supervisor(loop: Loop) -> Supervisor:
+def tools_supervisor(project: Project) -> Supervisor:
     """Return the supervisor of Prefect, MLflow and the runner."""
-    return Supervisor(loop.project.home, "tools")
+    return Supervisor(project.folder.home, "tools")
 
 
-def serving_supervisor(loop: Loop) -> Supervisor:
+def serving_supervisor(project: Project) -> Supervisor:
     """Return the supervisor of the gateway; stopping the tools leaves it alone."""
-    return Supervisor(loop.project.home, "serving")
+    return Supervisor(project.folder.home, "serving")
 
 
-def watched(loop: Loop) -> list[Watched]:
+def watched(project: Project) -> list[Watched]:
     """Return the parts that answer over HTTP."""
-    project, settings = loop.project, loop.project.settings
-    prefect, mlflow = project.prefect_uri, project.mlflow_uri
+    folder, settings = project.folder, project.folder.settings
+    prefect, mlflow = folder.prefect_uri, folder.mlflow_uri
     other_prefect = "PREFECT_API_URL" if settings.prefect_api_url else ""
     other_mlflow = "MLFLOW_TRACKING_URI" if settings.mlflow_tracking_uri else ""
     gateway = f"http://127.0.0.1:{settings.gateway_api_port}/api/version"
@@ -105,11 +105,11 @@ def watched(loop: Loop) -> list[Watched]:
     return [
         Watched("prefect", prefect.removesuffix("/api"), of_prefect, other_prefect, to_prefect(settings)),
         Watched("mlflow", mlflow, of_mlflow, other_mlflow, to_mlflow(settings)),
-        Watched("gateway", project.address, gateway),
+        Watched("gateway", folder.address, gateway),
     ]
 
 
-def check_own(loop: Loop, name: str, *, remedy: str = "Start it with `mlops up`.") -> None:
+def check_own(project: Project, name: str, *, remedy: str = "Start it with `mlops up`.") -> None:
     """Make sure that a part which does not run elsewhere is the one that this project runs.
 
     Another project may have the same ports: whoever answers there is not ours to ask.
@@ -119,18 +119,18 @@ def check_own(loop: Loop, name: str, *, remedy: str = "Start it with `mlops up`.
     UnavailableError
         This project does not run it.
     """
-    part = next(each for each in watched(loop) if each.part == name)
-    states = tools_supervisor(loop).states() | serving_supervisor(loop).states()
+    part = next(each for each in watched(project) if each.part == name)
+    states = tools_supervisor(project).states() | serving_supervisor(project).states()
     if not part.elsewhere and states.get(name) not in _RUNS:
         raise UnavailableError(_TITLES[name], part.address, remedy=remedy, cause="this project runs none")
 
 
-def health(loop: Loop, *, timeout: float = 0.5) -> list[Health]:
+def health(project: Project, *, timeout: float = 0.5) -> list[Health]:
     """Ask all parts at once: those that do not answer cost `timeout` seconds together."""
-    parts = watched(loop)
+    parts = watched(project)
     with ThreadPoolExecutor(len(parts) + 3) as pool:
-        sets = [pool.submit(of(loop).states) for of in (tools_supervisor, serving_supervisor)]
-        runner = pool.submit(_trouble_of_flows, loop, timeout)
+        sets = [pool.submit(of(project).states) for of in (tools_supervisor, serving_supervisor)]
+        runner = pool.submit(_trouble_of_flows, project, timeout)
         # Another machine may be some way off.
         asked = [pool.submit(part.ask, timeout=timeout * (3 if part.elsewhere else 1)) for part in parts]
         replies = [each.result() for each in asked]
@@ -141,12 +141,12 @@ def health(loop: Loop, *, timeout: float = 0.5) -> list[Health]:
     return [*seen, Health("runner", "", not idle, idle, _remedy("runner", state) if idle else "")]
 
 
-def polled(loop: Loop) -> str | None:
+def polled(project: Project) -> str | None:
     """Return when the runner last asked Prefect for work, None where it never did or nobody tells."""
-    return _newest(loop, 5)[0].get("last_polled")
+    return _newest(project, 5)[0].get("last_polled")
 
 
-def registered(loop: Loop) -> bool:
+def registered(project: Project) -> bool:
     """Tell whether Prefect knows each of the project's flows.
 
     Raises
@@ -154,7 +154,7 @@ def registered(loop: Loop) -> bool:
     MlopsError
         It does not say.
     """
-    prefect, folder = Deployments(loop.project), loop.project.root / "flows"
+    prefect, folder = Deployments(project.folder), project.folder.root / "flows"
     return all(prefect.of(flow) for flow in FLOWS if (folder / f"{flow}.py").is_file())
 
 
@@ -169,18 +169,18 @@ def _seen(part: Watched, reply: Reply, states: dict[str, str]) -> Health:
     return Health(part.part, part.address, not trouble, trouble, remedy)
 
 
-def _trouble_of_flows(loop: Loop, timeout: float) -> str:
+def _trouble_of_flows(project: Project, timeout: float) -> str:
     """Return why no flow can be started through Prefect; empty where one can."""
-    deployment, reply = _newest(loop, timeout)
+    deployment, reply = _newest(project, timeout)
     if not deployment:
         return f"of Prefect: {reply.trouble}" if reply.locked else "Prefect does not know its flows"
     return "" if deployment.get("status") == "READY" else "it has not asked Prefect for work lately"
 
 
-def _newest(loop: Loop, timeout: float) -> tuple[dict[str, str], Reply]:
+def _newest(project: Project, timeout: float) -> tuple[dict[str, str], Reply]:
     """Return the deployment that is registered last, empty where there is none, and how Prefect answered."""
-    address = f"{loop.project.prefect_uri}/deployments/name/{FLOWS[-1]}/{loop.params.data.name}"
-    reply = ask(address, timeout=timeout, access=to_prefect(loop.project.settings))
+    address = f"{project.folder.prefect_uri}/deployments/name/{FLOWS[-1]}/{project.params.data.name}"
+    reply = ask(address, timeout=timeout, access=to_prefect(project.folder.settings))
     try:
         found: dict[str, str] = json.loads(reply.body) if reply.good else {}
     except ValueError:  # somebody answers, and it is no Prefect

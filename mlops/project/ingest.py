@@ -19,7 +19,7 @@ from mlops.data.source import Fetched
 from mlops.errors import ConflictError, DataError, shown
 from mlops.ledger.outcome import Outcome
 from mlops.ledger.store import Entry
-from mlops.project.context import Loop
+from mlops.project.context import Project
 from mlops.project.ingest_table import Standing, Taken, take
 from mlops.project.source_pull import Pull, pull
 
@@ -51,6 +51,7 @@ class Ingested:
 
 
 def tables_at(word: str, folder: Path) -> list[Path]:
+    """Return the tables that a word names: those at an address are fetched into `folder`."""
     if "://" in word:
         from mlops.adapters.sources.remote_files import AddressSource
 
@@ -71,9 +72,9 @@ def add_files(root: Path, files: Sequence[Path]) -> Ingested:
     DataError
         A file cannot be read, or, where there is no contract, a value cannot be used.
     """
-    loop = Loop.at(root)
-    with _alone(loop):
-        return _add(loop, root, [Fetched(file, file.name) for file in files])
+    project = Project.at(root)
+    with _alone(project):
+        return _add(project, root, [Fetched(file, file.name) for file in files])
 
 
 def add_pulled(root: Path, tree: Path) -> Ingested:
@@ -86,23 +87,23 @@ def add_pulled(root: Path, tree: Path) -> Ingested:
     ConflictError
         The tree is the loop's, whose params.yaml names other columns than the person's does now.
     """
-    loop = Loop.at(root)
-    if loop.schema != Loop.at(root, tree).schema:
+    project = Project.at(root)
+    if project.schema != Project.at(root, tree).schema:
         # What a file of the lake came without stays missing in its rows.
         raise ConflictError(
             f"params.yaml names other columns than that of {Tree(tree).branch()}, whose lake this adds to.",
             remedy="Commit params.yaml, or put it back.",
         )
-    with _alone(loop):
-        pulled = pull(loop, tree)
-        ingested = _add(loop, tree, pulled.tables, pulled)
+    with _alone(project):
+        pulled = pull(project, tree)
+        ingested = _add(project, tree, pulled.tables, pulled)
         pulled.forget()
     return ingested
 
 
-def _alone(loop: Loop) -> AbstractContextManager[None]:
+def _alone(project: Project) -> AbstractContextManager[None]:
     """Hold the one place for an ingestion: a second one waits."""
-    return loop.hold(
+    return project.hold(
         "ingest",
         patience=_PATIENCE,
         refusal=f"Another ingestion of this project has run for {_PATIENCE / 60:.0f} minutes.",
@@ -110,8 +111,8 @@ def _alone(loop: Loop) -> AbstractContextManager[None]:
     )
 
 
-def _add(loop: Loop, tree: Path, tables: Sequence[Fetched], pulled: Pull | None = None) -> Ingested:
-    standing = Standing.of(loop, tree)
+def _add(project: Project, tree: Path, tables: Sequence[Fetched], pulled: Pull | None = None) -> Ingested:
+    standing = Standing.of(project, tree)
     known = [(table, standing.known(table)) for table in tables]
     # Files of one content are one, whatever they are called.
     fresh = {standing.sha256(table): table for table, entry in reversed(known) if entry is None}
@@ -128,8 +129,8 @@ def _add(loop: Loop, tree: Path, tables: Sequence[Fetched], pulled: Pull | None 
         taken = [take(standing, table, staging) for table, staging in zip(new, stagings, strict=True)]
         refused = next((each for each in taken if each.refusals), None)
         if refused is not None:
-            return Ingested(_refused(loop, refused, standing))
-        with loop.lock("tree"):
+            return Ingested(_refused(project, refused, standing))
+        with project.lock("tree"):
             versioned = _publish(standing, taken, pulled)
     if versioned is None or (taken and not versioned.body["rows"] and not versioned.body["left_out"]):
         names = shown([table.name for table in new])
@@ -139,7 +140,7 @@ def _add(loop: Loop, tree: Path, tables: Sequence[Fetched], pulled: Pull | None 
 
 def _publish(standing: Standing, taken: Sequence[Taken], pulled: Pull | None) -> Entry | None:
     """Show what was staged and make it a version; None where the lake's version holds it all."""
-    loop, tree = standing.loop, standing.tree
+    project, tree = standing.project, standing.tree
     for each in taken:
         each.keep_raw()
     if pulled is not None:
@@ -166,7 +167,7 @@ def _publish(standing: Standing, taken: Sequence[Taken], pulled: Pull | None) ->
         facts["source"] = {"name": pulled.source, "position": pulled.position}
     new = {LAKE: standing.lake.names() - standing.versioned, RAW: _kept(tree) - standing.raw}
     counts = {"quarantined": out} if out else {}
-    return version(loop, tree, new, rows=rows, because=because, counts=counts, facts=facts)
+    return version(project, tree, new, rows=rows, because=because, counts=counts, facts=facts)
 
 
 def _fresh(added: Appended, standing: Standing) -> int:
@@ -186,13 +187,13 @@ def _nothing_new(known: Sequence[tuple[Fetched, Entry | None]], pulled: Pull | N
     )
 
 
-def _refused(loop: Loop, refused: Taken, standing: Standing) -> Outcome:
+def _refused(project: Project, refused: Taken, standing: Standing) -> Outcome:
     """Record that a table was refused, once for its content and contract."""
     if refused.report.error is not None and standing.contract is None:
         error = refused.report.error
         raise DataError(f"{refused.table.file}: {error.message}", remedy=error.remedy) from error
     reasons = list(refused.refusals)
-    loop.ledger.record_once(
+    project.ledger.record_once(
         f"refused:{refused.sha256}:{standing.contract_digest}",
         "data.refused",
         file=refused.table.name,
@@ -225,7 +226,7 @@ def leave_to_the_cache(tree: Path) -> None:
 
 
 def version(
-    loop: Loop,
+    project: Project,
     tree: Path,
     new: Mapping[str, Collection[str]],
     *,
@@ -241,9 +242,9 @@ def version(
     version = data.add(LAKE, new=sorted(new[LAKE]))
     kept = data.add(RAW, new=sorted(new[RAW])) if new.get(RAW) else data.version(RAW)
     commit = Tree(tree).commit_paths([path for path in POINTERS if (tree / path).exists()], because)
-    if tree != loop.project.root:
+    if tree != project.folder.root:
         leave_to_the_cache(tree)
-    return loop.ledger.record(
+    return project.ledger.record(
         "data.versioned",
         cause=cause,
         as_of=as_of,

@@ -23,7 +23,7 @@ from mlops.data.versions import DatasetVersion, place, raw_folder, read_pointer
 from mlops.errors import DataError, MlopsError, shown
 from mlops.files import hashing
 from mlops.ledger.store import Entry
-from mlops.project.context import Loop
+from mlops.project.context import Project
 from mlops.project.data_check import contract_of, examined
 from mlops.tables.readers import stem
 
@@ -48,7 +48,7 @@ class Standing:
         The same of what was kept as it came.
     """
 
-    loop: Loop
+    project: Project
     tree: Path
     contract: Contract | None
     versioned: frozenset[str]
@@ -57,7 +57,7 @@ class Standing:
     md5: str | None
 
     @classmethod
-    def of(cls, loop: Loop, tree: Path) -> Standing:
+    def of(cls, project: Project, tree: Path) -> Standing:
         """Look at a tree's lake.
 
         Raises
@@ -70,7 +70,7 @@ class Standing:
         version, versioned = data.version(), data.files()
         committed = _committed(data, git.read(f"{LAKE}.dvc"), version, versioned)
         md5 = version.md5 if version else None
-        standing = cls(loop, tree, contract_of(loop), versioned, committed, data.files(RAW), md5)
+        standing = cls(project, tree, contract_of(project), versioned, committed, data.files(RAW), md5)
         absent = standing.versioned - standing.lake.names()
         if absent:
             raise MlopsError(
@@ -113,13 +113,13 @@ class Standing:
                 if file["sha256"] != sha or not self.versioned.issuperset(file["parts"]):
                     continue
                 same_rule = entry.body["contract"] == self.contract_digest
-                if same_rule or not file["quarantined"] or self.loop.schema.key is None:
+                if same_rule or not file["quarantined"] or self.project.schema.key is None:
                     return entry
         return None
 
     def may_repeat(self, table: Fetched) -> bool:
         """Tell whether rows of a new table may be in this lake already, and would count a second time."""
-        if self.loop.schema.key is not None:
+        if self.project.schema.key is not None:
             return False
         files = [file for entry in self._versions for file in entry.body.get("files", ())]
         return table.again or any(file["name"] == table.name for file in files)
@@ -149,7 +149,7 @@ class Standing:
 
     @cached_property
     def _versions(self) -> list[Entry]:
-        return self.loop.ledger.entries("data.versioned")
+        return self.project.ledger.entries("data.versioned")
 
 
 def _committed(
@@ -186,7 +186,7 @@ class Taken:
     @property
     def quarantined(self) -> Path:
         """Where its bad rows are, below the project's root."""
-        return _quarantine(self.standing, self.table).relative_to(self.standing.loop.project.root)
+        return _quarantine(self.standing, self.table).relative_to(self.standing.project.folder.root)
 
     def keep_raw(self) -> None:
         """Copy the file as it came beside what was staged, where params.yaml asks for that.
@@ -197,7 +197,7 @@ class Taken:
             It is no longer what was read.
         """
         copy = self._copy
-        if self.standing.loop.params.data.raw:
+        if self.standing.project.params.data.raw:
             copy.parent.mkdir(exist_ok=True)
             digest = _copy(self.table.file, copy)
         else:
@@ -252,14 +252,14 @@ def take(standing: Standing, table: Fetched, staging: Staging) -> Taken:
     DataError
         The file cannot be read as a table.
     """
-    loop = standing.loop
+    project = standing.project
     standing.sha256(table)
     with _aside(standing, table) as quarantine:
         report = examined(
             standing.lake,
             table.file,
             table.name,
-            loop.schema,
+            project.schema,
             standing.contract,
             now=datetime.now(UTC),
             staging=staging,
@@ -275,7 +275,7 @@ def _twice(standing: Standing, table: Fetched, report: Report, staging: Staging)
     """Refuse what is for the most part in the lake already, where no key keeps it from counting twice."""
     if not standing.may_repeat(table):
         return ()
-    there = standing.lake.overlap(staging, standing.loop.schema)
+    there = standing.lake.overlap(staging, standing.project.schema)
     if there < _MOSTLY * max(1, report.good):
         return ()
     way = "" if table.again else ", or rename the file where its rows are others"
@@ -302,7 +302,7 @@ def _aside(standing: Standing, table: Fetched) -> Iterator[IO[str] | None]:
 
 def _quarantine(standing: Standing, table: Fetched) -> Path:
     name = f"{stem(Path(table.name))}-{standing.sha256(table)[:16]}.jsonl"
-    return standing.loop.project.home / "quarantine" / name
+    return standing.project.folder.home / "quarantine" / name
 
 
 def _unseen(standing: Standing, table: Fetched) -> Path:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from mlops.data import source
 from mlops.data.contract import infer
 from mlops.errors import DataError
-from mlops.project.context import Loop
+from mlops.project.context import Project
 from mlops.project.ingest import add_files
 from mlops.scaffold import template
 from mlops.scaffold.columns import names_rows
@@ -121,7 +121,7 @@ def _span(sample: Sample, profile: Profile) -> Span | None:
 
 def _first_version(folder: Path, files: Sequence[Path]) -> tuple[str, Entry]:
     outcome = add_files(folder.resolve(), files).outcome
-    version = Loop.at(folder).ledger.last("data.versioned")
+    version = Project.at(folder).ledger.last("data.versioned")
     if outcome.refused or version is None:
         raise DataError(
             f"The project is made, its first version of the data is not: {outcome.text}",

@@ -8,13 +8,13 @@ from typing import Literal, cast
 
 from mlops.errors import UsageError
 from mlops.prediction_log import label_log, reader
-from mlops.project.context import Loop
+from mlops.project.context import Project
 from mlops.tables.readers import read_table
 
 __all__ = ["add_labels"]
 
 
-def add_labels(loop: Loop, file: Path, *, by: str, skip_unknown: bool) -> label_log.Added:
+def add_labels(project: Project, file: Path, *, by: str, skip_unknown: bool) -> label_log.Added:
     """Add a table of labels for served predictions.
 
     Raises
@@ -27,12 +27,12 @@ def add_labels(loop: Loop, file: Path, *, by: str, skip_unknown: bool) -> label_
         raise UsageError(f"--by {by} is neither key nor id.")
     kind = cast('Literal["id", "key"]', by)
     return label_log.add(
-        loop.project.labels,
-        read_table(file, loop.schema, labelled=True),
+        project.folder.labels,
+        read_table(file, project.schema, labelled=True),
         by=kind,
-        schema=loop.schema,
-        known=reader.ids(loop.project.predictions, by=kind),
-        classes=loop.bundle_of(loop.champion).model.classes if loop.champion else None,
+        schema=project.schema,
+        known=reader.ids(project.folder.predictions, by=kind),
+        classes=project.bundle_of(project.champion).model.classes if project.champion else None,
         skip_unknown=skip_unknown,
         at=datetime.now(UTC),
     )

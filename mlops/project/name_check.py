@@ -13,19 +13,19 @@ from mlops.adapters.prefect_server.rest import Deployments
 from mlops.errors import MlopsError, NameTakenError, UnavailableError
 from mlops.net import credentials
 from mlops.net.request import ask
-from mlops.project.context import Loop
+from mlops.project.context import Project
 
 __all__ = ["check", "mark"]
 
 _MARK = "begun:"
 
 
-def mark(loop: Loop) -> list[str]:
+def mark(project: Project) -> list[str]:
     """Return the tag that tells this project's deployments in Prefect from another's of the same name."""
-    return [f"{_MARK}{loop.origin}"] if loop.origin else []
+    return [f"{_MARK}{project.origin}"] if project.origin else []
 
 
-def check(loop: Loop) -> None:
+def check(project: Project) -> None:
     """Make sure that no other project has this one's name on a server that runs elsewhere.
 
     A server that does not answer passes here: whoever waits for it reports that.
@@ -37,34 +37,34 @@ def check(loop: Loop) -> None:
     MlopsError
         A server asks for a login and was given none, or a wrong one.
     """
-    settings, project, name = loop.project.settings, loop.project, loop.params.data.name
-    if not loop.origin:
+    settings, folder, name = project.folder.settings, project.folder, project.params.data.name
+    if not project.origin:
         return
-    if settings.prefect_api_url and (owner := _in_prefect(loop)) not in {"", loop.origin}:
-        raise NameTakenError("Prefect", project.prefect_uri, name=name, owner=owner, project=loop.origin)
-    if settings.mlflow_tracking_uri and (owner := _in_mlflow(loop)) not in {"", loop.origin}:
-        raise NameTakenError("MLflow", project.mlflow_uri, name=name, owner=owner, project=loop.origin)
+    if settings.prefect_api_url and (owner := _in_prefect(project)) not in {"", project.origin}:
+        raise NameTakenError("Prefect", folder.prefect_uri, name=name, owner=owner, project=project.origin)
+    if settings.mlflow_tracking_uri and (owner := _in_mlflow(project)) not in {"", project.origin}:
+        raise NameTakenError("MLflow", folder.mlflow_uri, name=name, owner=owner, project=project.origin)
 
 
-def _in_prefect(loop: Loop) -> str:
+def _in_prefect(project: Project) -> str:
     """Return what the project began with that has deployments of this name; empty where none has."""
     try:
-        named = Deployments(loop.project, patience=5).all()
+        named = Deployments(project.folder, patience=5).all()
         tags = [tag for deployment in named for tag in deployment["tags"]]
     except UnavailableError:
         return ""
     return next((tag.removeprefix(_MARK) for tag in tags if tag.startswith(_MARK)), "")
 
 
-def _in_mlflow(loop: Loop) -> str:
+def _in_mlflow(project: Project) -> str:
     """Return what the project began with that has an experiment of this name; empty where none has."""
-    name = quote(loop.params.data.name)
-    address = f"{loop.project.mlflow_uri}/api/2.0/mlflow/experiments/get-by-name"
-    entry = credentials.to_mlflow(loop.project.settings)
+    name = quote(project.params.data.name)
+    address = f"{project.folder.mlflow_uri}/api/2.0/mlflow/experiments/get-by-name"
+    entry = credentials.to_mlflow(project.folder.settings)
     reply = ask(f"{address}?experiment_name={name}", timeout=5, access=entry)
     if reply.locked:
         raise MlopsError(
-            f"MLflow at {loop.project.mlflow_uri} refuses: {reply.trouble}.", remedy=entry.remedy
+            f"MLflow at {project.folder.mlflow_uri} refuses: {reply.trouble}.", remedy=entry.remedy
         )
     try:
         tags = json.loads(reply.body)["experiment"].get("tags", []) if reply.good else []

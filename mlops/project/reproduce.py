@@ -20,7 +20,7 @@ from mlops.model.bundle import Bundle
 from mlops.model.predictions import Answers
 from mlops.model.registry import CHAMPION
 from mlops.model.reproducibility import Apart, Reproduction, apart, differences, judge
-from mlops.project.context import Loop
+from mlops.project.context import Project
 from mlops.stages.pipeline import STAGES
 from mlops.tables.conform import columns_of, conform
 
@@ -64,7 +64,7 @@ class Again:
     tree: Path | None = None
 
 
-def find(loop: Loop, asked: str | None) -> Subject:
+def find(project: Project, asked: str | None) -> Subject:
     """Return the version of a number or alias; the champion where none is asked for.
 
     The ledger is asked first, so that what it knows needs no MLflow.
@@ -77,18 +77,18 @@ def find(loop: Loop, asked: str | None) -> Subject:
         The ledger doesn't know it, and MLflow does not answer.
     """
     if asked is None or asked == CHAMPION:
-        return _subject(loop.promoted())
-    name = loop.params.data.name
-    for entry in reversed(loop.ledger.entries("model.registered")):
+        return _subject(project.promoted())
+    name = project.params.data.name
+    for entry in reversed(project.ledger.entries("model.registered")):
         if (entry.body["name"], entry.body["version"]) == (name, asked):
             return _subject(entry)
-    found = loop.registry.find(asked)
+    found = project.registry.find(asked)
     if found is None:
         raise UsageError(f"There is no version {asked} of {name}.", remedy="See `mlops status`, or MLflow.")
     return Subject(found.version, found.digest, found.commit)
 
 
-def reproduce(loop: Loop, subject: Subject, *, keep: bool) -> Again:
+def reproduce(project: Project, subject: Subject, *, keep: bool) -> Again:
     """Make a version again from its commit, in a work tree of its own, and compare the two.
 
     Every stage's command runs: neither DVC's run cache nor a cached output is asked. The person's
@@ -110,17 +110,17 @@ def reproduce(loop: Loop, subject: Subject, *, keep: bool) -> Again:
     ConflictError
         Another reproduction of this project is at work.
     """
-    folder = loop.project.reproductions
+    folder = project.folder.reproductions
     refusal, remedy = "Another reproduction of this project is at work.", "Wait for it, and do it again."
-    with loop.hold("reproduce", patience=1, refusal=refusal, remedy=remedy):
-        scratch = Scratch(loop.project.root, folder)
+    with project.hold("reproduce", patience=1, refusal=refusal, remedy=remedy):
+        scratch = Scratch(project.folder.root, folder)
         scratch.sweep()
-        registered = loop.bundle(subject.digest, subject.version)
-        with _work_tree(scratch, subject, loop, keep=keep) as tree:
+        registered = project.bundle(subject.digest, subject.version)
+        with _work_tree(scratch, subject, project, keep=keep) as tree:
             rebuilt = _rebuild(tree)
             result = _compare(registered, rebuilt, tree)
         kept = scratch.keep(tree) if keep else None
-        loop.ledger.record(
+        project.ledger.record(
             "model.reproduced",
             cause=subject.entry,
             version=subject.version,
@@ -134,13 +134,13 @@ def reproduce(loop: Loop, subject: Subject, *, keep: bool) -> Again:
 
 
 @contextmanager
-def _work_tree(scratch: Scratch, subject: Subject, loop: Loop, *, keep: bool) -> Iterator[Path]:
+def _work_tree(scratch: Scratch, subject: Subject, project: Project, *, keep: bool) -> Iterator[Path]:
     """Check the version's commit out with its data; where the work fails, nothing of it stays."""
     tree = scratch.begin(subject.digest[:_SHORT], subject.commit)
     done = False
     try:
         data = DvcTree(tree)
-        data.share_cache(DvcTree(loop.project.root))
+        data.share_cache(DvcTree(project.folder.root))
         _timed(f"check out commit {subject.commit[:_SHORT]} and its data", data.obtain)
         yield tree
         done = True

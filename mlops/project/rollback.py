@@ -7,7 +7,7 @@ import logging
 from mlops.errors import UsageError, shown
 from mlops.ledger.keys import CHOOSING, promotion
 from mlops.ledger.store import Entry
-from mlops.project.context import Loop
+from mlops.project.context import Project
 
 __all__ = ["put_back", "taken_away"]
 
@@ -16,7 +16,7 @@ log = logging.getLogger("mlops")
 _KIND = "model.rolled_back"
 
 
-def put_back(loop: Loop, version: str | None = None, *, reason: str = "") -> Entry:
+def put_back(project: Project, version: str | None = None, *, reason: str = "") -> Entry:
     """Make a version that was promoted before the champion; what serves is left to a deployment.
 
     Killed anywhere, the same again finishes it, and goes no further back.
@@ -42,26 +42,28 @@ def put_back(loop: Loop, version: str | None = None, *, reason: str = "") -> Ent
         The version was never promoted, or there is none to go back to. Nothing was recorded.
     """
     while True:
-        champion = loop.promoted()
-        if _is_done(loop, champion, version):
+        champion = project.promoted()
+        if _is_done(project, champion, version):
             return champion
-        earlier = _chosen(loop, champion, version)
-        loop.bundle_of(earlier)  # before anything is recorded: it may be gone from here and from MLflow
-        with loop.lock(CHOOSING):
-            if loop.promoted().id == champion.id:
-                return _record(loop, earlier, champion, reason)
+        earlier = _chosen(project, champion, version)
+        project.bundle_of(earlier)  # before anything is recorded: it may be gone from here and from MLflow
+        with project.lock(CHOOSING):
+            if project.promoted().id == champion.id:
+                return _record(project, earlier, champion, reason)
 
 
-def taken_away(loop: Loop, digest: str) -> Entry | None:
+def taken_away(project: Project, digest: str) -> Entry | None:
     """Return the row by which a person took this model away, unless it was put back since."""
-    about = [e for e in loop.ledger.entries(_KIND) if digest in (e.body["digest"], e.body["replaced_digest"])]
+    about = [
+        e for e in project.ledger.entries(_KIND) if digest in (e.body["digest"], e.body["replaced_digest"])
+    ]
     return about[-1] if about and about[-1].body["replaced_digest"] == digest else None
 
 
-def _record(loop: Loop, earlier: Entry, champion: Entry, reason: str) -> Entry:
+def _record(project: Project, earlier: Entry, champion: Entry, reason: str) -> Entry:
     now, before = earlier.body["version"], champion.body["version"]
     words = f"Version {now} was put back by hand in place of version {before}"
-    asked = loop.ledger.record_once(
+    asked = project.ledger.record_once(
         f"rolled-back:{champion.id}:{earlier.id}",
         _KIND,
         cause=earlier,
@@ -73,7 +75,7 @@ def _record(loop: Loop, earlier: Entry, champion: Entry, reason: str) -> Entry:
         replaced_digest=champion.body["digest"],
     )
     log.info(asked.body["reason"])
-    return loop.ledger.record_once(
+    return project.ledger.record_once(
         promotion(asked),
         "model.promoted",
         cause=asked,
@@ -82,8 +84,8 @@ def _record(loop: Loop, earlier: Entry, champion: Entry, reason: str) -> Entry:
     )
 
 
-def _is_done(loop: Loop, champion: Entry, version: str | None) -> bool:
-    number, asked = champion.body["version"], _asked(loop, champion)
+def _is_done(project: Project, champion: Entry, version: str | None) -> bool:
+    number, asked = champion.body["version"], _asked(project, champion)
     if version is None and asked is not None:
         log.info("%s To go further back, name a version.", asked.body["reason"])
         return True
@@ -93,9 +95,9 @@ def _is_done(loop: Loop, champion: Entry, version: str | None) -> bool:
     return False
 
 
-def _chosen(loop: Loop, champion: Entry, version: str | None) -> Entry:
+def _chosen(project: Project, champion: Entry, version: str | None) -> Entry:
     """Return the promotion by the gate that is to hold again."""
-    by_gate = [entry for entry in loop.ledger.entries("model.promoted") if _asked(loop, entry) is None]
+    by_gate = [entry for entry in project.ledger.entries("model.promoted") if _asked(project, entry) is None]
     if version is not None:
         found = [entry for entry in by_gate if entry.body["version"] == version]
         had = shown([entry.body["version"] for entry in reversed(by_gate)])
@@ -106,7 +108,7 @@ def _chosen(loop: Loop, champion: Entry, version: str | None) -> Entry:
             entry
             for entry in by_gate
             if entry.body["digest"] != champion.body["digest"]
-            and taken_away(loop, entry.body["digest"]) is None
+            and taken_away(project, entry.body["digest"]) is None
         ]
         refusal = f"There is no version to go back to before version {champion.body['version']}."
         remedy = "One that was taken away serves again by its number: `mlops rollback VERSION`."
@@ -115,7 +117,7 @@ def _chosen(loop: Loop, champion: Entry, version: str | None) -> Entry:
     return found[-1]
 
 
-def _asked(loop: Loop, promoted: Entry) -> Entry | None:
+def _asked(project: Project, promoted: Entry) -> Entry | None:
     """Return the row by which a person asked for a promotion; None where the gate decided it."""
-    cause = loop.ledger.get(promoted.cause or "")
+    cause = project.ledger.get(promoted.cause or "")
     return cause if cause is not None and cause.kind == _KIND else None

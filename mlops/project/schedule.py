@@ -14,9 +14,9 @@ from zoneinfo import ZoneInfo
 from mlops.adapters.prefect_server.rest import Deployments
 from mlops.config.durations import format_duration
 from mlops.config.params import SCHEDULED, ScheduleParams
-from mlops.config.project_folder import Project, find_project
+from mlops.config.project_folder import ProjectFolder, find_project
 from mlops.errors import MlopsError, UnavailableError, UsageError
-from mlops.project.context import Loop
+from mlops.project.context import Project
 from mlops.project.health import check_own
 
 __all__ = ["Upcoming", "apply", "catch_up", "declare", "pause", "resume", "upcoming"]
@@ -57,7 +57,7 @@ class Upcoming:
         return asdict(self) | {"next": self.next.isoformat() if self.next else None}
 
 
-def upcoming(project: Project, *, patience: float = 2.0) -> list[Upcoming]:
+def upcoming(folder: ProjectFolder, *, patience: float = 2.0) -> list[Upcoming]:
     """Return each flow that may have a schedule, with its next run.
 
     Parameters
@@ -65,9 +65,9 @@ def upcoming(project: Project, *, patience: float = 2.0) -> list[Upcoming]:
     patience
         Seconds to wait for each of Prefect's answers.
     """
-    params = project.params.schedule
+    params = folder.params.schedule
     try:
-        prefect = _reach(project, patience)
+        prefect = _reach(folder, patience)
         found = {flow: prefect.of(flow) for flow in SCHEDULED}
         planned = prefect.next_runs([each["id"] for each in found.values() if each])
     except MlopsError:  # away, or it does not let us in; either way there is more to show
@@ -78,7 +78,7 @@ def upcoming(project: Project, *, patience: float = 2.0) -> list[Upcoming]:
     ]
 
 
-def apply(project: Project) -> list[str]:
+def apply(folder: ProjectFolder) -> list[str]:
     """Bring Prefect's schedules to what params.yaml declares; return the flows whose changed.
 
     A pause stays: a schedule that is changed keeps whether it is active, and a deployment
@@ -92,19 +92,19 @@ def apply(project: Project) -> list[str]:
     """
     changed = []
     # `mlops up` and the runner it has just started may be here at once.
-    with Loop(project).lock("schedules"):
-        prefect = _reach(project)
+    with Project(folder).lock("schedules"):
+        prefect = _reach(folder)
         for flow in SCHEDULED:
             deployment = prefect.of(flow)
             if deployment is None:
                 continue
-            if _bring(prefect, deployment, _wanted(flow, project.params.schedule)):
+            if _bring(prefect, deployment, _wanted(flow, folder.params.schedule)):
                 _plan(prefect, flow)
                 changed.append(flow)
     return changed
 
 
-def declare(project: Project, flow: str, when: str | None, timezone: str | None = None) -> Upcoming:
+def declare(folder: ProjectFolder, flow: str, when: str | None, timezone: str | None = None) -> Upcoming:
     """Write a flow's cadence to params.yaml, and to Prefect where it answers.
 
     Parameters
@@ -122,18 +122,18 @@ def declare(project: Project, flow: str, when: str | None, timezone: str | None 
     from mlops.config.edit import change
 
     _check(flow)
-    if when is not None or project.params.schedule.of(flow) is not None:
+    if when is not None or folder.params.schedule.of(flow) is not None:
         zone = {"timezone": timezone} if timezone is not None else {}
-        change(project.root / "params.yaml", "schedule", {**zone, flow: when})
-        project = find_project(project.root, project.settings)
+        change(folder.root / "params.yaml", "schedule", {**zone, flow: when})
+        folder = find_project(folder.root, folder.settings)
     try:
-        apply(project)
+        apply(folder)
     except UnavailableError:
-        return _declared(flow, project.params.schedule)
-    return _of(project, flow)
+        return _declared(flow, folder.params.schedule)
+    return _of(folder, flow)
 
 
-def pause(project: Project, flow: str) -> Upcoming:
+def pause(folder: ProjectFolder, flow: str) -> Upcoming:
     """Let a flow's schedule rest until `resume`, or a person in Prefect, ends that.
 
     Raises
@@ -143,12 +143,12 @@ def pause(project: Project, flow: str) -> Upcoming:
     UsageError
         The flow has no schedule.
     """
-    prefect, deployment = _scheduled(project, flow)
+    prefect, deployment = _scheduled(folder, flow)
     prefect.pause(deployment["id"])
-    return _of(project, flow)
+    return _of(folder, flow)
 
 
-def resume(project: Project, flow: str) -> Upcoming:
+def resume(folder: ProjectFolder, flow: str) -> Upcoming:
     """End a flow's pause, whether its schedule or its deployment was paused.
 
     Raises
@@ -158,16 +158,16 @@ def resume(project: Project, flow: str) -> Upcoming:
     UsageError
         The flow has no schedule.
     """
-    prefect, deployment = _scheduled(project, flow)
+    prefect, deployment = _scheduled(folder, flow)
     ours = _ours(deployment)
     if ours is not None:
         prefect.change_schedule(deployment["id"], ours["id"], active=True)
     prefect.resume(deployment["id"])
     _plan(prefect, flow)
-    return _of(project, flow)
+    return _of(folder, flow)
 
 
-def catch_up(project: Project, *, now: datetime) -> int:
+def catch_up(folder: ProjectFolder, *, now: datetime) -> int:
     """Of each schedule's runs that are overdue keep the newest, end the others, and return how many.
 
     What was missed while the machine was off or asleep is done once, not once for each time; by a
@@ -178,7 +178,7 @@ def catch_up(project: Project, *, now: datetime) -> int:
     UnavailableError
         Prefect does not answer.
     """
-    skipped, prefect = 0, _reach(project)
+    skipped, prefect = 0, _reach(folder)
     # Page by page, until none is left, or what is left was taken up meanwhile.
     while ended := sum(_skip(prefect, *pair) for pair in _superseded(prefect.overdue(now))):
         skipped += ended
@@ -255,8 +255,8 @@ def _ours(deployment: dict[str, Any]) -> dict[str, Any] | None:
     return next((each for each in deployment["schedules"] if each["slug"] == _SLUG), None)
 
 
-def _of(project: Project, flow: str) -> Upcoming:
-    return next(each for each in upcoming(project, patience=10) if each.flow == flow)
+def _of(folder: ProjectFolder, flow: str) -> Upcoming:
+    return next(each for each in upcoming(folder, patience=10) if each.flow == flow)
 
 
 def _declared(flow: str, params: ScheduleParams) -> Upcoming:
@@ -294,20 +294,20 @@ def _check(flow: str) -> None:
         raise UsageError(f"{flow} has no schedule of its own.", remedy=f"Name one of {', '.join(SCHEDULED)}.")
 
 
-def _reach(project: Project, patience: float = 10.0) -> Deployments:
+def _reach(folder: ProjectFolder, patience: float = 10.0) -> Deployments:
     """Return the project's deployments; where Prefect should be our own, in no other."""
-    check_own(Loop(project), "prefect")
-    return Deployments(project, patience=patience)
+    check_own(Project(folder), "prefect")
+    return Deployments(folder, patience=patience)
 
 
-def _scheduled(project: Project, flow: str) -> tuple[Deployments, dict[str, Any]]:
+def _scheduled(folder: ProjectFolder, flow: str) -> tuple[Deployments, dict[str, Any]]:
     """Return a flow's deployment in Prefect, which must have a schedule there."""
     _check(flow)
-    prefect = _reach(project)
+    prefect = _reach(folder)
     deployment = prefect.of(flow)
     if deployment is None:
         raise UnavailableError(
-            f"The deployment of {flow}", project.prefect_uri, remedy="Run `mlops up`, which registers it."
+            f"The deployment of {flow}", folder.prefect_uri, remedy="Run `mlops up`, which registers it."
         )
     if not deployment["schedules"]:
         raise UsageError(

@@ -16,7 +16,7 @@ from mlops.adapters.processes.supervisor import Part
 from mlops.errors import MlopsError, UnavailableError
 from mlops.files.ports import check_port
 from mlops.project import name_check, schedule
-from mlops.project.context import Loop
+from mlops.project.context import Project
 from mlops.project.deploy import bring_back
 from mlops.project.health import (
     Health,
@@ -50,7 +50,7 @@ class Port:
     setting: str
 
 
-def up(loop: Loop, *, told: Tell, patience: float = 120.0) -> list[Health]:
+def up(project: Project, *, told: Tell, patience: float = 120.0) -> list[Health]:
     """Start what does not run yet, bring back what served, and wait until every part answers.
 
     Parameters
@@ -70,22 +70,22 @@ def up(loop: Loop, *, told: Tell, patience: float = 120.0) -> list[Health]:
     ConflictError
         Another `up` or `down` of this project does not come to its end.
     """
-    name_check.check(loop)
-    before = tools_supervisor(loop).pids().get("runner")
-    _start(loop)
-    prefect, mlflow, gateway = watched_parts(loop)
-    _wait(loop, gateway, patience, told)
-    _bring_back(loop, told)
+    name_check.check(project)
+    before = tools_supervisor(project).pids().get("runner")
+    _start(project)
+    prefect, mlflow, gateway = watched_parts(project)
+    _wait(project, gateway, patience, told)
+    _bring_back(project, told)
     for part in (prefect, mlflow):
-        _wait(loop, part, patience, told)
-    _wake_runner(loop, before, told)
-    _wait_runner(loop, patience, told)
-    for flow in schedule.apply(loop.project):
+        _wait(project, part, patience, told)
+    _wake_runner(project, before, told)
+    _wait_runner(project, patience, told)
+    for flow in schedule.apply(project.folder):
         told(f"{flow} runs as params.yaml says now")
-    return health(loop)
+    return health(project)
 
 
-def ensure(loop: Loop, *, told: Tell) -> None:
+def ensure(project: Project, *, told: Tell) -> None:
     """Start the loop where nothing of it was started and a flow is to run; else leave it as it is.
 
     A part that was started and does not answer is for `up` to mend, one elsewhere for its owner.
@@ -96,14 +96,14 @@ def ensure(loop: Loop, *, told: Tell) -> None:
         On a server that runs elsewhere another project is called the same: it is told before an
         hour's training, and not by MLflow after it.
     """
-    if _prefect(loop) is not None and tools_supervisor(loop).pid() is None:
+    if _prefect(project) is not None and tools_supervisor(project).pid() is None:
         told("the loop is not up: starting it (`mlops down` stops it)")
-        up(loop, told=told)
+        up(project, told=told)
     else:
-        name_check.check(loop)
+        name_check.check(project)
 
 
-def down(loop: Loop, *, serving: bool = False) -> list[str]:
+def down(project: Project, *, serving: bool = False) -> list[str]:
     """Stop the tools; with `serving` also the model services and the gateway. Say what stopped.
 
     Raises
@@ -111,36 +111,38 @@ def down(loop: Loop, *, serving: bool = False) -> list[str]:
     ConflictError
         An `up`, a `down`, or, with `serving`, a deployment of this project is at work.
     """
-    with _alone(loop, "up"):
-        stopped = ["tools"] if tools_supervisor(loop).stop() else []
+    with _alone(project, "up"):
+        stopped = ["tools"] if tools_supervisor(project).stop() else []
         if serving:
-            with _alone(loop, "deploy"):
-                for target in loop.targets:
+            with _alone(project, "deploy"):
+                for target in project.targets:
                     for service in target.running(ailing=True):
                         target.stop(service, drain=5)
                         stopped.append(service.id)
-            stopped += ["gateway"] if serving_supervisor(loop).stop() else []
+            stopped += ["gateway"] if serving_supervisor(project).stop() else []
     return stopped
 
 
-def _start(loop: Loop) -> None:
-    tools, serving = tools_supervisor(loop), serving_supervisor(loop)
-    with _alone(loop, "up"):
+def _start(project: Project) -> None:
+    tools, serving = tools_supervisor(project), serving_supervisor(project)
+    with _alone(project, "up"):
         for supervisor in (tools, serving):
             supervisor.clear()
-        _check_ports(loop)
-        serving.start([_gateway(loop)])
-        tools.start([part for part in (_prefect(loop), _mlflow(loop), _runner(loop)) if part is not None])
+        _check_ports(project)
+        serving.start([_gateway(project)])
+        tools.start(
+            [part for part in (_prefect(project), _mlflow(project), _runner(project)) if part is not None]
+        )
 
 
-def _check_ports(loop: Loop) -> None:
-    ours = owned(loop)
-    for port in ports(loop):
+def _check_ports(project: Project) -> None:
+    ours = owned(project)
+    for port in ports(project):
         check_port(port.number, part=port.part, setting=port.setting, owned=ours)
 
 
-def _alone(loop: Loop, name: str) -> AbstractContextManager[None]:
-    return loop.hold(
+def _alone(project: Project, name: str) -> AbstractContextManager[None]:
+    return project.hold(
         name,
         patience=90,
         refusal=f"Another `mlops {name}` of this project is at work.",
@@ -148,47 +150,47 @@ def _alone(loop: Loop, name: str) -> AbstractContextManager[None]:
     )
 
 
-def _bring_back(loop: Loop, told: Tell) -> None:
+def _bring_back(project: Project, told: Tell) -> None:
     """Start what served before a reboot. What hinders that must not keep the tools from coming up."""
     try:
-        bring_back(loop)
+        bring_back(project)
     except MlopsError as exc:
         told(f"what served is not back: {exc}")
 
 
-def _prefect(loop: Loop) -> Part | None:
-    settings = loop.project.settings
+def _prefect(project: Project) -> Part | None:
+    settings = project.folder.settings
     if settings.prefect_api_url:
         return None
     command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1"]
     extra = {"PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false"}
     return Part(
-        "prefect", [*command, "--port", str(settings.prefect_port)], environment(loop.project) | extra
+        "prefect", [*command, "--port", str(settings.prefect_port)], environment(project.folder) | extra
     )
 
 
-def _mlflow(loop: Loop) -> Part | None:
+def _mlflow(project: Project) -> Part | None:
     from mlops.adapters.mlflow.server import part_command, server_environment
 
-    settings = loop.project.settings
+    settings = project.folder.settings
     if settings.mlflow_tracking_uri:
         return None
-    return Part("mlflow", part_command(loop.project.home, settings.mlflow_port), server_environment())
+    return Part("mlflow", part_command(project.folder.home, settings.mlflow_port), server_environment())
 
 
-def _runner(loop: Loop) -> Part:
-    command = [sys.executable, "-m", "mlops.orchestration.runner", str(loop.project.root)]
+def _runner(project: Project) -> Part:
+    command = [sys.executable, "-m", "mlops.orchestration.runner", str(project.folder.root)]
     # It registers what goes by the project's name only as it starts.
-    return Part("runner", command, environment(loop.project) | {"MLOPS_NAME": loop.params.data.name})
+    return Part("runner", command, environment(project.folder) | {"MLOPS_NAME": project.params.data.name})
 
 
-def _gateway(loop: Loop) -> Part:
-    return Part("gateway", loop.gateway.command())
+def _gateway(project: Project) -> Part:
+    return Part("gateway", project.gateway.command())
 
 
-def ports(loop: Loop) -> list[Port]:
+def ports(project: Project) -> list[Port]:
     """Return the ports that our own parts listen on."""
-    settings = loop.project.settings
+    settings = project.folder.settings
     wanted = {"gateway_port": "the gateway", "gateway_api_port": "the gateway's API"}
     if not settings.prefect_api_url:
         wanted["prefect_port"] = "Prefect"
@@ -197,37 +199,37 @@ def ports(loop: Loop) -> list[Port]:
     return [Port(getattr(settings, name), part, f"MLOPS_{name.upper()}") for name, part in wanted.items()]
 
 
-def owned(loop: Loop) -> set[int]:
+def owned(project: Project) -> set[int]:
     """Return the process ids of the parts that run."""
-    return set(_pids(loop).values())
+    return set(_pids(project).values())
 
 
-def _pids(loop: Loop) -> dict[str, int]:
-    return tools_supervisor(loop).pids() | serving_supervisor(loop).pids()
+def _pids(project: Project) -> dict[str, int]:
+    return tools_supervisor(project).pids() | serving_supervisor(project).pids()
 
 
-def _wait(loop: Loop, part: Watched, patience: float, told: Tell) -> None:
+def _wait(project: Project, part: Watched, patience: float, told: Tell) -> None:
     # What runs elsewhere either answers or does not; only our own take time to start.
     patience = ELSEWHERE if part.elsewhere else patience
 
     def trouble() -> str:
         said = part.ask(timeout=2).trouble
         if not said and not part.elsewhere:
-            _check_ports(loop)  # two projects that came up at once: who answers may be the other's
+            _check_ports(project)  # two projects that came up at once: who answers may be the other's
         return said
 
-    _until(loop, part, trouble, patience)
+    _until(project, part, trouble, patience)
     where = f"elsewhere, as {part.elsewhere} says: " if part.elsewhere else "at "
     told(f"{part.part} answers {where}{part.address}")
 
 
-def _wake_runner(loop: Loop, before: int | None, told: Tell) -> None:
+def _wake_runner(project: Project, before: int | None, told: Tell) -> None:
     """Have a runner that ran before register its flows again where Prefect does not know them all.
 
     Somebody deleted one there, or that Prefect has another database now: it does so only as it starts.
     """
-    tools = tools_supervisor(loop)
-    if before is None or tools.pids().get("runner") != before or registered(loop):
+    tools = tools_supervisor(project)
+    if before is None or tools.pids().get("runner") != before or registered(project):
         return
     with suppress(psutil.NoSuchProcess):
         if time.time() - psutil.Process(before).create_time() > REGISTERS:
@@ -235,21 +237,21 @@ def _wake_runner(loop: Loop, before: int | None, told: Tell) -> None:
             tools.restart("runner")
 
 
-def _wait_runner(loop: Loop, patience: float, told: Tell) -> None:
+def _wait_runner(project: Project, patience: float, told: Tell) -> None:
     """Wait until every flow is registered and the runner asks for work: then an event finds its flow."""
-    before = polled(loop)
-    runner = Watched("runner", loop.project.prefect_uri, "")
+    before = polled(project)
+    runner = Watched("runner", project.folder.prefect_uri, "")
     idle = "it has not asked Prefect for work"
-    _until(loop, runner, lambda: idle if polled(loop) in {before, None} else "", patience)
+    _until(project, runner, lambda: idle if polled(project) in {before, None} else "", patience)
     told("runner serves the flows")
 
 
-def _until(loop: Loop, part: Watched, trouble: Callable[[], str], patience: float) -> None:
+def _until(project: Project, part: Watched, trouble: Callable[[], str], patience: float) -> None:
     """Wait until a part is without trouble; give up early on one that keeps ending."""
-    deadline, log = time.monotonic() + patience, loop.project.home / "logs" / f"{part.part}.log"
+    deadline, log = time.monotonic() + patience, project.folder.home / "logs" / f"{part.part}.log"
     processes: set[int] = set()
     while why := trouble():
-        processes |= {pid for name, pid in _pids(loop).items() if name == part.part}
+        processes |= {pid for name, pid in _pids(project).items() if name == part.part}
         if len(processes) > MOST_STARTS:
             why = f"it keeps ending: {_last_line(log)}"
         if time.monotonic() > deadline or len(processes) > MOST_STARTS:

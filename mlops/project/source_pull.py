@@ -19,7 +19,7 @@ from mlops.data import cursor
 from mlops.data.source import Fetched, FileSource, Source
 from mlops.errors import DataError
 from mlops.files import hashing
-from mlops.project.context import Loop
+from mlops.project.context import Project
 
 __all__ = ["Pull", "join_positions", "pull", "put_positions", "source_of"]
 
@@ -77,7 +77,7 @@ class Pull:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def source_of(loop: Loop) -> Source:
+def source_of(project: Project) -> Source:
     """Return the source that params.yaml names.
 
     Raises
@@ -85,12 +85,12 @@ def source_of(loop: Loop) -> Source:
     ConfigError
         A variable of the environment that it names is not set.
     """
-    given, root, env = loop.params.data.source, loop.project.root, loop.project.root / ".env"
+    given, root, env = project.params.data.source, project.folder.root, project.folder.root / ".env"
     if isinstance(given, SqlParams):
         from mlops.adapters.sources import sql
 
         url = expanded(given.url, env, quoted=True)
-        return sql.SqlSource(loop.params.data.name, given.sql, url, given.cursor)
+        return sql.SqlSource(project.params.data.name, given.sql, url, given.cursor)
     if isinstance(given, DeltaParams):
         from mlops.adapters.sources import delta
 
@@ -109,7 +109,7 @@ def source_of(loop: Loop) -> Source:
     return FileSource(given, root)
 
 
-def pull(loop: Loop, tree: Path) -> Pull:
+def pull(project: Project, tree: Path) -> Pull:
     """Fetch what is new for the lake of a tree; what a killed run was about to version comes first.
 
     Raises
@@ -117,10 +117,10 @@ def pull(loop: Loop, tree: Path) -> Pull:
     MlopsError
         The source cannot be read.
     """
-    given = loop.params.data.source
+    given = project.params.data.source
     plain = given if isinstance(given, str) or given is None else given.model_dump(mode="json")
     name = hashing.of_value(plain)[:16]
-    folder = loop.project.home / "fetched" / ("loop" if tree != loop.project.root else "person") / name
+    folder = project.folder.home / "fetched" / ("loop" if tree != project.folder.root else "person") / name
     told = folder / _FETCHED
     if told.is_file():
         tables = [
@@ -131,7 +131,7 @@ def pull(loop: Loop, tree: Path) -> Pull:
             return Pull(name, tuple(tables), folder)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    tables = list(source_of(loop).fetch(_positions(_text(tree)).get(name), folder))
+    tables = list(source_of(project).fetch(_positions(_text(tree)).get(name), folder))
     return Pull(name, tuple(tables), folder)
 
 

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from mlops.net.request import ask
-from mlops.project.context import Loop
+from mlops.project.context import Project
 from mlops.project.health import Health, health
 from mlops.project.schedule import Upcoming, upcoming
 
@@ -158,21 +158,21 @@ class Overview:
         return _table([(part.part, *_state(part)) for part in self.parts])
 
 
-def overview(loop: Loop, *, now: datetime) -> Overview:
+def overview(project: Project, *, now: datetime) -> Overview:
     """Read the ledger, and ask every part once and all at a time."""
-    address, project = loop.project.address, loop.project
-    project.params  # noqa: B018  # read once, before several threads want it
+    folder, address = project.folder, project.folder.address
+    folder.params  # noqa: B018  # read once, before several threads want it
     with ThreadPoolExecutor() as pool:
-        runs = pool.submit(upcoming, project, patience=0.5)
-        parts = pool.submit(health, loop)
+        runs = pool.submit(upcoming, folder, patience=0.5)
+        parts = pool.submit(health, project)
         version = pool.submit(ask, f"{address}/version")
         metrics = pool.submit(ask, f"{address}/metrics")
-        ledger = loop.ledger  # imports its database's client while the others answer
+        ledger = project.ledger  # imports its database's client while the others answer
         deployed, data = ledger.last("deployment.served"), _newest_data(ledger)
         drift, decisions = ledger.last("drift.checked"), _decisions(ledger, most=3)
     counts = metrics.result()
     return Overview(
-        model=loop.params.data.name,
+        model=project.params.data.name,
         address=address,
         at=now,
         serving=deployed,

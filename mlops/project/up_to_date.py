@@ -11,12 +11,12 @@ from mlops.files import hashing
 from mlops.ledger.keys import judgement, marking
 from mlops.ledger.outcome import Outcome
 from mlops.ledger.store import Entry
-from mlops.project.context import Loop
+from mlops.project.context import Project
 
 __all__ = ["settled", "verdict_on"]
 
 
-def settled(loop: Loop) -> Outcome | None:
+def settled(project: Project) -> Outcome | None:
     """Tell again how the training of what lies in the person's tree ended, where nothing changed since.
 
     Returns
@@ -29,20 +29,20 @@ def settled(loop: Loop) -> Outcome | None:
     DataError
         The lake on disk is not what its pointer names, and cannot be put back.
     """
-    root = loop.project.root
+    root = project.folder.root
     try:
-        with loop.lock("tree", patience=0):
+        with project.lock("tree", patience=0):
             data = DvcTree(root)
             if data.version() is None or not (root / DVC_LOCK).is_file():
                 return None
             if data.status():
                 return None
-            registered = _registered(loop)
-            judged = verdict_on(loop, registered) if registered else None
-            if registered is None or judged is None or _half_done(loop, judged):
+            registered = _registered(project)
+            judged = verdict_on(project, registered) if registered else None
+            if registered is None or judged is None or _half_done(project, judged):
                 return None
             # Last, for it reads the whole lake, and where there is something to do the flow reads it.
-            data.mend(LAKE, aside=loop.project.aside)
+            data.mend(LAKE, aside=project.folder.aside)
     except Timeout:
         return None
     body = registered.body
@@ -52,28 +52,28 @@ def settled(loop: Loop) -> Outcome | None:
     )
 
 
-def verdict_on(loop: Loop, registered: Entry) -> Entry | None:
+def verdict_on(project: Project, registered: Entry) -> Entry | None:
     """Return what the gate said of a registered version beside the champion of today, if it did."""
-    champion = loop.champion
+    champion = project.champion
     if champion is not None and champion.body["digest"] == registered.body["digest"]:
-        return loop.ledger.get(champion.cause or "")
-    return loop.ledger.named(judgement(registered, champion))
+        return project.ledger.get(champion.cause or "")
+    return project.ledger.named(judgement(registered, champion))
 
 
-def _half_done(loop: Loop, judged: Entry) -> bool:
+def _half_done(project: Project, judged: Entry) -> bool:
     """Whether a promotion is yet to be recorded, or MLflow to be told."""
-    promoted = [entry for entry in loop.ledger.effects(judged) if entry.kind == "model.promoted"]
+    promoted = [entry for entry in project.ledger.effects(judged) if entry.kind == "model.promoted"]
     if judged.body["promote"] and not promoted:
         return True
-    return any(loop.ledger.named(marking(decided)) is None for decided in (judged, *promoted))
+    return any(project.ledger.named(marking(decided)) is None for decided in (judged, *promoted))
 
 
-def _registered(loop: Loop) -> Entry | None:
+def _registered(project: Project) -> Entry | None:
     """Return the registration of the bundle in the tree, of a run that the tree's dvc.lock stands for."""
-    root = loop.project.root
+    root = project.folder.root
     digest = hashing.of_file(root / BUNDLE / "manifest.json")
     lock, tree = (root / DVC_LOCK).read_text(), Tree(root)
-    for entry in reversed(loop.ledger.entries("model.registered")):
+    for entry in reversed(project.ledger.entries("model.registered")):
         if entry.body["digest"] == digest and tree.read(DVC_LOCK, entry.body["commit"]) == lock:
             return entry
     return None

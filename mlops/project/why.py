@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from mlops.adapters.mlflow.links import version_page
 from mlops.errors import UsageError
 from mlops.prediction_log.lineage import Lineage
-from mlops.project.context import Loop
+from mlops.project.context import Project
 
 if TYPE_CHECKING:
     from mlops.ledger.store import Entry
@@ -90,7 +90,7 @@ class Trace:
         return [*lines, *([f"and {more} before: --json has them"] if more else [])]
 
 
-def trace(loop: Loop, id: str) -> Trace:
+def trace(project: Project, id: str) -> Trace:
     """Follow one prediction back to its data, its code and the decision that let its model serve.
 
     Raises
@@ -103,14 +103,14 @@ def trace(loop: Loop, id: str) -> Trace:
     from mlops.prediction_log import label_log as labels
     from mlops.prediction_log import lineage, reader
 
-    record = reader.find(loop.project.predictions, id)
+    record = reader.find(project.folder.predictions, id)
     if record is None:
         raise UsageError(
             f"The prediction log holds no prediction {id}.",
             remedy="An id stands beside each answer of the service and of `mlops score` (`prediction_id`), "
             "unless that had --no-log. Rows older than keep.predictions are gone.",
         )
-    entries = loop.ledger.entries()
+    entries = project.ledger.entries()
     found = lineage.why(record, entries)
     # Of all that was recorded of a deployment, the row that it served knows most.
     about = [entry for entry in entries if entry.body.get("deployment") == found.deployment]
@@ -119,8 +119,8 @@ def trace(loop: Loop, id: str) -> Trace:
         record=record,
         lineage=found,
         served=served,
-        labels=labels.about(loop.project.labels, id=id, key=record["key"]),
-        page=version_page(loop.project.mlflow_uri, loop.params.data.name, found.version),
+        labels=labels.about(project.folder.labels, id=id, key=record["key"]),
+        page=version_page(project.folder.mlflow_uri, project.params.data.name, found.version),
     )
 
 

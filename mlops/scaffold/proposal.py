@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Proposal", "Span", "Windows", "slug"]
 
-_SCAFFOLD = Path(__file__).parent / "scaffold"
+_SCAFFOLD = Path(__file__).parent
 _FILES = {
     "params.yaml": "params.yaml.jinja",
     "README.md": "README.md.jinja",

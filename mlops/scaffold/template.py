@@ -32,8 +32,8 @@ __pycache__/
 
 def template() -> Path:
     """Return the folder that projects are stamped from: the wheel's copy, or the clone's root."""
-    inside = Path(__file__).parent / "template"
-    return inside if (inside / "params.yaml").is_file() else Path(__file__).parents[1]
+    inside = Path(__file__).parents[1] / "template"
+    return inside if (inside / "params.yaml").is_file() else Path(__file__).parents[2]
 
 
 def stamp(folder: Path) -> None:

@@ -27,15 +27,17 @@ log = logging.getLogger("mlops")
 
 
 def read_params(root: Path) -> Params:
+    """Return the params.yaml of a project."""
     return load_params(root / PARAMS)
 
 
 def window(start: datetime | None, end: datetime | None, rows: int) -> dict[str, Any]:
+    """Return a window of rows as a JSON value."""
     return {"start": start and start.isoformat(), "end": end and end.isoformat(), "rows": rows}
 
 
 def read_rows(path: Path, schema: Schema) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """The rows that a stage wrote, and the facts that travel with them."""
+    """Return the rows that a stage wrote, and the facts that travel with them."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -50,5 +52,6 @@ def read_rows(path: Path, schema: Schema) -> tuple[pd.DataFrame, dict[str, Any]]
 
 
 def write(path: Path, data: bytes) -> None:
+    """Write an output of a stage."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(data)

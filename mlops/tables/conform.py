@@ -28,7 +28,6 @@ __all__ = [
     "typed",
     "unlabelled",
     "usable",
-    "write_parquet",
 ]
 
 _LABELS: Mapping[str, type] = {"boolean": bool, "integer": int, "string": object, "empty": object}

@@ -85,7 +85,7 @@ def root(tmp_path: Path) -> Path:
     (root / "data/lake/2013-01/000001-aa.csv").write_text("1\n2\n")
     (root / "mlops").mkdir()
     (root / "mlops/__init__.py").touch()
-    (root / "mlops/stages/pipeline.py").write_text(STAGES)
+    (root / "mlops/stages.py").write_text(STAGES)
     (root / "dvc.yaml").write_text(GRAPH)
     (root / "params.yaml").write_text("model: {depth: 3 }\ndeploy: {cpus: 1}\n")
     (root / ".gitignore").write_text(".mlops/\n__pycache__/\n")
@@ -103,7 +103,7 @@ def tree(root: Path) -> DvcTree:
 
 @pytest.fixture
 def stages(root: Path) -> Stages:
-    spec = importlib.util.spec_from_file_location("stages_of_the_test", root / "mlops/stages/pipeline.py")
+    spec = importlib.util.spec_from_file_location("stages_of_the_test", root / "mlops/stages.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -355,7 +355,7 @@ class TestKilled:
         killed = (
             "import os, pathlib, runpy, signal, sys; from mlops.adapters.dvc.tree import DvcTree\n"
             "root, name = pathlib.Path(sys.argv[1]), sys.argv[2]\n"
-            "stages = runpy.run_path(root / 'mlops/stages/pipeline.py')['STAGES']\n"
+            "stages = runpy.run_path(root / 'mlops/stages.py')['STAGES']\n"
             "def emptied(event, args):\n"
             "    if event == 'open' and 'w' in str(args[1]) and name in str(args[0]):\n"
             "        pathlib.Path(args[0]).is_file() and os.truncate(args[0], 0)\n"
@@ -412,7 +412,7 @@ class TestKilled:
         code = (
             "import os, pathlib, runpy, signal, sys; from mlops.adapters.dvc.tree import DvcTree\n"
             "root = pathlib.Path(sys.argv[1])\n"
-            "stages = runpy.run_path(root / 'mlops/stages/pipeline.py')['STAGES']\n"
+            "stages = runpy.run_path(root / 'mlops/stages.py')['STAGES']\n"
             "def laid(event, args):\n"
             "    if event == 'os.rename' and str(args[0]).startswith(f'{root}/data/.'):\n"
             "        os.kill(os.getpid(), signal.SIGKILL)\n"

@@ -106,20 +106,20 @@ class TestPush:
     def test_the_loop_pushes_to_the_persons_remote(self, root: Path, remote: Path) -> None:
         shutil.rmtree(remote, ignore_errors=True)
         tree = loop_tree(root, root / ".mlops" / "worktree", LOOP_BRANCH)
-        loop = DvcTree(tree.root)
-        loop.share_cache(DvcTree(root))
-        assert loop.remote() == "store"
-        Remote(loop.root, "store").push(loop.content("data/lake"))
+        project = DvcTree(tree.root)
+        project.share_cache(DvcTree(root))
+        assert project.remote() == "store"
+        Remote(project.root, "store").push(project.content("data/lake"))
         stored = [file for file in remote.rglob("*") if file.is_file()]
         assert len(stored) == len(files(root)) + 1  # and the list of them
         assert tree.is_clean()
 
     def test_a_remote_that_the_person_dropped_is_none_of_the_loops(self, root: Path, remote: Path) -> None:
         config = root / ".dvc/config.local"
-        loop = DvcTree(loop_tree(root, root / ".mlops" / "worktree", LOOP_BRANCH).root)
+        project = DvcTree(loop_tree(root, root / ".mlops" / "worktree", LOOP_BRANCH).root)
         config.write_text("[core]\n    remote = mine\n['remote \"mine\"']\n    url = ../../mine\n")
-        loop.share_cache(DvcTree(root))
-        assert loop.remote() == "mine"
+        project.share_cache(DvcTree(root))
+        assert project.remote() == "mine"
         config.unlink()
-        loop.share_cache(DvcTree(root))
-        assert loop.remote() == "store"
+        project.share_cache(DvcTree(root))
+        assert project.remote() == "store"

@@ -5,7 +5,8 @@ import socket
 
 import pytest
 
-from mlops.errors import PortTakenError
+from mlops.errors import MlopsError, PortTakenError
+from mlops.files import ports
 from mlops.files.ports import check_port, free_port
 
 
@@ -20,3 +21,14 @@ def test_a_taken_port_names_its_owner_and_its_setting() -> None:
 def test_a_port_of_our_own_is_no_obstacle() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         check_port(server.getsockname()[1], part="MLflow", setting="MLOPS_MLFLOW_PORT", owned={os.getpid()})
+
+
+def test_a_port_is_none_that_the_system_gives_out_nor_one_that_is_taken(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    port = free_port()
+    assert 1024 < port < 32_768
+    monkeypatch.setattr(ports, "_PORTS", range(port, port + 1))
+    monkeypatch.setattr(ports, "_PORT_TRIES", 1)
+    with socket.create_server(("127.0.0.1", port)), pytest.raises(MlopsError, match="is free"):
+        free_port()

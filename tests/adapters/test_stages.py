@@ -24,8 +24,9 @@ from mlops.model import bundle, predictor
 from mlops.model.bundle import Bundle
 from mlops.model.trials import Trial, best, from_csv
 from mlops.schema import Schema
-from mlops.stages import pipeline as stages
-from mlops.stages.pipeline import STAGES, main
+from mlops.stages import io
+from mlops.stages.__main__ import main
+from mlops.stages.pipeline import STAGES
 from mlops.stages.train import train
 from mlops.tables.conform import columns_of, conform
 
@@ -118,7 +119,10 @@ def test_another_process_writes_the_same_bytes_with_the_stages_own_commands(
     for name in ("prepared", "train", "holdout"):
         (other / f"data/{name}.parquet").unlink(missing_ok=True)
     commands = [stage["cmd"] for stage in yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"].values()]
-    run = "import sys; from mlops.stages.pipeline import main; sys.exit(max(main([name]) for name in sys.argv[1:]))"
+    run = (
+        "import sys; from mlops.stages.__main__ import main; "
+        "sys.exit(max(main([name]) for name in sys.argv[1:]))"
+    )
     names = [command.split()[-1] for command in commands]
     subprocess.run(
         [sys.executable, "-c", run, *names],
@@ -166,7 +170,7 @@ def test_the_graph_names_every_parameter_that_a_stage_reads(
     other = shutil.copytree(tuned, tmp_path / "other")
     for name, described in yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"].items():
         seen: set[str] = set()
-        monkeypatch.setattr(stages, "load_params", lambda path, seen=seen: Read(load_params(path), seen))
+        monkeypatch.setattr(io, "load_params", lambda path, seen=seen: Read(load_params(path), seen))
         STAGES[name](other)
 
         named = described.get("params", [])

@@ -12,7 +12,7 @@ import pytest
 
 from mlops.files.ports import free_port
 from mlops.ledger.store import Ledger
-from mlops.project.context import Loop
+from mlops.project.context import Project
 from mlops.project.health import serving_supervisor, tools_supervisor
 from tests.flows.orchard import PORTS, Told, mlops
 
@@ -20,7 +20,7 @@ Say = Callable[..., Told]
 
 
 def entries(project: Path) -> int:
-    return len(Ledger(Loop.at(project).project.ledger_uri).entries())
+    return len(Ledger(Project.at(project).folder.ledger_uri).entries())
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def test_with_prefect_elsewhere_down_a_flow_ends_within_seconds(project: Path) -
 def test_a_question_with_the_gateway_down_says_what_to_start(say: Say, project: Path, question: Path) -> None:
     told = say(project, "predict", str(question))
     assert told.code == 1
-    assert Loop.at(project).project.address in told.err
+    assert Project.at(project).folder.address in told.err
     assert "mlops up" in told.err
     assert "mlops deploy" in told.err
 
@@ -85,8 +85,8 @@ def test_a_taken_port_names_its_owner_and_starts_nothing(
     with socket.create_server(("127.0.0.1", 0)) as server:
         monkeypatch.setenv(f"MLOPS_{port}", str(server.getsockname()[1]))
         told = say(project, "up")
-        loop = Loop.at(project)
-        assert (tools_supervisor(loop).pid(), serving_supervisor(loop).pid()) == (None, None)
+        opened = Project.at(project)
+        assert (tools_supervisor(opened).pid(), serving_supervisor(opened).pid()) == (None, None)
     assert told.code == 1
     assert f"(pid {os.getpid()})" in told.err
     assert f"MLOPS_{port}" in told.err

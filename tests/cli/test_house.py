@@ -20,7 +20,7 @@ from mlops.ledger.store import Entry
 from mlops.prediction_log import reader
 from mlops.prediction_log.writer import PredictionLog
 from mlops.project.backup import backup, restore
-from mlops.project.context import Loop
+from mlops.project.context import Project
 from mlops.project.doctor import examine
 from mlops.project.gc import collect, plan
 from mlops.project.run_marks import marks
@@ -43,23 +43,23 @@ def clone(stamp: Path, tmp_path: Path) -> Path:
 
 
 def entries(root: Path) -> list[Entry]:
-    return Loop.at(root).ledger.entries()
+    return Project.at(root).ledger.entries()
 
 
-def lived(root: Path) -> Loop:
+def lived(root: Path) -> Project:
     """Give a project the rows and the bundles of four promotions and one refusal."""
-    loop = Loop.at(root)
+    project = Project.at(root)
     for number, digest in enumerate(DIGESTS):
-        folder = loop.project.bundles / digest
+        folder = project.folder.bundles / digest
         folder.mkdir(parents=True)
         (folder / "manifest.json").write_text("{}" * number)
-        registered = loop.ledger.record(
+        registered = project.ledger.record(
             "model.registered", digest=digest, version=str(number), run_id="r", commit="0" * 40
         )
-        judged = loop.ledger.record("gate.judged", cause=registered, promote=number < 4)
+        judged = project.ledger.record("gate.judged", cause=registered, promote=number < 4)
         if number < 4:
-            loop.ledger.record("model.promoted", cause=judged, digest=digest, version=str(number))
-    return loop
+            project.ledger.record("model.promoted", cause=judged, digest=digest, version=str(number))
+    return project
 
 
 @pytest.fixture
@@ -121,7 +121,7 @@ class TestDoctor:
         assert told == lines
 
     def test_a_taken_port_is_told_with_its_owner(self, say: Say, clone: Path) -> None:
-        port = Loop.at(clone).project.settings.gateway_port
+        port = Project.at(clone).folder.settings.gateway_port
         with socket.create_server(("127.0.0.1", port)):
             told = say(clone, "doctor")
         assert told.code == 1
@@ -145,7 +145,7 @@ class TestGc:
         assert (told.code, told.out) == (0, "Nothing to delete.\n"), told.err
 
     def test_what_would_go_is_shown_and_stays(self, say: Say, clone: Path) -> None:
-        litter = lived(clone).project.bundles / f".{DIGESTS[0]}.1.partial"
+        litter = lived(clone).folder.bundles / f".{DIGESTS[0]}.1.partial"
         litter.write_text("half")
         os.utime(litter, (time.time() - 7200,) * 2)
         shown = json.loads(say(clone, "gc", "--json").out)
@@ -161,47 +161,47 @@ class TestGc:
     def test_the_bundles_of_the_last_promotions_and_of_what_serves_stay(
         self, clone: Path, later: datetime
     ) -> None:
-        loop = lived(clone)
-        promoted = loop.ledger.last("model.promoted")
-        first = loop.ledger.entries("model.promoted")[0]
+        project = lived(clone)
+        promoted = project.ledger.last("model.promoted")
+        first = project.ledger.entries("model.promoted")[0]
         for entry in (first, promoted):
             assert entry is not None
-            loop.ledger.record("deployment.served", cause=entry, digest=entry.body["digest"])
-        gone = collect(loop, now=later)
+            project.ledger.record("deployment.served", cause=entry, digest=entry.body["digest"])
+        gone = collect(project, now=later)
         # a serves no more but served before; b, c, d are the last three; e was refused long ago.
         assert [path.name for removal in gone for path in removal.paths] == [DIGESTS[4]]
-        assert sorted(path.name for path in loop.project.bundles.iterdir()) == DIGESTS[:4]
-        assert plan(loop, now=later) == []
+        assert sorted(path.name for path in project.folder.bundles.iterdir()) == DIGESTS[:4]
+        assert plan(project, now=later) == []
 
     def test_a_removal_that_was_killed_leaves_no_bundle_in_part(self, clone: Path, later: datetime) -> None:
-        loop = lived(clone)
-        folder = loop.project.bundles
+        project = lived(clone)
+        folder = project.folder.bundles
         (folder / DIGESTS[4]).rename(folder / f".{DIGESTS[4]}.7.partial")
-        [of_first, litter] = plan(loop, now=later)
+        [of_first, litter] = plan(project, now=later)
         assert of_first.what.startswith("bundle aaaa")
         assert litter.what.startswith("litter .eeee")
 
     def test_rows_older_than_may_stay_go_by_month(self, clone: Path, later: datetime) -> None:
-        loop = lived(clone)
+        project = lived(clone)
         (clone / "params.yaml").write_text(
             (clone / "params.yaml").read_text() + "\nkeep:\n  predictions: 60d\n"
         )
-        loop = Loop.at(clone)
+        project = Project.at(clone)
         for month in ("2026-01", "2026-02", "2026-03"):
-            folder = loop.project.predictions / "parquet" / month
+            folder = project.folder.predictions / "parquet" / month
             folder.mkdir(parents=True)
             (folder / "segment.parquet").write_text("rows")
         as_of = datetime(2026, 4, 10, tzinfo=UTC)
-        loop.ledger.record("drift.checked", as_of=as_of, confirmed=False)
-        gone = [one.what for one in collect(loop, now=later) if one.what.startswith("predictions")]
+        project.ledger.record("drift.checked", as_of=as_of, confirmed=False)
+        gone = [one.what for one in collect(project, now=later) if one.what.startswith("predictions")]
         assert gone == ["predictions 2026-01"]
-        left = {path.parent.name for path in loop.project.predictions.rglob("*.parquet")}
+        left = {path.parent.name for path in project.folder.predictions.rglob("*.parquet")}
         assert left == {"2026-02", "2026-03"}
-        assert not [one for one in plan(loop, now=later) if one.what.startswith("predictions")]
+        assert not [one for one in plan(project, now=later) if one.what.startswith("predictions")]
 
     def test_what_was_set_aside_goes_by_rule(self, clone: Path, later: datetime) -> None:
-        loop = lived(clone)
-        home = loop.project.home
+        project = lived(clone)
+        home = project.folder.home
         set_aside = [
             "quarantine/june-01.jsonl",
             "aside/data/1f0c-aa.parquet",
@@ -210,21 +210,21 @@ class TestGc:
         for name in set_aside:
             (home / name).parent.mkdir(parents=True, exist_ok=True)
             (home / name).write_text("rows")
-        collect(loop, now=later)
+        collect(project, now=later)
         assert all((home / name).exists() for name in set_aside)
         params = (clone / "params.yaml").read_text()
         (clone / "params.yaml").write_text(f"{params}\nkeep:\n  quarantine: 90d\n  aside: 90d\n")
-        gone = {one.what for one in collect(Loop.at(clone), now=later)}
+        gone = {one.what for one in collect(Project.at(clone), now=later)}
         assert gone == {"quarantine june-01.jsonl", "aside 20260101T000000", "aside 1f0c-aa.parquet"}
         assert not [name for name in set_aside if (home / name).exists()]
-        assert loop.project.aside.is_dir()
+        assert project.folder.aside.is_dir()
 
     def test_nothing_goes_while_a_training_runs(self, clone: Path, later: datetime) -> None:
-        loop = lived(clone)
-        with loop.lock("retrain"), pytest.raises(ConflictError, match="'retrain'"):
-            collect(loop, now=later)
-        assert len(list(loop.project.bundles.iterdir())) == len(DIGESTS)
-        assert not loop.lock("deploy").is_locked
+        project = lived(clone)
+        with project.lock("retrain"), pytest.raises(ConflictError, match="'retrain'"):
+            collect(project, now=later)
+        assert len(list(project.folder.bundles.iterdir())) == len(DIGESTS)
+        assert not project.lock("deploy").is_locked
 
     def test_a_cache_that_others_share_is_left_alone(self, say: Say, clone: Path, tmp_path: Path) -> None:
         config = clone / ".dvc" / "config.local"
@@ -236,27 +236,27 @@ class TestGc:
 
 class TestBackup:
     @pytest.fixture
-    def project_with_rows(self, clone: Path) -> Iterator[Loop]:
+    def project_with_rows(self, clone: Path) -> Iterator[Project]:
         """A project with a history, whose service is writing."""
-        loop = lived(clone)
+        project = lived(clone)
         (clone / ".mlops" / "run").mkdir()
         (clone / ".mlops" / "run" / "tools.pid").write_text("1")
-        log = PredictionLog(loop.project.predictions, "plums-v1")
+        log = PredictionLog(project.folder.predictions, "plums-v1")
         record = {
             "id": "one", "key": "p1", "time": "2026-01-05T00:00:00+00:00", "at": "2026-01-05T00:00:00+00:00",
             "deployment": "plums-v1", "version": "1", "prediction": True,
             "features": {"size": 4.0, "heat": 20.0, "colour": "red"}, "score": [0.1, 0.9],
         }  # fmt: skip
         log.write([record])
-        with next((loop.project.predictions / "open").glob("*.jsonl")).open("a") as torn:
+        with next((project.folder.predictions / "open").glob("*.jsonl")).open("a") as torn:
             torn.write('{"id": "tw')
-        yield loop
+        yield project
         log.close()
 
     def test_what_was_saved_comes_back_elsewhere(
-        self, say: Say, project_with_rows: Loop, stamp: Path, tmp_path: Path
+        self, say: Say, project_with_rows: Project, stamp: Path, tmp_path: Path
     ) -> None:
-        file, root = tmp_path / "saved.tar.gz", project_with_rows.project.root
+        file, root = tmp_path / "saved.tar.gz", project_with_rows.folder.root
         told = say(root, "backup", str(file))
         assert told.code == 0, told.err
         assert "Not in it: the data" in told.out
@@ -264,17 +264,17 @@ class TestBackup:
         told = say(other, "restore", str(file))
         assert told.code == 0, told.err
         assert entries(other) == entries(root)
-        there, here = Loop.at(other), Loop.at(root)
-        rows = reader.read(there.project.predictions, there.schema)
-        assert rows.equals(reader.read(here.project.predictions, here.schema).iloc[:1])
-        assert sorted(path.name for path in there.project.bundles.iterdir()) == DIGESTS
+        there, here = Project.at(other), Project.at(root)
+        rows = reader.read(there.folder.predictions, there.schema)
+        assert rows.equals(reader.read(here.folder.predictions, here.schema).iloc[:1])
+        assert sorted(path.name for path in there.folder.bundles.iterdir()) == DIGESTS
         assert not (other / ".mlops" / "run").exists()
         assert not (other / ".mlops.restoring").exists()
 
     def test_what_others_keep_and_what_lies_on_another_disk_is_saved(
-        self, project_with_rows: Loop, stamp: Path, tmp_path: Path
+        self, project_with_rows: Project, stamp: Path, tmp_path: Path
     ) -> None:
-        home = project_with_rows.project.home
+        home = project_with_rows.folder.home
         (home / "bundles").rename(tmp_path / "bundles")
         (home / "bundles").symlink_to(tmp_path / "bundles")
         (home / "bundles" / "again").symlink_to(home)
@@ -300,44 +300,44 @@ class TestBackup:
                 (home / name).write_text(name)
         saved = backup(project_with_rows, tmp_path / "saved.tar")
         assert any(".mlops/aside" in one for one in saved.absent)
-        other = Loop.at(cloned(stamp, tmp_path / "other"))
+        other = Project.at(cloned(stamp, tmp_path / "other"))
         restore(other, tmp_path / "saved.tar")
-        assert [name for name in kept if not (other.project.home / name).is_file()] == []
-        assert [name for name in passed_over if (other.project.home / name).exists()] == []
-        assert sorted(path.name for path in other.project.bundles.iterdir()) == DIGESTS
+        assert [name for name in kept if not (other.folder.home / name).is_file()] == []
+        assert [name for name in passed_over if (other.folder.home / name).exists()] == []
+        assert sorted(path.name for path in other.folder.bundles.iterdir()) == DIGESTS
 
     def test_no_run_of_the_other_machine_seems_to_live_on(
-        self, project_with_rows: Loop, stamp: Path, tmp_path: Path
+        self, project_with_rows: Project, stamp: Path, tmp_path: Path
     ) -> None:
-        home = project_with_rows.project.home
+        home = project_with_rows.folder.home
         (home / "runs").mkdir()
         (home / "runs" / "one.json").write_text('{"host": "another", "process": "7@1000.00"}')
         backup(project_with_rows, tmp_path / "saved.tar")
-        other = Loop.at(cloned(stamp, tmp_path / "other"))
+        other = Project.at(cloned(stamp, tmp_path / "other"))
         restore(other, tmp_path / "saved.tar")
-        assert [(mark.run, mark.is_dead) for mark in marks(other.project.home)] == [("one", True)]
+        assert [(mark.run, mark.is_dead) for mark in marks(other.folder.home)] == [("one", True)]
         assert not any(mark.is_dead for mark in marks(home))
 
     def test_a_history_is_never_written_over(
-        self, say: Say, project_with_rows: Loop, stamp: Path, tmp_path: Path
+        self, say: Say, project_with_rows: Project, stamp: Path, tmp_path: Path
     ) -> None:
         file = tmp_path / "saved.tar"
         backup(project_with_rows, file)
         other = cloned(stamp, tmp_path / "other")
-        own = Loop.at(other).ledger.record("data.versioned", rows=1)
+        own = Project.at(other).ledger.record("data.versioned", rows=1)
         told = say(other, "restore", str(file))
         assert told.code == 2
         assert "--force" in told.err
         assert entries(other) == [own]
         assert say(other, "restore", str(file), "--force").code == 0
-        assert entries(other) == entries(project_with_rows.project.root)
+        assert entries(other) == entries(project_with_rows.folder.root)
         [aside] = (other / ".mlops" / "aside").iterdir()
         assert (aside / "ledger.db").is_file()
         status = subprocess.run(["git", "status", "--porcelain"], cwd=other, capture_output=True, text=True)
         assert status.stdout == ""
 
     def test_a_damaged_backup_replaces_nothing(
-        self, project_with_rows: Loop, stamp: Path, tmp_path: Path
+        self, project_with_rows: Project, stamp: Path, tmp_path: Path
     ) -> None:
         file = tmp_path / "saved.tar"
         backup(project_with_rows, file)
@@ -346,12 +346,12 @@ class TestBackup:
         file.write_bytes(content)
         other = cloned(stamp, tmp_path / "other")
         with pytest.raises(MlopsError, match=r"does not hold|cut off"):
-            restore(Loop.at(other), file)
+            restore(Project.at(other), file)
         assert not (other / ".mlops" / "bundles").exists()
         assert not (other / ".mlops.restoring").exists()
 
     def test_a_backup_of_another_project_is_refused(
-        self, say: Say, project_with_rows: Loop, stamp: Path, tmp_path: Path
+        self, say: Say, project_with_rows: Project, stamp: Path, tmp_path: Path
     ) -> None:
         backup(project_with_rows, tmp_path / "saved.tar")
         other = cloned(stamp, tmp_path / "other")
@@ -366,7 +366,7 @@ class TestBackup:
         self, clone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("MLOPS_LEDGER_URI", f"sqlite:///{tmp_path / 'elsewhere.db'}")
-        saved = backup(Loop.at(clone), tmp_path / "saved.tar")
+        saved = backup(Project.at(clone), tmp_path / "saved.tar")
         assert any("MLOPS_LEDGER_URI" in one for one in saved.absent)
 
     def test_it_does_not_save_itself(self, say: Say, clone: Path) -> None:
@@ -377,13 +377,13 @@ class TestBackup:
 
 
 def test_who_backs_up_goes_on_reading_the_ledger(project: Path, tmp_path: Path) -> None:
-    loop = Loop.at(project)
-    first = loop.ledger.record("a.thing")
-    backup(loop, tmp_path / "saved.tar.gz")
+    opened = Project.at(project)
+    first = opened.ledger.record("a.thing")
+    backup(opened, tmp_path / "saved.tar.gz")
     # Another process that finds no lock on the ledger takes its write-ahead log away as it ends.
     program = "import sys; from mlops.ledger import Ledger; Ledger(sys.argv[1]).record('another.thing')"
     for rows in (2, 3):
-        subprocess.run([sys.executable, "-c", program, loop.project.ledger_uri], check=True)
-        since = [entry for entry in loop.ledger.entries() if entry.recorded_at >= first.recorded_at]
+        subprocess.run([sys.executable, "-c", program, opened.folder.ledger_uri], check=True)
+        since = [entry for entry in opened.ledger.entries() if entry.recorded_at >= first.recorded_at]
         assert len(since) == rows
-    loop.ledger.close()
+    opened.ledger.close()

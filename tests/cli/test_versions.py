@@ -20,7 +20,7 @@ from mlops.data.diff import Column, ColumnDifference, Difference, RowDifference,
 from mlops.data.lake import Lake
 from mlops.orchestration.tasks import ingest
 from mlops.project.backup import backup, restore
-from mlops.project.context import Loop
+from mlops.project.context import Project
 from mlops.project.data_log import choose
 from tests.flows.orchard import Told, plums
 
@@ -34,12 +34,12 @@ def git(root: Path, *words: str) -> str:
 
 def add(root: Path, rows: pd.DataFrame, message: str) -> str:
     """Make one more version of the lake, as an ingestion does; return its md5."""
-    loop = Loop.at(root)
-    added = Lake(root / LAKE).append(rows, loop.schema)
+    project = Project.at(root)
+    added = Lake(root / LAKE).append(rows, project.schema)
     version = DvcTree(root).add(new=added.files)
     commit = Tree(root).commit_paths([f"{LAKE}.dvc", "data/.gitignore"], message)
-    loop.ledger.record("data.versioned", rows=added.rows, md5=version.md5, commit=commit)
-    loop.ledger.close()
+    project.ledger.record("data.versioned", rows=added.rows, md5=version.md5, commit=commit)
+    project.ledger.close()
     return version.md5
 
 
@@ -51,11 +51,11 @@ def grown(stamp: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     first = plums(0, 4, season=0)
     add(root, first, "Add the first days")
     second = add(root, plums(4, 2, season=0), "Add two days")
-    loop = Loop.at(root)
-    loop.ledger.record(
+    project = Project.at(root)
+    project.ledger.record(
         "model.registered", name="plums", version="7", data_md5=second, commit=Tree(root).head(), digest="d"
     )
-    loop.ledger.close()
+    project.ledger.close()
     git(root, "switch", "-q", "-c", "mlops/loop")
     add(root, plums(6, 1, season=1), "Add what was served")
     git(root, "switch", "-q", "main")
@@ -94,9 +94,9 @@ class TestLog:
         git(tmp_path, "clone", "-q", str(grown), str(clone))
         [_, _, served, _, _] = lines(say(clone, "data", "log"))
         assert "mlops/loop" in served
-        chosen = choose(Loop.at(clone), "mlops/loop")
+        chosen = choose(Project.at(clone), "mlops/loop")
         assert str(chosen) == served.split()[0]
-        assert choose(Loop.at(clone), "mlops/loop~1").version != chosen.version
+        assert choose(Project.at(clone), "mlops/loop~1").version != chosen.version
 
     def test_the_repository_of_a_calling_hook_is_not_taken_for_the_projects(
         self, say: Say, grown: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -173,20 +173,20 @@ class TestCheckout:
         told = say(orchard, "data", "checkout", "model:7")
         assert told.code == 0, told.err
         assert "mlops data checkout HEAD" in told.out
-        assert len(Lake(orchard / LAKE).read(Loop.at(orchard).schema)) == 240
+        assert len(Lake(orchard / LAKE).read(Project.at(orchard).schema)) == 240
         assert DvcTree(orchard).verify().md5 in (orchard / f"{LAKE}.dvc").read_text()
         assert git(orchard, "rev-parse", "HEAD") == head
         assert git(orchard, "status", "--porcelain") == f"M {LAKE}.dvc"
         assert say(orchard, "data", "checkout", "HEAD").code == 0
         assert git(orchard, "status", "--porcelain") == ""
-        assert len(Lake(orchard / LAKE).read(Loop.at(orchard).schema)) == 280
+        assert len(Lake(orchard / LAKE).read(Project.at(orchard).schema)) == 280
 
     def test_once_committed_the_loops_lake_follows_and_keeps_what_is_its_own(
         self, say: Say, orchard: Path
     ) -> None:
         def loops_rows() -> int:
             tree = ingest.loop_worktree.fn(orchard)  # type: ignore[attr-defined]
-            return len(Lake(tree / LAKE).read(Loop.at(orchard).schema))
+            return len(Lake(tree / LAKE).read(Project.at(orchard).schema))
 
         assert loops_rows() == 320
         assert say(orchard, "data", "checkout", "HEAD~1").code == 0
@@ -277,12 +277,12 @@ class TestRemote:
         assert sent["moved"] > 6
         assert sent["there"] == 0
 
-        rows = Lake(orchard / LAKE).read(Loop.at(orchard).schema)
+        rows = Lake(orchard / LAKE).read(Project.at(orchard).schema)
         shutil.rmtree(orchard / ".dvc" / "cache")
         shutil.rmtree(orchard / LAKE)
         came = json.loads(say(orchard, "data", "pull", "--remote", "store", "--json").out)
         assert (came["moved"], came["bytes"]) == (sent["moved"], sent["bytes"])
-        assert Lake(orchard / LAKE).read(Loop.at(orchard).schema).equals(rows)
+        assert Lake(orchard / LAKE).read(Project.at(orchard).schema).equals(rows)
         assert "283" in say(orchard, "data", "log").out
         assert "Nothing brought" in say(orchard, "data", "pull", "--remote", "store").out
 
@@ -326,8 +326,8 @@ class TestKept:
 
     def test_a_backup_with_data_has_every_version(self, say: Say, orchard: Path, tmp_path: Path) -> None:
         before = self.all_of(say, orchard)
-        backup(Loop.at(orchard), tmp_path / "saved.tar", with_data=True)
+        backup(Project.at(orchard), tmp_path / "saved.tar", with_data=True)
         other = tmp_path / "other"
         git(tmp_path, "clone", "-q", str(orchard), str(other))
-        restore(Loop.at(other), tmp_path / "saved.tar")
+        restore(Project.at(other), tmp_path / "saved.tar")
         assert self.all_of(say, other) == before

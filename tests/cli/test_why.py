@@ -14,7 +14,7 @@ import pytest
 
 from mlops.prediction_log import label_log
 from mlops.prediction_log.writer import PredictionLog
-from mlops.project.context import Loop
+from mlops.project.context import Project
 from tests.flows.orchard import Told
 
 Say = Callable[..., Told]
@@ -32,12 +32,12 @@ RECORD = {
 
 
 @pytest.fixture
-def asked(stamp: Path, tmp_path: Path) -> Loop:
+def asked(stamp: Path, tmp_path: Path) -> Project:
     """A clone of the still project, in which one row was answered by version 3, which drift brought."""
     root = tmp_path / "plums"
     subprocess.run(["git", "clone", "-q", str(stamp), str(root)], check=True)
-    loop = Loop.at(root)
-    record = loop.ledger.record
+    project = Project.at(root)
+    record = project.ledger.record
     drift = record("drift.confirmed")
     facts: dict[str, Any] = {"version": "3", "digest": "b" * 64}
     registered = record(
@@ -48,14 +48,14 @@ def asked(stamp: Path, tmp_path: Path) -> Loop:
     facts["deployment"] = RECORD["deployment"]
     record("deployment.started", cause=promoted, **facts)
     record("deployment.served", cause=promoted, target="docker", image="sha256:feed", **facts)
-    log = PredictionLog(loop.project.predictions, "plums-v3-abc")
+    log = PredictionLog(project.folder.predictions, "plums-v3-abc")
     log.write([{**RECORD, "id": "0006a0", "key": "p6", "score": 0.0}, RECORD])
     log.close()
-    return loop
+    return project
 
 
-def test_a_prediction_is_shown_with_all_that_stands_behind_it(say: Say, asked: Loop) -> None:
-    told = say(asked.project.root, "why", "0006a1")
+def test_a_prediction_is_shown_with_all_that_stands_behind_it(say: Say, asked: Project) -> None:
+    told = say(asked.folder.root, "why", "0006a1")
     assert told.code == 0, told.err
     for part in (
         "0006a1, answered 2026-03-01 10:00", "key p7", "True, score 0.75", "size = 4.0", "heat = null",
@@ -65,13 +65,13 @@ def test_a_prediction_is_shown_with_all_that_stands_behind_it(say: Say, asked: L
         assert part in told.out, part
 
 
-def test_labels_are_shown_as_they_came_by_key_and_by_id(say: Say, asked: Loop, tmp_path: Path) -> None:
-    root = asked.project.root
+def test_labels_are_shown_as_they_came_by_key_and_by_id(say: Say, asked: Project, tmp_path: Path) -> None:
+    root = asked.folder.root
     for name, value, label in (("plum", "p7", False), ("prediction_id", "0006a1", True)):
         pd.DataFrame({name: [value], "ripe": [label]}).to_parquet(tmp_path / "truth.parquet")
         by = "key" if name == "plum" else "id"
         label_log.add(
-            asked.project.labels,
+            asked.folder.labels,
             pd.read_parquet(tmp_path / "truth.parquet"),
             by=by,  # type: ignore[arg-type]
             schema=asked.schema,
@@ -91,17 +91,17 @@ def test_labels_are_shown_as_they_came_by_key_and_by_id(say: Say, asked: Loop, t
     assert "score 0.0" in other
 
 
-def test_an_unknown_id_is_a_usage_error_with_the_way_out(say: Say, asked: Loop) -> None:
-    told = say(asked.project.root, "why", "nobody")
+def test_an_unknown_id_is_a_usage_error_with_the_way_out(say: Say, asked: Project) -> None:
+    told = say(asked.folder.root, "why", "nobody")
     assert told.code == 2
     assert "no prediction nobody" in told.err
     assert "prediction_id" in told.err
 
 
-def test_a_deployment_that_the_ledger_does_not_know_is_named(say: Say, asked: Loop) -> None:
-    log = PredictionLog(asked.project.predictions, "pears-v1")
+def test_a_deployment_that_the_ledger_does_not_know_is_named(say: Say, asked: Project) -> None:
+    log = PredictionLog(asked.folder.predictions, "pears-v1")
     log.write([{**RECORD, "id": "elsewhere", "deployment": "pears-v1"}])
     log.close()
-    told = say(asked.project.root, "why", "elsewhere")
+    told = say(asked.folder.root, "why", "elsewhere")
     assert told.code == 1
     assert "pears-v1" in told.err

@@ -106,7 +106,7 @@ def persons_tree(root: Path) -> str:
 @pytest.fixture(scope="session")
 def closed(served: Orchard) -> Closed:
     """New plums ripen otherwise; the person is in the middle of an edit, and requests never stop."""
-    loop = served.loop
+    project = served.project
     as_of = served.season()
     note, module = served.root / "note.txt", served.root / "models" / "plums" / "model.py"
     params = served.root / "params.yaml"
@@ -116,7 +116,7 @@ def closed(served: Orchard) -> Closed:
     params.write_text(committed.replace("gate:\n  min_rows: 100", "gate:\n  min_rows: 1000000"))
     subprocess.run(["git", "add", "note.txt"], cwd=served.root, check=True)
     person = persons_tree(served.root)
-    champion = loop.promoted().body["digest"]
+    champion = project.promoted().body["digest"]
     seen, done = Requests(0, [], set()), threading.Event()
     asking = threading.Thread(target=ask, args=(served, seen, done))
     asking.start()
@@ -126,7 +126,7 @@ def closed(served: Orchard) -> Closed:
         assert first.code == 0, first.err
         second = served.flow("monitor", as_of=as_of)
         served.release()
-        drift = loop.ledger.last("drift.confirmed")
+        drift = project.ledger.last("drift.confirmed")
         assert drift is not None, first.out
         served.emit(drift, times=EXTRA_EVENTS)
         answer = served.answer(drift)
@@ -148,7 +148,7 @@ def closed(served: Orchard) -> Closed:
 def ask(orchard: Orchard, seen: Requests, done: threading.Event) -> None:
     # Picked long before any window that is judged here.
     row = {"size": 4.0, "heat": 20.0, "colour": "red", "plum": "again", "picked": "2020-01-01T10:00:00+00:00"}
-    with Client(orchard.loop.project.address) as client:
+    with Client(orchard.project.folder.address) as client:
         while not done.wait(0.01):
             try:
                 seen.versions.add(client.predict([row])["model_version"])

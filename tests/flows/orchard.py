@@ -23,7 +23,7 @@ from mlops.deployment.client import Client
 from mlops.files.ports import free_port
 from mlops.ledger.store import Entry
 from mlops.monitoring.drift import DriftReport, Window
-from mlops.project.context import Loop
+from mlops.project.context import Project
 from mlops.scaffold.template import stamp
 
 BEGIN = pd.Timestamp(2026, 1, 1, tz="UTC")
@@ -192,9 +192,9 @@ class Orchard:
         self._season = 0
 
     @property
-    def loop(self) -> Loop:
+    def project(self) -> Project:
         """The project, as its files are now."""
-        return Loop.at(self.root)
+        return Project.at(self.root)
 
     @property
     def hold(self) -> Path:
@@ -216,26 +216,26 @@ class Orchard:
 
         from mlops.orchestration.run_flow import run_flow
 
-        project = find_project(self.root)
+        folder = find_project(self.root)
         with temporary_settings(
-            {PREFECT_API_URL: project.prefect_uri, PREFECT_LOGGING_EXTRA_LOGGERS: "mlops"}
+            {PREFECT_API_URL: folder.prefect_uri, PREFECT_LOGGING_EXTRA_LOGGERS: "mlops"}
         ):
-            return run_flow(project, name, **parameters)
+            return run_flow(folder, name, **parameters)
 
     def season(self, *, new: bool = True, labelled: bool = True) -> datetime:
         """Serve three weeks of plums and learn which were ripe; return when they have all been told."""
         self._season += new
         rows = plums(self._day, SEASON, season=self._season)
-        loop = self.loop
-        with Client(loop.project.address) as client:
-            for _ in client.predict_frame(rows, loop.schema, batch=200):
+        project = self.project
+        with Client(project.folder.address) as client:
+            for _ in client.predict_frame(rows, project.schema, batch=200):
                 pass
         if labelled:
             from mlops.project.labels import add_labels
 
             file = self.root / ".mlops" / "labels.parquet"
             rows[["plum", "ripe"]].to_parquet(file)
-            add_labels(loop, file, by="key", skip_unknown=False)
+            add_labels(project, file, by="key", skip_unknown=False)
         self._day += SEASON
         end: datetime = (BEGIN + timedelta(days=self._day)).to_pydatetime()
         # Two days later every label is old enough; no row of the next weeks is older than that.
@@ -246,21 +246,21 @@ class Orchard:
         """Record confirmed drift and tell nobody."""
         from mlops.orchestration.tasks import retrain
 
-        loop = self.loop
-        checked = loop.ledger.record(
+        project = self.project
+        checked = project.ledger.record(
             "drift.checked",
-            cause=loop.promoted(),
+            cause=project.promoted(),
             as_of=as_of,
             raised=True,
             confirmed=True,
             sentence="told by a test",
             report=DriftReport(Window(as_of, as_of, 0), 0, (), 0.0, drifted=True).to_dict(),
         )
-        return retrain.confirm(loop, checked)
+        return retrain.confirm(project, checked)
 
     def ask(self, method: str, path: str, body: Any = None) -> Any:
         """Return what Prefect answers, None where that is nothing."""
-        address = f"{self.loop.project.prefect_uri}{path}"
+        address = f"{self.project.folder.prefect_uri}{path}"
 
         def answer() -> httpx.Response | None:
             # Longer than it waits for its database; where that is busy it says so, to be asked again.
@@ -273,7 +273,7 @@ class Orchard:
 
     def runs(self, drift: Entry) -> list[dict[str, Any]]:
         """The runs of flows that this drift is the cause of, as Prefect tells them."""
-        wanted = {"deployments": {"name": {"any_": [self.loop.params.data.name]}}}
+        wanted = {"deployments": {"name": {"any_": [self.project.params.data.name]}}}
         found = self.ask("POST", "/flow_runs/filter", wanted)
         return [run for run in found if run["parameters"].get("cause") == drift.id]
 
@@ -289,14 +289,14 @@ class Orchard:
 
         from mlops.orchestration.tasks.monitor import DRIFT_EVENT, model_resource
 
-        loop = self.loop
+        project = self.project
         assert drift.as_of is not None
         events = [
             {
                 "id": str(uuid.uuid4()),
                 "occurred": pd.Timestamp.now(tz="UTC").isoformat(),
                 "event": DRIFT_EVENT,
-                "resource": {"prefect.resource.id": model_resource(loop.params.data.name)},
+                "resource": {"prefect.resource.id": model_resource(project.params.data.name)},
                 "payload": {"cause": drift.id, "as_of": drift.as_of.isoformat()},
             }
             for _ in range(times)
@@ -305,7 +305,7 @@ class Orchard:
 
     def effects(self, cause: Entry, *kinds: str) -> list[Entry]:
         """Return the ledger's rows of these kinds that `cause` made happen."""
-        return [entry for entry in self.loop.ledger.effects(cause) if entry.kind in kinds]
+        return [entry for entry in self.project.ledger.effects(cause) if entry.kind in kinds]
 
     def answer(self, drift: Entry) -> Entry:
         """Wait for a retraining to answer confirmed drift, and to leave its place to the next."""
@@ -313,7 +313,7 @@ class Orchard:
             f"answer to the drift {drift.id}",
             lambda: self.effects(drift, "retrain.finished", "retrain.refused"),
         )
-        with self.loop.lock("retrain", patience=EVENT_PATIENCE):
+        with self.project.lock("retrain", patience=EVENT_PATIENCE):
             return found[0]
 
 

@@ -11,7 +11,7 @@ from tests.flows.orchard import EXTRA_EVENTS, Closed, until
 
 def test_two_looks_at_one_window_are_one_row(closed: Closed) -> None:
     checked = [
-        e for e in closed.orchard.loop.ledger.entries("drift.checked") if e.as_of == closed.drift.as_of
+        e for e in closed.orchard.project.ledger.entries("drift.checked") if e.as_of == closed.drift.as_of
     ]
     assert len(checked) == 1
     assert closed.sentences[0] == closed.sentences[1] == checked[0].body["sentence"]
@@ -32,10 +32,10 @@ def runs_by_events(closed: Closed) -> int:
 
 
 def test_the_better_model_serves_at_once(closed: Closed) -> None:
-    loop = closed.orchard.loop
-    digest = httpx.get(f"{loop.project.address}/version", trust_env=False).json()["digest"]
+    project = closed.orchard.project
+    digest = httpx.get(f"{project.folder.address}/version", trust_env=False).json()["digest"]
     assert digest != closed.before
-    promoted = [e for e in loop.ledger.entries("model.promoted") if e.as_of == closed.drift.as_of]
+    promoted = [e for e in project.ledger.entries("model.promoted") if e.as_of == closed.drift.as_of]
     assert [e.body["digest"] for e in promoted] == [digest]
 
 
@@ -51,9 +51,9 @@ def test_what_the_person_was_at_is_untouched(closed: Closed) -> None:
 
 
 def test_the_loop_commits_to_its_own_branch_what_it_learnt_from(closed: Closed) -> None:
-    loop = closed.orchard.loop
+    project = closed.orchard.project
     branches = subprocess.run(
-        ["git", "branch", "--contains", loop.promoted().body["commit"], "--format=%(refname:short)"],
+        ["git", "branch", "--contains", project.promoted().body["commit"], "--format=%(refname:short)"],
         cwd=closed.orchard.root,
         capture_output=True,
         text=True,

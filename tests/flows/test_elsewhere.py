@@ -35,7 +35,7 @@ pytestmark = pytest.mark.story
 
 @pytest.fixture(scope="module")
 def pears(running: Orchard, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Orchard, Told]]:
-    project = running.loop.project
+    project = running.project.folder
     elsewhere = f"PREFECT_API_URL={project.prefect_uri}\nMLFLOW_TRACKING_URI={project.mlflow_uri}\n"
     orchard = Orchard(stamped(tmp_path_factory.mktemp("elsewhere") / "pears", name="pears", extra=elsewhere))
     yield orchard, orchard.mlops("up")
@@ -49,10 +49,10 @@ def test_up_uses_what_runs_elsewhere_and_says_so(pears: tuple[Orchard, Told]) ->
     assert up.code == 0, up.err
     assert "prefect answers elsewhere, as PREFECT_API_URL says" in up.err
     assert "mlflow answers elsewhere, as MLFLOW_TRACKING_URI says" in up.err
-    loop = orchard.loop
-    assert set(tools_supervisor(loop).pids()) == {"runner"}
-    assert set(serving_supervisor(loop).pids()) == {"gateway"}
-    assert [part.trouble for part in health(loop, timeout=5)] == [""] * 4
+    project = orchard.project
+    assert set(tools_supervisor(project).pids()) == {"runner"}
+    assert set(serving_supervisor(project).pids()) == {"gateway"}
+    assert [part.trouble for part in health(project, timeout=5)] == [""] * 4
 
 
 def test_another_project_s_runs_are_not_reaped(running: Orchard, pears: tuple[Orchard, Told]) -> None:
@@ -62,7 +62,7 @@ def test_another_project_s_runs_are_not_reaped(running: Orchard, pears: tuple[Or
     theirs = running.ask("POST", f"/deployments/{deployment}/create_flow_run", pending)["id"]
     try:
         with of(running):
-            assert reap(orchard.loop, now=datetime.now(UTC) + timedelta(minutes=2)) == []
+            assert reap(orchard.project, now=datetime.now(UTC) + timedelta(minutes=2)) == []
         assert running.ask("GET", f"/flow_runs/{theirs}")["state_type"] == "PENDING"
     finally:
         cancelled = {"state": {"type": "CANCELLED"}, "force": True}
@@ -83,18 +83,18 @@ def both(trained: Orchard, pears: tuple[Orchard, Told]) -> tuple[Orchard, Orchar
 
 def test_each_has_its_own_experiment_versions_and_champion(both: tuple[Orchard, Orchard]) -> None:
     ours, theirs = both
-    client = MlflowClient(ours.loop.project.mlflow_uri)
+    client = MlflowClient(ours.project.folder.mlflow_uri)
     for orchard, name in ((ours, "plums"), (theirs, "pears")):
-        registered = orchard.loop.ledger.entries("model.registered")
+        registered = orchard.project.ledger.entries("model.registered")
         held = {(v.version, v.run_id) for v in client.search_model_versions(f"name='{name}'")}
         assert held == {(e.body["version"], e.body["run_id"]) for e in registered}
         experiment = client.get_experiment_by_name(name)
-        assert experiment.tags["mlops.project"] == orchard.loop.origin
+        assert experiment.tags["mlops.project"] == orchard.project.origin
         runs = client.search_runs([experiment.experiment_id])
         assert {run.info.run_id for run in runs} >= {e.body["run_id"] for e in registered}
         champion = client.get_model_version_by_alias(name, "champion")
-        assert champion.run_id == orchard.loop.promoted().body["run_id"]
-    assert ours.loop.promoted().body["digest"] != theirs.loop.promoted().body["digest"]
+        assert champion.run_id == orchard.project.promoted().body["run_id"]
+    assert ours.project.promoted().body["digest"] != theirs.project.promoted().body["digest"]
 
 
 def test_each_has_its_own_deployments_schedule_trigger_and_page(both: tuple[Orchard, Orchard]) -> None:
@@ -126,33 +126,33 @@ def test_the_drift_of_one_starts_nothing_of_the_other(both: tuple[Orchard, Orcha
     assert theirs.answer(drift).kind == "retrain.refused"
     assert retrainings(ours, "plums") == before
     assert retrainings(theirs, "pears")
-    assert ours.loop.ledger.get(drift.id) is None
+    assert ours.project.ledger.get(drift.id) is None
 
 
 def test_each_status_tells_of_its_own(both: tuple[Orchard, Orchard]) -> None:
     seen = [orchard.mlops("status").out for orchard in both]
     for text, own, other in zip(seen, both, reversed(both), strict=True):
-        assert own.loop.promoted().body["version"] in text
-        assert other.loop.project.address not in text
+        assert own.project.promoted().body["version"] in text
+        assert other.project.folder.address not in text
 
 
 def test_flows_that_were_deleted_in_prefect_are_there_again_after_up(pears: tuple[Orchard, Told]) -> None:
     orchard, _ = pears
-    runner = psutil.Process(tools_supervisor(orchard.loop).pids()["runner"])
+    runner = psutil.Process(tools_supervisor(orchard.project).pids()["runner"])
     until("runner of some age", lambda: time.time() - runner.create_time() > services.REGISTERS)
     deleted = orchard.ask("GET", "/deployments/name/monitor/pears")["id"]
     orchard.ask("DELETE", f"/deployments/{deleted}")
-    assert not registered(orchard.loop)
+    assert not registered(orchard.project)
     up = orchard.mlops("up")
     assert up.code == 0, up.err
     assert "the runner registers them again" in up.err
-    assert registered(orchard.loop)
+    assert registered(orchard.project)
 
 
 @pytest.fixture
 def namesake(running: Orchard, tmp_path: Path) -> Orchard:
     """Another project that is called plums as well."""
-    project = running.loop.project
+    project = running.project.folder
     elsewhere = f"PREFECT_API_URL={project.prefect_uri}\nMLFLOW_TRACKING_URI={project.mlflow_uri}\n"
     root = stamped(tmp_path / "plums", extra=elsewhere)
     note = root / "note.txt"
@@ -167,18 +167,18 @@ def test_a_second_project_of_one_name_is_refused_before_anything_starts(
 ) -> None:
     assert Tree(namesake.root).origin() != Tree(trained.root).origin()
     with pytest.raises(NameTakenError, match=r"Prefect .* has another project called plums") as refused:
-        begin(namesake.loop, told=lambda _: None)
+        begin(namesake.project, told=lambda _: None)
     assert "data.name" in refused.value.remedy
-    assert tools_supervisor(namesake.loop).pid() is None
+    assert tools_supervisor(namesake.project).pid() is None
 
 
 def test_a_second_project_of_one_name_logs_no_run(trained: Orchard, namesake: Orchard) -> None:
-    loop = trained.loop
-    registered = loop.ledger.entries("model.registered")[0]
-    bundle = loop.bundle_of(registered)
-    run = train._training_run(loop, loop.project.root, bundle, registered.body["commit"])
+    project = trained.project
+    registered = project.ledger.entries("model.registered")[0]
+    bundle = project.bundle_of(registered)
+    run = train._training_run(project, project.folder.root, bundle, registered.body["commit"])
     with pytest.raises(NameTakenError, match="MLflow"):
-        namesake.loop.registry.log_run(run, force=True)
+        namesake.project.registry.log_run(run, force=True)
 
 
 def test_a_clone_is_no_other_project(trained: Orchard, tmp_path: Path) -> None:
@@ -190,10 +190,10 @@ def test_with_servers_of_its_own_a_taken_port_names_its_owner_and_its_setting(
     running: Orchard, tmp_path: Path
 ) -> None:
     root = stamped(tmp_path / "figs", name="figs")
-    taken = running.loop.project.settings.mlflow_port
+    taken = running.project.folder.settings.mlflow_port
     (root / ".env").write_text(f"{(root / '.env').read_text()}MLOPS_MLFLOW_PORT={taken}\n")
     with pytest.raises(PortTakenError, match=f"Port {taken} for MLflow is taken by .*pid") as refused:
-        services.up(Orchard(root).loop, told=lambda _: None)
+        services.up(Orchard(root).project, told=lambda _: None)
     assert "MLOPS_MLFLOW_PORT" in refused.value.remedy
 
 
@@ -232,9 +232,9 @@ def of_prefect(orchard: Orchard) -> Any:
 
 def test_a_prefect_that_asks_for_a_login_is_not_taken_for_one_that_knows_nothing(stranger: Orchard) -> None:
     with pytest.raises(MlopsError, match="401") as refused:
-        services.up(stranger.loop, told=lambda _: None)
+        services.up(stranger.project, told=lambda _: None)
     assert "PREFECT_API_AUTH_STRING" in refused.value.remedy
-    assert tools_supervisor(stranger.loop).pid() is None
+    assert tools_supervisor(stranger.project).pid() is None
     found = of_prefect(stranger)
     assert (found.state, "asks for a login" in found.detail) == ("fail", True)
     assert "PREFECT_API_AUTH_STRING" in found.remedy
@@ -249,15 +249,15 @@ def test_with_the_login_its_flows_and_schedules_are_kept_there(stranger: Orchard
     params = stranger.root / "params.yaml"
     params.write_text(f"{params.read_text()}\nschedule:\n  monitor: 6h\n")
     assert of_prefect(stranger).state == "ok"
-    assert health(stranger.loop, timeout=5)[0].up
+    assert health(stranger.project, timeout=5)[0].up
     runner = subprocess.Popen(
         [sys.executable, "-m", "mlops.orchestration.runner", str(stranger.root)], stderr=subprocess.PIPE
     )
     try:
-        until("flows", lambda: registered(stranger.loop) or runner.poll() is not None, patience=60)
-        prefect = Deployments(stranger.loop.project)
+        until("flows", lambda: registered(stranger.project) or runner.poll() is not None, patience=60)
+        prefect = Deployments(stranger.project.folder)
         until("schedule", lambda: (prefect.of("monitor") or {}).get("schedules"), patience=20)
     finally:
         runner.terminate()
         _, said = runner.communicate(timeout=30)
-    assert registered(stranger.loop), said.decode()
+    assert registered(stranger.project), said.decode()

@@ -17,7 +17,8 @@ from mlops.orchestration.tasks import ingest, retrain
 from mlops.prediction_log import label_log
 from mlops.prediction_log.segment import records
 from mlops.prediction_log.writer import PredictionLog
-from mlops.project.context import Loop
+from mlops.project.context import Project
+from mlops.project.ingest import add_files
 from mlops.schema import Rows
 from tests.flows.orchard import BEGIN, plums, stamped
 
@@ -33,8 +34,10 @@ def root(tmp_path: Path) -> Path:
     root = stamped(tmp_path / "plums")
     table = tmp_path / "history.parquet"
     plums(0, HISTORY, season=0).to_parquet(table)
-    ingest.add_files(root, [table])
-    Loop.at(root).ledger.record("model.promoted", digest="a", version="1", gate_end=CHOSEN_UNTIL.isoformat())
+    add_files(root, [table])
+    Project.at(root).ledger.record(
+        "model.promoted", digest="a", version="1", gate_end=CHOSEN_UNTIL.isoformat()
+    )
     return root
 
 
@@ -45,24 +48,24 @@ def tree(root: Path) -> Path:
 
 @pytest.fixture
 def start(root: Path) -> Iterator[Callable[..., Entry]]:
-    loop = Loop.at(root)
-    yield lambda as_of=AS_OF, asked=False: loop.ledger.record("retrain.started", as_of=as_of, asked=asked)
-    loop.ledger.close()
+    project = Project.at(root)
+    yield lambda as_of=AS_OF, asked=False: project.ledger.record("retrain.started", as_of=as_of, asked=asked)
+    project.ledger.close()
 
 
 def serve(root: Path, rows: pd.DataFrame, *, labelled: int) -> None:
     """Log rows as served, and tell the labels of the first ones."""
-    loop = Loop.at(root)
+    project = Project.at(root)
     served = rows[["size", "heat", "colour"]].to_dict("records")
     n, at = len(rows), datetime.now(UTC)
     times = [time.isoformat() for time in rows["picked"]]
-    log = PredictionLog(loop.project.predictions, "d1")
+    log = PredictionLog(project.folder.predictions, "d1")
     given = Rows({}, served, rows["plum"].tolist(), times)
     ids = [f"{at.timestamp()}-{i}" for i in range(n)]
     log.write(records(given, Answers([True] * n, [0.5] * n), ids=ids, at=at, deployment="d1", version="1"))
     log.close()
     table, known = rows[["plum", "ripe"]].head(labelled), set(rows["plum"])
-    label_log.add(loop.project.labels, table, by="key", schema=loop.schema, known=known, at=at)
+    label_log.add(project.folder.labels, table, by="key", schema=project.schema, known=known, at=at)
 
 
 def test_a_month_of_which_few_have_their_label_is_refused_behind_years_that_have_theirs(
@@ -84,14 +87,14 @@ def test_where_nothing_was_served_the_lakes_own_tables_are_learnt_from(
     newer = plums(HISTORY, 5, season=0)
     table = tmp_path / "newer.parquet"
     newer.assign(ripe=newer["ripe"].where(newer.index < 190)).to_parquet(table)
-    ingest.add_files(root, [table])
+    add_files(root, [table])
     tree = ingest.loop_worktree.fn(root)
     with pytest.raises(TooFewRowsError, match=r"190 rows with their label are new .* needs 200") as raised:
         ingest.add_labelled_rows.fn(root, tree, start())
     assert "retrain.min_rows" in raised.value.remedy
     assert "min_coverage" not in raised.value.remedy
     newer.assign(plum=newer["plum"] + "x").head(10).to_parquet(table)
-    ingest.add_files(root, [table])
+    add_files(root, [table])
     ingest.loop_worktree.fn(root)
     assert ingest.add_labelled_rows.fn(root, tree, start()).body["rows"] == 0
 
@@ -103,12 +106,12 @@ def test_rows_newer_than_the_present_hinder_nothing_and_learn_nobody_the_future(
     later = plums(HISTORY + 20, 2, season=1)
     table = tmp_path / "later.parquet"
     later.assign(ripe=None).to_parquet(table)
-    ingest.add_files(root, [table])
+    add_files(root, [table])
     tree = ingest.loop_worktree.fn(root)
     asked, found = start(asked=True), start()
     assert ingest.add_labelled_rows.fn(root, tree, asked).as_of == AS_OF  # none of them is learnt from
     later.to_parquet(table)
-    ingest.add_files(root, [table])
+    add_files(root, [table])
     ingest.loop_worktree.fn(root)
     with pytest.raises(DataError, match="would learn from its future"):
         ingest.add_labelled_rows.fn(root, tree, asked)

@@ -20,7 +20,6 @@ from mlops.config.paths import LAKE, RAW
 from mlops.data.contract import infer
 from mlops.data.lake import Lake
 from mlops.errors import DataError, MlopsError
-from mlops.orchestration.tasks import ingest
 from mlops.orchestration.tasks.train import reproduce
 from tests.flows.orchard import Orchard, plums, stamped
 
@@ -30,7 +29,7 @@ UNATTENDED = "PREFECT__RUNTIME__DEPLOYMENT__ID"
 @pytest.fixture
 def orchard(running: Orchard, tmp_path: Path) -> Orchard:
     """A project without data, that uses the Prefect of another."""
-    uri = running.loop.project.prefect_uri
+    uri = running.project.folder.prefect_uri
     return Orchard(stamped(tmp_path / "pears", name="pears", extra=f"PREFECT_API_URL={uri}\n"))
 
 
@@ -49,13 +48,13 @@ def git(root: Path, *words: str) -> str:
 
 
 def rows(orchard: Orchard, tree: Path | None = None) -> pd.DataFrame:
-    return Lake((tree or orchard.root) / LAKE).read(orchard.loop.schema)
+    return Lake((tree or orchard.root) / LAKE).read(orchard.project.schema)
 
 
 def state(orchard: Orchard) -> tuple[Any, ...]:
     """All that an ingestion may change for the person."""
     files = sorted(str(path) for path in (orchard.root / "data").rglob("*"))
-    versions = orchard.loop.ledger.entries("data.versioned")
+    versions = orchard.project.ledger.entries("data.versioned")
     return git(orchard.root, "rev-parse", "HEAD"), git(orchard.root, "status", "--porcelain"), files, versions
 
 
@@ -63,7 +62,7 @@ def state(orchard: Orchard) -> tuple[Any, ...]:
 def june(orchard: Orchard, tmp_path: Path) -> Path:
     """A file with four bad rows among eighty, and a contract by which they are."""
     good = plums(0, 10, season=0)
-    (orchard.root / "contract.yaml").write_text(infer(good, orchard.loop.schema).to_yaml())
+    (orchard.root / "contract.yaml").write_text(infer(good, orchard.project.schema).to_yaml())
     declare(orchard, contract="contract.yaml")
     table = plums(24, 2, season=0).astype(object)
     table.loc[0, "size"], table.loc[1, "picked"], table.loc[2, "colour"] = "abc", "soon", "pink"
@@ -77,7 +76,7 @@ def test_bad_rows_are_kept_apart_and_the_rest_is_a_version_with_the_file_as_it_c
     orchard: Orchard, june: Path
 ) -> None:
     said = orchard.flow("ingest", file=june).text
-    [versioned] = orchard.loop.ledger.entries("data.versioned")
+    [versioned] = orchard.project.ledger.entries("data.versioned")
     [told] = versioned.body["files"]
     aside = orchard.root / told["quarantine"]
     [raw] = [path for path in (orchard.root / RAW).rglob("*") if path.is_file()]
@@ -119,7 +118,7 @@ def test_a_refused_batch_changes_nothing_and_is_recorded_once(
     assert all(outcome.refused for outcome in outcomes)
     assert "bad.csv was refused: 80 of 80 rows are bad" in outcomes[0].text
     assert state(orchard) == before
-    assert len(orchard.loop.ledger.entries("data.refused")) == 1
+    assert len(orchard.project.ledger.entries("data.refused")) == 1
     assert list((orchard.root / ".mlops" / "quarantine").iterdir()) == []
 
 
@@ -217,7 +216,7 @@ def test_a_query_gives_each_row_once_to_each_lake_whatever_is_killed(
 ) -> None:
     bring(database, 0, 2)
     with monkeypatch.context() as killed:
-        killed.setattr(ingest, "_version", _die)
+        killed.setattr("mlops.project.ingest.version", _die)
         with pytest.raises(Exception, match="killed"):
             orchard.flow("ingest")
     bring(database, 2, 1)
@@ -254,7 +253,7 @@ def test_the_loops_lake_takes_what_is_new_beside_the_persons(
     bring(database, 0, 2)
     monkeypatch.setenv(UNATTENDED, "of a schedule")
     assert orchard.flow("ingest").text.startswith("80 rows added")
-    worktree = orchard.loop.project.worktree
+    worktree = orchard.project.folder.worktree
     assert not (orchard.root / "data").exists()
     assert not (worktree / RAW).exists()  # in the cache alone
     assert len(DvcTree(worktree).files(RAW)) == 1

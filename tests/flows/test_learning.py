@@ -20,7 +20,7 @@ from mlops.files import hashing
 from mlops.ledger.keys import marking
 from mlops.ledger.store import Entry
 from mlops.orchestration.tasks import train
-from mlops.project.context import Loop
+from mlops.project.context import Project
 from mlops.project.up_to_date import settled
 from mlops.schema import parse_rows
 from mlops.stages.pipeline import STAGES
@@ -30,18 +30,18 @@ from tests.tiny import ROWS, SCHEMA, tiny_bundle
 
 @pytest.fixture(scope="module")
 def promoted(trained: Orchard) -> Entry:
-    return trained.loop.ledger.entries("model.promoted")[0]
+    return trained.project.ledger.entries("model.promoted")[0]
 
 
 @pytest.fixture(scope="module")
 def run(trained: Orchard, promoted: Entry) -> Any:
-    return MlflowClient(trained.loop.project.mlflow_uri).get_run(promoted.body["run_id"])
+    return MlflowClient(trained.project.folder.mlflow_uri).get_run(promoted.body["run_id"])
 
 
 def test_the_first_model_is_promoted_because_of_a_judgement_of_a_registration(
     trained: Orchard, promoted: Entry
 ) -> None:
-    ledger = trained.loop.ledger
+    ledger = trained.project.ledger
     judged = ledger.get(promoted.cause or "")
     assert judged is not None
     assert judged.kind == "gate.judged"
@@ -89,9 +89,9 @@ def test_the_run_reads_well_in_mlflows_own_lists(promoted: Entry, run: Any) -> N
 
 
 def test_the_champion_alias_names_the_promoted_digest(trained: Orchard) -> None:
-    champion = trained.loop.registry.find("champion")
+    champion = trained.project.registry.find("champion")
     assert champion is not None
-    assert champion.digest == trained.loop.promoted().body["digest"]
+    assert champion.digest == trained.project.promoted().body["digest"]
     assert "challenger" not in champion.aliases
 
 
@@ -114,9 +114,9 @@ def test_dvc_has_nothing_to_do_after_the_flow(trained: Orchard) -> None:
 
 def test_training_again_finds_the_run_and_moves_nothing(trained: Orchard) -> None:
     def state() -> Any:
-        loop = trained.loop
-        versions = MlflowClient(loop.project.mlflow_uri).search_model_versions()
-        rows = [entry.id for entry in loop.ledger.entries()]
+        project = trained.project
+        versions = MlflowClient(project.folder.mlflow_uri).search_model_versions()
+        rows = [entry.id for entry in project.ledger.entries()]
         return Tree(trained.root).head(), rows, [(v.version, v.run_id) for v in versions]
 
     # Against a champion that came since, a model is judged anew, once.
@@ -128,8 +128,8 @@ def test_training_again_finds_the_run_and_moves_nothing(trained: Orchard) -> Non
 
 def test_where_nothing_changed_the_verb_tells_the_run_that_exists(trained: Orchard, promoted: Entry) -> None:
     trained.flow("train")
-    loop = trained.loop
-    told = settled(loop)
+    project = trained.project
+    told = settled(project)
     assert told is not None
     assert promoted.body["run_id"] in told.text
     before = flow_runs(trained)
@@ -142,10 +142,10 @@ def test_an_edit_of_what_is_trained_with_is_new(trained: Orchard) -> None:
     text = params.read_text()
     params.write_text(text.replace("strength: 1.0", "strength: 2.0"))
     try:
-        assert settled(trained.loop) is None
+        assert settled(trained.project) is None
     finally:
         params.write_text(text)
-    assert settled(trained.loop) is not None
+    assert settled(trained.project) is not None
 
 
 def test_to_find_nothing_new_takes_neither_prefect_nor_mlflow(trained: Orchard) -> None:
@@ -163,7 +163,7 @@ def test_to_find_nothing_new_takes_neither_prefect_nor_mlflow(trained: Orchard) 
 
 
 def test_the_ledger_tells_that_mlflow_shows_what_was_decided(trained: Orchard, promoted: Entry) -> None:
-    ledger = trained.loop.ledger
+    ledger = trained.project.ledger
     [marked] = [entry for entry in ledger.effects(promoted) if entry.kind == "model.marked"]
     assert marked.body["alias"] == "champion"
     for judged in ledger.entries("gate.judged"):
@@ -194,7 +194,7 @@ def held_out(tree: Path, features: str, extra: pd.DataFrame | None = None) -> pd
     Lake(tree / LAKE).append(table, SCHEMA)
     (tree / "params.yaml").write_text(PLUMS.format(features=features))
     for rows in [] if extra is None else [extra]:
-        Lake(tree / LAKE).append(rows, Loop.at(tree).schema)
+        Lake(tree / LAKE).append(rows, Project.at(tree).schema)
     for stage in ("prepare", "split"):
         STAGES[stage](tree)
     return pd.read_parquet(tree / "data" / "holdout.parquet")

@@ -24,7 +24,7 @@ from mlops.orchestration.tasks import monitor, train
 from mlops.prediction_log import label_log
 from mlops.prediction_log.segment import records
 from mlops.prediction_log.writer import PredictionLog
-from mlops.project.context import Loop
+from mlops.project.context import Project
 from mlops.schema import Rows
 from mlops.stages.pipeline import STAGES
 from tests.flows.orchard import A_DAY, BEGIN, plums, stamped
@@ -48,9 +48,9 @@ def learn(root: Path) -> Entry:
     """Train, and keep the model as a version."""
     DvcTree(root).reproduce(stages=STAGES)
     commit = Tree(root).commit_paths(["data", "dvc.lock", "build", "params.yaml"], "Train")
-    loop = Loop.at(root)
-    digest, version = loop.keep_bundle(root / BUNDLE).digest, str(len(loop.ledger.entries()))
-    return loop.ledger.record("model.registered", digest=digest, version=version, commit=commit)
+    project = Project.at(root)
+    digest, version = project.keep_bundle(root / BUNDLE).digest, str(len(project.ledger.entries()))
+    return project.ledger.record("model.registered", digest=digest, version=version, commit=commit)
 
 
 @pytest.fixture
@@ -71,13 +71,13 @@ def add_weather(root: Path) -> None:
 
 
 def weather_of(tree: Path) -> pd.Series:
-    return Lake(tree / LAKE).read(Loop.at(tree).schema).set_index("plum")["weather"]
+    return Lake(tree / LAKE).read(Project.at(tree).schema).set_index("plum")["weather"]
 
 
 def test_training_the_gate_monitoring_and_retraining_go_on(
     root: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    ledger, first = Loop.at(root).ledger, learn(root)
+    ledger, first = Project.at(root).ledger, learn(root)
     champion = ledger.record("model.promoted", cause=first, **first.body, gate_end=None)
     ledger.record("deployment.served", cause=champion)
     add_weather(root)
@@ -89,14 +89,14 @@ def test_training_the_gate_monitoring_and_retraining_go_on(
     assert "weather is missing in 800 of 1,000 rows, which were taken in without it" in caplog.text
     assert weather_of(root).value_counts()[""] == HISTORY * A_DAY
 
-    loop = Loop.at(root)
-    assert "weather" in loop.bundle_of(registered).schema.features
+    project = Project.at(root)
+    assert "weather" in project.bundle_of(registered).schema.features
     rows = pd.read_parquet(root / HOLDOUT)
-    verdict, losses = train._verdict(loop, root, registered, rows, None)
+    verdict, losses = train._verdict(project, root, registered, rows, None)
     assert "log_loss" in losses
     assert "The champion sees" not in verdict.reason
 
-    serve(loop, champion, plums(HISTORY + NEWER, SERVED, season=0))
+    serve(project, champion, plums(HISTORY + NEWER, SERVED, season=0))
     checked = monitor.check.fn(root, AS_OF)
     watched = {column.column for column in DriftReport.from_dict(checked.body["report"]).columns}
     assert watched == {"size", "heat", "colour", "prediction"}
@@ -106,9 +106,9 @@ def test_training_the_gate_monitoring_and_retraining_go_on(
     assert weather_of(tree).value_counts()[""] == (HISTORY + SERVED) * A_DAY
 
 
-def serve(loop: Loop, version: Entry, rows: pd.DataFrame) -> None:
+def serve(project: Project, version: Entry, rows: pd.DataFrame) -> None:
     """Log rows as a model of before the weather counted answered them, and tell their labels."""
-    log, at, n = PredictionLog(loop.project.predictions, "d1"), datetime.now(UTC), len(rows)
+    log, at, n = PredictionLog(project.folder.predictions, "d1"), datetime.now(UTC), len(rows)
     features = rows[["size", "heat", "colour"]].to_dict("records")
     asked = Rows({}, features, rows["plum"].tolist(), [time.isoformat() for time in rows["picked"]])
     answers = Answers([True] * n, [0.5] * n)
@@ -116,13 +116,13 @@ def serve(loop: Loop, version: Entry, rows: pd.DataFrame) -> None:
     log.write(records(asked, answers, ids=ids, at=at, deployment="d1", version=version.body["version"]))
     log.close()
     table, known = rows[["plum", "ripe"]], set(rows["plum"])
-    label_log.add(loop.project.labels, table, by="key", schema=loop.schema, known=known, at=at)
+    label_log.add(project.folder.labels, table, by="key", schema=project.schema, known=known, at=at)
 
 
 def test_a_lake_that_is_built_again_from_the_raw_files_has_the_values_of_before(root: Path) -> None:
     ingest(root, HISTORY, NEWER)
     tree = intake.loop_worktree.fn(root)
-    ours = Lake(tree / LAKE).append(plums(90, 1, season=0), Loop.at(tree).schema).files
+    ours = Lake(tree / LAKE).append(plums(90, 1, season=0), Project.at(tree).schema).files
     DvcTree(tree).add(LAKE, new=ours)
     Tree(tree).commit_paths([f"{LAKE}.dvc"], "Add what was served")
     raw = DvcTree(root).files(RAW)

@@ -13,13 +13,13 @@ from pathlib import Path
 import pytest
 
 from mlops.adapters.prefect_server.rest import Deployments
-from mlops.config.project_folder import Project
+from mlops.config.project_folder import ProjectFolder
 from mlops.config.settings import Settings
 from mlops.errors import MlopsError, PortTakenError, UnavailableError
 from mlops.files.ports import free_port
 from mlops.ledger.store import Ledger
 from mlops.project import name_check, services
-from mlops.project.context import Loop
+from mlops.project.context import Project
 from mlops.project.health import Health, health, watched
 from mlops.project.status import Overview, Traffic, overview
 from mlops.serving.prometheus import Metrics
@@ -29,9 +29,9 @@ NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HEAVY = {"pandas", "numpy", "sklearn", "pyarrow", "mlflow", "prefect", "dvc", "evidently", "docker"}
 
 
-def a_loop(root: Path, **settings: object) -> Loop:
+def a_loop(root: Path, **settings: object) -> Project:
     (root / "params.yaml").write_text(PARAMS.format(name="plums", hold=root / "hold", target="process"))
-    return Loop(Project(root, Settings(**settings)))
+    return Project(ProjectFolder(root, Settings(**settings)))
 
 
 def unused() -> dict[str, object]:
@@ -39,12 +39,12 @@ def unused() -> dict[str, object]:
 
 
 @pytest.fixture
-def loop(tmp_path: Path) -> Iterator[Loop]:
+def project(tmp_path: Path) -> Iterator[Project]:
     """A project whose parts are down, and whose ledger tells of a week."""
-    loop = a_loop(tmp_path, **unused())
+    project = a_loop(tmp_path, **unused())
     times = iter(NOW - timedelta(days=age) for age in range(7, -1, -1))
-    ledger = Ledger(loop.project.ledger_uri, clock=lambda: next(times))
-    loop.__dict__["ledger"] = ledger
+    ledger = Ledger(project.folder.ledger_uri, clock=lambda: next(times))
+    project.__dict__["ledger"] = ledger
     ledger.record("data.versioned", md5="d1" * 16, rows=960)
     ledger.record("data.versioned", md5="d1" * 16, rows=0)
     facts = {"version": "3", "digest": "ab" * 32, "data_md5": "d1" * 16}
@@ -56,7 +56,7 @@ def loop(tmp_path: Path) -> Iterator[Loop]:
     ledger.record("deployment.served", cause=promoted, deployment="plums-v3", target="process", **facts)
     ledger.record("drift.checked", as_of=NOW, sentence="No drift.", report={}, confirmed=False)
     ledger.record("retrain.refused", sentence="Refused: too few rows.")
-    yield loop
+    yield project
     ledger.close()
 
 
@@ -68,8 +68,8 @@ def test_an_empty_project_is_told_what_to_do_first(tmp_path: Path) -> None:
     assert not any(part.up for part in seen.parts)
 
 
-def test_the_ledger_is_told_in_ages(loop: Loop) -> None:
-    seen = overview(loop, now=NOW)
+def test_the_ledger_is_told_in_ages(project: Project) -> None:
+    seen = overview(project, now=NOW)
     text = seen.text()
     assert "plums version 3, digest abababababab, in a process" in text
     assert "since 2026-02-27 12:00 UTC (2 d ago)" in text
@@ -80,8 +80,8 @@ def test_the_ledger_is_told_in_ages(loop: Loop) -> None:
     assert max(len(line) for line in text.splitlines()) < 120
 
 
-def test_what_serves_and_does_not_answer_is_told_with_its_remedy(loop: Loop) -> None:
-    seen = overview(loop, now=NOW)
+def test_what_serves_and_does_not_answer_is_told_with_its_remedy(project: Project) -> None:
+    seen = overview(project, now=NOW)
     assert "DOES NOT ANSWER" in seen.text()
     assert "`mlops up`" in seen.trouble
     assert seen.to_dict()["answers"] is False
@@ -148,10 +148,10 @@ def page() -> Iterator[int]:
 
 
 def test_who_answers_and_is_no_prefect_is_told_as_such(tmp_path: Path, page: int) -> None:
-    loop = a_loop(tmp_path, **unused(), PREFECT_API_URL=f"http://127.0.0.1:{page}/api")
+    project = a_loop(tmp_path, **unused(), PREFECT_API_URL=f"http://127.0.0.1:{page}/api")
     with pytest.raises(UnavailableError, match="no Prefect"):
-        Deployments(loop.project).of("monitor")
-    seen = overview(loop, now=NOW)
+        Deployments(project.folder).of("monitor")
+    seen = overview(project, now=NOW)
     assert [each.paused for each in seen.next] == [None] * 4
     assert not next(part for part in seen.parts if part.part == "runner").up
 
@@ -170,27 +170,27 @@ def test_an_mlflow_that_asks_for_a_login_is_not_taken_for_one_without_the_name(t
     with ThreadingHTTPServer(("127.0.0.1", 0), Locked) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         where = {**unused(), "MLFLOW_TRACKING_URI": f"http://127.0.0.1:{server.server_port}/"}
-        loop = a_loop(tmp_path, **where)
-        loop.__dict__["origin"] = "0123456789ab"
+        project = a_loop(tmp_path, **where)
+        project.__dict__["origin"] = "0123456789ab"
         with pytest.raises(MlopsError, match="401") as refused:
-            name_check.check(loop)
+            name_check.check(project)
         assert "MLFLOW_TRACKING_USERNAME" in refused.value.remedy
-        [mlflow] = [part for part in health(loop, timeout=5) if part.part == "mlflow"]
+        [mlflow] = [part for part in health(project, timeout=5) if part.part == "mlflow"]
         assert "asks for a login" in mlflow.trouble
         login = {"MLFLOW_TRACKING_USERNAME": "ada", "MLFLOW_TRACKING_PASSWORD": "secret"}
-        loop = a_loop(tmp_path, **where, **login)
-        loop.__dict__["origin"] = "0123456789ab"
-        name_check.check(loop)
-        assert next(part for part in health(loop, timeout=5) if part.part == "mlflow").up
+        project = a_loop(tmp_path, **where, **login)
+        project.__dict__["origin"] = "0123456789ab"
+        name_check.check(project)
+        assert next(part for part in health(project, timeout=5) if part.part == "mlflow").up
         server.shutdown()
 
 
 def test_a_part_of_ours_in_whose_place_another_answers_is_not_up(tmp_path: Path, page: int) -> None:
-    loop = a_loop(tmp_path, **{**unused(), "mlflow_port": page})
-    mlflow = next(part for part in watched(loop) if part.part == "mlflow")
+    project = a_loop(tmp_path, **{**unused(), "mlflow_port": page})
+    mlflow = next(part for part in watched(project) if part.part == "mlflow")
     assert mlflow.ask(timeout=5).good
     with pytest.raises(PortTakenError, match=f"Port {page} for MLflow") as taken:
-        services._wait(loop, mlflow, 5, lambda _: None)
+        services._wait(project, mlflow, 5, lambda _: None)
     assert "MLOPS_MLFLOW_PORT" in taken.value.remedy
 
 
@@ -218,10 +218,10 @@ def test_a_part_that_is_down_is_one_line_with_what_to_do() -> None:
     )
 
 
-def test_status_imports_nothing_heavy(loop: Loop) -> None:
+def test_status_imports_nothing_heavy(project: Project) -> None:
     program = (
         "import sys; from mlops.cli import main\n"
-        f"sys.argv = ['mlops', '-C', {str(loop.project.root)!r}, 'status']\n"
+        f"sys.argv = ['mlops', '-C', {str(project.folder.root)!r}, 'status']\n"
         "try: main()\n"
         "except SystemExit: pass\n"
         f"sys.stderr.write(' '.join(sorted({HEAVY} & set(sys.modules))))"

@@ -41,7 +41,7 @@ def test_a_retraining_tells_what_it_learnt_from_what_the_gate_said_and_what_serv
     pages = told(closed.orchard, run)
     assert set(pages) == {"plums-data", "plums-training", "plums-deployment"}
     assert pages["plums-training"]["description"] == closed.answer.body["sentence"]
-    promoted = closed.orchard.loop.ledger.entries("model.promoted")[1]
+    promoted = closed.orchard.project.ledger.entries("model.promoted")[1]
     assert f"/runs/{promoted.body['run_id']}" in pages["plums-training"]["data"]
     assert "champion until then" in pages["plums-training"]["data"]
     assert promoted.body["digest"] in pages["plums-deployment"]["data"]

@@ -21,7 +21,8 @@ from mlops.data.lake import Lake
 from mlops.data.source import Fetched
 from mlops.errors import UsageError
 from mlops.orchestration.tasks import ingest
-from mlops.project.context import Loop
+from mlops.project.context import Project
+from mlops.project.ingest import add_files
 from mlops.project.ingest_table import Standing, take
 from mlops.project.source_pull import join_positions, pull, put_positions
 from tests.flows.orchard import plums, stamped
@@ -40,18 +41,18 @@ def test_what_is_left_of_fetched_tables_that_were_being_removed_is_fetched_anew(
     with sqlite3.connect(root / "plums.db") as connection:
         plums(0, 1, season=0).to_sql("plums", connection, index=False)
     connection.close()
-    first = pull(Loop.at(root), root)
+    first = pull(Project.at(root), root)
     first.intend()
-    [again] = pull(Loop.at(root), root).tables
+    [again] = pull(Project.at(root), root).tables
     assert again.file == first.tables[0].file
     first.tables[0].file.unlink()  # as where the removal was killed
-    [anew] = pull(Loop.at(root), root).tables
+    [anew] = pull(Project.at(root), root).tables
     assert anew.file.is_file()
 
 
 def test_two_files_of_one_name_and_content_count_once(root: Path, tmp_path: Path) -> None:
-    loop = Loop.at(root)
-    (root / "contract.yaml").write_text(infer(plums(0, 10, season=0), loop.schema).to_yaml())
+    project = Project.at(root)
+    (root / "contract.yaml").write_text(infer(plums(0, 10, season=0), project.schema).to_yaml())
     params = root / "params.yaml"
     params.write_text(params.read_text().replace("data:\n", "data:\n  contract: contract.yaml\n", 1))
     table = plums(24, 1, season=0).astype(object)
@@ -60,12 +61,12 @@ def test_two_files_of_one_name_and_content_count_once(root: Path, tmp_path: Path
     for file in files:
         file.parent.mkdir()
         table.to_csv(file, index=False)
-    said = ingest.add_files(root, files).text
+    said = add_files(root, files).outcome.text
     assert said.startswith("39 rows added")
     assert said.count("1 row of june.csv is in .mlops/quarantine") == 1
-    assert len(Lake(root / LAKE).read(Loop.at(root).schema)) == 39
+    assert len(Lake(root / LAKE).read(Project.at(root).schema)) == 39
     shutil.rmtree(tmp_path / "b")
-    assert ingest.add_files(root, files[:1]).text.startswith("Nothing new")
+    assert add_files(root, files[:1]).outcome.text.startswith("Nothing new")
 
 
 def test_the_loop_goes_back_in_a_source_with_the_person_unless_it_read_on_itself(tmp_path: Path) -> None:
@@ -91,17 +92,17 @@ def test_a_file_that_has_grown_is_refused_where_no_key_tells_its_rows_apart(
     keyless(root)
     file = tmp_path / "june.csv"
     plums(0, 1, season=0).to_csv(file, index=False)
-    assert ingest.add_files(root, [file]).text.startswith("40 rows added")
+    assert add_files(root, [file]).outcome.text.startswith("40 rows added")
     both = pd.concat([plums(0, 1, season=0), plums(1, 1, season=0).head(30)])
     both.to_csv(file, index=False)
-    refused = ingest.add_files(root, [file])
+    refused = add_files(root, [file]).outcome
     assert refused.refused
     assert "40 of its 70 rows are in the lake already and would count twice. Name data.key" in refused.text
     assert "or rename the file" in refused.text
-    assert len(Lake(root / LAKE).read(Loop.at(root).schema)) == 40
+    assert len(Lake(root / LAKE).read(Project.at(root).schema)) == 40
     plums(2, 1, season=0).to_csv(file, index=False)  # other rows under the same name
-    assert ingest.add_files(root, [file]).text.startswith("40 rows added")
-    standing = Standing.of(Loop.at(root), root)
+    assert add_files(root, [file]).outcome.text.startswith("40 rows added")
+    standing = Standing.of(Project.at(root), root)
     assert not standing.may_repeat(Fetched(file, "july.csv"))
     assert standing.may_repeat(Fetched(file, "july.csv", again=True))  # as its source says
 
@@ -109,16 +110,16 @@ def test_a_file_that_has_grown_is_refused_where_no_key_tells_its_rows_apart(
 def test_what_a_clone_holds_already_is_not_told_as_added(root: Path, tmp_path: Path) -> None:
     file, clone = tmp_path / "june.csv", tmp_path / "clone"
     plums(0, 1, season=0).to_csv(file, index=False)
-    ingest.add_files(root, [file])
+    add_files(root, [file])
     subprocess.run(["git", "clone", "-q", str(root), str(clone)], check=True)
     data = DvcTree(clone)
     data.share_cache(DvcTree(root))
     data.checkout()
     assert (
-        ingest.add_files(clone, [file]).text == "Nothing new: all rows of june.csv are in the lake already."
+        add_files(clone, [file]).outcome.text == "Nothing new: all rows of june.csv are in the lake already."
     )
-    assert Loop.at(clone).ledger.entries("data.versioned")[-1].body["rows"] == 0
-    assert ingest.add_files(clone, [file]).text.startswith("Nothing new: june.csv was ingested on ")
+    assert Project.at(clone).ledger.entries("data.versioned")[-1].body["rows"] == 0
+    assert add_files(clone, [file]).outcome.text.startswith("Nothing new: june.csv was ingested on ")
 
 
 def test_several_tables_a_folder_a_pattern_and_an_address_are_one_version(root: Path, tmp_path: Path) -> None:
@@ -138,7 +139,7 @@ def test_several_tables_a_folder_a_pattern_and_an_address_are_one_version(root: 
     )
     said = ingest.add_file.fn(root, *words[:1], words[1:]).text  # type: ignore[attr-defined]
     assert said.startswith("200 rows added")
-    [versioned] = Loop.at(root).ledger.entries("data.versioned")
+    [versioned] = Project.at(root).ledger.entries("data.versioned")
     assert sorted(file["name"] for file in versioned.body["files"]) == [f"{day}.csv" for day in range(5)]
     for word, error in (
         ("nowhere.csv", "no table nowhere.csv"),
@@ -149,18 +150,18 @@ def test_several_tables_a_folder_a_pattern_and_an_address_are_one_version(root: 
 
 
 def test_half_a_batch_that_a_killed_run_showed_is_in_no_other_version(root: Path, tmp_path: Path) -> None:
-    loop, spring, later = Loop.at(root), tmp_path / "spring.csv", tmp_path / "later.csv"
+    project, spring, later = Project.at(root), tmp_path / "spring.csv", tmp_path / "later.csv"
     plums(20, 20, season=0).to_csv(spring, index=False)  # of two months
     plums(60, 1, season=0).to_csv(later, index=False)
-    standing = Standing.of(loop, root)
+    standing = Standing.of(project, root)
     with standing.lake.staging() as staging:
         taken = take(standing, Fetched(spring, spring.name), staging)
         standing.lake.mean([staging])
         first, second = taken.publish().files
     (root / LAKE / second).unlink()  # as where it was killed between the two
     assert standing.lake.halves() == {first}
-    assert ingest.add_files(root, [later]).text.startswith("40 rows added")
-    assert len(Lake(root / LAKE).read(loop.schema)) == 40
-    assert ingest.add_files(root, [spring]).text.startswith("800 rows added")
-    assert len(Lake(root / LAKE).read(loop.schema)) == 840
+    assert add_files(root, [later]).outcome.text.startswith("40 rows added")
+    assert len(Lake(root / LAKE).read(project.schema)) == 40
+    assert add_files(root, [spring]).outcome.text.startswith("800 rows added")
+    assert len(Lake(root / LAKE).read(project.schema)) == 840
     assert Tree(root).is_clean(["data"])

@@ -29,7 +29,7 @@ from tests.flows.orchard import Orchard, until
 def of(orchard: Orchard) -> Iterator[None]:
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
-    with temporary_settings({PREFECT_API_URL: orchard.loop.project.prefect_uri}):
+    with temporary_settings({PREFECT_API_URL: orchard.project.folder.prefect_uri}):
         yield
 
 
@@ -79,15 +79,15 @@ def test_a_mark_that_cannot_be_read_is_no_mark(tmp_path: Path) -> None:
 
 def test_a_verb_that_was_killed_is_ended_in_prefect_and_mlflow_and_goes_on(trained: Orchard) -> None:
     trained.flow("train")  # what other tests left is trained on
-    loop, client = trained.loop, MlflowClient(trained.loop.project.mlflow_uri)
-    before = [entry.id for entry in loop.ledger.entries()]
+    project, client = trained.project, MlflowClient(trained.project.folder.mlflow_uri)
+    before = [entry.id for entry in project.ledger.entries()]
     written = trained.hold.with_suffix(".pid")
     trained.hold.touch()
     program = "from mlops.cli import main; main()"
     verb = subprocess.Popen([sys.executable, "-c", program, "-C", str(trained.root), "train", "--force"])
     try:
         until("fit that waits", lambda: written.exists() and written.read_text() == str(verb.pid))
-        [mark] = [mark for mark in marks(loop.project.home) if mark.process.startswith(f"{verb.pid}@")]
+        [mark] = [mark for mark in marks(project.folder.home) if mark.process.startswith(f"{verb.pid}@")]
         experiment = client.get_experiment_by_name("plums").experiment_id
         mine = client.create_run(experiment, tags={FLOW_RUN: mark.run}).info.run_id
         persons = client.create_run(experiment).info.run_id
@@ -108,9 +108,9 @@ def test_a_verb_that_was_killed_is_ended_in_prefect_and_mlflow_and_goes_on(train
     # The stages come from DVC's run cache, and the run that exists is found.
     again = trained.mlops("train")
     assert again.code in {0, 3}, again.err  # a champion that came since refuses it
-    assert [entry.id for entry in loop.ledger.entries()] == before
+    assert [entry.id for entry in project.ledger.entries()] == before
     # One that ended by itself leaves nothing either.
-    until("end of all marks", lambda: not [m for m in marks(loop.project.home) if m.is_dead], patience=90)
+    until("end of all marks", lambda: not [m for m in marks(project.folder.home) if m.is_dead], patience=90)
 
 
 def test_a_run_taken_up_by_a_runner_that_was_killed_is_ended_after_a_minute(running: Orchard) -> None:
@@ -122,24 +122,24 @@ def test_a_run_taken_up_by_a_runner_that_was_killed_is_ended_after_a_minute(runn
     )
     now = datetime.now(UTC)
     with of(running):
-        assert reap(running.loop, now=now) == []
-        [line] = reap(running.loop, now=now + timedelta(minutes=2))
+        assert reap(running.project, now=now) == []
+        [line] = reap(running.project, now=now + timedelta(minutes=2))
         assert made["name"] in line
-        assert reap(running.loop, now=now + timedelta(minutes=2)) == []
+        assert reap(running.project, now=now + timedelta(minutes=2)) == []
     assert running.ask("GET", f"/flow_runs/{made['id']}")["state_type"] == "CRASHED"
 
 
 def test_a_verb_killed_before_it_left_its_mark_is_ended_after_a_minute(running: Orchard) -> None:
     flow = running.ask("POST", "/flows/", {"name": "train"})["id"]
     pending = {"flow_id": flow, "state": {"type": "PENDING"}}
-    mine = ["mlops", "plums", here(running.loop.project)]
+    mine = ["mlops", "plums", here(running.project.folder)]
     ours = running.ask("POST", "/flow_runs/", {**pending, "tags": mine})
     a_clone_s = running.ask("POST", "/flow_runs/", {**pending, "tags": ["mlops", "plums", "in:elsewhere"]})
     persons = running.ask("POST", "/flow_runs/", {**pending, "tags": ["plums"]})
     now = datetime.now(UTC)
     with of(running):
-        assert reap(running.loop, now=now) == []
-        [line] = reap(running.loop, now=now + timedelta(minutes=2))
+        assert reap(running.project, now=now) == []
+        [line] = reap(running.project, now=now + timedelta(minutes=2))
     assert ours["name"] in line
     for other in (a_clone_s, persons):
         assert running.ask("GET", f"/flow_runs/{other['id']}")["state_type"] == "PENDING"

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from mlops.config.project_folder import Project
+from mlops.config.project_folder import ProjectFolder
 from mlops.config.settings import Settings
 from mlops.deployment.rollout import Serving
 from mlops.errors import UnavailableError
@@ -18,7 +18,7 @@ from mlops.ledger.store import Entry, Ledger
 from mlops.orchestration.reconciler import MOST_ATTEMPTS, Missed, Reconciler, missed, reconcile
 from mlops.orchestration.tasks import retrain
 from mlops.project import deploy
-from mlops.project.context import Loop
+from mlops.project.context import Project
 from tests.flows.orchard import PARAMS
 
 GRACE = timedelta(seconds=Settings().reconcile_grace)
@@ -76,87 +76,89 @@ def starts() -> Starts:
 
 
 @pytest.fixture
-def loop(tmp_path: Path, clock: Clock) -> Iterator[Loop]:
+def project(tmp_path: Path, clock: Clock) -> Iterator[Project]:
     params = PARAMS.format(name="plums", hold=tmp_path / "hold", target="process")
     (tmp_path / "params.yaml").write_text(params)
-    loop = Loop(Project(tmp_path, Settings(gateway_api_port=free_port())))
-    loop.__dict__["ledger"] = Ledger(loop.project.ledger_uri, clock=clock)
-    loop.__dict__["gateway"] = StillGateway()
-    yield loop
-    loop.ledger.close()
+    project = Project(ProjectFolder(tmp_path, Settings(gateway_api_port=free_port())))
+    project.__dict__["ledger"] = Ledger(project.folder.ledger_uri, clock=clock)
+    project.__dict__["gateway"] = StillGateway()
+    yield project
+    project.ledger.close()
 
 
 @pytest.fixture
-def drift(loop: Loop) -> Entry:
-    return confirmed(loop, AS_OF)
+def drift(project: Project) -> Entry:
+    return confirmed(project, AS_OF)
 
 
-def confirmed(loop: Loop, as_of: datetime) -> Entry:
+def confirmed(project: Project, as_of: datetime) -> Entry:
     facts = {"report": {"columns": []}, "confirmed": True, "sentence": "told by a test"}
-    return retrain.confirm(loop, loop.ledger.record("drift.checked", as_of=as_of, **facts))
+    return retrain.confirm(project, project.ledger.record("drift.checked", as_of=as_of, **facts))
 
 
-def deployed(loop: Loop, *, running: bool, gateway: bool = True, outcome: str = "deployment.served") -> Entry:
+def deployed(
+    project: Project, *, running: bool, gateway: bool = True, outcome: str = "deployment.served"
+) -> Entry:
     """A champion that was deployed, and whether its service is there; returns its promotion."""
     facts = {"digest": "a", "version": "1"}
-    champion = loop.ledger.record("model.promoted", **facts)
+    champion = project.ledger.record("model.promoted", **facts)
     for kind in filter(None, ("deployment.started", outcome)):
-        loop.ledger.record(kind, cause=champion, deployment="d1", target="still", **facts)
+        project.ledger.record(kind, cause=champion, deployment="d1", target="still", **facts)
     service = Serving("d1", "1", "a", "still", "http://127.0.0.1:1", "ref")
-    loop.__dict__["gateway"] = StillGateway(service.address, up=gateway)
-    loop.__dict__["_process"] = StillTarget(*([service] if running else []))
-    loop.__dict__["_docker"] = StillTarget()
+    project.__dict__["gateway"] = StillGateway(service.address, up=gateway)
+    project.__dict__["_process"] = StillTarget(*([service] if running else []))
+    project.__dict__["_docker"] = StillTarget()
     return champion
 
 
-def test_an_empty_ledger_means_nothing(loop: Loop) -> None:
-    assert list(missed(loop)) == []
+def test_an_empty_ledger_means_nothing(project: Project) -> None:
+    assert list(missed(project)) == []
 
 
-def test_confirmed_drift_without_an_answer_is_missed(loop: Loop, drift: Entry) -> None:
+def test_confirmed_drift_without_an_answer_is_missed(project: Project, drift: Entry) -> None:
     # What the event asks too, so that the runs are called the same whoever starts them.
     asked = {"as_of": AS_OF.isoformat(), "cause": drift.id}
-    assert list(missed(loop)) == [Missed("retrain", asked, drift)]
+    assert list(missed(project)) == [Missed("retrain", asked, drift)]
 
 
 @pytest.mark.parametrize("answer", ["retrain.finished", "retrain.refused"])
-def test_answered_drift_is_not_missed(loop: Loop, drift: Entry, answer: str) -> None:
-    loop.ledger.record(answer, cause=drift)
-    assert list(missed(loop)) == []
+def test_answered_drift_is_not_missed(project: Project, drift: Entry, answer: str) -> None:
+    project.ledger.record(answer, cause=drift)
+    assert list(missed(project)) == []
 
 
-def test_a_retraining_that_is_at_it_is_left_alone(loop: Loop, drift: Entry) -> None:
-    with loop.lock("retrain"):
-        assert list(missed(loop)) == []
-    assert len(list(missed(loop))) == 1
+def test_a_retraining_that_is_at_it_is_left_alone(project: Project, drift: Entry) -> None:
+    with project.lock("retrain"):
+        assert list(missed(project)) == []
+    assert len(list(missed(project))) == 1
 
 
-def test_of_several_drifts_the_oldest_comes_first(loop: Loop, drift: Entry) -> None:
-    confirmed(loop, AS_OF + timedelta(days=1))
-    assert [thing.cause for thing in missed(loop)] == [drift]
+def test_of_several_drifts_the_oldest_comes_first(project: Project, drift: Entry) -> None:
+    confirmed(project, AS_OF + timedelta(days=1))
+    assert [thing.cause for thing in missed(project)] == [drift]
 
 
 def test_an_event_gets_its_time_before_the_first_attempt(
-    loop: Loop, drift: Entry, starts: Starts, clock: Clock
+    project: Project, drift: Entry, starts: Starts, clock: Clock
 ) -> None:
-    assert reconcile(loop, starts, now=BEGAN + GRACE - timedelta(seconds=1)) == []
-    assert reconcile(loop, starts, now=BEGAN + GRACE) == [
+    assert reconcile(project, starts, now=BEGAN + GRACE - timedelta(seconds=1)) == []
+    assert reconcile(project, starts, now=BEGAN + GRACE) == [
         f"started retrain for drift.confirmed {drift.id[:8]}"
     ]
     [(flow, parameters, key)] = starts
-    [request] = loop.ledger.effects(drift)
+    [request] = project.ledger.effects(drift)
     assert (flow, parameters) == ("retrain", retrain.asked_by(drift))
     assert key
     assert request.kind == "run.requested"
 
 
 def test_attempts_wait_four_times_as_long_each_and_end_after_three(
-    loop: Loop, drift: Entry, starts: Starts, clock: Clock
+    project: Project, drift: Entry, starts: Starts, clock: Clock
 ) -> None:
     began = []
     for second in range(0, 3000, 5):
         clock.now = BEGAN + timedelta(seconds=second)
-        if reconcile(loop, starts, now=clock.now):
+        if reconcile(project, starts, now=clock.now):
             began.append(second)
     grace = GRACE.total_seconds()
     assert began == [grace, grace * 5, grace * 21, grace * 85]
@@ -165,185 +167,189 @@ def test_attempts_wait_four_times_as_long_each_and_end_after_three(
 
 
 def test_drift_given_up_is_answered_with_what_to_do(
-    loop: Loop, drift: Entry, starts: Starts, clock: Clock
+    project: Project, drift: Entry, starts: Starts, clock: Clock
 ) -> None:
     for attempt in range(MOST_ATTEMPTS + 1):
         clock.now += GRACE * 4**attempt
-        reconcile(loop, starts, now=clock.now)
-    [refused] = [e for e in loop.ledger.effects(drift) if e.kind == "retrain.refused"]
+        reconcile(project, starts, now=clock.now)
+    [refused] = [e for e in project.ledger.effects(drift) if e.kind == "retrain.refused"]
     assert "failed 3 times" in refused.body["sentence"]
     assert "mlops retrain" in refused.body["sentence"]
     assert refused.as_of == AS_OF
-    assert list(missed(loop)) == []
+    assert list(missed(project)) == []
 
 
 def test_drift_given_up_by_a_process_that_was_killed_before_it_told_is_answered_too(
-    loop: Loop, drift: Entry, starts: Starts, clock: Clock
+    project: Project, drift: Entry, starts: Starts, clock: Clock
 ) -> None:
-    later = confirmed(loop, AS_OF + timedelta(days=9))
+    later = confirmed(project, AS_OF + timedelta(days=9))
     for _ in range(MOST_ATTEMPTS):
-        loop.ledger.record("run.requested", cause=drift, flow="retrain")
-    loop.ledger.record("run.abandoned", cause=drift, flow="retrain", attempts=MOST_ATTEMPTS)
+        project.ledger.record("run.requested", cause=drift, flow="retrain")
+    project.ledger.record("run.abandoned", cause=drift, flow="retrain", attempts=MOST_ATTEMPTS)
     for _ in range(2):
-        reconcile(loop, starts, now=BEGAN + 1000 * GRACE)
-    [refused] = [e for e in loop.ledger.effects(drift) if e.kind == "retrain.refused"]
+        reconcile(project, starts, now=BEGAN + 1000 * GRACE)
+    [refused] = [e for e in project.ledger.effects(drift) if e.kind == "retrain.refused"]
     assert "failed 3 times" in refused.body["sentence"]
     assert [parameters for _, parameters, _ in starts] == [retrain.asked_by(later)]
 
 
 def test_an_attempt_that_began_puts_off_the_next(
-    loop: Loop, drift: Entry, starts: Starts, clock: Clock
+    project: Project, drift: Entry, starts: Starts, clock: Clock
 ) -> None:
     clock.now += timedelta(seconds=10)
-    loop.ledger.record("retrain.started", cause=drift)
-    assert reconcile(loop, starts, now=BEGAN + GRACE) == []
-    assert len(reconcile(loop, starts, now=clock.now + GRACE)) == 1
+    project.ledger.record("retrain.started", cause=drift)
+    assert reconcile(project, starts, now=BEGAN + GRACE) == []
+    assert len(reconcile(project, starts, now=clock.now + GRACE)) == 1
 
 
-def test_what_serves_is_not_missed(loop: Loop) -> None:
-    deployed(loop, running=True)
-    assert list(missed(loop)) == []
+def test_what_serves_is_not_missed(project: Project) -> None:
+    deployed(project, running=True)
+    assert list(missed(project)) == []
 
 
-def test_a_service_that_is_gone_is_deployed_again(loop: Loop, starts: Starts) -> None:
-    champion = deployed(loop, running=False)
-    assert list(missed(loop)) == [Missed("deploy", {}, champion)]
-    assert reconcile(loop, starts, now=BEGAN + GRACE) != []
+def test_a_service_that_is_gone_is_deployed_again(project: Project, starts: Starts) -> None:
+    champion = deployed(project, running=False)
+    assert list(missed(project)) == [Missed("deploy", {}, champion)]
+    assert reconcile(project, starts, now=BEGAN + GRACE) != []
     assert [flow for flow, _, _ in starts] == ["deploy"]
 
 
-def test_a_service_that_is_gone_does_not_wait_for_a_training(loop: Loop, drift: Entry) -> None:
-    champion = deployed(loop, running=False)
-    with loop.lock("retrain"):
-        assert list(missed(loop)) == [Missed("deploy", {}, champion)]
+def test_a_service_that_is_gone_does_not_wait_for_a_training(project: Project, drift: Entry) -> None:
+    champion = deployed(project, running=False)
+    with project.lock("retrain"):
+        assert list(missed(project)) == [Missed("deploy", {}, champion)]
 
 
-def test_what_a_training_promoted_is_left_for_it_to_deploy(loop: Loop) -> None:
-    deployed(loop, running=True)
-    newer = loop.ledger.record("model.promoted", digest="b", version="2")
-    with loop.lock("retrain"):
-        assert list(missed(loop)) == []
-    assert list(missed(loop)) == [Missed("deploy", {}, newer)]
+def test_what_a_training_promoted_is_left_for_it_to_deploy(project: Project) -> None:
+    deployed(project, running=True)
+    newer = project.ledger.record("model.promoted", digest="b", version="2")
+    with project.lock("retrain"):
+        assert list(missed(project)) == []
+    assert list(missed(project)) == [Missed("deploy", {}, newer)]
 
 
-def test_a_deployment_that_never_ended_is_done_again(loop: Loop) -> None:
-    champion = deployed(loop, running=True, outcome="")
-    assert list(missed(loop)) == [Missed("deploy", {}, champion)]
+def test_a_deployment_that_never_ended_is_done_again(project: Project) -> None:
+    champion = deployed(project, running=True, outcome="")
+    assert list(missed(project)) == [Missed("deploy", {}, champion)]
 
 
-def test_a_deployment_that_is_at_it_is_left_alone(loop: Loop) -> None:
-    deployed(loop, running=False)
-    with loop.lock("deploy"):
-        assert list(missed(loop)) == []
+def test_a_deployment_that_is_at_it_is_left_alone(project: Project) -> None:
+    deployed(project, running=False)
+    with project.lock("deploy"):
+        assert list(missed(project)) == []
 
 
-def test_a_promotion_whose_deployment_failed_is_deployed_while_an_earlier_one_serves(loop: Loop) -> None:
-    deployed(loop, running=True)
-    newer = loop.ledger.record("model.promoted", digest="b", version="2")
-    loop.ledger.record("deployment.started", cause=newer, deployment="d2", digest="b", version="2")
-    loop.ledger.record("deployment.failed", cause=newer, deployment="d2", digest="b", version="2")
-    assert list(missed(loop)) == [Missed("deploy", {}, newer)]
+def test_a_promotion_whose_deployment_failed_is_deployed_while_an_earlier_one_serves(
+    project: Project,
+) -> None:
+    deployed(project, running=True)
+    newer = project.ledger.record("model.promoted", digest="b", version="2")
+    project.ledger.record("deployment.started", cause=newer, deployment="d2", digest="b", version="2")
+    project.ledger.record("deployment.failed", cause=newer, deployment="d2", digest="b", version="2")
+    assert list(missed(project)) == [Missed("deploy", {}, newer)]
 
 
-def test_a_champion_that_was_never_deployed_waits_for_its_person(loop: Loop) -> None:
-    loop.ledger.record("model.promoted", digest="a", version="1")
-    assert list(missed(loop)) == []
+def test_a_champion_that_was_never_deployed_waits_for_its_person(project: Project) -> None:
+    project.ledger.record("model.promoted", digest="a", version="1")
+    assert list(missed(project)) == []
 
 
-def test_a_verdict_that_was_never_announced_is_found(loop: Loop) -> None:
+def test_a_verdict_that_was_never_announced_is_found(project: Project) -> None:
     facts = {"report": {"columns": []}, "confirmed": True, "sentence": "killed before its announcement"}
-    checked = loop.ledger.record("drift.checked", as_of=AS_OF, **facts)
-    [thing] = missed(loop)
+    checked = project.ledger.record("drift.checked", as_of=AS_OF, **facts)
+    [thing] = missed(project)
     assert thing.flow == "retrain"
     assert thing.cause.cause == checked.id
 
 
-def test_a_start_that_fails_is_no_attempt(loop: Loop, drift: Entry, starts: Starts) -> None:
+def test_a_start_that_fails_is_no_attempt(project: Project, drift: Entry, starts: Starts) -> None:
     def fails(flow: str, parameters: dict[str, Any], key: str) -> None:
         raise ConnectionError("Prefect is away")
 
     with pytest.raises(ConnectionError):
-        reconcile(loop, fails, now=BEGAN + GRACE)
-    assert loop.ledger.effects(drift) == []
-    assert len(reconcile(loop, starts, now=BEGAN + GRACE)) == 1
+        reconcile(project, fails, now=BEGAN + GRACE)
+    assert project.ledger.effects(drift) == []
+    assert len(reconcile(project, starts, now=BEGAN + GRACE)) == 1
 
 
-def test_where_the_gateway_is_down_nothing_is_deployed(loop: Loop) -> None:
-    deployed(loop, running=False, gateway=False)
-    assert list(missed(loop)) == []
+def test_where_the_gateway_is_down_nothing_is_deployed(project: Project) -> None:
+    deployed(project, running=False, gateway=False)
+    assert list(missed(project)) == []
 
 
-def test_a_deployment_is_not_tried_for_ever(loop: Loop, starts: Starts, clock: Clock) -> None:
-    deployed(loop, running=False)
+def test_a_deployment_is_not_tried_for_ever(project: Project, starts: Starts, clock: Clock) -> None:
+    deployed(project, running=False)
     for second in range(0, 5000, 200):
         clock.now = BEGAN + timedelta(seconds=second)
-        reconcile(loop, starts, now=clock.now)
+        reconcile(project, starts, now=clock.now)
     assert len(starts) == MOST_ATTEMPTS
 
 
-def test_looks_that_were_mistaken_do_not_add_up(loop: Loop, starts: Starts, clock: Clock) -> None:
-    champion = deployed(loop, running=True)
-    there = loop.__dict__["_process"]
+def test_looks_that_were_mistaken_do_not_add_up(project: Project, starts: Starts, clock: Clock) -> None:
+    champion = deployed(project, running=True)
+    there = project.__dict__["_process"]
     for _ in range(MOST_ATTEMPTS + 2):
         clock.now += GRACE
-        loop.__dict__["_process"] = StillTarget()
-        assert len(reconcile(loop, starts, now=clock.now)) == 1
-        loop.__dict__["_process"] = there
-        assert reconcile(loop, starts, now=clock.now) == reconcile(loop, starts, now=clock.now) == []
+        project.__dict__["_process"] = StillTarget()
+        assert len(reconcile(project, starts, now=clock.now)) == 1
+        project.__dict__["_process"] = there
+        assert reconcile(project, starts, now=clock.now) == reconcile(project, starts, now=clock.now) == []
     assert len(starts) == len({key for _, _, key in starts}) == MOST_ATTEMPTS + 2
-    found = [entry for entry in loop.ledger.effects(champion) if entry.kind == "deployment.found"]
+    found = [entry for entry in project.ledger.effects(champion) if entry.kind == "deployment.found"]
     assert [entry.body["deployment"] for entry in found] == ["d1"] * len(starts)
 
 
 def test_one_that_was_given_up_and_came_back_is_looked_after_again(
-    loop: Loop, starts: Starts, clock: Clock
+    project: Project, starts: Starts, clock: Clock
 ) -> None:
-    champion = deployed(loop, running=True)
-    there = loop.__dict__["_process"]
+    champion = deployed(project, running=True)
+    there = project.__dict__["_process"]
     for kind in (*["run.requested"] * MOST_ATTEMPTS, "run.abandoned"):
-        loop.ledger.record(kind, cause=champion, flow="deploy")
-    assert reconcile(loop, starts, now=clock.now) == []
-    loop.__dict__["_process"] = StillTarget()
-    assert len(reconcile(loop, starts, now=clock.now + GRACE)) == 1
-    loop.__dict__["_process"] = there
+        project.ledger.record(kind, cause=champion, flow="deploy")
+    assert reconcile(project, starts, now=clock.now) == []
+    project.__dict__["_process"] = StillTarget()
+    assert len(reconcile(project, starts, now=clock.now + GRACE)) == 1
+    project.__dict__["_process"] = there
 
 
 def test_a_look_that_breaks_hinders_no_other(
-    loop: Loop, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    project: Project, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def breaks() -> list[str]:
         raise ConnectionError("Prefect is away")
 
-    reconciler = Reconciler(loop.project)
+    reconciler = Reconciler(project.folder)
     monkeypatch.setattr(reconciler, "_chores", lambda *_: iter([breaks, lambda: ["done"]]))
     with caplog.at_level("INFO", logger="mlops.reconciler"):
-        reconciler._look(loop, BEGAN)
+        reconciler._look(project, BEGAN)
     assert [record.message for record in caplog.records] == [
         "could not look: ConnectionError: Prefect is away",
         "done",
     ]
 
 
-def test_before_the_first_deployment_there_is_nothing_to_bring_back(loop: Loop) -> None:
-    loop.ledger.record("model.promoted", digest="a", version="1")
-    assert deploy.bring_back(loop) is None
+def test_before_the_first_deployment_there_is_nothing_to_bring_back(project: Project) -> None:
+    project.ledger.record("model.promoted", digest="a", version="1")
+    assert deploy.bring_back(project) is None
 
 
-def test_what_serves_is_not_brought_back_whatever_it_is(loop: Loop) -> None:
-    deployed(loop, running=True)
-    newer = loop.ledger.record("model.promoted", digest="b", version="2")
-    loop.ledger.record("deployment.served", cause=newer, deployment="d2", digest="b", version="2", target="x")
-    before = loop.ledger.entries()
-    assert deploy.bring_back(loop) is None
-    assert loop.ledger.entries() == before
+def test_what_serves_is_not_brought_back_whatever_it_is(project: Project) -> None:
+    deployed(project, running=True)
+    newer = project.ledger.record("model.promoted", digest="b", version="2")
+    project.ledger.record(
+        "deployment.served", cause=newer, deployment="d2", digest="b", version="2", target="x"
+    )
+    before = project.ledger.entries()
+    assert deploy.bring_back(project) is None
+    assert project.ledger.entries() == before
 
 
 def test_what_served_last_is_brought_back_not_what_was_promoted_since(
-    loop: Loop, monkeypatch: pytest.MonkeyPatch
+    project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    served = deployed(loop, running=False)
-    loop.ledger.record("model.promoted", digest="b", version="2")
+    served = deployed(project, running=False)
+    project.ledger.record("model.promoted", digest="b", version="2")
     placed: list[Entry] = []
     monkeypatch.setattr(deploy, "place", lambda _, promoted: (placed.append(promoted), None))
-    deploy.bring_back(loop)
+    deploy.bring_back(project)
     assert placed == [served]

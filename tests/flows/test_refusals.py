@@ -10,7 +10,7 @@ from tests.flows.orchard import Orchard, plums
 
 
 def rows(orchard: Orchard) -> int:
-    return len(orchard.loop.ledger.entries())
+    return len(orchard.project.ledger.entries())
 
 
 def test_a_table_without_a_column_is_not_ingested(trained: Orchard) -> None:
@@ -30,13 +30,13 @@ def test_a_table_without_a_column_is_not_ingested(trained: Orchard) -> None:
 def test_labels_for_unknown_plums_are_not_added(served: Orchard) -> None:
     file = served.root / ".mlops" / "unknown.csv"
     file.write_text("plum,ripe\nnobody-1,True\nnobody-2,False\n")
-    before = list(served.loop.project.labels.glob("*"))
+    before = list(served.project.folder.labels.glob("*"))
     told = served.mlops("labels", "add", str(file))
     assert told.code == 1
     assert "nobody-1" in told.err
     assert "--skip-unknown" in told.err
     assert "Traceback" not in told.err
-    assert list(served.loop.project.labels.glob("*")) == before
+    assert list(served.project.folder.labels.glob("*")) == before
 
 
 def test_a_window_in_which_nothing_was_served_is_not_judged(served: Orchard) -> None:

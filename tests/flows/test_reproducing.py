@@ -24,7 +24,7 @@ from mlops.ledger.store import Entry
 from mlops.model import bundle
 from mlops.model.bundle import Bundle, to_json
 from mlops.project import gc, reproduce
-from mlops.project.context import Loop
+from mlops.project.context import Project
 from mlops.project.reproduce import Subject
 from mlops.stages.pipeline import STAGES
 from tests.flows.conftest import persons_tree
@@ -33,17 +33,17 @@ from tests.flows.orchard import HISTORY, Closed, plums, stamped, until
 
 def register(root: Path, made: Bundle, version: str, **facts: Any) -> Entry:
     """Tell the ledger of a version, as a training does once MLflow has it."""
-    loop = Loop.at(root)
-    kept = loop.keep_bundle(made.folder)
-    body = {"name": loop.params.data.name, "version": version, "run_id": "0" * 32, "digest": kept.digest}
+    project = Project.at(root)
+    kept = project.keep_bundle(made.folder)
+    body = {"name": project.params.data.name, "version": version, "run_id": "0" * 32, "digest": kept.digest}
     body |= {"commit": Tree(root).head(), "data_md5": kept.lineage["data"], **facts}
-    registered = loop.ledger.record("model.registered", **body)
-    return loop.ledger.record("model.promoted", cause=registered, gate_end=None, **body)
+    registered = project.ledger.record("model.registered", **body)
+    return project.ledger.record("model.promoted", cause=registered, gate_end=None, **body)
 
 
 def grow(root: Path, day: int, days: int) -> None:
     lake = Lake(root / LAKE)
-    lake.append(plums(day, days, season=0), Loop.at(root).schema)
+    lake.append(plums(day, days, season=0), Project.at(root).schema)
     DvcTree(root).add(LAKE)
     Tree(root).commit_paths([f"{LAKE}.dvc", "data/.gitignore"], "Add plums")
 
@@ -82,8 +82,8 @@ def project(plain: Path) -> Iterator[Path]:
 
 
 def again(root: Path, version: str = "1") -> Any:
-    loop = Loop.at(root)
-    return reproduce.reproduce(loop, reproduce.find(loop, version), keep=False).result
+    project = Project.at(root)
+    return reproduce.reproduce(project, reproduce.find(project, version), keep=False).result
 
 
 def trees(root: Path) -> list[str]:
@@ -97,8 +97,8 @@ def objects(root: Path) -> list[Path]:
 
 def forged(root: Path, folder: Path, *, versions: Mapping[str, str] | None = None, **lineage: Any) -> Bundle:
     """Write the bundle of version 1 with another lineage or other versions of packages."""
-    [promoted] = [e for e in Loop.at(root).ledger.entries("model.promoted") if e.body["version"] == "1"]
-    first = Loop.at(root).bundle_of(promoted)
+    [promoted] = [e for e in Project.at(root).ledger.entries("model.promoted") if e.body["version"] == "1"]
+    first = Project.at(root).bundle_of(promoted)
     files = {p.name: p.read_bytes() for p in first.folder.iterdir() if p.name != "manifest.json"}
     model = first.model.to_dict() | {"versions": {**first.model.versions, **(versions or {})}}
     told = {"lineage.json": to_json({**first.lineage, **lineage}), "model.json": to_json(model)}
@@ -109,24 +109,24 @@ def test_an_untouched_version_is_identical_though_data_and_parameters_moved_on(p
     result = again(project)
     assert (result.outcome, result.rebuilt) == ("bytes", result.digest)
     assert trees(project) == ["plums"]
-    told = Loop.at(project).ledger.last("model.reproduced")
+    told = Project.at(project).ledger.last("model.reproduced")
     assert told is not None
     assert (told.body["version"], told.body["identical"]) == ("1", True)
     assert told.body["sentence"] == result.sentence
-    registered = Loop.at(project).ledger.get(told.cause or "")
+    registered = Project.at(project).ledger.get(told.cause or "")
     assert registered is not None
     assert registered.kind == "model.registered"
 
 
 def test_the_champion_is_the_one_that_is_meant_where_none_is_named(project: Path) -> None:
-    loop = Loop.at(project)
-    assert reproduce.find(loop, None).digest == loop.promoted().body["digest"]
-    assert reproduce.find(loop, "champion") == reproduce.find(loop, None)
+    opened = Project.at(project)
+    assert reproduce.find(opened, None).digest == opened.promoted().body["digest"]
+    assert reproduce.find(opened, "champion") == reproduce.find(opened, None)
 
 
 def test_a_version_nobody_knows_is_asked_of_mlflow_which_is_away(project: Path) -> None:
     with pytest.raises(UnavailableError, match="MLflow does not answer"):
-        reproduce.find(Loop.at(project), "99")
+        reproduce.find(Project.at(project), "99")
 
 
 def test_the_commands_run_truly_whatever_the_run_cache_holds(project: Path, monkeypatch: Any) -> None:
@@ -187,15 +187,15 @@ def test_an_altered_data_object_is_named_and_nothing_is_left(project: Path) -> N
 def test_an_input_that_is_not_what_the_version_says_is_named(
     project: Path, tmp_path: Path, lineage: dict[str, Any], named: str
 ) -> None:
-    loop = Loop.at(project)
-    subject = reproduce.find(loop, "1")
-    first = loop.bundle(subject.digest, "1")
+    opened = Project.at(project)
+    subject = reproduce.find(opened, "1")
+    first = opened.bundle(subject.digest, "1")
     if "params" in lineage:
         model = {**first.lineage["params"]["model"], **lineage["params"]["model"]}
         model["params"] = {**first.lineage["params"]["model"]["params"], **model["params"]}
         lineage = {"params": {**first.lineage["params"], "model": model}}
-    made = loop.keep_bundle(forged(project, tmp_path / "forged", **lineage).folder)
-    again = reproduce.reproduce(loop, Subject("2", made.digest, subject.commit), keep=False)
+    made = opened.keep_bundle(forged(project, tmp_path / "forged", **lineage).folder)
+    again = reproduce.reproduce(opened, Subject("2", made.digest, subject.commit), keep=False)
     assert str(again.result.differences[0]).startswith(named)
     assert named in again.result.sentence
     # The model itself is the same; only where its data is said to be other can that not be told.
@@ -205,9 +205,9 @@ def test_an_input_that_is_not_what_the_version_says_is_named(
 def test_a_package_that_is_not_as_it_was_in_training_is_named(
     project: Path, tmp_path: Path, monkeypatch: Any
 ) -> None:
-    loop = Loop.at(project)
-    subject = reproduce.find(loop, "1")
-    older = loop.keep_bundle(forged(project, tmp_path / "forged", versions={"scipy": "0.0.1"}).folder)
+    opened = Project.at(project)
+    subject = reproduce.find(opened, "1")
+    older = opened.keep_bundle(forged(project, tmp_path / "forged", versions={"scipy": "0.0.1"}).folder)
     fit = STAGES["train"]
 
     def other(root: Path) -> None:
@@ -223,7 +223,7 @@ def test_a_package_that_is_not_as_it_was_in_training_is_named(
     monkeypatch.setitem(STAGES, "train", other)
     # Nothing of this environment needs to be as locked: what is not was so in training, too.
     monkeypatch.setattr(reproduce, "unlocked", lambda *_: {"ruff": ("0.0.1", "9"), "pandas": ("1", "2")})
-    result = reproduce.reproduce(loop, Subject("2", older.digest, subject.commit), keep=False).result
+    result = reproduce.reproduce(opened, Subject("2", older.digest, subject.commit), keep=False).result
     assert result.outcome == "inputs"
     assert result.sentence.startswith("Different: scipy was 0.0.1 (model.json) and is ")
     assert "held-out rows are answered differently" in result.sentence
@@ -255,13 +255,13 @@ def test_a_killed_one_is_finished_by_the_next_and_leaves_nothing(project: Path) 
 
 
 def test_without_verify_the_tree_stays_until_it_is_old(project: Path) -> None:
-    loop = Loop.at(project)
-    tree = reproduce.reproduce(loop, reproduce.find(loop, "1"), keep=True).tree
+    opened = Project.at(project)
+    tree = reproduce.reproduce(opened, reproduce.find(opened, "1"), keep=True).tree
     assert tree is not None
     assert (tree / "build" / "bundle" / "manifest.json").is_file()
     assert trees(project) == ["plums", tree.name]
-    assert tree not in [path for one in gc.plan(loop) for path in one.paths]
-    gc.collect(loop, now=datetime.now(UTC) + timedelta(days=8))
+    assert tree not in [path for one in gc.plan(opened) for path in one.paths]
+    gc.collect(opened, now=datetime.now(UTC) + timedelta(days=8))
     assert not tree.exists()
     assert trees(project) == ["plums"]
 
@@ -282,16 +282,16 @@ def test_a_deleted_object_comes_from_a_remote(project: Path, tmp_path: Path) -> 
 def test_a_version_of_the_loops_own_branch_is_identical(closed: Closed) -> None:
     orchard = closed.orchard
     before = persons_tree(orchard.root)
-    loop = orchard.loop
+    project = orchard.project
     attempts = [
-        e for e in loop.ledger.entries("model.registered") if e.cause == closed.answer.body["started"]
+        e for e in project.ledger.entries("model.registered") if e.cause == closed.answer.body["started"]
     ]
     [registered] = attempts
     assert Tree(orchard.root).tip("mlops/loop") is not None
     # The bundle comes from MLflow where this machine has it no more.
-    shutil.rmtree(loop.project.bundles / registered.body["digest"])
+    shutil.rmtree(project.folder.bundles / registered.body["digest"])
     told = orchard.mlops("reproduce", registered.body["version"], "--verify")
     assert told.code == 0, told.err
     assert "Identical: the same bundle" in told.out
     assert persons_tree(orchard.root) == before
-    assert loop.project.bundles.joinpath(registered.body["digest"]).is_dir()
+    assert project.folder.bundles.joinpath(registered.body["digest"]).is_dir()

@@ -15,7 +15,7 @@ from mlops.adapters.git.worktree import Tree
 from mlops.errors import ConflictError, DataError
 from mlops.ledger.store import Entry
 from mlops.orchestration.tasks import deploy, retrain, train
-from mlops.project.context import Loop
+from mlops.project.context import Project
 from tests.flows.orchard import EXTRA_EVENTS, PARAMS, Closed, Orchard, until
 
 
@@ -50,10 +50,10 @@ def test_many_events_of_one_drift_are_one_retraining(closed: Closed) -> None:
 
 
 def test_a_second_retraining_at_the_same_time_is_a_conflict(held: Held) -> None:
-    before = len(held.orchard.loop.ledger.entries())
+    before = len(held.orchard.project.ledger.entries())
     with pytest.raises(ConflictError, match=r"Another (re)?training of this project is running"):
         held.orchard.flow("retrain", as_of=held.drift.as_of)
-    assert len(held.orchard.loop.ledger.entries()) == before
+    assert len(held.orchard.project.ledger.entries()) == before
 
 
 def test_a_retraining_killed_in_the_middle_of_its_fit_converges(held: Held) -> None:
@@ -64,11 +64,11 @@ def test_a_retraining_killed_in_the_middle_of_its_fit_converges(held: Held) -> N
     answer = orchard.answer(held.drift)
     assert answer.kind == "retrain.finished", answer.body["sentence"]
     assert answer.body["promoted"], answer.body["sentence"]
-    loop = orchard.loop
-    assert loop.promoted().as_of == held.drift.as_of
-    running = deploy.serving(loop)
+    project = orchard.project
+    assert project.promoted().as_of == held.drift.as_of
+    running = deploy.serving(project)
     assert running is not None
-    assert running[0].body["digest"] == loop.promoted().body["digest"]
+    assert running[0].body["digest"] == project.promoted().body["digest"]
     assert len(orchard.effects(held.drift, "retrain.started")) == 2
     assert [e.body["flow"] for e in orchard.effects(held.drift, "run.requested")] == ["retrain"]
 
@@ -82,18 +82,18 @@ def test_drift_whose_event_was_lost_is_found_by_the_reconciler(served: Orchard) 
 
 
 def test_drift_without_labels_is_refused_and_said(served: Orchard) -> None:
-    champion = served.loop.promoted()
+    champion = served.project.promoted()
     drift = served.drift(served.season(new=False, labelled=False))
     served.flow("retrain", cause=drift.id)  # at once: the reconciler gives the event its time
     answer = served.answer(drift)
     assert answer.kind == "retrain.refused"
     assert "retraining needs 200" in answer.body["sentence"]
-    assert served.loop.promoted() == champion
+    assert served.project.promoted() == champion
 
 
 def test_drift_within_the_cooldown_is_refused_and_said(closed: Closed) -> None:
     served = closed.orchard
-    finished = served.loop.ledger.last("retrain.finished")
+    finished = served.project.ledger.last("retrain.finished")
     assert finished is not None
     assert finished.as_of is not None
     drift = served.drift(finished.as_of)
@@ -104,11 +104,11 @@ def test_drift_within_the_cooldown_is_refused_and_said(closed: Closed) -> None:
 
 
 def test_what_a_retraining_promoted_is_not_deployed_over_what_outdid_it(closed: Closed) -> None:
-    loop = closed.orchard.loop
-    outdone = loop.ledger.entries("model.promoted")[0]
-    judged = loop.ledger.get(outdone.cause or "")
+    project = closed.orchard.project
+    outdone = project.ledger.entries("model.promoted")[0]
+    judged = project.ledger.get(outdone.cause or "")
     assert judged is not None
-    assert train.promote.fn(loop.project.root, judged) == loop.promoted() != outdone
+    assert train.promote.fn(project.folder.root, judged) == project.promoted() != outdone
 
 
 @pytest.mark.parametrize("promoted", [True, False])
@@ -117,7 +117,7 @@ def test_one_that_nothing_caused_gets_its_end_if_it_was_killed_after_its_promoti
 ) -> None:
     params = PARAMS.format(name="plums", hold=tmp_path / "hold", target="process")
     (tmp_path / "params.yaml").write_text(params)
-    as_of, ledger = datetime(2026, 2, 1, tzinfo=UTC), Loop.at(tmp_path).ledger
+    as_of, ledger = datetime(2026, 2, 1, tzinfo=UTC), Project.at(tmp_path).ledger
     killed = retrain.claim.fn(tmp_path, as_of, None)
     registered = ledger.record("model.registered", cause=killed)
     judged = ledger.record("gate.judged", cause=registered, reason="Promoted: better.")
@@ -131,10 +131,10 @@ def test_one_that_nothing_caused_gets_its_end_if_it_was_killed_after_its_promoti
 
 
 def test_a_fault_is_no_answer(served: Orchard) -> None:
-    before = served.loop.ledger.entries("retrain.finished", "retrain.refused")
+    before = served.project.ledger.entries("retrain.finished", "retrain.refused")
     with pytest.raises(DataError, match="would learn from its future"):
         served.flow("retrain", as_of=datetime(2026, 1, 10, tzinfo=UTC))
-    assert served.loop.ledger.entries("retrain.finished", "retrain.refused") == before
+    assert served.project.ledger.entries("retrain.finished", "retrain.refused") == before
 
 
 def test_a_model_that_is_no_better_changes_nothing(served: Orchard) -> None:
@@ -143,18 +143,18 @@ def test_a_model_that_is_no_better_changes_nothing(served: Orchard) -> None:
     params.write_text(params.read_text().replace("strength: 1.0", "strength: 0.000001"))
     Tree(orchard.root).commit_paths(["params.yaml"], "Learn next to nothing")
     as_of = orchard.season(new=False)
-    loop = orchard.loop
-    champion, serving = loop.promoted(), deploy.serving(loop)
+    project = orchard.project
+    champion, serving = project.promoted(), deploy.serving(project)
     outcome = orchard.flow("retrain", as_of=as_of)
     assert outcome.refused
     assert "Refused" in outcome.text
     assert state_of(orchard, f"retrain as of {as_of:%Y-%m-%d}") == ("COMPLETED", "Refused", outcome.text)
-    assert loop.promoted() == champion
-    assert deploy.serving(loop) == serving
-    registered = loop.registry.find("champion")
+    assert project.promoted() == champion
+    assert deploy.serving(project) == serving
+    registered = project.registry.find("champion")
     assert registered is not None
     assert registered.digest == champion.body["digest"]
-    finished = loop.ledger.last("retrain.finished")
+    finished = project.ledger.last("retrain.finished")
     assert finished is not None
     assert (finished.as_of, finished.body["promoted"]) == (as_of, False)
 

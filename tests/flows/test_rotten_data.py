@@ -19,7 +19,7 @@ from mlops.data.versions import read_pointer
 from mlops.errors import DataError
 from mlops.orchestration.tasks import train
 from mlops.project import data_checkout, data_log
-from mlops.project.context import Loop
+from mlops.project.context import Project
 from tests.flows.orchard import Orchard, plums
 
 
@@ -29,7 +29,7 @@ def copied(trained: Orchard, tmp_path: Path) -> Iterator[Path]:
     trained.flow("train")  # what other tests left is trained on
     root = tmp_path / "plums"
     shutil.copytree(trained.root, root, symlinks=True, ignore=shutil.ignore_patterns(".mlops"))
-    with temporary_settings({PREFECT_API_URL: trained.loop.project.prefect_uri}):
+    with temporary_settings({PREFECT_API_URL: trained.project.folder.prefect_uri}):
         yield root
 
 
@@ -81,12 +81,12 @@ def test_training_mends_rotten_data_from_the_remote(
 
 
 def test_training_on_a_version_that_was_gone_back_to_commits_its_pointer(copied: Path) -> None:
-    loop = Loop.at(copied)
-    first = data_log.choose(loop, "HEAD")
-    added = Lake(copied / LAKE).append(plums(200, 5, season=0), loop.schema)
+    project = Project.at(copied)
+    first = data_log.choose(project, "HEAD")
+    added = Lake(copied / LAKE).append(plums(200, 5, season=0), project.schema)
     DvcTree(copied).add(new=added.files)
     Tree(copied).commit_paths([f"{LAKE}.dvc"], "Add more")
-    data_checkout.checkout(loop, first)
+    data_checkout.checkout(project, first)
     commit = reproduce(copied)
     assert commit == Tree(copied).head()
     pointer = Tree(copied).read(f"{LAKE}.dvc", commit)

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from mlops.config.project_folder import Project
+from mlops.config.project_folder import ProjectFolder
 from mlops.config.settings import Settings
 from mlops.deployment.client import Client
 from mlops.errors import (
@@ -24,7 +24,7 @@ from mlops.ledger.store import Entry
 from mlops.model.predictor import load
 from mlops.orchestration.tasks import score as scoring
 from mlops.prediction_log import reader
-from mlops.project.context import Loop
+from mlops.project.context import Project
 from mlops.project.why import trace
 from mlops.schema import parse_rows
 from mlops.tables.writers import Destination
@@ -64,13 +64,13 @@ def write(table: pd.DataFrame, path: Path) -> Path:
 
 
 @pytest.fixture
-def loop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Loop]:
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
     """A project with a champion, whose servers do not run; tables are read six rows at a time."""
     monkeypatch.setattr(scoring, "_BATCH", 6)
     (tmp_path / "params.yaml").write_text(PARAMS)
-    loop = Loop(Project(tmp_path, Settings()))
-    yield loop
-    loop.ledger.close()
+    project = Project(ProjectFolder(tmp_path, Settings()))
+    yield project
+    project.ledger.close()
 
 
 @pytest.fixture(scope="module")
@@ -84,26 +84,26 @@ def bundles(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 @pytest.fixture
-def champion(loop: Loop, bundles: dict[str, Path]) -> Entry:
-    return promote(loop, bundles, "3")
+def champion(project: Project, bundles: dict[str, Path]) -> Entry:
+    return promote(project, bundles, "3")
 
 
-def promote(loop: Loop, bundles: dict[str, Path], version: str) -> Entry:
-    bundle = loop.keep_bundle(bundles[version])
-    return loop.ledger.record("model.promoted", version=version, digest=bundle.digest)
+def promote(project: Project, bundles: dict[str, Path], version: str) -> Entry:
+    bundle = project.keep_bundle(bundles[version])
+    return project.ledger.record("model.promoted", version=version, digest=bundle.digest)
 
 
-def score(loop: Loop, table: Path | None, destination: Path | None, *, logged: bool = True) -> str:
+def score(project: Project, table: Path | None, destination: Path | None, *, logged: bool = True) -> str:
     """The flow's steps, as functions."""
-    root = loop.project.root
+    root = project.folder.root
     with scoring.alone(root):
         wanted = scoring.find.fn(root, table, destination)  # type: ignore[attr-defined]
         rows = scoring.answer.fn(root, wanted, logged=logged)  # type: ignore[attr-defined]
         return str(scoring.publish.fn(root, wanted, rows, logged=logged))  # type: ignore[attr-defined]
 
 
-def logged(loop: Loop) -> pd.DataFrame:
-    return reader.read(loop.project.predictions, SCHEMA)
+def logged(project: Project) -> pd.DataFrame:
+    return reader.read(project.folder.predictions, SCHEMA)
 
 
 def files(folder: Path) -> set[str]:
@@ -113,12 +113,12 @@ def files(folder: Path) -> set[str]:
 @pytest.mark.parametrize("given", ["april.csv", "april.csv.gz", "april.parquet", "april.jsonl"])
 @pytest.mark.parametrize("wanted", ["csv", "parquet", "jsonl"])
 def test_every_format_is_read_and_written(
-    loop: Loop, champion: Entry, tmp_path: Path, given: str, wanted: str
+    project: Project, champion: Entry, tmp_path: Path, given: str, wanted: str
 ) -> None:
     out = tmp_path / "scores" / f"april.{wanted}"
-    said = score(loop, write(TABLE, tmp_path / given), out)
+    said = score(project, write(TABLE, tmp_path / given), out)
     assert said == f"20 rows of {given} scored by version 3 into scores/april.{wanted}."
-    answers = load(loop.bundle_of(champion)).predict(parse_rows(ROWS, SCHEMA))
+    answers = load(project.bundle_of(champion)).predict(parse_rows(ROWS, SCHEMA))
     written = READ[wanted](out)
     pd.testing.assert_frame_equal(written[list(TABLE)], TABLE, check_dtype=False)
     assert written["prediction"].tolist() == answers.predictions
@@ -129,62 +129,64 @@ def test_every_format_is_read_and_written(
 
 
 def test_the_log_holds_the_rows_as_the_service_would_have_written_them(
-    loop: Loop, champion: Entry, tmp_path: Path
+    project: Project, champion: Entry, tmp_path: Path
 ) -> None:
     out = tmp_path / "out.parquet"
-    score(loop, write(TABLE, tmp_path / "april.parquet"), out)
+    score(project, write(TABLE, tmp_path / "april.parquet"), out)
     written = pd.read_parquet(out).set_index("prediction_id")
-    found = reader.find(loop.project.predictions, written.index[7])
+    found = reader.find(project.folder.predictions, written.index[7])
     assert found is not None
     assert found["features"] == {"size": 7.0, "colour": "green"}
     assert (found["key"], found["version"]) == ("7", "3")
     assert found["score"] == written["score"].iloc[7]
-    assert set(logged(loop)["id"]) == set(written.index)
-    traced = trace(loop, written.index[7])
+    assert set(logged(project)["id"]) == set(written.index)
+    traced = trace(project, written.index[7])
     assert [entry.kind for entry in traced.lineage.chain] == ["scoring.started", "model.promoted"]
     assert f"scored from {tmp_path / 'april.parquet'}" in traced.text()
 
 
 def test_the_same_table_again_is_written_again_and_not_logged_twice(
-    loop: Loop, champion: Entry, tmp_path: Path
+    project: Project, champion: Entry, tmp_path: Path
 ) -> None:
     table, out = write(TABLE, tmp_path / "april.parquet"), tmp_path / "out.parquet"
-    score(loop, table, out)
-    before, content = logged(loop), out.read_bytes()
+    score(project, table, out)
+    before, content = logged(project), out.read_bytes()
     out.unlink()
-    reader.compact(loop.project.predictions, SCHEMA)
-    said = score(loop, write(TABLE, tmp_path / "renamed.parquet"), out)
+    reader.compact(project.folder.predictions, SCHEMA)
+    said = score(project, write(TABLE, tmp_path / "renamed.parquet"), out)
     assert "they were logged then, and are not again" in said
     assert out.read_bytes() == content
-    pd.testing.assert_frame_equal(logged(loop), before)
-    assert len(loop.ledger.entries("table.scored")) == 1
-    assert files(loop.project.predictions / "laid") == set()
+    pd.testing.assert_frame_equal(logged(project), before)
+    assert len(project.ledger.entries("table.scored")) == 1
+    assert files(project.folder.predictions / "laid") == set()
 
 
 def test_another_promotion_is_another_scoring(
-    loop: Loop, champion: Entry, bundles: dict[str, Path], tmp_path: Path
+    project: Project, champion: Entry, bundles: dict[str, Path], tmp_path: Path
 ) -> None:
     table = write(TABLE, tmp_path / "april.csv")
-    score(loop, table, tmp_path / "scores")
-    promote(loop, bundles, "4")
-    score(loop, table, tmp_path / "scores")
+    score(project, table, tmp_path / "scores")
+    promote(project, bundles, "4")
+    score(project, table, tmp_path / "scores")
     assert files(tmp_path / "scores") == {"april-v3.csv", "april-v4.csv"}
-    assert len(logged(loop)) == 2 * len(TABLE)
-    assert len(set(logged(loop)["id"])) == 2 * len(TABLE)
+    assert len(logged(project)) == 2 * len(TABLE)
+    assert len(set(logged(project)["id"])) == 2 * len(TABLE)
     # And so is the same model, promoted a second time.
-    promote(loop, bundles, "3")
-    score(loop, table, tmp_path / "scores")
-    assert len(set(logged(loop)["id"])) == 3 * len(TABLE)
+    promote(project, bundles, "3")
+    score(project, table, tmp_path / "scores")
+    assert len(set(logged(project)["id"])) == 3 * len(TABLE)
 
 
-def test_without_the_log_the_table_alone_is_written(loop: Loop, champion: Entry, tmp_path: Path) -> None:
+def test_without_the_log_the_table_alone_is_written(
+    project: Project, champion: Entry, tmp_path: Path
+) -> None:
     table, out = write(TABLE, tmp_path / "april.csv"), tmp_path / "out.csv"
-    assert "not in the prediction log" in score(loop, table, out, logged=False)
+    assert "not in the prediction log" in score(project, table, out, logged=False)
     ids = set(pd.read_csv(out)["prediction_id"])
-    assert logged(loop).empty
-    score(loop, table, out)
-    assert set(logged(loop)["id"]) == ids
-    assert [entry.body["logged"] for entry in loop.ledger.entries("table.scored")] == [False, True]
+    assert logged(project).empty
+    score(project, table, out)
+    assert set(logged(project)["id"]) == ids
+    assert [entry.body["logged"] for entry in project.ledger.entries("table.scored")] == [False, True]
 
 
 class KilledError(BaseException):
@@ -198,7 +200,7 @@ def dies(*_args: Any, **_more: Any) -> None:
 @pytest.mark.parametrize("compacted", [False, True])
 @pytest.mark.parametrize("adopted", [0, 1, 3, 4])
 def test_killed_while_it_is_logged_it_converges(
-    loop: Loop,
+    project: Project,
     champion: Entry,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -216,83 +218,89 @@ def test_killed_while_it_is_logged_it_converges(
     with monkeypatch.context() as patch:
         patch.setattr(scoring.segment, "adopt", in_part)
         with pytest.raises(KilledError):
-            score(loop, table, out)
+            score(project, table, out)
     assert not out.exists()
-    assert len(logged(loop)) == min(6 * adopted, 20)
+    assert len(logged(project)) == min(6 * adopted, 20)
     if compacted:
-        reader.compact(loop.project.predictions, SCHEMA)
-    score(loop, table, out)
-    assert sorted(logged(loop)["id"]) == sorted(pd.read_parquet(out)["prediction_id"])
-    assert len(loop.ledger.entries("scoring.started")) == len(loop.ledger.entries("table.scored")) == 1
-    assert files(loop.project.predictions / "laid") == set()
+        reader.compact(project.folder.predictions, SCHEMA)
+    score(project, table, out)
+    assert sorted(logged(project)["id"]) == sorted(pd.read_parquet(out)["prediction_id"])
+    assert len(project.ledger.entries("scoring.started")) == len(project.ledger.entries("table.scored")) == 1
+    assert files(project.folder.predictions / "laid") == set()
 
 
 @pytest.mark.parametrize("point", ["publish", "close"])
 def test_killed_elsewhere_it_converges(
-    loop: Loop, champion: Entry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, point: str
+    project: Project, champion: Entry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, point: str
 ) -> None:
     table, out = write(TABLE, tmp_path / "april.csv"), tmp_path / "out.csv"
     with monkeypatch.context() as patch:
         patch.setattr(Destination, point, dies)
         patch.setattr(Destination, "discard", lambda _self: None)
         with pytest.raises(KilledError):
-            score(loop, table, out)
+            score(project, table, out)
     assert not out.exists()
-    score(loop, table, out)
-    assert sorted(logged(loop)["id"]) == sorted(pd.read_csv(out)["prediction_id"])
+    score(project, table, out)
+    assert sorted(logged(project)["id"]) == sorted(pd.read_csv(out)["prediction_id"])
     assert not [name for name in files(tmp_path) if name.endswith(".partial")]
 
 
-def refused(loop: Loop, table: Path, out: Path, error: type[MlopsError], said: str) -> None:
+def refused(project: Project, table: Path, out: Path, error: type[MlopsError], said: str) -> None:
     """The scoring is refused, and nothing of it is anywhere."""
-    before, rows = files(table.parent), len(loop.ledger.entries())
+    before, rows = files(table.parent), len(project.ledger.entries())
     with pytest.raises(error, match=said):
-        score(loop, table, out)
+        score(project, table, out)
     assert files(table.parent) - {".mlops"} == before - {".mlops"}
-    assert logged(loop).empty
-    assert files(loop.project.predictions / "laid") == set()
-    assert len(loop.ledger.entries()) == rows
+    assert logged(project).empty
+    assert files(project.folder.predictions / "laid") == set()
+    assert len(project.ledger.entries()) == rows
 
 
 @pytest.mark.parametrize("name", ["bad.csv", "bad.parquet", "bad.jsonl"])
 def test_a_value_of_the_wrong_type_is_named_by_row_and_column(
-    loop: Loop, champion: Entry, tmp_path: Path, name: str
+    project: Project, champion: Entry, tmp_path: Path, name: str
 ) -> None:
     sizes: list[Any] = [str(size) for size in TABLE["size"]] if name == "bad.parquet" else list(TABLE["size"])
     sizes[13] = "large"
     table = write(TABLE.assign(size=sizes), tmp_path / name)
     first = "'0.0' in row 0" if name == "bad.parquet" else "'large' in row 13"
-    refused(loop, table, tmp_path / "out.csv", DataError, f"size holds {first}, which is not a number")
+    refused(project, table, tmp_path / "out.csv", DataError, f"size holds {first}, which is not a number")
 
 
-def test_a_missing_column_is_named(loop: Loop, champion: Entry, tmp_path: Path) -> None:
+def test_a_missing_column_is_named(project: Project, champion: Entry, tmp_path: Path) -> None:
     table = write(TABLE.drop(columns="colour"), tmp_path / "short.csv")
-    refused(loop, table, tmp_path / "out.csv", MissingColumnError, "no column colour")
+    refused(project, table, tmp_path / "out.csv", MissingColumnError, "no column colour")
 
 
-def test_a_table_that_has_an_answer_already_is_refused(loop: Loop, champion: Entry, tmp_path: Path) -> None:
+def test_a_table_that_has_an_answer_already_is_refused(
+    project: Project, champion: Entry, tmp_path: Path
+) -> None:
     table = write(TABLE.assign(score=0.5), tmp_path / "scored.csv")
-    refused(loop, table, tmp_path / "out.csv", DataError, "column score of its own")
+    refused(project, table, tmp_path / "out.csv", DataError, "column score of its own")
 
 
-def test_a_table_is_never_written_over(loop: Loop, champion: Entry, tmp_path: Path) -> None:
+def test_a_table_is_never_written_over(project: Project, champion: Entry, tmp_path: Path) -> None:
     table = write(TABLE, tmp_path / "april.csv")
-    refused(loop, table, tmp_path / "x" / ".." / "april.csv", UsageError, "is the table to be scored")
+    refused(project, table, tmp_path / "x" / ".." / "april.csv", UsageError, "is the table to be scored")
     assert len(pd.read_csv(table)) == 20
 
 
-def test_a_destination_of_no_known_format_is_refused(loop: Loop, champion: Entry, tmp_path: Path) -> None:
+def test_a_destination_of_no_known_format_is_refused(
+    project: Project, champion: Entry, tmp_path: Path
+) -> None:
     table = write(TABLE, tmp_path / "april.csv")
-    refused(loop, table, tmp_path / "out.xlsx", UsageError, "no table known by its name")
+    refused(project, table, tmp_path / "out.xlsx", UsageError, "no table known by its name")
 
 
-def test_a_destination_that_cannot_be_written_is_named(loop: Loop, champion: Entry, tmp_path: Path) -> None:
+def test_a_destination_that_cannot_be_written_is_named(
+    project: Project, champion: Entry, tmp_path: Path
+) -> None:
     table = write(TABLE, tmp_path / "april.csv")
-    refused(loop, table, table / "out.csv", MlopsError, r"out\.csv cannot be written")
+    refused(project, table, table / "out.csv", MlopsError, r"out\.csv cannot be written")
 
 
 def test_a_table_that_changes_meanwhile_is_refused(
-    loop: Loop, champion: Entry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    project: Project, champion: Entry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     table = write(TABLE, tmp_path / "april.csv")
     close = Destination.write
@@ -302,25 +310,25 @@ def test_a_table_that_changes_meanwhile_is_refused(
         table.write_text(table.read_text() + "1,red,late,x\n")
 
     monkeypatch.setattr(Destination, "write", grows)
-    refused(loop, table, tmp_path / "out.csv", DataError, "changed while it was scored")
+    refused(project, table, tmp_path / "out.csv", DataError, "changed while it was scored")
 
 
-def test_without_a_champion_there_is_nobody_to_answer(loop: Loop, tmp_path: Path) -> None:
+def test_without_a_champion_there_is_nobody_to_answer(project: Project, tmp_path: Path) -> None:
     with pytest.raises(NothingPromotedError):
-        score(loop, write(TABLE, tmp_path / "april.csv"), tmp_path / "out.csv")
+        score(project, write(TABLE, tmp_path / "april.csv"), tmp_path / "out.csv")
 
 
-def test_what_is_not_given_is_what_params_name(loop: Loop, champion: Entry, tmp_path: Path) -> None:
+def test_what_is_not_given_is_what_params_name(project: Project, champion: Entry, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"score\.source in params\.yaml"):
-        score(loop, None, None)
+        score(project, None, None)
     (tmp_path / "params.yaml").write_text(f"{PARAMS}score:\n  source: in.csv\n  destination: out/\n")
     write(TABLE, tmp_path / "in.csv")
-    assert score(Loop.at(tmp_path), None, None).endswith("into out/in-v3.csv.")
+    assert score(Project.at(tmp_path), None, None).endswith("into out/in-v3.csv.")
 
 
-def test_a_second_scoring_waits_for_its_turn(loop: Loop, champion: Entry, tmp_path: Path) -> None:
+def test_a_second_scoring_waits_for_its_turn(project: Project, champion: Entry, tmp_path: Path) -> None:
     with scoring.alone(tmp_path), pytest.raises(ConflictError, match="being scored"):
-        score(loop, write(TABLE, tmp_path / "april.csv"), tmp_path / "out.csv")
+        score(project, write(TABLE, tmp_path / "april.csv"), tmp_path / "out.csv")
 
 
 def test_a_scored_table_says_what_the_gateway_says(served: Orchard) -> None:
@@ -333,15 +341,15 @@ def test_a_scored_table_says_what_the_gateway_says(served: Orchard) -> None:
     rows.drop(columns="ripe").to_parquet(table)
     told = served.mlops("score", str(table), f"{folder}/")
     assert told.code == 0, told.err
-    out = folder / f"autumn-v{served.loop.promoted().body['version']}.parquet"
+    out = folder / f"autumn-v{served.project.promoted().body['version']}.parquet"
     assert told.out.startswith("40 rows of autumn.parquet scored by version ")
     assert told.out.endswith(f" into .mlops/scores/{out.name}.\n")
     written = pd.read_parquet(out)
-    with Client(served.loop.project.address) as client:
-        [answers] = client.predict_frame(rows, served.loop.schema, batch=40)
+    with Client(served.project.folder.address) as client:
+        [answers] = client.predict_frame(rows, served.project.schema, batch=40)
     assert written["prediction"].tolist() == [answer["prediction"] for answer in answers]
     assert written["score"].tolist() == [answer["score"] for answer in answers]
-    log = reader.read(served.loop.project.predictions, served.loop.schema).set_index("id")
+    log = reader.read(served.project.folder.predictions, served.project.schema).set_index("id")
     asked, scored = (
         log.loc[ids].drop(columns=["at", "deployment"]).reset_index(drop=True)
         for ids in ([answer["id"] for answer in answers], written["prediction_id"])
@@ -349,4 +357,4 @@ def test_a_scored_table_says_what_the_gateway_says(served: Orchard) -> None:
     pd.testing.assert_frame_equal(asked, scored)
     # The flow itself, a second time, leaves the log alone.
     assert "not again" in served.flow("score", source=table, destination=folder).text
-    assert len(reader.ids(served.loop.project.predictions)) == len(log)
+    assert len(reader.ids(served.project.folder.predictions)) == len(log)

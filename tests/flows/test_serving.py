@@ -25,29 +25,29 @@ def test_a_question_before_any_deployment_is_told_what_to_do(unanswered: Told) -
 
 
 def test_the_gateway_leads_to_the_promoted_model(served: Orchard) -> None:
-    said = httpx.get(f"{served.loop.project.address}/version", trust_env=False).json()
-    champion = served.loop.promoted()
+    said = httpx.get(f"{served.project.folder.address}/version", trust_env=False).json()
+    champion = served.project.promoted()
     assert said["digest"] == champion.body["digest"]
     assert str(said["version"]) == str(champion.body["version"])
 
 
 def test_an_answer_is_in_the_log_with_what_it_was_asked(served: Orchard) -> None:
-    loop = served.loop
-    with Client(loop.project.address) as client:
+    project = served.project
+    with Client(project.folder.address) as client:
         answer = client.predict([ROW])
     [prediction] = answer["predictions"]
-    found = reader.find(loop.project.predictions, prediction["id"])
+    found = reader.find(project.folder.predictions, prediction["id"])
     assert found is not None
     written = found if isinstance(found, dict) else found.__dict__
     assert written["key"] == "asked"
     assert written["features"]["size"] == 4.0
     assert str(written["version"]) == answer["model_version"]
-    entry = loop.ledger.last("deployment.served")
+    entry = project.ledger.last("deployment.served")
     assert entry is not None
     assert written["deployment"] == entry.body["deployment"]
     told = served.mlops("why", prediction["id"], "--json")
     assert told.code == 0, told.err
-    behind, promoted = json.loads(told.out), loop.served().body
+    behind, promoted = json.loads(told.out), project.served().body
     assert (behind["key"], behind["target"]) == ("asked", "process")
     assert all(
         behind[fact] == promoted[fact] for fact in ("commit", "data_md5", "digest", "run_id", "version")
@@ -70,30 +70,30 @@ def test_a_table_is_asked_about_as_the_model_that_serves_knows_it(served: Orchar
 
 
 def test_deploying_again_leaves_what_serves_alone(served: Orchard) -> None:
-    before = deploy.serving(served.loop)
+    before = deploy.serving(served.project)
     served.flow("deploy")
-    assert deploy.serving(served.loop) == before
+    assert deploy.serving(served.project) == before
 
 
 def test_another_limit_is_another_deployment(served: Orchard) -> None:
     params = served.root / "params.yaml"
-    text, before = params.read_text(), served.loop.ledger.last("deployment.served")
+    text, before = params.read_text(), served.project.ledger.last("deployment.served")
     rows = [ROW] * 300
     assert before is not None
     params.write_text(text.replace("deploy:\n", "deploy:\n  max_rows: 299\n"))
     try:
         served.flow("deploy")
         with (
-            Client(served.loop.project.address) as client,
+            Client(served.project.folder.address) as client,
             pytest.raises(MlopsError, match="allowed are 299"),
         ):
             client.predict(rows)
     finally:
         params.write_text(text)
         served.flow("deploy")
-    with Client(served.loop.project.address) as client:
+    with Client(served.project.folder.address) as client:
         assert len(client.predict(rows)["predictions"]) == 300
-    after = served.loop.ledger.last("deployment.served")
+    after = served.project.ledger.last("deployment.served")
     assert after is not None
     assert after.body == before.body  # with the same limits it is the same, and was still warm
 
@@ -107,5 +107,5 @@ def test_status_tells_what_serves_as_one_object(served: Orchard) -> None:
         return status if status["answers"] and all(part["up"] for part in status["parts"]) else None
 
     status = until("status with every part up", seen)
-    assert status["serving"]["digest"] == served.loop.served().body["digest"]
+    assert status["serving"]["digest"] == served.project.served().body["digest"]
     assert [part["part"] for part in status["parts"]] == ["prefect", "mlflow", "gateway", "runner"]

@@ -48,7 +48,7 @@ def loops(orchard: Orchard) -> Path:
 def pushed(orchard: Orchard) -> Path:
     """Push what lies in the loop's work tree, within a flow; return the tree."""
     tree = loops(orchard)
-    with temporary_settings({PREFECT_API_URL: orchard.loop.project.prefect_uri}):
+    with temporary_settings({PREFECT_API_URL: orchard.project.folder.prefect_uri}):
         flow(lambda: push.push(orchard.root, tree), name="push")()
     return tree
 

@@ -50,7 +50,7 @@ def told(trained: Orchard, person: str) -> Told:
 @pytest.fixture(scope="module")
 def registered(trained: Orchard, told: Told) -> Entry:
     """What that training left in the ledger."""
-    entry = trained.loop.ledger.last("model.registered")
+    entry = trained.project.ledger.last("model.registered")
     assert entry is not None
     return entry
 
@@ -75,7 +75,7 @@ def test_it_is_gated_and_the_person_notices_nothing(
     assert persons_tree(trained.root) == person
     assert left(trained) == []
     assert not list((trained.root / ".mlops" / "try").iterdir())
-    judged = [e for e in trained.loop.ledger.effects(registered) if e.kind == "gate.judged"]
+    judged = [e for e in trained.project.ledger.effects(registered) if e.kind == "gate.judged"]
     assert len(judged) == 1
     assert told.code == (0 if judged[0].body["promote"] else 3)
 
@@ -100,32 +100,32 @@ def test_data_parameters_and_lock_of_its_commit_agree(trained: Orchard, register
     assert "strength: 4.0" in params
     assert "strength: 4.0" in lock
     assert "seed: 7" in params  # what the person has not committed is not in it
-    lineage = trained.loop.bundle_of(registered).lineage
+    lineage = trained.project.bundle_of(registered).lineage
     assert lineage["params"]["model"]["params"]["strength"] == 4.0
     assert lineage["params"]["model"]["seed"] == 7
 
 
 def test_its_run_in_mlflow_shows_the_parameter_and_the_branch(trained: Orchard, registered: Entry) -> None:
-    run = MlflowClient(trained.loop.project.mlflow_uri).get_run(registered.body["run_id"])
+    run = MlflowClient(trained.project.folder.mlflow_uri).get_run(registered.body["run_id"])
     assert run.data.params["model.params.strength"] == "4.0"
     assert run.data.tags["mlflow.source.git.branch"] == branches(trained)[0]
 
 
 def test_the_same_again_finds_the_run_that_exists(trained: Orchard, person: str, registered: Entry) -> None:
-    before = trained.loop.ledger.entries("model.registered")
+    before = trained.project.ledger.entries("model.registered")
     again = trained.flow("train", overrides=STRONGER)
     assert "mlops/try/" in again.text
-    assert trained.loop.ledger.entries("model.registered") == before
+    assert trained.project.ledger.entries("model.registered") == before
     assert Tree(trained.root).tip(branches(trained)[0]) == registered.body["commit"]
 
 
 def test_a_value_it_has_already_changes_nothing(trained: Orchard, person: str, told: Told) -> None:
-    before, held = trained.loop.ledger.entries("model.registered"), branches(trained)
-    strength = trained.loop.params.model.params["strength"]
+    before, held = trained.project.ledger.entries("model.registered"), branches(trained)
+    strength = trained.project.params.model.params["strength"]
     same = trained.flow("train", overrides={"model.params.strength": str(strength)})
     said = f"Nothing changed: params.yaml says model.params.strength={strength} already."
     assert same.text.startswith(said)
-    assert trained.loop.ledger.entries("model.registered") == before
+    assert trained.project.ledger.entries("model.registered") == before
     assert branches(trained) == held
     assert persons_tree(trained.root) == person
 
@@ -160,9 +160,9 @@ def test_words_that_are_no_key_and_value_are_told_before_anything_runs(
 
 
 def test_it_is_reproduced_like_any_other(trained: Orchard, person: str, registered: Entry) -> None:
-    loop = trained.loop
-    subject = reproduce.find(loop, registered.body["version"])
-    assert reproduce.reproduce(loop, subject, keep=False).result.outcome == "bytes"
+    project = trained.project
+    subject = reproduce.find(project, registered.body["version"])
+    assert reproduce.reproduce(project, subject, keep=False).result.outcome == "bytes"
 
 
 def test_a_killed_one_is_finished_by_the_same_words_and_others_wait(
@@ -189,7 +189,7 @@ def test_a_killed_one_is_finished_by_the_same_words_and_others_wait(
         process.wait()
         trained.hold.unlink()
     assert len(left(trained)) == 1
-    [journal] = trained.loop.project.searches.iterdir()
+    [journal] = trained.project.folder.searches.iterdir()
     assert len(journal.read_text().splitlines()) == 1
     with caplog.at_level(logging.INFO, "mlops"):
         trained.flow("train", overrides=overrides)

@@ -24,7 +24,7 @@ SEARCH = """\
 
 @pytest.fixture(scope="module")
 def orchard(running: Orchard, tmp_path_factory: pytest.TempPathFactory) -> Orchard:
-    project = running.loop.project
+    project = running.project.folder
     elsewhere = f"PREFECT_API_URL={project.prefect_uri}\nMLFLOW_TRACKING_URI={project.mlflow_uri}\n"
     root = stamped(tmp_path_factory.mktemp("tuning") / "tuned", name="tuned", extra=elsewhere)
     params = root / "params.yaml"
@@ -44,9 +44,9 @@ def test_a_training_tells_of_each_trial_and_fits_the_best(orchard: Orchard, told
     assert told.code == 0, told.err
     for number in range(1, 5):
         assert f"trial {number}/4: log_loss" in told.err
-    registered = orchard.loop.ledger.entries("model.registered")[-1]
-    searched = orchard.loop.bundle_of(registered).lineage["search"]
-    client = MlflowClient(orchard.loop.project.mlflow_uri)
+    registered = orchard.project.ledger.entries("model.registered")[-1]
+    searched = orchard.project.bundle_of(registered).lineage["search"]
+    client = MlflowClient(orchard.project.folder.mlflow_uri)
     run = client.get_run(registered.body["run_id"])
     assert run.data.params["model.params.strength"] == str(searched["params"]["strength"])
     assert run.data.metrics["search/log_loss"] == pytest.approx(searched["loss"])

@@ -11,159 +11,161 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
-from mlops.config.project_folder import Project
+from mlops.config.project_folder import ProjectFolder
 from mlops.config.settings import Settings
 from mlops.errors import ConflictError, NothingPromotedError, UsageError
 from mlops.ledger.keys import judgement
 from mlops.ledger.store import Entry
 from mlops.model.registry import CHAMPION
 from mlops.orchestration.tasks import deploy, train
-from mlops.project.context import Loop
+from mlops.project.context import Project
 from mlops.project.rollback import put_back
 from tests.flows.orchard import PARAMS, Closed
 from tests.tiny import tiny_bundle
 
 
 @pytest.fixture
-def new(tmp_path: Path) -> Iterator[Loop]:
+def new(tmp_path: Path) -> Iterator[Project]:
     """A project that has no champion yet."""
     params = PARAMS.format(name="plums", hold=tmp_path / "hold", target="process")
     (tmp_path / "params.yaml").write_text(params)
-    loop = Loop(Project(tmp_path, Settings()))
-    yield loop
-    loop.ledger.close()
+    project = Project(ProjectFolder(tmp_path, Settings()))
+    yield project
+    project.ledger.close()
 
 
 @pytest.fixture
-def loop(new: Loop) -> Loop:
+def project(new: Project) -> Project:
     """A project whose gate promoted versions 1 to 3, each on later rows."""
     for number in (1, 2, 3):
         by_gate(new, str(number))
     return new
 
 
-def by_gate(loop: Loop, version: str) -> Entry:
-    made = tiny_bundle(loop.project.root / f"made-{version}", compiled=False, strength=float(version))
-    digest = loop.keep_bundle(made.folder).digest
-    registered = loop.ledger.record("model.registered", version=version, digest=digest)
-    judged = loop.ledger.record("gate.judged", cause=registered, promote=True, reason="Promoted: better.")
+def by_gate(project: Project, version: str) -> Entry:
+    made = tiny_bundle(project.folder.root / f"made-{version}", compiled=False, strength=float(version))
+    digest = project.keep_bundle(made.folder).digest
+    registered = project.ledger.record("model.registered", version=version, digest=digest)
+    judged = project.ledger.record("gate.judged", cause=registered, promote=True, reason="Promoted: better.")
     end = datetime(2026, 2, int(version), tzinfo=UTC)
     facts = {**registered.body, "gate_end": end.isoformat()}
-    return loop.ledger.record("model.promoted", cause=judged, as_of=end, **facts)
+    return project.ledger.record("model.promoted", cause=judged, as_of=end, **facts)
 
 
-def deployed(loop: Loop) -> None:
+def deployed(project: Project) -> None:
     for kind in ("deployment.started", "deployment.served"):
-        loop.ledger.record(kind, cause=loop.promoted(), **loop.promoted().body)
+        project.ledger.record(kind, cause=project.promoted(), **project.promoted().body)
 
 
 class TestWhich:
-    def test_the_one_before_and_no_further_unless_it_is_named(self, loop: Loop) -> None:
-        back = put_back(loop)
+    def test_the_one_before_and_no_further_unless_it_is_named(self, project: Project) -> None:
+        back = put_back(project)
         assert back.body["version"] == "2"
-        deployed(loop)
-        assert put_back(loop) == put_back(loop, "2") == back
-        assert put_back(loop, "1").body["version"] == "1"
-        assert [row.body["replaced"] for row in loop.ledger.entries("model.rolled_back")] == ["3", "2"]
+        deployed(project)
+        assert put_back(project) == put_back(project, "2") == back
+        assert put_back(project, "1").body["version"] == "1"
+        assert [row.body["replaced"] for row in project.ledger.entries("model.rolled_back")] == ["3", "2"]
 
-    def test_there_is_none_before_the_first(self, new: Loop) -> None:
+    def test_there_is_none_before_the_first(self, new: Project) -> None:
         by_gate(new, "1")
         with pytest.raises(UsageError, match="no version to go back to before version 1"):
             put_back(new)
 
-    def test_none_that_was_taken_away_but_by_its_number(self, loop: Loop) -> None:
-        put_back(loop)
-        by_gate(loop, "4")
-        assert put_back(loop).body["version"] == "2"
-        assert put_back(loop, "3").body["version"] == "3"
-        by_gate(loop, "5")
-        assert put_back(loop).body["version"] == "3"
+    def test_none_that_was_taken_away_but_by_its_number(self, project: Project) -> None:
+        put_back(project)
+        by_gate(project, "4")
+        assert put_back(project).body["version"] == "2"
+        assert put_back(project, "3").body["version"] == "3"
+        by_gate(project, "5")
+        assert put_back(project).body["version"] == "3"
 
     def test_killed_between_its_two_rows_it_is_finished(
-        self, loop: Loop, monkeypatch: pytest.MonkeyPatch
+        self, project: Project, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        deployed(loop)
-        record = loop.ledger.record
+        deployed(project)
+        record = project.ledger.record
 
         def killed(kind: str, **entry: object) -> Entry:
             if kind == "model.promoted":
                 raise KeyboardInterrupt
             return record(kind, **entry)  # type: ignore[arg-type]
 
-        monkeypatch.setattr(loop.ledger, "record", killed)
+        monkeypatch.setattr(project.ledger, "record", killed)
         with pytest.raises(KeyboardInterrupt):
-            put_back(loop)
+            put_back(project)
         monkeypatch.undo()
-        assert put_back(loop).body["version"] == "2"
-        assert len(loop.ledger.entries("model.rolled_back")) == 1
+        assert put_back(project).body["version"] == "2"
+        assert len(project.ledger.entries("model.rolled_back")) == 1
 
     @pytest.mark.parametrize("version", ["4", "champion", ""])
-    def test_one_that_nothing_proved_better_is_refused(self, loop: Loop, version: str) -> None:
-        loop.ledger.record("model.registered", version="4", digest="4" * 64)
+    def test_one_that_nothing_proved_better_is_refused(self, project: Project, version: str) -> None:
+        project.ledger.record("model.registered", version="4", digest="4" * 64)
         with pytest.raises(UsageError, match="Promoted were: 3, 2, 1") as refused:
-            put_back(loop, version)
+            put_back(project, version)
         assert refused.value.exit_code == 2
-        assert loop.ledger.last("model.rolled_back") is None
+        assert project.ledger.last("model.rolled_back") is None
 
-    def test_without_a_champion_there_is_no_way_back(self, new: Loop) -> None:
+    def test_without_a_champion_there_is_no_way_back(self, new: Project) -> None:
         with pytest.raises(NothingPromotedError):
             put_back(new)
 
 
-def test_the_ledger_tells_why_and_the_spent_window_stays_spent(loop: Loop) -> None:
-    again = put_back(loop, "1", reason="too many false alarms")
-    asked = loop.ledger.get(again.cause or "")
+def test_the_ledger_tells_why_and_the_spent_window_stays_spent(project: Project) -> None:
+    again = put_back(project, "1", reason="too many false alarms")
+    asked = project.ledger.get(again.cause or "")
     assert asked is not None
     assert asked.body["reason"] == (
         "Version 1 was put back by hand in place of version 3: too many false alarms."
     )
-    first = loop.ledger.get(asked.cause or "")
+    first = project.ledger.get(asked.cause or "")
     assert first is not None
     assert first.kind == "model.promoted"
     assert again.body == {**first.body, "gate_end": "2026-02-03T00:00:00+00:00"}
     assert again.as_of == datetime(2026, 2, 3, tzinfo=UTC)
 
 
-def test_the_gate_does_not_promote_again_what_was_taken_away(loop: Loop) -> None:
-    third = loop.ledger.entries("model.registered")[-1]
-    put_back(loop, reason="too many false alarms")
-    verdict, _ = train._verdict(loop, loop.project.root, third, pd.DataFrame(), window=None)
+def test_the_gate_does_not_promote_again_what_was_taken_away(project: Project) -> None:
+    third = project.ledger.entries("model.registered")[-1]
+    put_back(project, reason="too many false alarms")
+    verdict, _ = train._verdict(project, project.folder.root, third, pd.DataFrame(), window=None)
     assert not verdict.promote
     assert "model of version 3, which was rolled back" in verdict.reason
     assert "`mlops rollback 3`" in verdict.reason
 
 
-def test_what_was_compared_with_the_one_taken_away_is_not_promoted(loop: Loop) -> None:
-    registered = loop.ledger.record("model.registered", version="4", digest="4" * 64)
+def test_what_was_compared_with_the_one_taken_away_is_not_promoted(project: Project) -> None:
+    registered = project.ledger.record("model.registered", version="4", digest="4" * 64)
     verdict = {"promote": True, "reason": "Promoted: better.", "window": None}
-    name = judgement(registered, loop.champion)
-    judged = loop.ledger.record("gate.judged", cause=registered, once=name, **verdict)
-    back = put_back(loop)
+    name = judgement(registered, project.champion)
+    judged = project.ledger.record("gate.judged", cause=registered, once=name, **verdict)
+    back = put_back(project)
     with pytest.raises(ConflictError, match="a model that is the champion no more"):
-        train.promote.fn(loop.project.root, judged)
-    assert loop.promoted() == back
+        train.promote.fn(project.folder.root, judged)
+    assert project.promoted() == back
 
 
 def test_it_serves_behind_the_same_address_and_mlflow_shows_it(closed: Closed) -> None:
     orchard = closed.orchard
-    loop, taken = orchard.loop, orchard.loop.promoted()
+    project, taken = orchard.project, orchard.project.promoted()
     done = orchard.mlops("rollback", "--reason", "they taste of soap", "--json")
     assert done.code == 0, done.err
-    assert loop.promoted().body["digest"] != taken.body["digest"]
-    serves(loop)
+    assert project.promoted().body["digest"] != taken.body["digest"]
+    serves(project)
     assert "they taste of soap" in orchard.mlops("status").out
 
     forth = orchard.mlops("rollback", str(taken.body["version"]))
     assert forth.code == 0, forth.err
-    assert loop.promoted().body["digest"] == taken.body["digest"]
-    serves(loop)
+    assert project.promoted().body["digest"] == taken.body["digest"]
+    serves(project)
     # A deployment that was asked for before waits for its turn, and finds what is the champion by now.
-    assert deploy.deploy.fn(loop.project.root, taken).cause == loop.promoted().id
+    assert deploy.deploy.fn(project.folder.root, taken).cause == project.promoted().id
 
 
-def serves(loop: Loop) -> None:
-    champion = loop.promoted().body
-    said = httpx.get(f"{loop.project.address}/version", trust_env=False).json()
+def serves(project: Project) -> None:
+    champion = project.promoted().body
+    said = httpx.get(f"{project.folder.address}/version", trust_env=False).json()
     assert (said["version"], said["digest"]) == (champion["version"], champion["digest"])
-    alias = MlflowClient(loop.project.mlflow_uri).get_model_version_by_alias(loop.params.data.name, CHAMPION)
+    alias = MlflowClient(project.folder.mlflow_uri).get_model_version_by_alias(
+        project.params.data.name, CHAMPION
+    )
     assert alias.version == champion["version"]

@@ -30,7 +30,7 @@ def orchard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Orchard]:
     finally:
         down = orchard.mlops("down", "--serving")
     assert down.code == 0, down.err
-    assert orchard.loop.target.running() == []
+    assert orchard.project.target.running() == []
 
 
 def test_a_table_becomes_a_container_that_answers(orchard: Orchard) -> None:
@@ -43,11 +43,11 @@ def test_a_table_becomes_a_container_that_answers(orchard: Orchard) -> None:
         assert told.code == 0, told.err
     assert len(told.out.splitlines()) == len(plums(0, HISTORY, season=0))
 
-    loop = orchard.loop
-    said = httpx.get(f"{loop.project.address}/version", trust_env=False).json()
-    assert said["digest"] == loop.promoted().body["digest"]
+    project = orchard.project
+    said = httpx.get(f"{project.folder.address}/version", trust_env=False).json()
+    assert said["digest"] == project.promoted().body["digest"]
 
-    [serving] = loop.target.running()
+    [serving] = project.target.running()
     facts = docker.from_env().containers.get(serving.ref).attrs
     host = facts["HostConfig"]
     assert facts["Config"]["User"].split(":")[0] not in {"", "0", "root"}

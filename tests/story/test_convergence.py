@@ -56,7 +56,7 @@ def orchard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Orchard]:
 @pytest.fixture
 def served(orchard: Orchard) -> Orchard:
     """The project with a model behind the gateway; as the killed verbs left it, where they ran before."""
-    if orchard.loop.ledger.last("deployment.served") is None:
+    if orchard.project.ledger.last("deployment.served") is None:
         for words in (("ingest", str(history(orchard))), ("train",), ("deploy",)):
             done(orchard, *words)
     return orchard
@@ -121,7 +121,7 @@ def unfinished(orchard: Orchard) -> list[str]:
     """What Prefect or MLflow still calls running."""
     wanted = {"flow_runs": {"state": {"type": {"any_": ["PENDING", "RUNNING", "CANCELLING"]}}}}
     flows = orchard.ask("POST", "/flow_runs/filter", wanted)
-    client = MlflowClient(orchard.loop.project.mlflow_uri)
+    client = MlflowClient(orchard.project.folder.mlflow_uri)
     experiments = [each.experiment_id for each in client.search_experiments()]
     runs = client.search_runs(experiments, "attributes.status = 'RUNNING'")
     return [run["name"] for run in flows] + [run.info.run_name for run in runs]
@@ -133,8 +133,8 @@ def processes(orchard: Orchard) -> list[psutil.Process]:
 
 def answers(orchard: Orchard) -> bool:
     try:
-        said = httpx.get(f"{orchard.loop.project.address}/version", trust_env=False, timeout=2)
-        return bool(said.is_success and said.json()["digest"] == orchard.loop.promoted().body["digest"])
+        said = httpx.get(f"{orchard.project.folder.address}/version", trust_env=False, timeout=2)
+        return bool(said.is_success and said.json()["digest"] == orchard.project.promoted().body["digest"])
     except httpx.HTTPError:
         return False
 
@@ -143,9 +143,9 @@ def test_two_ups_at_once_start_one_of_each(orchard: Orchard) -> None:
     conf = [str(orchard.root / ".mlops" / "run" / f"{name}.conf") for name in ("serving", "tools")]
     words = [process.cmdline() for process in processes(orchard)]
     assert [sum("supervisor.supervisord" in w and each in w for w in words) for each in conf] == [1, 1]
-    before = tools_supervisor(orchard.loop).pids() | serving_supervisor(orchard.loop).pids()
+    before = tools_supervisor(orchard.project).pids() | serving_supervisor(orchard.project).pids()
     done(orchard, "up")
-    assert tools_supervisor(orchard.loop).pids() | serving_supervisor(orchard.loop).pids() == before
+    assert tools_supervisor(orchard.project).pids() | serving_supervisor(orchard.project).pids() == before
 
 
 def test_verbs_killed_anywhere_end_with_one_of_each(orchard: Orchard) -> None:
@@ -164,35 +164,37 @@ def test_verbs_killed_anywhere_end_with_one_of_each(orchard: Orchard) -> None:
         killed_at(orchard, chance.uniform(0.5, 1.2) * took, "deploy")
     done(orchard, "deploy")
 
-    loop = orchard.loop
-    assert len({entry.body["md5"] for entry in loop.ledger.entries("data.versioned")}) == 1
+    project = orchard.project
+    assert len({entry.body["md5"] for entry in project.ledger.entries("data.versioned")}) == 1
     for kind in ("model.promoted", "gate.judged"):
-        assert len(loop.ledger.entries(kind)) == 1, kind
-    versions = MlflowClient(loop.project.mlflow_uri).search_model_versions()
+        assert len(project.ledger.entries(kind)) == 1, kind
+    versions = MlflowClient(project.folder.mlflow_uri).search_model_versions()
     assert len({version.tags["mlops.digest"] for version in versions}) == 1
-    [service] = [service for target in loop.targets for service in target.running()]
-    assert service.digest == loop.promoted().body["digest"]
+    [service] = [service for target in project.targets for service in target.running()]
+    assert service.digest == project.promoted().body["digest"]
     assert answers(orchard)
     until("end of what was killed", lambda: not unfinished(orchard), patience=BURIED)
-    until("end of its marks", lambda: not [m for m in marks(loop.project.home) if m.is_dead], patience=90)
+    until("end of its marks", lambda: not [m for m in marks(project.folder.home) if m.is_dead], patience=90)
     assert output(orchard, "git", "status", "--porcelain") == ""
     assert "up to date" in output(orchard, sys.executable, "-m", "dvc", "status")
 
 
 def test_a_service_that_was_killed_is_deployed_again(served: Orchard) -> None:
-    serving = deploy.serving(served.loop)
+    serving = deploy.serving(served.project)
     assert serving is not None
     os.kill(int(serving[1].ref.partition("@")[0]), signal.SIGKILL)
     until("service", lambda: answers(served))
 
 
 def test_servers_that_were_killed_are_started_again(served: Orchard) -> None:
-    before = tools_supervisor(served.loop).pids()
+    before = tools_supervisor(served.project).pids()
     for name in ("prefect", "mlflow"):
         for process in reversed(family(before[name])):
             process.kill()
     done(served, "up")
-    assert not set(before.values()) - {before["runner"]} & set(tools_supervisor(served.loop).pids().values())
+    assert not set(before.values()) - {before["runner"]} & set(
+        tools_supervisor(served.project).pids().values()
+    )
 
 
 def test_a_runner_killed_with_its_retraining_converges(served: Orchard) -> None:
@@ -201,7 +203,7 @@ def test_a_runner_killed_with_its_retraining_converges(served: Orchard) -> None:
     written = served.hold.with_suffix(".pid")
     written.unlink(missing_ok=True)
     until("fit that waits", lambda: written.exists() and written.read_text())
-    for process in reversed(family(tools_supervisor(served.loop).pids()["runner"])):
+    for process in reversed(family(tools_supervisor(served.project).pids()["runner"])):
         process.kill()
     served.hold.unlink()
     answer = served.answer(drift)

@@ -68,7 +68,7 @@ def run(block: str, root: Path) -> str:
 def test_the_guide_leads_where_it_says(clone: Orchard) -> None:
     *before, last = blocks("guide.md")
     assert last.startswith("mlops down")
-    said, ledger = "", clone.loop.ledger
+    said, ledger = "", clone.project.ledger
     for block in before:
         said += run(block, clone.root)
         if "--as-of 2013-05-01" in block:  # a person looks at `mlops status` until it has ended
@@ -85,7 +85,7 @@ def test_the_guide_leads_where_it_says(clone: Orchard) -> None:
     assert (clone.root.parent / "flights-data").is_dir()
     assert "evaluate" in said
     run(last, clone.root)
-    assert [part.part for part in health(clone.loop) if part.up] == []
+    assert [part.part for part in health(clone.project) if part.up] == []
 
 
 @pytest.mark.timeout(600)
@@ -104,12 +104,12 @@ def test_your_own_data_takes_the_commands_of_its_page(
     assert "Promoted as the first model" in said
     assert "60 good" in said
     assert "Identical: the same bundle" in said
-    versions = cells.loop.ledger.entries("data.versioned")
+    versions = cells.project.ledger.entries("data.versioned")
     assert [entry.body["rows"] for entry in versions] == [450, 60]
-    assert [entry.body["version"] for entry in cells.loop.ledger.entries("model.registered")] == [
+    assert [entry.body["version"] for entry in cells.project.ledger.entries("model.registered")] == [
         "1",
         "2",
         "3",
     ]
     assert len((cells.root / "answers.jsonl").read_text().splitlines()) == 59
-    assert [part.part for part in health(cells.loop) if part.up] == []
+    assert [part.part for part in health(cells.project) if part.up] == []

@@ -52,9 +52,9 @@ def test_a_loop_goes_on_where_it_was_restored(orchards: tuple[Orchard, Orchard],
         said(first, *words)
     as_of = first.season(new=False)
     judged = said(first, "monitor", "--as-of", as_of.isoformat())
-    before = first.loop.ledger.entries()
-    served = httpx.get(f"{first.loop.project.address}/version", trust_env=False).json()
-    rows = reader.read(first.loop.project.predictions, first.loop.schema)
+    before = first.project.ledger.entries()
+    served = httpx.get(f"{first.project.folder.address}/version", trust_env=False).json()
+    rows = reader.read(first.project.folder.predictions, first.project.schema)
 
     file = tmp_path / "saved.tar.gz"
     said(first, "backup", "--with-data", str(file))
@@ -65,13 +65,13 @@ def test_a_loop_goes_on_where_it_was_restored(orchards: tuple[Orchard, Orchard],
     subprocess.run(["git", "pull", "-q"], cwd=second.root, check=True)
 
     said(second, "restore", str(file))
-    assert second.loop.ledger.entries() == before
-    assert reader.read(second.loop.project.predictions, second.loop.schema).equals(rows)
+    assert second.project.ledger.entries() == before
+    assert reader.read(second.project.folder.predictions, second.project.schema).equals(rows)
     said(second, "up")
     said(second, "deploy")
-    answers = httpx.get(f"{second.loop.project.address}/version", trust_env=False).json()
+    answers = httpx.get(f"{second.project.folder.address}/version", trust_env=False).json()
     assert (answers["version"], answers["digest"]) == (served["version"], served["digest"])
-    version = second.loop.registry.find(str(served["version"]))
+    version = second.project.registry.find(str(served["version"]))
     assert version is not None
     assert version.digest == served["digest"]
     assert str(served["version"]) in said(second, "status")
@@ -82,4 +82,4 @@ def test_a_loop_goes_on_where_it_was_restored(orchards: tuple[Orchard, Orchard],
     told = second.mlops("retrain", "--as-of", later.season().isoformat())
     assert told.code in {0, 3}, told.err
     judgements = [entry for entry in before if entry.kind == "gate.judged"]
-    assert second.loop.ledger.last("gate.judged") != judgements[-1]
+    assert second.project.ledger.last("gate.judged") != judgements[-1]

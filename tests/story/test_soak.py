@@ -53,13 +53,13 @@ def test_a_year_of_weeks_leaves_memory_and_files_flat(orchard: Orchard) -> None:
         live(orchard, week)
         readings.append(reading(orchard, week))
         sys.stderr.write(readings[-1].line())
-    ledger = Counter(entry.kind for entry in orchard.loop.ledger.entries())
+    ledger = Counter(entry.kind for entry in orchard.project.ledger.entries())
     sys.stderr.write(f"{dict(ledger)}\n")
     assert ledger["drift.checked"] == WEEKS
     assert ledger["drift.confirmed"] == ledger["retrain.finished"] + ledger["retrain.refused"]
     assert ledger["retrain.finished"] >= WEEKS // A_SEASON - 1
     assert ledger["model.promoted"] == ledger["deployment.served"]
-    params = orchard.loop.params
+    params = orchard.project.params
     most = ruled(reports=params.keep.reports, deployments=params.deploy.keep)
     assert excesses(readings, most, retrainings=ledger["retrain.started"]) == []
     assert [path for pattern in LITTER for path in (orchard.root / ".mlops").rglob(pattern)] == []
@@ -67,22 +67,22 @@ def test_a_year_of_weeks_leaves_memory_and_files_flat(orchard: Orchard) -> None:
 
 def live(orchard: Orchard, week: int) -> None:
     """Serve a week of plums, learn which were ripe, and have the week judged by the runner's flow."""
-    loop, day = orchard.loop, HISTORY + 7 * (week - 1)
+    project, day = orchard.project, HISTORY + 7 * (week - 1)
     rows = plums(day, 7, season=week // A_SEASON)
-    with Client(loop.project.address) as client:
-        answered = sum(len(answers) for answers in client.predict_frame(rows, loop.schema, batch=50))
+    with Client(project.folder.address) as client:
+        answered = sum(len(answers) for answers in client.predict_frame(rows, project.schema, batch=50))
     assert answered == len(rows)
     file = orchard.root / ".mlops" / "labels.parquet"
     rows[["plum", "ripe"]].to_parquet(file)
-    add_labels(loop, file, by="key", skip_unknown=False)
+    add_labels(project, file, by="key", skip_unknown=False)
     end: datetime = (BEGIN + timedelta(days=day + 7)).to_pydatetime()
     finished(orchard, "monitor", as_of=end.isoformat())
-    drifts = [entry for entry in loop.ledger.entries("drift.confirmed") if entry.as_of == end]
+    drifts = [entry for entry in project.ledger.entries("drift.confirmed") if entry.as_of == end]
     for drift in drifts:
         orchard.answer(drift)
     # The reports that the rule keeps, and no more; and whatever else a person would clear.
     assert orchard.mlops("gc", "--yes").code == 0
-    loop.ledger.close()
+    project.ledger.close()
 
 
 def finished(orchard: Orchard, flow: str, **parameters: Any) -> None:
@@ -90,7 +90,7 @@ def finished(orchard: Orchard, flow: str, **parameters: Any) -> None:
     from prefect.deployments import run_deployment
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
-    project = orchard.loop.project
+    project = orchard.project.folder
     with temporary_settings({PREFECT_API_URL: project.prefect_uri}):
         run: Any = run_deployment(
             f"{flow}/{project.params.data.name}",
@@ -104,9 +104,9 @@ def finished(orchard: Orchard, flow: str, **parameters: Any) -> None:
 
 def reading(orchard: Orchard, week: int) -> Reading:
     """Look at every process of the loop, and count its files."""
-    loop = orchard.loop
-    roots = {**services.tools_supervisor(loop).pids(), **services.serving_supervisor(loop).pids()}
-    served = process_id.find(loop.target.running()[-1].ref)
+    project = orchard.project
+    roots = {**services.tools_supervisor(project).pids(), **services.serving_supervisor(project).pids()}
+    served = process_id.find(project.target.running()[-1].ref)
     assert served is not None
     roots["service"] = served.pid
     memory, descriptors = {}, {}

@@ -15,7 +15,7 @@ import pytest
 
 from mlops.files.ports import free_port
 from mlops.ledger.store import Entry
-from mlops.project.context import Loop
+from mlops.project.context import Project
 from tests import tables
 from tests.flows.orchard import PORTS, Told, mlops, until
 
@@ -83,7 +83,7 @@ class Person:
         return str(path)
 
     def ledger(self, kind: str) -> list[Entry]:
-        return Loop.at(self.root).ledger.entries(kind)
+        return Project.at(self.root).ledger.entries(kind)
 
     def retrained(self) -> list[Entry]:
         """What a retraining registered, not a person's training."""

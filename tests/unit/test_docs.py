@@ -166,7 +166,7 @@ def test_the_queries_of_the_records_page_find_a_decision_and_its_causes(tmp_path
 
 def test_every_kind_of_row_is_in_the_loop_s_table():
     page = (DOCS / "loop.md").read_text()
-    said = "\n".join(path.read_text() for path in (ROOT / "mlops" / "orchestration").glob("*.py"))
+    said = "\n".join(path.read_text() for path in (ROOT / "mlops").rglob("*.py"))
     kinds = set(re.findall(r'"((?:[a-z]+)\.(?:[a-z]+ed|begun))"', said))
     assert {"data.refused", "run.abandoned", "table.scored"} <= kinds
     assert sorted(kind for kind in kinds if f"`{kind}`" not in page) == []

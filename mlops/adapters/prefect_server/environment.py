@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from mlops.config.project_folder import Project
+from mlops.config.project_folder import ProjectFolder
 from mlops.errors import UnavailableError
 from mlops.files import hashing
 from mlops.net.credentials import to_prefect, variables
@@ -14,11 +14,11 @@ from mlops.net.request import ask
 __all__ = ["connect", "environment", "here", "hush", "labels"]
 
 
-def environment(project: Project) -> dict[str, str]:
+def environment(folder: ProjectFolder) -> dict[str, str]:
     """Return the variables a process that talks to this project's Prefect needs."""
     return {
-        "PREFECT_API_URL": project.prefect_uri,
-        "PREFECT_HOME": str(project.home / "prefect"),
+        "PREFECT_API_URL": folder.prefect_uri,
+        "PREFECT_HOME": str(folder.home / "prefect"),
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_CLOUD_ENABLE_ORCHESTRATION_TELEMETRY": "false",
         "DO_NOT_TRACK": "1",
@@ -30,11 +30,11 @@ def environment(project: Project) -> dict[str, str]:
         "PREFECT_SERVER_DEPLOYMENTS_CONCURRENCY_SLOT_WAIT_SECONDS": "5",
         # Idle threads that spin take the core from the servers that run beside a fit.
         "OMP_WAIT_POLICY": "passive",
-        "MLFLOW_TRACKING_URI": project.mlflow_uri,
+        "MLFLOW_TRACKING_URI": folder.mlflow_uri,
     }
 
 
-def connect(project: Project, *, quiet: bool = True, patience: float = 0.0) -> None:
+def connect(folder: ProjectFolder, *, quiet: bool = True, patience: float = 0.0) -> None:
     """Point this process at the project's Prefect; call before prefect is imported.
 
     Parameters
@@ -49,16 +49,16 @@ def connect(project: Project, *, quiet: bool = True, patience: float = 0.0) -> N
     UnavailableError
         Prefect does not answer within seconds.
     """
-    os.environ.update(environment(project) | variables(project.settings))
+    os.environ.update(environment(folder) | variables(folder.settings))
     if quiet:
         hush()
     deadline = time.monotonic() + patience
-    access = to_prefect(project.settings)
-    while trouble := ask(f"{project.prefect_uri}/health", timeout=5, access=access).trouble:
+    access = to_prefect(folder.settings)
+    while trouble := ask(f"{folder.prefect_uri}/health", timeout=5, access=access).trouble:
         if time.monotonic() >= deadline:
             raise UnavailableError(
                 "Prefect",
-                project.prefect_uri,
+                folder.prefect_uri,
                 remedy="Start it with `mlops up`, or set PREFECT_API_URL to the one you use.",
                 cause=trouble,
             )
@@ -70,11 +70,11 @@ def hush() -> None:
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
 
 
-def labels(project: Project) -> tuple[str, str]:
+def labels(folder: ProjectFolder) -> tuple[str, str]:
     """Return the tags by which this project's runs are known in Prefect."""
-    return ("mlops", project.params.data.name)
+    return ("mlops", folder.params.data.name)
 
 
-def here(project: Project) -> str:
+def here(folder: ProjectFolder) -> str:
     """Return the tag of what verbs run in this folder, which no clone on the same Prefect shares."""
-    return f"in:{hashing.of_value(str(project.home))[:12]}"
+    return f"in:{hashing.of_value(str(folder.home))[:12]}"

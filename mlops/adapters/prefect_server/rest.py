@@ -12,7 +12,7 @@ from datetime import datetime
 from http import HTTPStatus
 from typing import Any
 
-from mlops.config.project_folder import Project
+from mlops.config.project_folder import ProjectFolder
 from mlops.errors import MlopsError, UnavailableError
 from mlops.net import credentials
 from mlops.net.request import NO_ANSWER, send, why
@@ -38,10 +38,10 @@ class Deployments:
     it refuses.
     """
 
-    def __init__(self, project: Project, *, patience: float = 10.0) -> None:
-        self._project = project
+    def __init__(self, folder: ProjectFolder, *, patience: float = 10.0) -> None:
+        self._project = folder
         self._patience = patience
-        self._access = credentials.to_prefect(project.settings)
+        self._access = credentials.to_prefect(folder.settings)
 
     def of(self, flow: str) -> dict[str, Any] | None:
         """Return a flow's deployment, or None before the runner first registered it."""

@@ -13,7 +13,7 @@ from mlops.ledger.store import Entry
 from mlops.model.registry import CHAMPION
 from mlops.orchestration import artifacts
 from mlops.orchestration.task import step
-from mlops.project.context import Loop
+from mlops.project.context import Project
 from mlops.project.deploy import name_of, place, serving
 
 __all__ = ["deploy"]
@@ -38,49 +38,49 @@ def deploy(root: Path, promoted: Entry) -> Entry:
         The engine or the gateway does not answer, or the model never became ready. What
         served before still does.
     """
-    loop = Loop.at(root)
-    with loop.lock("deploy"):
-        if (champion := loop.promoted()).id != promoted.id:
+    project = Project.at(root)
+    with project.lock("deploy"):
+        if (champion := project.promoted()).id != promoted.id:
             log.info("version %s is the champion by now", champion.body["version"])
-        running = serving(loop)
-        if running is None or running[1].id != name_of(loop, champion):
-            running = place(loop, champion)
-            _tell(loop, champion, running[1])
-        elif _is_unheard(loop, champion):
-            _tell(loop, champion, running[1])
-        return _told(loop, running[0])
+        running = serving(project)
+        if running is None or running[1].id != name_of(project, champion):
+            running = place(project, champion)
+            _tell(project, champion, running[1])
+        elif _is_unheard(project, champion):
+            _tell(project, champion, running[1])
+        return _told(project, running[0])
 
 
-def _told(loop: Loop, served: Entry) -> Entry:
+def _told(project: Project, served: Entry) -> Entry:
     """Show in Prefect what serves."""
-    name, version = loop.params.data.name, str(served.body["version"])
-    page = version_page(loop.project.mlflow_uri, name, version)
+    name, version = project.params.data.name, str(served.body["version"])
+    page = version_page(project.folder.mlflow_uri, name, version)
     artifacts.publish(
         f"{name}-deployment",
-        lambda: artifacts.deployment(served, address=loop.project.address, version=page),
+        lambda: artifacts.deployment(served, address=project.folder.address, version=page),
         description=f"Version {version} serves.",
     )
     return served
 
 
-def _tell(loop: Loop, promoted: Entry, made: Serving) -> None:
+def _tell(project: Project, promoted: Entry, made: Serving) -> None:
     """Let the version in MLflow name what serves it; who deploys does not need MLflow for that.
 
     The alias follows a promotion that MLflow has not heard of: a person's, or one made while it was away.
     """
     tags = {"mlops.deployment": made.id, "mlops.image": made.image}
-    unheard = _is_unheard(loop, promoted)
+    unheard = _is_unheard(project, promoted)
     try:
-        loop.registry.mark(
+        project.registry.mark(
             made.version,
             CHAMPION if unheard else None,
             tags={name: value for name, value in tags.items() if value},
         )
         if unheard:
-            loop.ledger.record_once(marking(promoted), "model.marked", cause=promoted, alias=CHAMPION)
+            project.ledger.record_once(marking(promoted), "model.marked", cause=promoted, alias=CHAMPION)
     except MlopsError as exc:
         log.warning("version %s is not marked as deployed: %s", made.version, exc)
 
 
-def _is_unheard(loop: Loop, promoted: Entry) -> bool:
-    return loop.ledger.named(marking(promoted)) is None
+def _is_unheard(project: Project, promoted: Entry) -> bool:
+    return project.ledger.named(marking(promoted)) is None

@@ -15,7 +15,7 @@ from mlops.config.paths import GRAPH, LAKE, LOCK, PARAMS
 from mlops.errors import shown
 from mlops.files import hashing
 from mlops.orchestration.task import step
-from mlops.project.context import Loop
+from mlops.project.context import Project
 
 __all__ = ["Attempt", "work_tree"]
 
@@ -91,8 +91,8 @@ def work_tree(root: Path, overrides: Mapping[str, str] | None) -> Iterator[Attem
     if not overrides:
         yield Attempt(root)
         return
-    loop = Loop.at(root)
-    scratch = Scratch(root, loop.project.attempts)
+    project = Project.at(root)
+    scratch = Scratch(root, project.folder.attempts)
     scratch.sweep()
     base = scratch.head()
     name = hashing.of_value([base, dict(overrides)])[:_SHORT]
@@ -108,7 +108,7 @@ def work_tree(root: Path, overrides: Mapping[str, str] | None) -> Iterator[Attem
 @step(name="set the parameters in a work tree of its own")
 def _begin(root: Path, scratch: Scratch, branch: str, base: str, overrides: dict[str, str]) -> Attempt:
     """Check the person's commit out, set the parameters there and commit them."""
-    with Loop.at(root).lock("tree"):
+    with Project.at(root).lock("tree"):
         tree = scratch.begin(branch.rpartition("/")[2], base, branch=branch)
         params = override(tree / PARAMS, overrides)
         Tree(tree).commit_paths([PARAMS], f"Try {_said(overrides)}")

@@ -23,7 +23,7 @@ from mlops.orchestration.task import step
 from mlops.orchestration.tasks import retrain
 from mlops.orchestration.tasks.push import push
 from mlops.prediction_log import label_log, reader
-from mlops.project.context import Loop
+from mlops.project.context import Project
 from mlops.project.ingest import Ingested, add_files, add_pulled, leave_to_the_cache, tables_at, version
 from mlops.project.source_pull import join_positions
 
@@ -68,7 +68,7 @@ def add_source(root: Path) -> Outcome:
     UsageError
         params.yaml names no source, or one that is not there.
     """
-    if Loop.at(root).params.data.source is None:
+    if Project.at(root).params.data.source is None:
         raise UsageError(
             "There is no table to add: no FILE was given, and params.yaml names no data.source.",
             remedy="Run `mlops ingest FILE`, or name a file, folder or pattern in data.source.",
@@ -88,9 +88,9 @@ def add_tables(root: Path, tree: Path) -> Outcome:
 @step(name="bring the loop's work tree up to date")
 def loop_worktree(root: Path) -> Path:
     """Return the work tree of the branch mlops/loop, with what the person committed since."""
-    loop = Loop.at(root)
-    with loop.lock("tree"):
-        tree = loop_tree(root, loop.project.worktree, LOOP_BRANCH)
+    project = Project.at(root)
+    with project.lock("tree"):
+        tree = loop_tree(root, project.folder.worktree, LOOP_BRANCH)
         data = DvcTree(tree.root)
         data.share_cache(DvcTree(root))
         tree.sync(
@@ -123,26 +123,28 @@ def add_labelled_rows(root: Path, tree: Path, started: Entry) -> Entry:
         Fewer new labelled rows than ``retrain.min_rows``, or too small a share of the rows
         served since has its label to be an honest sample.
     """
-    loop = Loop.at(root, tree)
-    params, maturity = loop.params, loop.params.monitor.label_maturity
+    project = Project.at(root, tree)
+    params, maturity = project.params, project.params.monitor.label_maturity
     lake = Lake(tree / LAKE, params.data.on_duplicate)
-    held = lake.read(loop.schema)
-    as_of = _present(loop, held, started)
-    served = reader.read(loop.project.predictions, loop.schema, start=_not_before(loop, maturity), end=as_of)
-    joined = label_log.join(served, label_log.read(loop.project.labels), loop.schema)
-    since = _chosen_until(loop, maturity)
-    honest = honest_rows(held, joined, loop.schema, as_of=as_of, maturity=maturity, since=since)
+    held = lake.read(project.schema)
+    as_of = _present(project, held, started)
+    served = reader.read(
+        project.folder.predictions, project.schema, start=_not_before(project, maturity), end=as_of
+    )
+    joined = label_log.join(served, label_log.read(project.folder.labels), project.schema)
+    since = _chosen_until(project, maturity)
+    honest = honest_rows(held, joined, project.schema, as_of=as_of, maturity=maturity, since=since)
     # What an attempt that was killed has added already is new to the champion all the same.
     check_enough(
         honest,
-        _unknown_to_champion(loop, held, honest.new_rows),
+        _unknown_to_champion(project, held, honest.new_rows),
         min_rows=params.retrain.min_rows,
         min_coverage=params.monitor.min_coverage,
     )
-    with loop.lock("tree"):
-        added = lake.append(honest.new_rows, loop.schema)
+    with project.lock("tree"):
+        added = lake.append(honest.new_rows, project.schema)
         versioned = version(
-            loop,
+            project,
             tree,
             {LAKE: added.files},
             rows=added.rows,
@@ -151,42 +153,44 @@ def add_labelled_rows(root: Path, tree: Path, started: Entry) -> Entry:
             cause=started.id,
             counts={"unlabelled": honest.unlabelled, "immature": honest.immature},
         )
-    _publish(loop, versioned)
+    _publish(project, versioned)
     return versioned
 
 
 def _tell(root: Path, tree: Path, ingested: Ingested) -> Outcome:
     """Publish and push what was ingested."""
-    loop = Loop.at(root)
+    project = Project.at(root)
     if ingested.version is not None:
-        _publish(loop, ingested.version)
+        _publish(project, ingested.version)
     held = [path for path in (LAKE, RAW) if (tree / f"{path}.dvc").is_file()]
     if held and not ingested.outcome.refused and not ingested.is_idle:
-        push(loop.project.root, tree, *held)
+        push(project.folder.root, tree, *held)
     return ingested.outcome
 
 
-def _publish(loop: Loop, versioned: Entry) -> None:
+def _publish(project: Project, versioned: Entry) -> None:
     because = f"Add {versioned.body['rows']:,} rows"
-    artifacts.publish(f"{loop.params.data.name}-data", lambda: artifacts.data(versioned), description=because)
+    artifacts.publish(
+        f"{project.params.data.name}-data", lambda: artifacts.data(versioned), description=because
+    )
 
 
-def _not_before(loop: Loop, maturity: timedelta) -> datetime | None:
+def _not_before(project: Project, maturity: timedelta) -> datetime | None:
     """Return from when on served rows may be new to the lake; without keys nothing else tells."""
-    if loop.schema.key is not None:
+    if project.schema.key is not None:
         return None
-    earlier = [entry.as_of for entry in loop.ledger.entries("data.versioned") if entry.as_of is not None]
+    earlier = [entry.as_of for entry in project.ledger.entries("data.versioned") if entry.as_of is not None]
     return max(earlier) - maturity if earlier else None
 
 
-def _present(loop: Loop, lake: pd.DataFrame, started: Entry) -> datetime:
+def _present(project: Project, lake: pd.DataFrame, started: Entry) -> datetime:
     """Return the present of a retraining: its `as_of`, or later where labels in the lake tell so.
 
     An `as_of` that a person asked for is kept to.
     """
-    as_of, time = started.as_of, loop.schema.time
+    as_of, time = started.as_of, project.schema.time
     assert as_of is not None  # claim() sees to it
-    newest = lake.loc[lake[loop.schema.target].notna(), time].max() if time else pd.NaT
+    newest = lake.loc[lake[project.schema.target].notna(), time].max() if time else pd.NaT
     if pd.isna(newest) or newest < pd.Timestamp(as_of):
         return as_of
     if started.body["asked"]:
@@ -200,25 +204,25 @@ def _present(loop: Loop, lake: pd.DataFrame, started: Entry) -> datetime:
     return max(as_of, min(after, datetime.now(UTC)))
 
 
-def _chosen_until(loop: Loop, maturity: timedelta) -> datetime | None:
+def _chosen_until(project: Project, maturity: timedelta) -> datetime | None:
     """Return the end of the rows that the champion was chosen on; None where nothing tells it."""
-    champion = loop.champion
+    champion = project.champion
     if champion is None:
         return None
-    if loop.schema.time is not None and champion.body["gate_end"]:
+    if project.schema.time is not None and champion.body["gate_end"]:
         return datetime.fromisoformat(champion.body["gate_end"])
     return champion.as_of - maturity if champion.as_of else None
 
 
-def _unknown_to_champion(loop: Loop, *tables: pd.DataFrame) -> int:
+def _unknown_to_champion(project: Project, *tables: pd.DataFrame) -> int:
     """Count the labelled rows that came after those the champion was fitted and chosen on."""
-    champion, time = loop.champion, loop.schema.time
-    labelled = [rows[rows[loop.schema.target].notna()] for rows in tables]
+    champion, time = project.champion, project.schema.time
+    labelled = [rows[rows[project.schema.target].notna()] for rows in tables]
     count = sum(map(len, labelled))
     if champion is None:
         return count
     if time is not None and champion.body["gate_end"]:
         end = pd.Timestamp(champion.body["gate_end"])
         return sum(int((rows[time] >= end).sum()) for rows in labelled)
-    lineage = loop.bundle_of(champion).lineage
+    lineage = project.bundle_of(champion).lineage
     return max(0, count - int(lineage["train"]["rows"] + lineage["holdout"]["rows"]))

@@ -22,7 +22,7 @@ from mlops.orchestration import artifacts
 from mlops.orchestration.task import step
 from mlops.orchestration.tasks import retrain
 from mlops.prediction_log import label_log, reader
-from mlops.project.context import Loop
+from mlops.project.context import Project
 from mlops.schema import Schema
 from mlops.stats.bootstrap import blocks_of
 
@@ -55,20 +55,20 @@ def check(root: Path, as_of: datetime | None = None) -> Entry:
     EmptyWindowError
         Nothing was served in the window.
     """
-    loop = Loop.at(root)
-    as_of = loop.moment(as_of)
-    subject = loop.served()
+    project = Project.at(root)
+    as_of = project.moment(as_of)
+    subject = project.served()
     once = f"drift:{subject.id}:{as_of.isoformat()}"
-    known = loop.ledger.named(once)
+    known = project.ledger.named(once)
     if known is not None:
-        return _told(loop, known)
-    reader.compact(loop.project.predictions, loop.schema)
-    report = _report(loop, subject, _served(loop, subject, as_of), as_of)
-    policy = loop.params.monitor
-    before = [_report_of(e) for e in loop.ledger.effects(subject) if e.kind == "drift.checked"]
+        return _told(project, known)
+    reader.compact(project.folder.predictions, project.schema)
+    report = _report(project, subject, _served(project, subject, as_of), as_of)
+    policy = project.params.monitor
+    before = [_report_of(e) for e in project.ledger.effects(subject) if e.kind == "drift.checked"]
     history = drift.raised_before(before, as_of=as_of, apart=policy.window / 2)
     confirmed = report.raised and drift.confirmed([*history, True], confirm=policy.confirm, of=policy.of)
-    checked = loop.ledger.record_once(
+    checked = project.ledger.record_once(
         once,
         "drift.checked",
         cause=subject,
@@ -79,13 +79,13 @@ def check(root: Path, as_of: datetime | None = None) -> Entry:
         sentence=report.sentence(confirmed=confirmed),
         report=report.to_dict(),
     )
-    return _told(loop, checked)
+    return _told(project, checked)
 
 
-def _told(loop: Loop, checked: Entry) -> Entry:
+def _told(project: Project, checked: Entry) -> Entry:
     """Show in Prefect what the window's columns showed."""
     artifacts.publish(
-        f"{loop.params.data.name}-drift",
+        f"{project.params.data.name}-drift",
         lambda: artifacts.columns(checked),
         description=checked.body["sentence"],
     )
@@ -108,13 +108,13 @@ def announce(root: Path, checked: Entry) -> Entry:
     The row is the truth. An event that is lost costs time, not the retraining: the
     reconciler finds the row.
     """
-    loop = Loop.at(root)
-    confirmed = retrain.confirm(loop, checked)
+    project = Project.at(root)
+    confirmed = retrain.confirm(project, checked)
     emit_event(
         event=DRIFT_EVENT,
         resource={
-            "prefect.resource.id": model_resource(loop.params.data.name),
-            "prefect.resource.name": loop.params.data.name,
+            "prefect.resource.id": model_resource(project.params.data.name),
+            "prefect.resource.name": project.params.data.name,
         },
         payload=retrain.asked_by(confirmed),
     )
@@ -126,51 +126,51 @@ def write_report(root: Path, checked: Entry) -> Path:
     """Draw Evidently's full report of a judged window; kept as HTML and beside the run in MLflow."""
     from mlops.adapters.evidently import write_report as draw
 
-    loop = Loop.at(root)
-    subject = loop.ledger.get(checked.cause or "")
+    project = Project.at(root)
+    subject = project.ledger.get(checked.cause or "")
     assert subject is not None
     assert checked.as_of is not None
-    path = loop.project.home / "reports" / f"drift-{checked.as_of:%Y-%m-%d}-{checked.id[:6]}.html"
-    if loop.ledger.named(f"reported:{checked.id}") is not None and path.is_file():
-        return _shown(loop, checked, subject, path)
+    path = project.folder.home / "reports" / f"drift-{checked.as_of:%Y-%m-%d}-{checked.id[:6]}.html"
+    if project.ledger.named(f"reported:{checked.id}") is not None and path.is_file():
+        return _shown(project, checked, subject, path)
     columns = _report_of(checked).columns
     limits = {column.column: column.threshold for column in columns if column.threshold is not None}
     path.parent.mkdir(parents=True, exist_ok=True)
-    bundle = loop.bundle_of(subject)
-    current = drift.as_reference(_served(loop, subject, checked.as_of), bundle.schema)
+    bundle = project.bundle_of(subject)
+    current = drift.as_reference(_served(project, subject, checked.as_of), bundle.schema)
     draw(
         _drawn(bundle),
         current,
         drift.watched(bundle.schema),
         path,
         thresholds=limits,
-        share=loop.params.monitor.min_share,
+        share=project.params.monitor.min_share,
     )
-    loop.registry.attach(subject.body["run_id"], path)
+    project.registry.attach(subject.body["run_id"], path)
     # By the days since training, so that champions can be laid over one another.
     known_until = bundle.lineage["holdout"]["end"]
     trained = datetime.fromisoformat(known_until) if known_until else subject.recorded_at
-    loop.registry.measure(
+    project.registry.measure(
         subject.body["run_id"],
-        _figures(checked, loop.params.gate.metric),
+        _figures(checked, project.params.gate.metric),
         at=checked.as_of,
         step=(checked.as_of - trained).days,
     )
-    loop.ledger.record_once(
+    project.ledger.record_once(
         f"reported:{checked.id}", "drift.reported", cause=checked, as_of=checked.as_of, path=str(path)
     )
-    return _shown(loop, checked, subject, path)
+    return _shown(project, checked, subject, path)
 
 
-def _shown(loop: Loop, checked: Entry, subject: Entry, report: Path) -> Path:
+def _shown(project: Project, checked: Entry, subject: Entry, report: Path) -> Path:
     """Show in Prefect what the window showed, and where it is drawn."""
 
     def page() -> str:
         run_id = subject.body["run_id"]
-        drawn = loop.registry.run_url(run_id, f"reports/{report.name}")
-        return artifacts.window(checked, report=drawn, run=loop.registry.run_url(run_id))
+        drawn = project.registry.run_url(run_id, f"reports/{report.name}")
+        return artifacts.window(checked, report=drawn, run=project.registry.run_url(run_id))
 
-    artifacts.publish(f"{loop.params.data.name}-window", page, description=checked.body["sentence"])
+    artifacts.publish(f"{project.params.data.name}-window", page, description=checked.body["sentence"])
     return report
 
 
@@ -187,13 +187,13 @@ def _figures(checked: Entry, metric: str) -> dict[str, float]:
     return figures
 
 
-def _served(loop: Loop, subject: Entry, as_of: datetime) -> pd.DataFrame:
+def _served(project: Project, subject: Entry, as_of: datetime) -> pd.DataFrame:
     """Return the window's rows that this version answered: another's answers say nothing of it.
 
     With the features that it sees, which params.yaml may name otherwise by now.
     """
-    start, schema = as_of - loop.params.monitor.window, loop.bundle_of(subject).schema
-    served = reader.read(loop.project.predictions, schema, start=start, end=as_of)
+    start, schema = as_of - project.params.monitor.window, project.bundle_of(subject).schema
+    served = reader.read(project.folder.predictions, schema, start=start, end=as_of)
     served = served[served["version"] == str(subject.body["version"])]
     if served.empty:
         raise EmptyWindowError(
@@ -204,11 +204,11 @@ def _served(loop: Loop, subject: Entry, as_of: datetime) -> pd.DataFrame:
     return served
 
 
-def _report(loop: Loop, subject: Entry, served: pd.DataFrame, as_of: datetime) -> DriftReport:
+def _report(project: Project, subject: Entry, served: pd.DataFrame, as_of: datetime) -> DriftReport:
     from mlops.adapters.evidently import statistics
 
-    bundle = loop.bundle_of(subject)
-    policy = loop.params.monitor
+    bundle = project.bundle_of(subject)
+    policy = project.params.monitor
     report = drift.measure(
         _reference(bundle),
         _answers(bundle),
@@ -216,12 +216,12 @@ def _report(loop: Loop, subject: Entry, served: pd.DataFrame, as_of: datetime) -
         bundle.schema,
         window=(as_of - policy.window, as_of),
         policy=policy,
-        block=loop.params.gate.block,
+        block=project.params.gate.block,
         statistics=statistics,
-        seed=loop.params.model.seed,
+        seed=project.params.model.seed,
     )
-    joined = label_log.join(served, label_log.read(loop.project.labels), bundle.schema)
-    return replace(report, quality=quality(joined, bundle, loop.params, as_of))
+    joined = label_log.join(served, label_log.read(project.folder.labels), bundle.schema)
+    return replace(report, quality=quality(joined, bundle, project.params, as_of))
 
 
 def quality(joined: pd.DataFrame, bundle: Bundle, params: Params, as_of: datetime) -> QualityVerdict:

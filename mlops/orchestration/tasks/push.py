@@ -11,7 +11,7 @@ from mlops.adapters.dvc.tree import DvcTree
 from mlops.adapters.git.worktree import Tree
 from mlops.errors import MlopsError
 from mlops.orchestration.task import run_as_task
-from mlops.project.context import Loop
+from mlops.project.context import Project
 
 log = logging.getLogger("mlops")
 
@@ -37,7 +37,7 @@ def push(root: Path, tree: Path, *paths: str) -> None:
         log.info("not pushed: DVC has no default remote, the data is on this machine alone")
     else:
         _attempt(f"push the data to {remote}", lambda: _send(data, Remote(tree, remote), paths))
-    if git.root != Loop.at(root).project.worktree.resolve():
+    if git.root != Project.at(root).folder.worktree.resolve():
         return
     branch = git.branch()
     upstream = git.remote_of(branch)

@@ -18,7 +18,7 @@ from mlops.orchestration import flow_run
 from mlops.orchestration.task import step
 from mlops.prediction_log import segment
 from mlops.prediction_log.scored_table import Scoring, beside, place
-from mlops.project.context import Loop
+from mlops.project.context import Project
 from mlops.tables import conform, readers
 from mlops.tables.writers import Destination
 
@@ -43,7 +43,7 @@ def alone(root: Path) -> Iterator[None]:
         Another holds it: a person is told at once, what Prefect started waits a while.
     """
     refusal, remedy = "Another table of this project is being scored.", "Wait for it, then try again."
-    with Loop.at(root).hold("score", patience=flow_run.patience(), refusal=refusal, remedy=remedy):
+    with Project.at(root).hold("score", patience=flow_run.patience(), refusal=refusal, remedy=remedy):
         yield
 
 
@@ -65,18 +65,18 @@ def find(root: Path, table: Path | None = None, destination: Path | None = None)
     NothingPromotedError
         The project has no champion.
     """
-    loop = Loop.at(root)
-    promoted = loop.promoted()
+    project = Project.at(root)
+    promoted = project.promoted()
     version = str(promoted.body["version"])
-    asked = root / (table or _default(loop.params.score.source, "source"))
+    asked = root / (table or _default(project.params.score.source, "source"))
     readers.format_of(asked)
-    wanted = root / (destination or _default(loop.params.score.destination, "destination"))
+    wanted = root / (destination or _default(project.params.score.destination, "destination"))
     try:
         content = hashing.of_file(asked)
     except OSError as exc:
         raise DataError(f"{asked} cannot be read: {exc.strerror}.", remedy="Check the path.") from exc
     return Scoring(
-        project=loop.params.data.name,
+        project=project.params.data.name,
         source=asked,
         destination=place(wanted, asked, version),
         content=content,
@@ -94,12 +94,12 @@ def answer(root: Path, scoring: Scoring, *, logged: bool = True) -> int:
     DataError
         A column is missing, or a value cannot be used: column and row are named. Nothing is written.
     """
-    loop = Loop.at(root)
-    bundle = loop.bundle_of(_promotion(loop, scoring))
+    project = Project.at(root)
+    bundle = project.bundle_of(_promotion(project, scoring))
     predictor = load(bundle)
     check_golden(predictor, bundle)
-    log_it, at, rows = _is_to_be_logged(loop, scoring, logged), datetime.now(UTC), 0
-    with _staged(loop, scoring, readers.column_types(scoring.source, bundle.schema)) as (out, laid):
+    log_it, at, rows = _is_to_be_logged(project, scoring, logged), datetime.now(UTC), 0
+    with _staged(project, scoring, readers.column_types(scoring.source, bundle.schema)) as (out, laid):
         for frame in readers.read_batches(scoring.source, bundle.schema, rows=_BATCH):
             asked = conform.unlabelled(frame, bundle.schema)
             answers = predictor.predict(asked.columns)
@@ -127,39 +127,39 @@ def publish(root: Path, scoring: Scoring, rows: int, *, logged: bool = True) -> 
     -------
     What was done, a sentence. The ledger's ``table.scored`` stands once per content and promotion.
     """
-    loop, once = Loop.at(root), f"scored:{scoring.digest}"
-    destination, facts = Destination(scoring.destination), _facts(loop, scoring, rows)
+    project, once = Project.at(root), f"scored:{scoring.digest}"
+    destination, facts = Destination(scoring.destination), _facts(project, scoring, rows)
     done = f"{rows:,} rows of {scoring.source.name} scored by version {scoring.version}"
     done = f"{done} into {_shown(scoring.destination, root)}"
     if not logged:
         destination.publish()
-        loop.ledger.record_once(
+        project.ledger.record_once(
             f"{once}:unlogged", "table.scored", cause=scoring.promotion, logged=False, **facts
         )
         return f"{done}; they are not in the prediction log."
-    standing = loop.ledger.named(once)
+    standing = project.ledger.named(once)
     if standing is not None:
         destination.publish()
         return f"{done}, as on {standing.recorded_at:%Y-%m-%d}: they were logged then, and are not again."
     # As with the service, an answer is in the log before anybody sees it; and the ledger knows of
     # a deployment before the log names it. Killed between any two lines, the same command again
     # makes the same segments, of which the log takes those that it lacks, and ends.
-    started = loop.ledger.record_once(
+    started = project.ledger.record_once(
         f"scoring:{scoring.digest}", "scoring.started", cause=scoring.promotion, **facts
     )
-    laid = _laid(loop, scoring)
-    segment.adopt(loop.project.predictions, sorted(laid.iterdir()))
+    laid = _laid(project, scoring)
+    segment.adopt(project.folder.predictions, sorted(laid.iterdir()))
     laid.rmdir()
     destination.publish()
-    loop.ledger.record_once(once, "table.scored", cause=started, logged=True, **facts)
+    project.ledger.record_once(once, "table.scored", cause=started, logged=True, **facts)
     return f"{done}."
 
 
-def _facts(loop: Loop, scoring: Scoring, rows: int) -> dict[str, Any]:
+def _facts(project: Project, scoring: Scoring, rows: int) -> dict[str, Any]:
     return {
         "deployment": scoring.deployment,
         "version": scoring.version,
-        "digest": _promotion(loop, scoring).body["digest"],
+        "digest": _promotion(project, scoring).body["digest"],
         "source": str(scoring.source),
         "destination": str(scoring.destination),
         "content": scoring.content,
@@ -167,14 +167,14 @@ def _facts(loop: Loop, scoring: Scoring, rows: int) -> dict[str, Any]:
     }
 
 
-def _promotion(loop: Loop, scoring: Scoring) -> Entry:
-    promoted = loop.ledger.get(scoring.promotion)
+def _promotion(project: Project, scoring: Scoring) -> Entry:
+    promoted = project.ledger.get(scoring.promotion)
     assert promoted is not None  # find() took it from there
     return promoted
 
 
-def _is_to_be_logged(loop: Loop, scoring: Scoring, logged: bool) -> bool:
-    return logged and loop.ledger.named(f"scored:{scoring.digest}") is None
+def _is_to_be_logged(project: Project, scoring: Scoring, logged: bool) -> bool:
+    return logged and project.ledger.named(f"scored:{scoring.digest}") is None
 
 
 def _default(value: str | None, key: str) -> Path:
@@ -186,14 +186,14 @@ def _default(value: str | None, key: str) -> Path:
     return Path(value).expanduser()
 
 
-def _laid(loop: Loop, scoring: Scoring) -> Path:
-    return segment.folders(loop.project.predictions).laid / scoring.deployment
+def _laid(project: Project, scoring: Scoring) -> Path:
+    return segment.folders(project.folder.predictions).laid / scoring.deployment
 
 
 @contextmanager
-def _staged(loop: Loop, scoring: Scoring, types: pa.Schema) -> Iterator[tuple[Destination, Path]]:
+def _staged(project: Project, scoring: Scoring, types: pa.Schema) -> Iterator[tuple[Destination, Path]]:
     """Give what the answers are written to unseen: all of it is finished, or none is left."""
-    out, laid = Destination(scoring.destination, types), _laid(loop, scoring)
+    out, laid = Destination(scoring.destination, types), _laid(project, scoring)
     # Whatever a killed scoring has laid: begun again, it lays its own anew.
     shutil.rmtree(laid.parent, ignore_errors=True)
     try:

@@ -50,7 +50,7 @@ from mlops.orchestration import artifacts
 from mlops.orchestration.task import run_as_task, step
 from mlops.orchestration.tasks.push import push
 from mlops.project import rollback
-from mlops.project.context import Loop
+from mlops.project.context import Project
 from mlops.project.up_to_date import verdict_on
 from mlops.schema import Columns
 from mlops.stages.pipeline import STAGES
@@ -81,19 +81,19 @@ def reproduce(root: Path, tree: Path, *, force: bool = False) -> str:
     MlopsError
         No commit could be made in `tree`, which is said before an hour's training; or a stage failed.
     """
-    loop = Loop.at(root, tree)
-    loop.params.check_gap()
+    project = Project.at(root, tree)
+    project.params.check_gap()
     Tree(tree).branch()
-    with loop.lock("tree"):
+    with project.lock("tree"):
         data = DvcTree(tree)
         if data.version() is None:
             raise DataError("The project has no data yet.", remedy="Add some: `mlops ingest FILE`.")
-        data.mend(LAKE, aside=loop.project.aside)
+        data.mend(LAKE, aside=project.folder.aside)
         # What a search has tried outlives a scratch tree, which goes where its training is killed.
-        stages = STAGES | {"train": partial(train, journals=loop.project.searches)}
+        stages = STAGES | {"train": partial(train, journals=project.folder.searches)}
         done = data.reproduce(run_as_task, stages=stages, force=force)
         # With what it was trained with, or the commit could not train it again.
-        wanted = [*TRAINING_INPUTS, loop.params.model.builder, *TRAINING_OUTPUTS]
+        wanted = [*TRAINING_INPUTS, project.params.model.builder, *TRAINING_OUTPUTS]
         paths = [path for path in wanted if (tree / path).exists()]
         commit = Tree(tree).commit_paths(paths, f"Train on data {(done.data_md5 or '')[:12]}")
     push(root, tree)
@@ -108,14 +108,14 @@ def register(root: Path, tree: Path, commit: str, cause: str | None = None, *, f
     -------
     The ledger's ``model.registered``: version, digest, run, commit, data version.
     """
-    loop = Loop.at(root, tree)
+    project = Project.at(root, tree)
     _check_unmoved(tree, commit)
-    bundle = loop.keep_bundle(tree / BUNDLE)
+    bundle = project.keep_bundle(tree / BUNDLE)
     _check_unmoved(tree, commit)
-    run = _training_run(loop, tree, bundle, commit)
-    run_id = loop.registry.log_run(run, force=force)
-    version = loop.registry.register(run_id, bundle.digest, description=run.description)
-    return loop.ledger.record_once(
+    run = _training_run(project, tree, bundle, commit)
+    run_id = project.registry.log_run(run, force=force)
+    version = project.registry.register(run_id, bundle.digest, description=run.description)
+    return project.ledger.record_once(
         f"registered:{version.name}:{version.version}:{run_id}",
         "model.registered",
         cause=cause,
@@ -136,20 +136,20 @@ def judge(root: Path, tree: Path, registered: Entry, as_of: datetime | None = No
     -------
     The ledger's ``gate.judged``: ``promote``, the sentence, the numbers, the window used.
     """
-    loop = Loop.at(root, tree)
-    champion, judged = loop.champion, verdict_on(loop, registered)
+    project = Project.at(root, tree)
+    champion, judged = project.champion, verdict_on(project, registered)
     if champion is not None and judged is not None and judged.id == champion.cause:
         log.info("nothing changed: version %s is the champion", champion.body["version"])
-        if loop.ledger.named(marking(judged)) is None:  # MLflow was away, or the process killed
-            _mark(loop, judged, champion.body["version"])
-        return _told(loop, tree, registered, judged)
+        if project.ledger.named(marking(judged)) is None:  # MLflow was away, or the process killed
+            _mark(project, judged, champion.body["version"])
+        return _told(project, tree, registered, judged)
     if judged is None:
         rows = pd.read_parquet(tree / HOLDOUT)
         _check_unmoved(tree, registered.body["commit"])
-        rows = rows[rows[loop.schema.target].notna()]
-        window = _window(rows, loop.schema.time)
-        verdict, losses = _verdict(loop, tree, registered, rows, window)
-        judged = loop.ledger.record_once(
+        rows = rows[rows[project.schema.target].notna()]
+        window = _window(rows, project.schema.time)
+        verdict, losses = _verdict(project, tree, registered, rows, window)
+        judged = project.ledger.record_once(
             judgement(registered, champion),
             "gate.judged",
             cause=registered,
@@ -160,8 +160,8 @@ def judge(root: Path, tree: Path, registered: Entry, as_of: datetime | None = No
             reason=verdict.reason,
             champion=losses,
         )
-    _mark(loop, judged, registered.body["version"], CHALLENGER)
-    return _told(loop, tree, registered, judged)
+    _mark(project, judged, registered.body["version"], CHALLENGER)
+    return _told(project, tree, registered, judged)
 
 
 @step(name="promote", retries=2)
@@ -178,23 +178,23 @@ def promote(root: Path, judged: Entry) -> Entry:
     ConflictError
         A person has put another champion in the place of the one it was compared with.
     """
-    loop = Loop.at(root)
-    with loop.lock(CHOOSING):
-        promoted = loop.ledger.named(promotion(judged)) or _promoted(loop, judged)
-    champion = loop.promoted()
-    loop.registry.mark(champion.body["version"], CHAMPION)
-    loop.ledger.record_once(marking(promoted), "model.marked", cause=promoted, alias=CHAMPION)
+    project = Project.at(root)
+    with project.lock(CHOOSING):
+        promoted = project.ledger.named(promotion(judged)) or _promoted(project, judged)
+    champion = project.promoted()
+    project.registry.mark(champion.body["version"], CHAMPION)
+    project.ledger.record_once(marking(promoted), "model.marked", cause=promoted, alias=CHAMPION)
     return champion
 
 
-def _promoted(loop: Loop, judged: Entry) -> Entry:
-    registered, window = _cause(loop, judged), judged.body["window"]
-    if judged.once != judgement(registered, loop.champion):
+def _promoted(project: Project, judged: Entry) -> Entry:
+    registered, window = _cause(project, judged), judged.body["window"]
+    if judged.once != judgement(registered, project.champion):
         raise ConflictError(
             f"Version {registered.body['version']} was compared with a model that is the champion no more.",
             remedy="Run the same again: it is compared with the champion of now.",
         )
-    return loop.ledger.record_once(
+    return project.ledger.record_once(
         promotion(judged),
         "model.promoted",
         cause=judged,
@@ -204,17 +204,17 @@ def _promoted(loop: Loop, judged: Entry) -> Entry:
     )
 
 
-def _mark(loop: Loop, judged: Entry, version: str, alias: str | None = None) -> None:
+def _mark(project: Project, judged: Entry, version: str, alias: str | None = None) -> None:
     """Let a version in MLflow tell what the gate said of it, and the ledger that it does."""
     tags = {
         "mlops.gate": "promoted" if judged.body["promote"] else "refused",
         "mlops.gate.reason": judged.body["reason"],
     }
-    loop.registry.mark(version, alias, tags=tags)
-    loop.ledger.record_once(marking(judged), "model.marked", cause=judged, alias=alias)
+    project.registry.mark(version, alias, tags=tags)
+    project.ledger.record_once(marking(judged), "model.marked", cause=judged, alias=alias)
 
 
-def _training_run(loop: Loop, tree: Path, bundle: Bundle, commit: str) -> TrainingRun:
+def _training_run(project: Project, tree: Path, bundle: Bundle, commit: str) -> TrainingRun:
     metrics = json.loads((tree / METRICS).read_text())
     params = yaml.safe_load((tree / PARAMS).read_text())
     plots = {path.name: path.read_bytes() for path in sorted((tree / PLOTS).glob("*.csv"))}
@@ -222,7 +222,7 @@ def _training_run(loop: Loop, tree: Path, bundle: Bundle, commit: str) -> Traini
     trials = tree / TRIALS
     searched = bundle.lineage.get("search")
     flow = flow_run.flow_name or "train"
-    card = ModelCard(bundle, metrics, _importances(plots), loop.params.gate, commit)
+    card = ModelCard(bundle, metrics, _importances(plots), project.params.gate, commit)
     return TrainingRun(
         lock_sha=hashing.of_file(tree / DVC_LOCK),
         commit=commit,
@@ -270,26 +270,26 @@ def _rows_used(tree: Path, bundle: Bundle, name: str) -> list[RowsUsed]:
     ]
 
 
-def _told(loop: Loop, tree: Path, registered: Entry, judged: Entry) -> Entry:
+def _told(project: Project, tree: Path, registered: Entry, judged: Entry) -> Entry:
     """Show in Prefect what was trained and what the gate said of it."""
 
     def page() -> str:
         figures = json.loads((tree / METRICS).read_text())
-        run = loop.registry.run_url(registered.body["run_id"])
+        run = project.registry.run_url(registered.body["run_id"])
         return artifacts.training(registered, judged, figures, run=run)
 
-    artifacts.publish(f"{loop.params.data.name}-training", page, description=judged.body["reason"])
+    artifacts.publish(f"{project.params.data.name}-training", page, description=judged.body["reason"])
     return judged
 
 
 def _verdict(
-    loop: Loop, tree: Path, registered: Entry, rows: pd.DataFrame, window: list[str] | None
+    project: Project, tree: Path, registered: Entry, rows: pd.DataFrame, window: list[str] | None
 ) -> tuple[GateVerdict, dict[str, float]]:
     """Return what the gate says, and the champion's loss on the same rows, by the metric's name."""
-    taken = rollback.taken_away(loop, registered.body["digest"])
+    taken = rollback.taken_away(project, registered.body["digest"])
     if taken is not None:
         return GateVerdict(False, _taken(taken)), {}
-    policy, schema, champion = loop.params.gate, loop.schema, loop.champion
+    policy, schema, champion = project.params.gate, project.schema, project.champion
     spent = champion.body["gate_end"] if champion else None
     if champion and window and spent and not fresh(_time(window[0]), _time(spent)):
         stale = (
@@ -297,20 +297,20 @@ def _verdict(
             f"on rows up to {_time(spent):%Y-%m-%d %H:%M}. Train again when newer rows have their labels."
         )
         return GateVerdict(False, stale), {}
-    challenger = loop.bundle_of(registered)
+    challenger = project.bundle_of(registered)
     blocks = blocks_of(rows, schema, policy.block)
     given = load(challenger).predict(columns_of(rows, challenger.schema))
-    ours = _losses(given, challenger, rows, loop)
+    ours = _losses(given, challenger, rows, project)
     constant = predictions.constant(challenger.model.prior, challenger.model.classes, len(rows))
-    against_baseline = _compare(ours, _losses(constant, challenger, rows, loop), blocks, loop)
+    against_baseline = _compare(ours, _losses(constant, challenger, rows, project), blocks, project)
     covariances = metric.skill(rows[schema.target].to_numpy(), given, challenger.model.classes)
-    skill = block_interval(covariances, blocks, **_options(loop))
+    skill = block_interval(covariances, blocks, **_options(project))
     if champion is None:
         return decide(None, against_baseline, skill, policy), {}
-    standing = loop.bundle_of(champion)
+    standing = project.bundle_of(champion)
     seen, unknown = _as_seen(standing, rows, tree)
-    theirs = _losses(load(standing).predict(seen), standing, rows, loop)
-    against_champion = _compare(ours, theirs, blocks, loop)
+    theirs = _losses(load(standing).predict(seen), standing, rows, project)
+    against_champion = _compare(ours, theirs, blocks, project)
     verdict = decide(against_champion, against_baseline, skill, policy)
     if window is None:
         verdict = replace(verdict, reason=f"{verdict.reason} {_not_fresh(standing, rows)}")
@@ -350,12 +350,12 @@ def _not_fresh(champion: Bundle, rows: pd.DataFrame) -> str:
     return f"Without a time column they are not fresh: {seen:,} of them were held out for the champion too."
 
 
-def _options(loop: Loop) -> dict[str, Any]:
-    policy = loop.params.gate
+def _options(project: Project) -> dict[str, Any]:
+    policy = project.params.gate
     return {
         "confidence": policy.confidence,
         "resamples": policy.resamples,
-        "seed": loop.params.model.seed,
+        "seed": project.params.model.seed,
     }
 
 
@@ -368,21 +368,21 @@ def _check_unmoved(tree: Path, commit: str) -> None:
         )
 
 
-def _cause(loop: Loop, entry: Entry) -> Entry:
-    cause = loop.ledger.get(entry.cause or "")
+def _cause(project: Project, entry: Entry) -> Entry:
+    cause = project.ledger.get(entry.cause or "")
     assert cause is not None  # the ledger's foreign key
     return cause
 
 
 def _compare(
-    ours: np.ndarray[Any, Any], theirs: np.ndarray[Any, Any], blocks: np.ndarray[Any, Any], loop: Loop
+    ours: np.ndarray[Any, Any], theirs: np.ndarray[Any, Any], blocks: np.ndarray[Any, Any], project: Project
 ) -> Comparison:
-    return compare(ours, theirs, blocks, **_options(loop))
+    return compare(ours, theirs, blocks, **_options(project))
 
 
-def _losses(given: Answers, bundle: Bundle, rows: pd.DataFrame, loop: Loop) -> np.ndarray[Any, Any]:
-    truth = rows[loop.schema.target].to_numpy()
-    return metric.losses(loop.params.gate.metric, truth, given, bundle.model.classes)
+def _losses(given: Answers, bundle: Bundle, rows: pd.DataFrame, project: Project) -> np.ndarray[Any, Any]:
+    truth = rows[project.schema.target].to_numpy()
+    return metric.losses(project.params.gate.metric, truth, given, bundle.model.classes)
 
 
 def _window(rows: pd.DataFrame, time: str | None) -> list[str] | None:

@@ -163,7 +163,8 @@ def test_the_segment_of_a_living_writer_is_left_alone(log: PredictionLog, tmp_pa
 
 def test_the_segment_of_a_killed_writer_is_compacted(tmp_path: Path) -> None:
     code = (
-        "import sys, time, orjson; from pathlib import Path; from mlops.prediction_log.writer import PredictionLog\n"
+        "import sys, time, orjson; from pathlib import Path\n"
+        "from mlops.prediction_log.writer import PredictionLog\n"
         "log = PredictionLog(Path(sys.argv[1]), 'd1'); log.write([orjson.loads(sys.argv[2])])\n"
         "print('written', flush=True); time.sleep(60)"
     )

@@ -23,7 +23,7 @@ REQUIRES = [
     "colorama>=1; sys_platform == 'win32'",
     "x>1; extra == 'y'",
 ]
-LOCKED = Path(__file__).parents[2] / "requirements.lock"
+LOCKED = Path(__file__).parents[3] / "requirements.lock"
 GOOD = {"pandas": "3.0.6", "scikit-learn": "1.9.1"}
 
 

@@ -15,7 +15,7 @@ from mlops.errors import BundleError, MlopsError
 from mlops.model import bundle as bundles
 from tests.tiny import tiny_bundle
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def printed(libc: str, version: str, machine: str = "x86_64") -> str:
@@ -138,7 +138,7 @@ def test_an_edit_of_what_reads_the_log_rebuilds_no_image(image: Image) -> None:
 
 def test_what_the_bundles_module_imports_is_carried(image: Image) -> None:
     assert "mlops/training/holdout.py" not in sources(image.bundle)
-    (image.bundle / "module.py").write_text("def build():\n    from mlops import split\n")
+    (image.bundle / "module.py").write_text("def build():\n    from mlops.training import holdout\n")
     assert "mlops/training/holdout.py" in sources(image.bundle)
 
 

@@ -6,17 +6,17 @@ from pathlib import Path
 
 from mlops.config.project_folder import find_project
 from mlops.project import services
-from mlops.project.context import Loop
+from mlops.project.context import Project
 
-LOOP = Loop(find_project(Path(__file__)))
+PROJECT = Project(find_project(Path(__file__)))
 
 
 def test_the_runner_is_another_where_the_project_is_called_otherwise(tmp_path: Path) -> None:
-    params = (LOOP.project.root / "params.yaml").read_text()
+    params = (PROJECT.folder.root / "params.yaml").read_text()
     (tmp_path / "params.yaml").write_text(params.replace("name: flights", "name: trains", 1))
-    renamed = Loop(find_project(tmp_path, LOOP.project.settings))
+    renamed = Project(find_project(tmp_path, PROJECT.folder.settings))
     assert renamed.params.data.name == "trains"
-    before, after = services._runner(LOOP).environment, services._runner(renamed).environment
+    before, after = services._runner(PROJECT).environment, services._runner(renamed).environment
     assert {name for name in after if name != "PREFECT_HOME" and after[name] != before[name]} == {
         "MLOPS_NAME"
     }

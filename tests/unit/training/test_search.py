@@ -21,7 +21,7 @@ from mlops.training.fit import fit, load_builder
 from mlops.training.holdout import folds
 from mlops.training.search import Fold, search
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 SCHEMA = Schema({"x": "number"}, "y", "binary", time="at")
 SPACE = {"p": AxisParams(low=0.0, high=1.0)}
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -13,8 +12,7 @@ import pytest
 
 from mlops.deployment import rollout
 from mlops.deployment.rollout import Serving, Spec, swap, wait_ready
-from mlops.errors import MlopsError, UnavailableError
-from mlops.files.ports import free_port
+from mlops.errors import UnavailableError
 
 
 class Threads:
@@ -210,14 +208,3 @@ def test_what_serves_is_not_removed_when_it_stumbles(target: Threads, gateway: P
         swap(target, gateway, spec("a"), timeout=0.2)
     assert gateway.current() == old.address
     assert ("stop", "a") not in target.told
-
-
-def test_a_port_is_none_that_the_system_gives_out_nor_one_that_is_taken(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    port = free_port()
-    assert 1024 < port < 32_768
-    monkeypatch.setattr(rollout, "_PORTS", range(port, port + 1))
-    monkeypatch.setattr(rollout, "_PORT_TRIES", 1)
-    with socket.create_server(("127.0.0.1", port)), pytest.raises(MlopsError, match="is free"):
-        free_port()

@@ -9,7 +9,7 @@ from mlops.config.project_folder import load_params
 from mlops.config.settings import expanded
 from mlops.errors import ConfigError
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def test_a_variable_comes_from_the_environment_or_else_the_file(
