@@ -105,7 +105,7 @@ def mlflow(project: Project) -> Iterator[Shot]:
     """Yield the pictures of MLflow: the runs, one of them, a version, a drift report."""
     from mlops.adapters.mlflow.links import version_page
 
-    champion, reported = project.champion, project.ledger.last("drift.reported")
+    champion, reported = project.promotion, project.ledger.last("drift.reported")
     if champion is None or reported is None:
         raise UsageError("Nothing was judged yet.", remedy="Run `make demo` first.")
     judged = project.ledger.get(reported.cause or "")

@@ -59,7 +59,7 @@ def missed(project: Project) -> Iterator[Missed]:
     training = _busy(project, "retrain")
     for drift in [] if training else retrain.unanswered(project)[:1]:
         yield Missed("retrain", retrain.asked_by(drift), drift)
-    champion = project.champion
+    champion = project.promotion
     if champion is None or project.ledger.last("deployment.started") is None or _busy(project, "deploy"):
         return
     try:
@@ -105,7 +105,7 @@ def _note_return(project: Project) -> None:
     Else such looks, each mistaken for a moment, or made while an engine was away, would add up until a
     service that is gone one day was given up already.
     """
-    champion = project.champion
+    champion = project.promotion
     effects = project.ledger.effects(champion) if champion else []
     told = [entry.kind for entry in effects if entry.kind in _SERVES | _ASKED]
     if champion is None or not told or told[-1] in _SERVES:

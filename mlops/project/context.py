@@ -161,7 +161,7 @@ class Project:
         )
 
     @property
-    def champion(self) -> Entry | None:
+    def promotion(self) -> Entry | None:
         """The ledger's newest promotion: version, digest and all it was promoted with."""
         return self.ledger.last("model.promoted")
 
@@ -173,10 +173,10 @@ class Project:
         NothingPromotedError
             There is none.
         """
-        champion = self.champion
-        if champion is None:
+        promotion = self.promotion
+        if promotion is None:
             raise NothingPromotedError
-        return champion
+        return promotion
 
     def served(self) -> Entry:
         """Return the promotion of what serves.

@@ -32,7 +32,7 @@ def add_labels(project: Project, file: Path, *, by: str, skip_unknown: bool) -> 
         by=kind,
         schema=project.schema,
         known=reader.ids(project.folder.predictions, by=kind),
-        classes=project.bundle_of(project.champion).model.classes if project.champion else None,
+        classes=project.bundle_of(project.promotion).model.classes if project.promotion else None,
         skip_unknown=skip_unknown,
         at=datetime.now(UTC),
     )

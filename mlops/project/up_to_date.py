@@ -54,7 +54,7 @@ def settled(project: Project) -> Outcome | None:
 
 def verdict_on(project: Project, registered: Entry) -> Entry | None:
     """Return what the gate said of a registered version beside the champion of today, if it did."""
-    champion = project.champion
+    champion = project.promotion
     if champion is not None and champion.body["digest"] == registered.body["digest"]:
         return project.ledger.get(champion.cause or "")
     return project.ledger.named(judgement(registered, champion))

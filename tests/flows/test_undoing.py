@@ -136,7 +136,7 @@ def test_the_gate_does_not_promote_again_what_was_taken_away(project: Project) -
 def test_what_was_compared_with_the_one_taken_away_is_not_promoted(project: Project) -> None:
     registered = project.ledger.record("model.registered", version="4", digest="4" * 64)
     verdict = {"promote": True, "reason": "Promoted: better.", "window": None}
-    name = judgement(registered, project.champion)
+    name = judgement(registered, project.promotion)
     judged = project.ledger.record("gate.judged", cause=registered, once=name, **verdict)
     back = put_back(project)
     with pytest.raises(ConflictError, match="a model that is the champion no more"):

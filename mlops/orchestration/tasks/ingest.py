@@ -206,7 +206,7 @@ def _present(project: Project, lake: pd.DataFrame, started: Entry) -> datetime:
 
 def _chosen_until(project: Project, maturity: timedelta) -> datetime | None:
     """Return the end of the rows that the champion was chosen on; None where nothing tells it."""
-    champion = project.champion
+    champion = project.promotion
     if champion is None:
         return None
     if project.schema.time is not None and champion.body["gate_end"]:
@@ -216,7 +216,7 @@ def _chosen_until(project: Project, maturity: timedelta) -> datetime | None:
 
 def _unknown_to_champion(project: Project, *tables: pd.DataFrame) -> int:
     """Count the labelled rows that came after those the champion was fitted and chosen on."""
-    champion, time = project.champion, project.schema.time
+    champion, time = project.promotion, project.schema.time
     labelled = [rows[rows[project.schema.target].notna()] for rows in tables]
     count = sum(map(len, labelled))
     if champion is None:

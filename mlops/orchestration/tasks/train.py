@@ -137,7 +137,7 @@ def judge(root: Path, tree: Path, registered: Entry, as_of: datetime | None = No
     The ledger's ``gate.judged``: ``promote``, the sentence, the numbers, the window used.
     """
     project = Project.at(root, tree)
-    champion, judged = project.champion, verdict_on(project, registered)
+    champion, judged = project.promotion, verdict_on(project, registered)
     if champion is not None and judged is not None and judged.id == champion.cause:
         log.info("nothing changed: version %s is the champion", champion.body["version"])
         if project.ledger.named(marking(judged)) is None:  # MLflow was away, or the process killed
@@ -189,7 +189,7 @@ def promote(root: Path, judged: Entry) -> Entry:
 
 def _promoted(project: Project, judged: Entry) -> Entry:
     registered, window = _cause(project, judged), judged.body["window"]
-    if judged.once != judgement(registered, project.champion):
+    if judged.once != judgement(registered, project.promotion):
         raise ConflictError(
             f"Version {registered.body['version']} was compared with a model that is the champion no more.",
             remedy="Run the same again: it is compared with the champion of now.",
@@ -289,7 +289,7 @@ def _verdict(
     taken = rollback.taken_away(project, registered.body["digest"])
     if taken is not None:
         return GateVerdict(False, _taken(taken)), {}
-    policy, schema, champion = project.params.gate, project.schema, project.champion
+    policy, schema, champion = project.params.gate, project.schema, project.promotion
     spent = champion.body["gate_end"] if champion else None
     if champion and window and spent and not fresh(_time(window[0]), _time(spent)):
         stale = (
