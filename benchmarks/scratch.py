@@ -19,8 +19,9 @@ from mlops.files.ports import free_port
 from mlops.model import bundle
 from mlops.model.bundle import Bundle
 from mlops.orchestration import run_flow
-from mlops.project import services
 from mlops.project.context import Project
+from mlops.project.down import down
+from mlops.project.up import up
 from mlops.scaffold.template import stamp, template
 from mlops.schema import Schema
 from mlops.stages.pipeline import STAGES
@@ -40,11 +41,11 @@ def running() -> Iterator[Project]:
         stamp(root)
         project = Project.at(root)
         try:
-            services.up(project, told=lambda _: None)
+            up(project, on_progress=lambda _: None)
             run_flow.connect(project.folder)
             yield project
         finally:
-            services.down(project, serving=True)
+            down(project, serving=True)
 
 
 def trained(folder: Path, *months: int) -> Bundle:

@@ -104,12 +104,12 @@ def main() -> int:
         )
     folder = new_project()
     from mlops.adapters.prefect_server.environment import connect
-    from mlops.project import services
     from mlops.project.context import Project
+    from mlops.project.up import up
 
     project = Project(folder)
     say("starting Prefect, MLflow, the gateway and the runner")
-    starting = Background(lambda: services.up(project, told=lambda line: say(f"  {line}")))
+    starting = Background(lambda: up(project, on_progress=lambda line: say(f"  {line}")))
     data = flights(range(first, served.stop))
     starting.join()
     connect(folder)
@@ -126,11 +126,11 @@ def new_project() -> ProjectFolder:
     """Stamp the scratch project, with ports that are free and the model that was asked for."""
     if FOLDER.exists():
         say("ending the last demo")
-        from mlops.project import services
         from mlops.project.context import Project
+        from mlops.project.down import down
 
         if (FOLDER / "params.yaml").exists():
-            services.down(Project.at(FOLDER), serving=True)
+            down(Project.at(FOLDER), serving=True)
         shutil.rmtree(FOLDER)
     say(f"stamping a project into {FOLDER.name}/, with its own git repository and DVC cache")
     (FOLDER / ".mlops").mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""The command line: each verb parses, makes one call, renders."""
+"""The command line: each command parses, makes one call, renders. One file a command."""
 
 from mlops.cli.app import main
 

@@ -1,20 +1,46 @@
-"""The program: its options, how errors leave it, and the verbs it is made of."""
+"""The program: its options, how errors leave it, and its commands by help panel."""
 
 from __future__ import annotations
 
-import gc
+import gc as collector
 import json
 import logging
 import sys
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from mlops import __version__
-from mlops.cli import data, init, maintenance, models, predictions, schedule, services
+from mlops.cli.backup import backup
+from mlops.cli.data_check import data_check
+from mlops.cli.data_checkout import data_checkout
+from mlops.cli.data_diff import data_diff
+from mlops.cli.data_log import data_log
+from mlops.cli.data_pull import data_pull
+from mlops.cli.data_push import data_push
+from mlops.cli.deploy import deploy
+from mlops.cli.doctor import doctor
+from mlops.cli.down import down
+from mlops.cli.gc import gc
+from mlops.cli.ingest import ingest
+from mlops.cli.init import init
+from mlops.cli.labels import labels
+from mlops.cli.monitor import monitor
 from mlops.cli.output import Screen
+from mlops.cli.predict import predict
+from mlops.cli.reproduce import reproduce
+from mlops.cli.restore import restore
+from mlops.cli.retrain import retrain
+from mlops.cli.rollback import rollback
+from mlops.cli.schedule import schedule
+from mlops.cli.score import score
+from mlops.cli.status import status
+from mlops.cli.train import train
+from mlops.cli.up import up
+from mlops.cli.why import why
 from mlops.errors import MlopsError
 
 __all__ = ["app", "main"]
@@ -24,7 +50,7 @@ _WrongWords: Any = typer.BadParameter.__mro__[1]
 _INTERRUPTED = 130
 """What the parser makes of Ctrl-C."""
 _COLLECT_SELDOM = (200_000, 20, 100)
-"""A verb imports much that stays, which the collector would walk again and again meanwhile."""
+"""A command imports much that stays, which the collector would walk again and again meanwhile."""
 
 app = typer.Typer(
     name="mlops",
@@ -44,20 +70,45 @@ def program(
     ] = Path(),
     version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
 ) -> None:
-    """Say where the project is, once for every verb."""
+    """Keep where the project is, for the command."""
     if version:
         sys.stdout.write(f"mlops {__version__}\n")
         raise typer.Exit
     context.obj = Screen(project)
 
 
-for module in (init, services, data, models, predictions, schedule, maintenance):
-    module.add_to(app)
+_PANELS: dict[str, tuple[Callable[..., None], ...]] = {
+    "Project": (init, up, down, status),
+    "Data": (ingest,),
+    "Models": (train, monitor, retrain, deploy, rollback, reproduce),
+    "Predictions": (predict, score, why),
+    "Maintenance": (doctor, gc, backup, restore),
+}
+_DATA = (data_check, data_log, data_diff, data_checkout, data_push, data_pull)
+
+
+def _add_commands() -> None:
+    """Add the commands, in the order of the help."""
+    data = typer.Typer(
+        help="The data: check a table against the contract; versions, and where they are kept.",
+        no_args_is_help=True,
+    )
+    for command in _DATA:
+        data.command(command.__name__.removeprefix("data_"))(command)
+    groups = {"Project": {"schedule": schedule}, "Data": {"data": data, "labels": labels}}
+    for panel, commands in _PANELS.items():
+        for command in commands:
+            app.command(rich_help_panel=panel)(command)
+        for name, group in groups.get(panel, {}).items():
+            app.add_typer(group, name=name, rich_help_panel=panel)
+
+
+_add_commands()
 
 
 def main() -> None:
-    """Run the program; exit 0 done, 1 failed, 2 usage, 3 refused by a gate or policy."""
-    gc.set_threshold(*_COLLECT_SELDOM)
+    """Run the program; exit 0 done, 1 failed, 2 usage, 3 rejected by a gate or policy."""
+    collector.set_threshold(*_COLLECT_SELDOM)
     _log_to_terminal()
     try:
         code = app(standalone_mode=False)
@@ -66,23 +117,21 @@ def main() -> None:
         code = exc.exit_code
     except _WrongWords as exc:
         if _for_machines():
-            _complain(exc.format_message(), "See `mlops --help`, or that of the verb.")
+            _complain(exc.format_message(), "See `mlops --help`, or the command's own --help.")
         else:
             from typer import rich_utils
 
             rich_utils.rich_format_error(exc)
         code = exc.exit_code
     except Exception as exc:
-        # A mistake of ours: who mends it needs to know where.
+        # A bug of ours: its traceback is what a report needs.
         traceback.print_exc()
         if _for_machines():
-            _complain(
-                f"{type(exc).__name__}: {exc}", "It was not foreseen: what was said on stderr tells more."
-            )
+            _complain(f"{type(exc).__name__}: {exc}", "Unexpected error: the traceback is on stderr.")
         code = 1
     if code == _INTERRUPTED:
-        _complain("Interrupted.", "The same command again goes on.")
-    gc.freeze()  # else Python walks all of it once more before it ends: a second, after a training
+        _complain("Interrupted.", "Run the same command again to resume.")
+    collector.freeze()  # else Python walks all of it once more before it ends: a second, after a training
     sys.exit(code if isinstance(code, int) else 0)
 
 

@@ -1,4 +1,4 @@
-"""A difference of two versions of the data, laid out for a terminal."""
+"""Command `data diff`: two versions of the data side by side."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ import io
 import shutil
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
+import typer
+
+from mlops.cli.output import Json, VersionName, version_fields
 from mlops.errors import shown
 
 if TYPE_CHECKING:
@@ -15,7 +18,7 @@ if TYPE_CHECKING:
 
     from mlops.data.diff import Column, ColumnDifference, Difference
 
-__all__ = ["text"]
+__all__ = ["data_diff", "shown_difference"]
 
 _COLUMNS = 12
 """Columns of each sort that are shown where not all are asked for."""
@@ -26,7 +29,31 @@ _WORDS = 24
 """Characters of a name or a value that are shown."""
 
 
-def text(found: Difference, before: str, after: str, *, everything: bool = False) -> str:
+def data_diff(
+    context: typer.Context,
+    before: VersionName,
+    after: Annotated[str | None, typer.Argument(help="The same forms; default: what is checked out.")] = None,
+    all: Annotated[
+        bool, typer.Option("--all", help="Show every column, not only those that changed most.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Compare two versions of the data: rows, columns, missing values and distributions, side by side.
+
+    Example: mlops data diff HEAD~1
+    """
+    from mlops.project.data_diff import diff
+    from mlops.project.data_log import choose
+
+    project = context.obj.project()
+    old, new = choose(project, before), choose(project, after)
+    difference = diff(project, old, new)
+    text = "" if json else shown_difference(difference, str(old), str(new), everything=all)
+    versions = {"before": version_fields(old), "after": version_fields(new)}
+    context.obj.show(text, versions | difference.to_dict(), as_json=json)
+
+
+def shown_difference(found: Difference, before: str, after: str, *, everything: bool = False) -> str:
     """Return it as lines: rows, columns that came or went, numbers, categories.
 
     Parameters

@@ -1,4 +1,4 @@
-"""The first verb: init."""
+"""Command `init`: a new project from a table."""
 
 from __future__ import annotations
 
@@ -13,14 +13,9 @@ if TYPE_CHECKING:
     from mlops.project.init import Begun
     from mlops.schema import Task
 
-__all__ = ["add_to"]
+__all__ = ["init"]
 
 _NAMES = "COLUMN[,COLUMN…]"
-
-
-def add_to(app: typer.Typer) -> None:
-    """Add this verb to the program."""
-    app.command()(init)
 
 
 def init(
@@ -31,9 +26,9 @@ def init(
     key: Annotated[str | None, typer.Option(help="The column that identifies a row.")] = None,
     task: Annotated[str | None, typer.Option(help="binary, multiclass or regression.")] = None,
     features: Annotated[
-        list[str] | None, typer.Option(metavar=_NAMES, help="The columns to learn from, and no others.")
+        list[str] | None, typer.Option(metavar=_NAMES, help="The feature columns, and no others.")
     ] = None,
-    exclude: Annotated[list[str] | None, typer.Option(metavar=_NAMES, help="Columns to leave out.")] = None,
+    exclude: Annotated[list[str] | None, typer.Option(metavar=_NAMES, help="Columns to exclude.")] = None,
     name: Annotated[
         str | None, typer.Option(help="Name of the data and model; default: the folder's name.")
     ] = None,
@@ -41,9 +36,7 @@ def init(
 ) -> None:
     """Turn this folder into a project for your table, and ingest it as version 1.
 
-    It inspects the table and proposes every setting.
-    It asks nothing that the table can tell, and shows what it chose.
-    No existing file is overwritten.
+    Every setting is inferred from the table and shown. No existing file is overwritten.
     Example: mlops init customers.parquet --target churned --time signed_up_at --key customer_id
     """
     from mlops.project.init import begin

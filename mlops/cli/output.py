@@ -1,4 +1,4 @@
-"""What a verb shows: lines for people, one JSON object for machines."""
+"""What a command shows: lines for people, one JSON object for machines."""
 
 from __future__ import annotations
 
@@ -13,14 +13,25 @@ import typer
 
 if TYPE_CHECKING:
     from mlops.project.context import Project
+    from mlops.project.data_log import Chosen
 
-__all__ = ["AsOf", "Json", "Screen", "as_of_option", "parse_time", "tell"]
+__all__ = [
+    "AsOf",
+    "Json",
+    "Screen",
+    "VersionName",
+    "as_of_option",
+    "parse_time",
+    "size",
+    "tell",
+    "version_fields",
+]
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, for machines.")]
 
 
 def as_of_option(help: str) -> Any:
-    """Return the option --as-of, with what the time means to the verb."""
+    """Return the option --as-of, with what the time means to the command."""
     return typer.Option("--as-of", metavar="TIME", help=help)
 
 
@@ -30,9 +41,17 @@ AsOf = Annotated[
 ]
 
 
+VersionName = Annotated[
+    str,
+    typer.Argument(
+        help="The start of a version's name, a git revision, or model:3 for what version 3 was trained on."
+    ),
+]
+
+
 @dataclass(frozen=True)
 class Screen:
-    """Where a verb's project is, and how its result is shown."""
+    """Where a command's project is, and how its result is shown."""
 
     folder: Path
 
@@ -45,6 +64,11 @@ class Screen:
     def show(self, text: str, result: Mapping[str, Any], *, as_json: bool) -> None:
         """Print the text for a person, or the result as one JSON object."""
         sys.stdout.write((json.dumps(result, default=str) if as_json else text) + "\n")
+
+
+def version_fields(chosen: Chosen) -> dict[str, object]:
+    """Return a version of the data as a JSON result has it."""
+    return {"md5": chosen.version.md5, "files": chosen.version.files, "commit": chosen.commit}
 
 
 def tell(line: str) -> None:

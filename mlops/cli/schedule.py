@@ -1,4 +1,4 @@
-"""Verbs for what runs by itself: schedule, and its set, unset, pause, resume."""
+"""Commands of the group `schedule`: show, set, unset, pause, resume."""
 
 from __future__ import annotations
 
@@ -14,25 +14,20 @@ from mlops.cli.output import Json
 if TYPE_CHECKING:
     from mlops.project.schedule import Upcoming
 
-__all__ = ["add_to"]
+__all__ = ["schedule"]
 
 schedule = typer.Typer(invoke_without_command=True)
 
 Flow = Annotated[str, typer.Argument(help="ingest, monitor, score or retrain.")]
 _AWAY = (
-    "Prefect does not answer, or does not let us in: "
-    "this is what params.yaml declares, from the next `mlops up` on."
+    "Prefect does not answer, or rejected the credentials: "
+    "this is what params.yaml declares, applied by the next `mlops up`."
 )
-
-
-def add_to(app: typer.Typer) -> None:
-    """Add these verbs to the program."""
-    app.add_typer(schedule, name="schedule")
 
 
 @schedule.callback()
 def show(context: typer.Context, json: Json = False) -> None:
-    """Show when each flow runs by itself, its next run, and whether it is paused.
+    """Show each flow's schedule, its next run, and whether it is paused.
 
     Example: mlops schedule
     """
@@ -56,7 +51,7 @@ def set_(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Let a flow run by itself: written to params.yaml, and to Prefect if it answers.
+    """Set a flow's schedule, in params.yaml and, where it answers, in Prefect.
 
     Example: mlops schedule set monitor "0 6 * * 1" --timezone Europe/Berlin
     """
@@ -82,20 +77,20 @@ def pause(context: typer.Context, flow: Flow, json: Json = False) -> None:
 
     Example: mlops schedule pause retrain
     """
-    from mlops.project import schedule as schedules
+    from mlops.project.schedule import pause as pause_schedule
 
-    _tell(context, schedules.pause(context.obj.project().folder, flow), as_json=json)
+    _tell(context, pause_schedule(context.obj.project().folder, flow), as_json=json)
 
 
 @schedule.command()
 def resume(context: typer.Context, flow: Flow, json: Json = False) -> None:
-    """End a pause, whether it began here or in Prefect.
+    """Resume a paused schedule, whether it was paused here or in Prefect.
 
     Example: mlops schedule resume retrain
     """
-    from mlops.project import schedule as schedules
+    from mlops.project.schedule import resume as resume_schedule
 
-    _tell(context, schedules.resume(context.obj.project().folder, flow), as_json=json)
+    _tell(context, resume_schedule(context.obj.project().folder, flow), as_json=json)
 
 
 def _tell(context: typer.Context, each: Upcoming, *, as_json: bool) -> None:

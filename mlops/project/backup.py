@@ -1,4 +1,4 @@
-"""Backups: all that the loop keeps in .mlops in one file, taken while it runs; and back again.
+"""What `mlops backup` does: save all of .mlops to one file, while the loop runs.
 
 What names is saved before what is named: first the ledger, then MLflow's database, then the
 files that both tell of. So whatever a restored row tells of is there.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import os
-import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -22,21 +21,19 @@ from tempfile import TemporaryDirectory
 from mlops import __version__
 from mlops.adapters.git.worktree import Tree
 from mlops.config.paths import LOOP_BRANCH
-from mlops.errors import ConflictError, MlopsError, UsageError
+from mlops.errors import MlopsError, UsageError
 from mlops.files import archive
-from mlops.files.archive import Archive, Manifest
+from mlops.files.archive import Archive
 from mlops.prediction_log import reader
 from mlops.prediction_log.segment import folders
-from mlops.project import run_marks
 from mlops.project.context import Project
 from mlops.project.gc import alone
-from mlops.project.health import serving_supervisor, tools_supervisor
 
-__all__ = ["Restored", "Saved", "backup", "restore"]
+__all__ = ["PACKED_BRANCH", "Saved", "backup"]
 
 log = logging.getLogger("mlops")
 
-_BUNDLE = "git/loop.bundle"
+PACKED_BRANCH = "git/loop.bundle"
 _OF_THE_MOMENT = {
     "run", "locks", "logs", "services", "gateway", "worktree", "worktree.lock", "reproduce", "try",
 }  # fmt: skip
@@ -67,14 +64,6 @@ class Saved:
     files: int
     bytes: int
     absent: list[str]
-
-
-@dataclass(frozen=True)
-class Restored:
-    """What was put back, and what a person should know of it."""
-
-    files: int
-    notes: list[str]
 
 
 def backup(project: Project, file: Path, *, with_data: bool = False) -> Saved:
@@ -108,7 +97,7 @@ def backup(project: Project, file: Path, *, with_data: bool = False) -> Saved:
         _save_databases(home, out, Path(staging))
         packed = Path(staging, "loop.bundle")
         if Tree(project.folder.root).pack(LOOP_BRANCH, packed) is not None:
-            out.add(_BUNDLE, packed)
+            out.add(PACKED_BRANCH, packed)
         log.info("save the prediction log")
         _save_predictions(project.folder.predictions, out)
         log.info("save the other files")
@@ -119,50 +108,6 @@ def backup(project: Project, file: Path, *, with_data: bool = False) -> Saved:
             log.info("save the data")
             _save_data(project, out)
     return Saved(len(out.files), file.stat().st_size, absent)
-
-
-def restore(project: Project, file: Path, *, force: bool = False) -> Restored:
-    """Put a backup's .mlops in the place of the project's, once every file of it is checked.
-
-    Parameters
-    ----------
-    force
-        Where the project has a history of its own, move that to ``.mlops/aside``.
-
-    Raises
-    ------
-    ConflictError
-        Parts of the project run.
-    UsageError
-        The project has a history and `force` was not given, or the backup is another project's.
-    MlopsError
-        The backup is damaged. Nothing was replaced.
-    """
-    _refuse_running(project)
-    root, home = project.folder.root, project.folder.home
-    if not force and _has_history(home):
-        raise UsageError(
-            f"{home} holds a ledger with rows: this project has a history of its own.",
-            remedy="Restore into a fresh clone with --into, or move what is there aside with --force.",
-        )
-    staging = root / ".mlops.restoring"
-    shutil.rmtree(staging, ignore_errors=True)
-    try:
-        log.info("read %s", file)
-        manifest = archive.extract(file, staging)
-        name = project.params.data.name
-        if manifest.about["project"] != name:
-            raise UsageError(
-                f"{file} is a backup of {manifest.about['project']}, and this project is {name}.",
-                remedy="Name the clone it belongs to with --into.",
-            )
-        log.info("put back what it holds")
-        notes = [*_restore_branch(root, staging), *_restore_data(project, staging)]
-        run_marks.orphan(staging / "home")
-        notes += [*_exchange(home, staging / "home"), *_notes(home, manifest)]
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
-    return Restored(len(manifest.files), notes)
 
 
 def _about(project: Project, absent: list[str]) -> dict[str, object]:
@@ -233,91 +178,6 @@ def _save_data(project: Project, out: Archive) -> None:
     cache = tree.cache()
     for path in tree.objects(commits, kept(project)).needed:
         out.add(f"cache/{path.relative_to(cache).as_posix()}", path)
-
-
-def _restore_branch(root: Path, staging: Path) -> list[str]:
-    packed = staging / _BUNDLE
-    if not packed.is_file() or Tree(root).unpack(LOOP_BRANCH, packed):
-        return []
-    return [
-        f"The branch {LOOP_BRANCH} has gone another way here and was left; its saved commits were fetched."
-    ]
-
-
-def _restore_data(project: Project, staging: Path) -> list[str]:
-    from mlops.adapters.dvc.tree import DvcTree
-
-    saved = staging / "cache"
-    if not saved.is_dir():
-        return ["The data is not in this backup: bring it with `dvc pull`."]
-    cache = DvcTree(project.folder.root).cache()
-    for path in sorted(file for file in saved.rglob("*") if file.is_file()):
-        place = cache / path.relative_to(saved)
-        if not place.exists():
-            place.parent.mkdir(parents=True, exist_ok=True)
-            # The cache may be on another disk: whole under its name in any case.
-            partial = place.with_name(f".{place.name}.tmp")
-            shutil.move(path, partial)
-            partial.replace(place)
-    return ["The data is in DVC's cache: lay it out with `dvc checkout`."]
-
-
-def _exchange(home: Path, fresh: Path) -> list[str]:
-    """Put `fresh` in the place of `home`, which is moved aside, never removed."""
-    fresh.mkdir(exist_ok=True)
-    now = f"{datetime.now(UTC):%Y%m%dT%H%M%S}"
-    old = home.with_name(f".mlops.{now}")
-    if home.exists():
-        home.rename(old)
-    fresh.rename(home)
-    if not old.exists():
-        return []
-    # Within .mlops, which git ignores.
-    aside = home / "aside" / now
-    aside.parent.mkdir(exist_ok=True)
-    old.rename(aside)
-    return [f"What was in .mlops is in {aside}: remove it when you no longer need it."]
-
-
-def _notes(home: Path, manifest: Manifest) -> Iterator[str]:
-    for name, saved in manifest.about["versions"].items():
-        if saved != version(name):
-            yield f"The backup was made with {name} {saved}; here is {version(name)}."
-    store = home / "mlflow" / "mlflow.db"
-    if store.is_file():
-        with closing(sqlite3.connect(store)) as database:
-            query = "SELECT count(*) FROM experiments WHERE artifact_location NOT LIKE 'mlflow-artifacts:%'"
-            [[elsewhere]] = database.execute(query)
-        if elsewhere:
-            yield f"{elsewhere} experiments of MLflow keep their artifacts elsewhere: not in this backup."
-    yield from (
-        f"Not in this backup: {one}." for one in manifest.about["absent"] if not one.startswith("the data")
-    )
-
-
-def _refuse_running(project: Project) -> None:
-    runs = [
-        name
-        for name, one in (("tools", tools_supervisor(project)), ("gateway", serving_supervisor(project)))
-        if one.pid()
-    ]
-    runs += [service.id for target in project.targets for service in target.running(ailing=True)]
-    if runs:
-        raise ConflictError(
-            f"Parts of {project.folder.root} run: {', '.join(runs)}.",
-            remedy="Stop them first: `mlops down --serving`.",
-        )
-
-
-def _has_history(home: Path) -> bool:
-    ledger = home / "ledger.db"
-    if not ledger.is_file():
-        return False
-    with closing(sqlite3.connect(ledger)) as database:
-        try:
-            return database.execute("SELECT 1 FROM entries LIMIT 1").fetchone() is not None
-        except sqlite3.OperationalError:  # begun, and without a table yet
-            return False
 
 
 def _files(home: Path) -> Iterator[Path]:

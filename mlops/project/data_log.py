@@ -1,4 +1,4 @@
-"""Versions of the data, for people: which there are, what a person's word names, how two differ.
+"""What `mlops data log` does: list the versions of the data; and find the one that a person names.
 
 Imports neither Prefect nor MLflow, and looking not even DVC.
 """
@@ -6,12 +6,10 @@ Imports neither Prefect nor MLflow, and looking not even DVC.
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from mlops.adapters.dvc.configuration import read_config
 from mlops.adapters.git import file_history
@@ -22,12 +20,7 @@ from mlops.data.versions import DatasetVersion, pointed, read_pointer
 from mlops.errors import DataError, UsageError, shown
 from mlops.project.context import Project
 
-if TYPE_CHECKING:
-    from mlops.data.diff import Difference
-
-log = logging.getLogger("mlops")
-
-__all__ = ["FOLDERS", "Chosen", "choose", "diff", "kept", "named", "versions"]
+__all__ = ["FOLDERS", "Chosen", "choose", "kept", "named", "versions"]
 
 FOLDERS = (LAKE, RAW)
 """What DVC points to."""
@@ -125,37 +118,6 @@ def choose(project: Project, name: str | None) -> Chosen:
         f"{name!r} names no version of the data, and no commit that has one.",
         remedy="See which there are: `mlops data log`.",
     )
-
-
-def diff(project: Project, before: Chosen, after: Chosen) -> Difference:
-    """Compare two versions of the lake; both are read from DVC's cache, and the tree stays as it is.
-
-    What the cache lacks or holds altered comes from the DVC remote.
-
-    Raises
-    ------
-    DataError
-        Neither has it.
-    """
-    from mlops.adapters.dvc.tree import DvcTree
-    from mlops.data.diff import compare
-    from mlops.data.snapshot import Snapshot
-
-    store = DvcTree(project.folder.root).store()
-    listed = [store.files(chosen.version.md5, LAKE) for chosen in (before, after)]
-    store.ensure({md5: f"{LAKE}/{name}" for held in listed for name, md5 in held.items()})
-    schema, rule = project.schema, project.params.data.on_duplicate
-    old, new = (
-        Snapshot(
-            {name: store.objects(md5) for name, md5 in held.items()},
-            time=schema.time,
-            target=schema.target,
-            on_duplicate=rule,
-        )
-        for held in listed
-    )
-    log.info("comparing %s rows with %s, column by column", f"{len(old):,}", f"{len(new):,}")
-    return compare(old, new, project.schema)
 
 
 def _changes(project: Project, path: str = LAKE) -> list[Pointed]:

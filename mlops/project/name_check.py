@@ -1,7 +1,7 @@
-"""Neighbours: other projects on the same MLflow and Prefect, from which a project is told by its name.
+"""Name conflicts: another project of the same name on the same MLflow or Prefect.
 
-Two of one name would take each other's runs, versions and schedules for their own. What tells them
-apart is the commit they began with, which every clone of a project shares.
+Two of one name would take each other's runs, versions and schedules for their own. The first commit,
+which every clone of a project shares, distinguishes them.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from mlops.net import credentials
 from mlops.net.request import ask
 from mlops.project.context import Project
 
-__all__ = ["check", "mark"]
+__all__ = ["check_name_conflict", "mark"]
 
 _MARK = "begun:"
 
@@ -25,7 +25,7 @@ def mark(project: Project) -> list[str]:
     return [f"{_MARK}{project.origin}"] if project.origin else []
 
 
-def check(project: Project) -> None:
+def check_name_conflict(project: Project) -> None:
     """Make sure that no other project has this one's name on a server that runs elsewhere.
 
     A server that does not answer passes here: whoever waits for it reports that.

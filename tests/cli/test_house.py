@@ -19,10 +19,11 @@ from mlops.errors import ConflictError, MlopsError
 from mlops.ledger.store import Entry
 from mlops.prediction_log import reader
 from mlops.prediction_log.writer import PredictionLog
-from mlops.project.backup import backup, restore
+from mlops.project.backup import backup
 from mlops.project.context import Project
 from mlops.project.doctor import examine
 from mlops.project.gc import collect, plan
+from mlops.project.restore import restore
 from mlops.project.run_marks import marks
 from tests.flows.orchard import Told
 
@@ -381,7 +382,7 @@ def test_who_backs_up_goes_on_reading_the_ledger(project: Path, tmp_path: Path) 
     first = opened.ledger.record("a.thing")
     backup(opened, tmp_path / "saved.tar.gz")
     # Another process that finds no lock on the ledger takes its write-ahead log away as it ends.
-    program = "import sys; from mlops.ledger import Ledger; Ledger(sys.argv[1]).record('another.thing')"
+    program = "import sys; from mlops.ledger.store import Ledger; Ledger(sys.argv[1]).record('another.thing')"
     for rows in (2, 3):
         subprocess.run([sys.executable, "-c", program, opened.folder.ledger_uri], check=True)
         since = [entry for entry in opened.ledger.entries() if entry.recorded_at >= first.recorded_at]

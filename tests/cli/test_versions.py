@@ -14,14 +14,15 @@ import pytest
 
 from mlops.adapters.dvc.tree import DvcTree
 from mlops.adapters.git.worktree import Tree
-from mlops.cli import data_diff
+from mlops.cli.data_diff import shown_difference
 from mlops.config.paths import LAKE
 from mlops.data.diff import Column, ColumnDifference, Difference, RowDifference, Spread
 from mlops.data.lake import Lake
 from mlops.orchestration.tasks import ingest
-from mlops.project.backup import backup, restore
+from mlops.project.backup import backup
 from mlops.project.context import Project
 from mlops.project.data_log import choose
+from mlops.project.restore import restore
 from tests.flows.orchard import Told, plums
 
 Say = Callable[..., Told]
@@ -158,10 +159,10 @@ class TestDiff:
             for i in range(40)
         ]
         found = Difference(RowDifference(3, 3, 0, 0, None, None), tuple(columns))
-        part = data_diff.text(found, "a", "b")
+        part = shown_difference(found, "a", "b")
         assert "28 more with less change: --all shows them" in part
         assert ("\nx11 " in part, "\nx12 " in part) == (True, False)
-        whole = data_diff.text(found, "a", "b", everything=True)
+        whole = shown_difference(found, "a", "b", everything=True)
         assert all(whole.count(f"\n{column.name} ") == 1 for column in columns)
 
 

@@ -23,9 +23,9 @@ from mlops.files.ports import free_port
 from mlops.net.request import ask as asked
 from mlops.orchestration.orphans import reap
 from mlops.orchestration.tasks import train
-from mlops.project import services
 from mlops.project.doctor import examine
 from mlops.project.health import health, registered, serving_supervisor, tools_supervisor
+from mlops.project.up import REGISTERS, ensure, up
 from tests.flows.conftest import orphans
 from tests.flows.orchard import HISTORY, Orchard, Told, plums, stamped, until
 from tests.flows.test_reaping import of
@@ -139,7 +139,7 @@ def test_each_status_tells_of_its_own(both: tuple[Orchard, Orchard]) -> None:
 def test_flows_that_were_deleted_in_prefect_are_there_again_after_up(pears: tuple[Orchard, Told]) -> None:
     orchard, _ = pears
     runner = psutil.Process(tools_supervisor(orchard.project).pids()["runner"])
-    until("runner of some age", lambda: time.time() - runner.create_time() > services.REGISTERS)
+    until("runner of some age", lambda: time.time() - runner.create_time() > REGISTERS)
     deleted = orchard.ask("GET", "/deployments/name/monitor/pears")["id"]
     orchard.ask("DELETE", f"/deployments/{deleted}")
     assert not registered(orchard.project)
@@ -161,13 +161,13 @@ def namesake(running: Orchard, tmp_path: Path) -> Orchard:
     return Orchard(root)
 
 
-@pytest.mark.parametrize("begin", [services.up, services.ensure])
+@pytest.mark.parametrize("begin", [up, ensure])
 def test_a_second_project_of_one_name_is_refused_before_anything_starts(
     trained: Orchard, namesake: Orchard, begin: Callable[..., object]
 ) -> None:
     assert Tree(namesake.root).origin() != Tree(trained.root).origin()
     with pytest.raises(NameTakenError, match=r"Prefect .* has another project called plums") as refused:
-        begin(namesake.project, told=lambda _: None)
+        begin(namesake.project, on_progress=lambda _: None)
     assert "data.name" in refused.value.remedy
     assert tools_supervisor(namesake.project).pid() is None
 
@@ -193,7 +193,7 @@ def test_with_servers_of_its_own_a_taken_port_names_its_owner_and_its_setting(
     taken = running.project.folder.settings.mlflow_port
     (root / ".env").write_text(f"{(root / '.env').read_text()}MLOPS_MLFLOW_PORT={taken}\n")
     with pytest.raises(PortTakenError, match=f"Port {taken} for MLflow is taken by .*pid") as refused:
-        services.up(Orchard(root).project, told=lambda _: None)
+        up(Orchard(root).project, on_progress=lambda _: None)
     assert "MLOPS_MLFLOW_PORT" in refused.value.remedy
 
 
@@ -232,7 +232,7 @@ def of_prefect(orchard: Orchard) -> Any:
 
 def test_a_prefect_that_asks_for_a_login_is_not_taken_for_one_that_knows_nothing(stranger: Orchard) -> None:
     with pytest.raises(MlopsError, match="401") as refused:
-        services.up(stranger.project, told=lambda _: None)
+        up(stranger.project, on_progress=lambda _: None)
     assert "PREFECT_API_AUTH_STRING" in refused.value.remedy
     assert tools_supervisor(stranger.project).pid() is None
     found = of_prefect(stranger)

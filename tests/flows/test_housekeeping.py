@@ -12,9 +12,10 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from mlops.errors import ConflictError
 from mlops.orchestration.tasks import monitor
-from mlops.project.backup import backup, restore
+from mlops.project.backup import backup
 from mlops.project.context import Project
 from mlops.project.gc import plan
+from mlops.project.restore import restore
 from tests.flows.orchard import Closed
 
 

@@ -18,9 +18,10 @@ from mlops.config.settings import Settings
 from mlops.errors import MlopsError, PortTakenError, UnavailableError
 from mlops.files.ports import free_port
 from mlops.ledger.store import Ledger
-from mlops.project import name_check, services
+from mlops.project import up
 from mlops.project.context import Project
 from mlops.project.health import Health, health, watched
+from mlops.project.name_check import check_name_conflict
 from mlops.project.status import Overview, Traffic, overview
 from mlops.serving.prometheus import Metrics
 from tests.flows.orchard import PARAMS
@@ -173,14 +174,14 @@ def test_an_mlflow_that_asks_for_a_login_is_not_taken_for_one_without_the_name(t
         project = a_loop(tmp_path, **where)
         project.__dict__["origin"] = "0123456789ab"
         with pytest.raises(MlopsError, match="401") as refused:
-            name_check.check(project)
+            check_name_conflict(project)
         assert "MLFLOW_TRACKING_USERNAME" in refused.value.remedy
         [mlflow] = [part for part in health(project, timeout=5) if part.part == "mlflow"]
         assert "asks for a login" in mlflow.trouble
         login = {"MLFLOW_TRACKING_USERNAME": "ada", "MLFLOW_TRACKING_PASSWORD": "secret"}
         project = a_loop(tmp_path, **where, **login)
         project.__dict__["origin"] = "0123456789ab"
-        name_check.check(project)
+        check_name_conflict(project)
         assert next(part for part in health(project, timeout=5) if part.part == "mlflow").up
         server.shutdown()
 
@@ -190,7 +191,7 @@ def test_a_part_of_ours_in_whose_place_another_answers_is_not_up(tmp_path: Path,
     mlflow = next(part for part in watched(project) if part.part == "mlflow")
     assert mlflow.ask(timeout=5).good
     with pytest.raises(PortTakenError, match=f"Port {page} for MLflow") as taken:
-        services._wait(project, mlflow, 5, lambda _: None)
+        up._wait(project, mlflow, 5, lambda _: None)
     assert "MLOPS_MLFLOW_PORT" in taken.value.remedy
 
 

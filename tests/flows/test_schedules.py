@@ -18,7 +18,7 @@ from mlops.data.lake import Lake
 from mlops.errors import ConfigError, UnavailableError, UsageError
 from mlops.files.ports import free_port
 from mlops.project import schedule as schedules
-from mlops.project.services import tools_supervisor
+from mlops.project.health import tools_supervisor
 from tests.flows.orchard import Orchard, mlops, plums, stamped, until
 
 NOW = datetime.now(UTC)

@@ -16,7 +16,7 @@ import pytest
 
 from mlops.adapters.processes import process_id
 from mlops.deployment.client import Client
-from mlops.project import services
+from mlops.project.health import serving_supervisor, tools_supervisor
 from mlops.project.labels import add_labels
 from tests.flows.conftest import orphans
 from tests.flows.orchard import BEGIN, EVENT_PATIENCE, HISTORY, Orchard, family, plums, stamped
@@ -105,7 +105,7 @@ def finished(orchard: Orchard, flow: str, **parameters: Any) -> None:
 def reading(orchard: Orchard, week: int) -> Reading:
     """Look at every process of the loop, and count its files."""
     project = orchard.project
-    roots = {**services.tools_supervisor(project).pids(), **services.serving_supervisor(project).pids()}
+    roots = {**tools_supervisor(project).pids(), **serving_supervisor(project).pids()}
     served = process_id.find(project.target.running()[-1].ref)
     assert served is not None
     roots["service"] = served.pid

@@ -16,7 +16,7 @@ def test_the_runner_is_another_where_the_project_is_called_otherwise(tmp_path: P
     (tmp_path / "params.yaml").write_text(params.replace("name: flights", "name: trains", 1))
     renamed = Project(find_project(tmp_path, PROJECT.folder.settings))
     assert renamed.params.data.name == "trains"
-    before, after = services._runner(PROJECT).environment, services._runner(renamed).environment
+    before, after = services.runner_part(PROJECT).environment, services.runner_part(renamed).environment
     assert {name for name in after if name != "PREFECT_HOME" and after[name] != before[name]} == {
         "MLOPS_NAME"
     }

@@ -1,0 +1,40 @@
+"""Commands of the group `labels`: add."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mlops.cli.output import Json
+
+__all__ = ["labels"]
+
+
+labels = typer.Typer(help="Labels for served predictions.", no_args_is_help=True)
+
+
+@labels.command()
+def add(
+    context: typer.Context,
+    file: Annotated[
+        Path, typer.Argument(help="A table with the target and the key, or the prediction's id.")
+    ],
+    by: Annotated[str, typer.Option(help="Match rows by key, or by id, the prediction's.")] = "key",
+    skip_unknown: Annotated[
+        bool, typer.Option(help="Skip labels that match no prediction instead of rejecting the file.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Add the labels of served predictions, by key or by prediction id.
+
+    Example: mlops labels add march.parquet
+    """
+    from mlops.project.labels import add_labels
+
+    added = add_labels(context.obj.project(), file, by=by, skip_unknown=skip_unknown)
+    text = f"{added.rows} labels added, {added.corrected} of them corrections"
+    text += f", {added.unknown} unknown skipped." if added.unknown else "."
+    result = {"rows": added.rows, "corrected": added.corrected, "unknown": added.unknown}
+    context.obj.show(text, result, as_json=json)

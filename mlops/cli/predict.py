@@ -1,0 +1,36 @@
+"""Command `predict`: a table through the deployed model."""
+
+from __future__ import annotations
+
+import json as jsonlib
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from mlops.cli.output import Json
+
+__all__ = ["predict"]
+
+
+def predict(
+    context: typer.Context,
+    rows: Annotated[Path, typer.Argument(help="CSV, Parquet or JSON lines with the features.")],
+    batch: Annotated[int, typer.Option(min=1, help="Rows per request.")] = 500,
+    json: Json = False,
+) -> None:
+    """Predict a table's rows with the deployed model; print one prediction per line, in row order.
+
+    Example: mlops predict april.parquet > predictions.jsonl
+    """
+    from mlops.project.predict import predict_table
+
+    predictions: list[dict[str, Any]] = []
+    for answered in predict_table(context.obj.project(), rows, batch=batch):
+        if json:
+            predictions += answered
+        else:
+            sys.stdout.writelines(jsonlib.dumps(prediction) + "\n" for prediction in answered)
+    if json:
+        context.obj.show("", {"predicted": len(predictions), "predictions": predictions}, as_json=True)

@@ -1,0 +1,42 @@
+"""Command `rollback`: promote an earlier version, then run the flow `deploy`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from mlops.cli.flow import run_flow
+from mlops.cli.output import Json, tell
+
+__all__ = ["rollback"]
+
+
+def rollback(
+    context: typer.Context,
+    version: Annotated[
+        str | None,
+        typer.Argument(help="A version promoted earlier; default: the one promoted before the champion."),
+    ] = None,
+    reason: Annotated[
+        str | None, typer.Option("--reason", metavar="TEXT", help="Why, for the ledger.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Put an earlier version back in the champion's place, without failing a request.
+
+    The model rolled back is not promoted again automatically: the next promotion takes newer data or
+    other parameters, and a model that proves better.
+    Example: mlops rollback --reason "too many false alarms"
+    """
+    from mlops.project.rollback import put_back
+    from mlops.project.up import ensure
+
+    project = context.obj.project()
+    ensure(project, on_progress=tell)  # MLflow may have to give the bundle
+    promoted = put_back(project, version, reason=reason or "")
+    if project.ledger.last("deployment.started") is None:
+        text = f"Version {promoted.body['version']} is the champion. Nothing was deployed yet."
+        context.obj.show(text, {"flow": None, "result": text, "refused": False}, as_json=json)
+        return
+    run_flow(context.obj, "deploy", as_json=json)

@@ -1,0 +1,65 @@
+"""Command `train`: run the flow of that name, where anything changed."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from mlops.cli.flow import run_flow, show_outcome
+from mlops.cli.output import Json
+from mlops.errors import UsageError
+
+__all__ = ["train"]
+
+
+def train(
+    context: typer.Context,
+    force: Annotated[bool, typer.Option("--force", help="Run every stage even if nothing changed.")] = False,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="Override a parameter for this run, e.g. model.params.max_depth=6; repeatable.",
+        ),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Train on the newest data version; the gate decides whether the model is promoted.
+
+    Once a model is deployed, a running loop deploys what is promoted.
+    If nothing changed, no flow is started: the existing run and verdict are shown again.
+    With --set it trains at your last commit, on a branch of its own. Example: mlops train
+    """
+    from mlops.project.up_to_date import settled
+
+    overrides = _overrides(set_ or [])
+    known = None if force or overrides else settled(context.obj.project())
+    if known is not None:
+        show_outcome(context.obj, "train", known, as_json=json)
+        return
+    # A project's own flow may be of a time before there were any.
+    extra = {"overrides": overrides} if overrides else {}
+    run_flow(context.obj, "train", as_json=json, force=force, **extra)
+
+
+def _overrides(words: list[str]) -> dict[str, str]:
+    """Parse the words of --set.
+
+    Raises
+    ------
+    UsageError
+        One is not KEY=VALUE, or repeats a key.
+    """
+    overrides: dict[str, str] = {}
+    for word in words:
+        key, equals, value = word.partition("=")
+        if not equals or not key.strip():
+            raise UsageError(
+                f"--set {word} is not KEY=VALUE.", remedy="Write it as model.params.max_depth=6."
+            )
+        if key.strip() in overrides:
+            raise UsageError(f"--set gives {key.strip()} twice.", remedy="Give it once.")
+        overrides[key.strip()] = value.strip()
+    return overrides

@@ -1,0 +1,178 @@
+"""What `mlops up` does: start the services, bring back what served, wait until all answer."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+
+from mlops.errors import MlopsError, UnavailableError
+from mlops.project import schedule
+from mlops.project.context import Project
+from mlops.project.deploy import bring_back
+from mlops.project.health import (
+    Health,
+    Watched,
+    health,
+    polled,
+    registered,
+    serving_supervisor,
+    tools_supervisor,
+    watched,
+)
+from mlops.project.name_check import check_name_conflict
+from mlops.project.services import (
+    alone,
+    check_ports,
+    gateway_part,
+    mlflow_part,
+    pids,
+    prefect_part,
+    runner_part,
+)
+
+__all__ = ["ensure", "up"]
+
+ELSEWHERE = 5.0
+"""Seconds to wait for a part that runs elsewhere."""
+REGISTERS = 30.0
+"""Seconds that a runner which comes up may take to tell Prefect of its flows."""
+MOST_STARTS = 3
+"""A part that was started more often than that will not come up by waiting."""
+
+OnProgress = Callable[[str], None]
+
+
+def up(project: Project, *, on_progress: OnProgress, patience: float = 120.0) -> list[Health]:
+    """Start what does not run yet, bring back what served, and wait until every part answers.
+
+    Parameters
+    ----------
+    on_progress
+        Called with a line when a part is ready.
+
+    Raises
+    ------
+    PortTakenError
+        A port belongs to another process; nothing was started, or another project came up in the
+        same moment and has it.
+    NameTakenError
+        On a server that runs elsewhere another project is called the same; nothing was started.
+    UnavailableError
+        A part did not answer in `patience` seconds; its log is named.
+    ConflictError
+        Another `up` or `down` of this project does not come to its end.
+    """
+    check_name_conflict(project)
+    before = tools_supervisor(project).pids().get("runner")
+    _start(project)
+    prefect, mlflow, gateway = watched(project)
+    _wait(project, gateway, patience, on_progress)
+    _bring_back(project, on_progress)
+    for part in (prefect, mlflow):
+        _wait(project, part, patience, on_progress)
+    _wake_runner(project, before, on_progress)
+    _wait_runner(project, patience, on_progress)
+    for flow in schedule.apply(project.folder):
+        on_progress(f"{flow} runs as params.yaml says now")
+    return health(project)
+
+
+def ensure(project: Project, *, on_progress: OnProgress) -> None:
+    """Start the loop where nothing of it was started and a flow is to run; else leave it as it is.
+
+    A part that was started and does not answer is for `up` to mend, one elsewhere for its owner.
+
+    Raises
+    ------
+    NameTakenError
+        On a server that runs elsewhere another project is called the same: it is told before an
+        hour's training, and not by MLflow after it.
+    """
+    if prefect_part(project) is not None and tools_supervisor(project).pid() is None:
+        on_progress("the loop is not up: starting it (`mlops down` stops it)")
+        up(project, on_progress=on_progress)
+    else:
+        check_name_conflict(project)
+
+
+def _start(project: Project) -> None:
+    tools, serving = tools_supervisor(project), serving_supervisor(project)
+    with alone(project, "up"):
+        for supervisor in (tools, serving):
+            supervisor.clear()
+        check_ports(project)
+        serving.start([gateway_part(project)])
+        parts = [prefect_part(project), mlflow_part(project), runner_part(project)]
+        tools.start([part for part in parts if part is not None])
+
+
+def _bring_back(project: Project, on_progress: OnProgress) -> None:
+    """Start what served before a reboot. What hinders that must not keep the tools from coming up."""
+    try:
+        bring_back(project)
+    except MlopsError as exc:
+        on_progress(f"what served is not back: {exc}")
+
+
+def _wait(project: Project, part: Watched, patience: float, on_progress: OnProgress) -> None:
+    # What runs elsewhere either answers or does not; only our own take time to start.
+    patience = ELSEWHERE if part.elsewhere else patience
+
+    def trouble() -> str:
+        said = part.ask(timeout=2).trouble
+        if not said and not part.elsewhere:
+            check_ports(project)  # two projects that came up at once: who answers may be the other's
+        return said
+
+    _until(project, part, trouble, patience)
+    where = f"elsewhere, as {part.elsewhere} says: " if part.elsewhere else "at "
+    on_progress(f"{part.part} answers {where}{part.address}")
+
+
+def _wake_runner(project: Project, before: int | None, on_progress: OnProgress) -> None:
+    """Have a runner that ran before register its flows again where Prefect does not know them all.
+
+    Somebody deleted one there, or that Prefect has another database now: it does so only as it starts.
+    """
+    tools = tools_supervisor(project)
+    if before is None or tools.pids().get("runner") != before or registered(project):
+        return
+    with suppress(psutil.NoSuchProcess):
+        if time.time() - psutil.Process(before).create_time() > REGISTERS:
+            on_progress("Prefect does not know every flow: the runner registers them again")
+            tools.restart("runner")
+
+
+def _wait_runner(project: Project, patience: float, on_progress: OnProgress) -> None:
+    """Wait until every flow is registered and the runner asks for work: then an event finds its flow."""
+    before = polled(project)
+    runner = Watched("runner", project.folder.prefect_uri, "")
+    idle = "it has not asked Prefect for work"
+    _until(project, runner, lambda: idle if polled(project) in {before, None} else "", patience)
+    on_progress("runner serves the flows")
+
+
+def _until(project: Project, part: Watched, trouble: Callable[[], str], patience: float) -> None:
+    """Wait until a part is without trouble; give up early on one that keeps ending."""
+    deadline, log = time.monotonic() + patience, project.folder.home / "logs" / f"{part.part}.log"
+    processes: set[int] = set()
+    while why := trouble():
+        processes |= {pid for name, pid in pids(project).items() if name == part.part}
+        if len(processes) > MOST_STARTS:
+            why = f"it keeps ending: {_last_line(log)}"
+        if time.monotonic() > deadline or len(processes) > MOST_STARTS:
+            own = f"See {log}, mend the cause, and run `mlops up` again."
+            remedy = part.remedy if part.elsewhere else own
+            raise UnavailableError(part.part, part.address, remedy=remedy, cause=why)
+        time.sleep(0.2)
+
+
+def _last_line(log: Path) -> str:
+    try:
+        return next((line for line in reversed(log.read_text(errors="replace").splitlines()) if line), "")
+    except FileNotFoundError:
+        return ""
