@@ -285,7 +285,7 @@ class TestRemote:
         assert (came["moved"], came["bytes"]) == (sent["moved"], sent["bytes"])
         assert Lake(orchard / LAKE).read(Project.at(orchard).schema).equals(rows)
         assert "283" in say(orchard, "data", "log").out
-        assert "Nothing brought" in say(orchard, "data", "pull", "--remote", "store").out
+        assert "Nothing fetched" in say(orchard, "data", "pull", "--remote", "store").out
 
 
 class TestKept:
