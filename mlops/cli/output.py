@@ -84,19 +84,9 @@ def parse_time(text: str | None) -> Any:
     UsageError
         It is none.
     """
-    from datetime import UTC, datetime
+    from mlops.config.moments import parse_moment
 
-    from mlops.errors import UsageError
-
-    if text is None:
-        return None
-    try:
-        time = datetime.fromisoformat(text)
-    except ValueError as exc:
-        raise UsageError(
-            f"{text!r} is not a time.", remedy="Write it as 2013-04-01 or 2013-04-01T12:00."
-        ) from exc
-    return time if time.tzinfo else time.replace(tzinfo=UTC)
+    return None if text is None else parse_moment(text)
 
 
 def size(number: int) -> str:

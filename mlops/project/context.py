@@ -7,8 +7,6 @@ things are. Importing it loads nothing heavy: `mlops status` answers in a fracti
 from __future__ import annotations
 
 import logging
-import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
+from mlops.config.moments import parse_moment
 from mlops.config.params import Params
 from mlops.config.project_folder import ProjectFolder, find_project, load_params
 from mlops.errors import ConflictError, NothingPromotedError, UnavailableError
@@ -197,10 +196,8 @@ class Project:
 
         The present where none was asked for.
         """
-        if asked is None:
-            return self.present()
         # One moment has one name, in the ledger and in messages.
-        return asked.astimezone(UTC) if asked.tzinfo else asked.replace(tzinfo=UTC)
+        return self.present() if asked is None else parse_moment(asked)
 
     def present(self) -> datetime:
         """Return the present in event time: just after the newest row served, where rows have one.
@@ -225,26 +222,17 @@ class Project:
 
     def bundle(self, digest: str, version: str) -> Bundle:
         """Return a version's bundle, from this machine or else from MLflow."""
-        from mlops.model import bundle
+        from mlops.project import bundle_store
 
-        folder = self.folder.bundles / digest
-        if not folder.is_dir():
-            with _partial(folder) as partial:
-                self.registry.fetch(version, partial)
-                # Before it has the digest's name: another one there would stand in its way for good.
-                bundle.open(partial, digest=digest)
-        return bundle.open(folder, digest=digest)
+        return bundle_store.obtain(
+            self.folder.bundles, digest, lambda folder: self.registry.fetch(version, folder)
+        )
 
     def keep_bundle(self, source: Path) -> Bundle:
         """Copy a freshly trained bundle to where bundles are kept, under its digest."""
-        from mlops.model import bundle
+        from mlops.project import bundle_store
 
-        digest = bundle.open(source).digest
-        folder = self.folder.bundles / digest
-        if not folder.is_dir():
-            with _partial(folder) as partial:
-                shutil.copytree(source, partial)
-        return bundle.open(folder, digest=digest)
+        return bundle_store.keep(self.folder.bundles, source)
 
     def lock(self, name: str, *, patience: float = -1) -> FileLock:
         """Return a lock between processes; the system drops it when its holder dies."""
@@ -275,20 +263,3 @@ class Project:
             yield
         finally:
             lock.release()
-
-
-@contextmanager
-def _partial(folder: Path) -> Iterator[Path]:
-    """Fill a folder under another name: killed midway, the folder itself never exists in part."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    partial = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    try:
-        yield partial
-        partial.rename(folder)
-    except OSError:
-        # Another process finished first: a digest names one content.
-        if not folder.is_dir():
-            raise
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)

@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta, timezone
+
+import pandas as pd
+import pytest
+
+from mlops.config.moments import parse_moment
+from mlops.errors import UsageError
+
+NOON = datetime(2013, 7, 4, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "2013-07-04T12:00",
+        "2013-07-04 12:00:00Z",
+        "2013-07-04T14:00+02:00",
+        datetime(2013, 7, 4, 12),
+        datetime(2013, 7, 4, 14, tzinfo=timezone(timedelta(hours=2))),
+        pd.Timestamp("2013-07-04T12:00"),
+    ],
+)
+def test_a_moment_without_a_zone_is_utc(value):
+    moment = parse_moment(value)
+    assert (moment, moment.tzinfo) == (NOON, UTC)
+
+
+@pytest.mark.parametrize("value", ["2013-07-04", date(2013, 7, 4)])
+def test_a_date_begins_at_midnight(value):
+    assert parse_moment(value) == datetime(2013, 7, 4, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("value", ["yesterday", "", 20130704, None])
+def test_what_is_no_time_is_refused_by_name(value):
+    with pytest.raises(UsageError, match=r"is not a time\. Write it as 2013-04-01"):
+        parse_moment(value)
