@@ -22,7 +22,7 @@ import typer
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from mlops.cli.app import app, main
+from mlops.cli.program import app, main
 from mlops.config import params, settings
 from mlops.config.params import Params
 from mlops.config.settings import Settings

@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from mlops.cli.output import Json
-from mlops.cli.transfer import Remote, progress, show_transfer
+from mlops.cli.transfer_progress import Remote, progress, show_transfer
 
 __all__ = ["data_push"]
 

@@ -11,7 +11,7 @@ import pytest
 from typer.main import get_command
 from typer.testing import CliRunner
 
-from mlops.cli.app import app
+from mlops.cli.program import app
 
 HEAVY = ("mlflow", "evidently", "prefect", "dvc", "sklearn", "pandas")
 
