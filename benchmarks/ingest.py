@@ -18,13 +18,13 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import yaml
 from scratch import run, running
 
 from mlops.adapters.dvc.tree import DvcTree
 from mlops.adapters.git.worktree import Tree
 from mlops.config.paths import LAKE
 from mlops.data.lake import Lake
+from mlops.files import yaml
 from mlops.project.context import Project
 from mlops.scaffold.template import stamp
 
@@ -68,11 +68,11 @@ def new_project(folder: Path, beside: Project, partitions: int) -> Project:
     stamp(folder)
     (folder / ".env").write_text(f"PREFECT_API_URL={beside.folder.prefect_uri}\n")
     path = folder / "params.yaml"
-    params = yaml.safe_load(path.read_text())
+    params = yaml.read(path)
     features = {"size": "number", "colour": "category"}
     roles = {"target": "ripe", "time": "picked", "key": "plum"}
     params["data"] = {"name": f"plums-{partitions}", "features": features, **roles}
-    path.write_text(yaml.safe_dump(params))
+    path.write_text(yaml.dump(params))
     project = Project.at(folder)
     Lake(folder / LAKE).append(plums(20 * partitions, months=partitions), project.schema)
     DvcTree(folder).add(LAKE)

@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import yaml
 
 from mlops.deployment.rollout import Serving
 from mlops.errors import MlopsError, UnavailableError
-from mlops.files import atomic
+from mlops.files import atomic, yaml
 
 __all__ = ["TraefikGateway", "find_traefik"]
 
@@ -132,4 +131,4 @@ def _route(address: str | None) -> dict[str, Any]:
 
 
 def _replace(file: Path, content: dict[str, Any]) -> None:
-    atomic.write_text(file, yaml.safe_dump(content))
+    atomic.write_text(file, yaml.dump(content))

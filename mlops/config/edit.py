@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import re
 import shutil
 import time
 from collections.abc import Callable, Mapping
@@ -12,16 +11,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import yaml as plain_yaml
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
-from ruamel.yaml.error import MarkedYAMLError
-from ruamel.yaml.scalarstring import DoubleQuotedScalarString, ScalarString
+from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 from ruamel.yaml.util import load_yaml_guess_indent
 
 from mlops.config.params import Params
 from mlops.config.project_folder import load_params
 from mlops.errors import ConfigError
+from mlops.files import yaml as plain_yaml
 
 __all__ = ["TRAINED_WITH", "change", "override"]
 
@@ -29,8 +27,6 @@ TRAINED_WITH = ("data.features", "model", "train")
 """What of params.yaml one training may have otherwise than the others."""
 _AT_WORK = 60.0
 """Seconds for which a draft may be somebody's who is at it."""
-_EXPONENT = re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+")
-"""Numbers that YAML 1.1 takes for text, unlike who writes them."""
 
 
 def change(path: Path, section: str, values: Mapping[str, str | None]) -> Params:
@@ -109,12 +105,8 @@ def _replace(path: Path, edit: Callable[[CommentedMap], bool]) -> Params:
 
 def _changed(text: str, edit: Callable[[CommentedMap], bool]) -> str | None:
     """Return the text with an edit, None where that changes nothing."""
-    try:
-        yaml = _like(text)
-        content: Any = yaml.load(text)
-    except MarkedYAMLError as exc:  # stricter than what reads params.yaml: a key twice
-        line = f"line {exc.problem_mark.line + 1}" if exc.problem_mark else "the file"
-        raise ConfigError(line, given=exc.problem, allowed="YAML with each key once") from exc
+    yaml = _like(text)
+    content: Any = yaml.load(text)
     if not edit(content):
         return None
     out = io.StringIO()
@@ -180,35 +172,28 @@ def _read(key: str, text: str) -> Any:
     if "" in key.split("."):
         raise _refused(key, text, "names with a dot between two")
     try:
-        return _plain(plain_yaml.safe_load(text))
-    except plain_yaml.YAMLError as exc:
+        return plain_yaml.parse(text, file="--set")
+    except ConfigError as exc:
         raise _refused(key, text, "YAML, as it would stand in params.yaml") from exc
 
 
 def _plain(value: Any) -> Any:
-    """Return a value as what reads params.yaml would, numbers such as 1e-3 as numbers."""
+    """Return a value of the file without what the writer keeps beside it: comments, quotes, spelling."""
     if isinstance(value, Mapping):
         return {key: _plain(each) for key, each in value.items()}
-    if isinstance(value, list):
-        return [_plain(each) for each in value]
-    if isinstance(value, str) and not isinstance(value, ScalarString) and _EXPONENT.fullmatch(value):
-        return float(value)
-    return float(value) if isinstance(value, float) else value
+    return [_plain(each) for each in value] if isinstance(value, list) else value
 
 
 def _written(value: Any) -> Any:
-    """Return a value in a form that every reader of YAML takes for the same: 1.1 and 1.2 differ."""
+    """Return a value in the form it is written in: a list on one line, text in quotes where it must be."""
     if isinstance(value, dict):
         return CommentedMap((key, _written(each)) for key, each in value.items())
     if isinstance(value, list):
         items = CommentedSeq(_written(each) for each in value)
         items.fa.set_flow_style()
         return items
-    if isinstance(value, str) and plain_yaml.safe_load(value) != value:
+    if isinstance(value, str) and plain_yaml.yaml_line(value) != value:
         return DoubleQuotedScalarString(value)
-    if isinstance(value, float) and "e" in repr(value):
-        text = repr(value) if "." in repr(value) else repr(value).replace("e", ".0e")
-        return _like("").load(text)
     return value
 
 

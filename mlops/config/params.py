@@ -57,14 +57,9 @@ def _cadence(value: Any) -> Cadence:
 
 
 def _number(value: Any) -> int | float:
-    try:
-        # 1e-3 is text to YAML, which wants a point in it.
-        number: Any = float(value) if isinstance(value, str) else value
-    except ValueError:
-        number = None
-    if type(number) not in (int, float) or not isfinite(number):
+    if type(value) not in (int, float) or not isfinite(value):
         raise ValueError("a finite number")
-    return cast("int | float", number)
+    return cast("int | float", value)
 
 
 def _scalar(value: Any) -> bool | int | float | str | None:

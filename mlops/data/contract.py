@@ -79,7 +79,7 @@ class ColumnRule(_Part):
         if self.allowed and self.type in ("number", "boolean", "date"):
             raise ValueError(f"no list of values for a {self.type}")
         if self.allowed and self.type != "label" and any(isinstance(value, bool) for value in self.allowed):
-            raise ValueError("text: in quotes where YAML reads it as true or false, as 'yes', 'no', 'on'")
+            raise ValueError("text: in quotes where YAML reads it as true or false")
         return self
 
     @property

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-import yaml
-
 from mlops.config.paths import LAKE
-from mlops.errors import ConflictError, DataError
+from mlops.errors import ConfigError, ConflictError, DataError
+from mlops.files import yaml
 
 __all__ = [
     "Commit",
@@ -152,9 +151,9 @@ def read_pointer(text: str, *, commit: str | None = None, file: str = "the .dvc 
         It is no such file, as when git left its conflict marks in it, or a kill cut it off.
     """
     try:
-        (out,) = yaml.safe_load(text)["outs"]
+        (out,) = yaml.parse(text, file=file)["outs"]
         return DatasetVersion(md5=str(out["md5"]), files=int(out.get("nfiles", 1)), commit=commit)
-    except (yaml.YAMLError, KeyError, TypeError, ValueError) as exc:
+    except (ConfigError, KeyError, TypeError, ValueError) as exc:
         raise DataError(
             f"A pointer to data cannot be read: {text[:80]!r}.",
             remedy=f"Restore {file} from git, or run `dvc add` on the data again.",

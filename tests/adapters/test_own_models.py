@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from mlops.adapters.targets.process import ProcessTarget
 from mlops.deployment.rollout import Spec, Target, wait_ready
 from mlops.errors import BundleError, ConfigError, StageError, UnavailableError
+from mlops.files import yaml
 from mlops.model import bundle, predictor
 from mlops.model.bundle import Bundle
 from mlops.stages.pipeline import STAGES
@@ -27,7 +27,7 @@ ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/own-models.md").read_text()
 TRANSFORMER, BOOSTER = re.findall(r"^```python\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
 TRUSTED, BOOSTED = (
-    yaml.safe_load(block)["model"]
+    yaml.parse(block, file="")["model"]
     for block in re.findall(r"^```yaml\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
 )
 SPLINES = """
@@ -49,10 +49,10 @@ def trained(root: Path, source: str, *, task: str = "binary", target: Any = None
     project(root, task, target)
     (root / "models/plums/model.py").write_text(source)
     (root / "requirements.lock").write_text(LOCK)
-    params = yaml.safe_load((root / "params.yaml").read_text())
+    params = yaml.read(root / "params.yaml")
     params["model"] = {**params["model"], "params": {}, "seed": 3, **model, "task": task}
     params["model"]["builder"] = "models/plums/model.py"
-    (root / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+    (root / "params.yaml").write_text(yaml.dump(params))
     for stage in STAGES.values():
         stage(root)
     return bundle.open(root / "build/bundle")

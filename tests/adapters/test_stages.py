@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 from pydantic import BaseModel
 
 from mlops.config.project_folder import load_params
 from mlops.data.lake import Lake
 from mlops.errors import BundleError, ConfigError, StageError
+from mlops.files import yaml
 from mlops.model import bundle, predictor
 from mlops.model.bundle import Bundle
 from mlops.model.trials import Trial, best, from_csv
@@ -80,7 +80,7 @@ def project(root: Path, task: str = "binary", target: pd.Series | None = None) -
         params["model"]["params"] = {}
     (root / "models/plums").mkdir(parents=True)
     (root / "models/plums/model.py").write_text(MODEL)
-    (root / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+    (root / "params.yaml").write_text(yaml.dump(params))
     (root / "requirements.lock").write_text("scikit-learn==1\n")
     table = plums() if target is None else plums().assign(ripe=target)
     Lake(root / "data/lake").append(
@@ -118,7 +118,7 @@ def test_another_process_writes_the_same_bytes_with_the_stages_own_commands(
     shutil.copytree(tree / "data/lake", other / "data/lake", dirs_exist_ok=True)
     for name in ("prepared", "train", "holdout"):
         (other / f"data/{name}.parquet").unlink(missing_ok=True)
-    commands = [stage["cmd"] for stage in yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"].values()]
+    commands = [stage["cmd"] for stage in yaml.read(ROOT / "dvc.yaml")["stages"].values()]
     run = (
         "import sys; from mlops.stages.__main__ import main; "
         "sys.exit(max(main([name]) for name in sys.argv[1:]))"
@@ -137,7 +137,7 @@ def test_another_process_writes_the_same_bytes_with_the_stages_own_commands(
 
 
 def test_every_output_of_the_graph_is_written(tree: Path) -> None:
-    stages = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"].values()
+    stages = yaml.read(ROOT / "dvc.yaml")["stages"].values()
     named = [out for stage in stages for kind in ("outs", "metrics", "plots") for out in stage.get(kind, [])]
 
     for out in named:
@@ -168,7 +168,7 @@ def test_the_graph_names_every_parameter_that_a_stage_reads(
     tuned: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other = shutil.copytree(tuned, tmp_path / "other")
-    for name, described in yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"].items():
+    for name, described in yaml.read(ROOT / "dvc.yaml")["stages"].items():
         seen: set[str] = set()
         monkeypatch.setattr(io, "load_params", lambda path, seen=seen: Read(load_params(path), seen))
         STAGES[name](other)
@@ -185,10 +185,8 @@ def within(path: str, above: str) -> bool:
 def test_what_the_graph_does_not_name_changes_no_output(tree: Path, tmp_path: Path) -> None:
     other = tmp_path / "other"
     shutil.copytree(tree, other)
-    params = yaml.safe_load((other / "params.yaml").read_text())
-    (other / "params.yaml").write_text(
-        yaml.safe_dump({**params, "deploy": {"keep": 7}, "gate": {"min_rows": 3}}, sort_keys=False)
-    )
+    params = yaml.read(other / "params.yaml")
+    (other / "params.yaml").write_text(yaml.dump({**params, "deploy": {"keep": 7}, "gate": {"min_rows": 3}}))
     for stage in STAGES.values():
         stage(other)
 
@@ -317,7 +315,7 @@ def test_a_lake_has_the_digest_that_dvc_gives_it(tmp_path: Path) -> None:
     dvc = [sys.executable, "-m", "dvc"]
     subprocess.run([*dvc, "init", "-q"], cwd=root, check=True)
     subprocess.run([*dvc, "add", "-q", "data/lake"], cwd=root, check=True)
-    pointer = yaml.safe_load((root / "data/lake.dvc").read_text())
+    pointer = yaml.read(root / "data/lake.dvc")
 
     assert Lake(root / "data/lake").digest() == pointer["outs"][0]["md5"]
 
@@ -350,9 +348,9 @@ def searching(root: Path, module: str = MODEL, **search: object) -> Path:
     """A project that searches, as far as its stage `train`."""
     project(root)
     (root / "models/plums/model.py").write_text(module)
-    params = yaml.safe_load((root / "params.yaml").read_text())
+    params = yaml.read(root / "params.yaml")
     params["model"]["search"] = {**SEARCH, **search}
-    (root / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+    (root / "params.yaml").write_text(yaml.dump(params))
     for name in ("prepare", "split"):
         STAGES[name](root)
     return root

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 
 from mlops.adapters import onnx, skops
 from mlops.evaluation.metrics import mean_losses
+from mlops.files import yaml
 from mlops.model.predictor import Fitted, load_fitted
 from mlops.schema import Schema, Task
 from mlops.tables.conform import columns_of, conform
@@ -51,14 +51,14 @@ def table(task: Task) -> pd.DataFrame:
 def test_it_takes_each_parameter_that_the_docs_set() -> None:
     template = (ROOT / "mlops/scaffold/params.yaml.jinja").read_text()
     [proposed] = re.findall(r"^  params:\n((?:    .*\n|{.*\n)*)", template, re.MULTILINE)
-    proposed = yaml.safe_load(re.sub(r"{.*?\n", "", proposed))
+    proposed = yaml.parse(re.sub(r"{.*?\n", "", proposed), file="")
     pages = "".join(page.read_text() for page in (ROOT / "docs").rglob("*.md"))
     found = set(re.findall(r"--set(?:-param)? model\.params\.(\w+)=([\w.]+)", pages))
     assert len(found) > 1
     build = load_builder(MODULE.read_bytes(), "model.py")
     rows = conform(table("binary")[:200], SCHEMA)
     for name, value in found:
-        fit(rows, SCHEMA, build, {**proposed, name: yaml.safe_load(value)}, seed=0)
+        fit(rows, SCHEMA, build, {**proposed, name: yaml.parse(value, file="")}, seed=0)
 
 
 @pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])

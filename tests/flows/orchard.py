@@ -52,6 +52,9 @@ model:
   params:
     hold: {hold}
     strength: 1.0
+    rate: 6e-2      # these three read otherwise by YAML 1.1; the model has no use for them
+    mode: on
+    code: 012
   seed: 7
 
 train:

@@ -12,7 +12,6 @@ from typing import Any
 
 import pandas as pd
 import pytest
-import yaml
 
 from mlops.adapters.dvc.tree import DvcTree
 from mlops.adapters.git.worktree import Tree
@@ -20,6 +19,7 @@ from mlops.config.paths import LAKE, RAW
 from mlops.data.contract import infer
 from mlops.data.lake import Lake
 from mlops.errors import DataError, MlopsError
+from mlops.files import yaml
 from mlops.orchestration.tasks.train import reproduce
 from tests.flows.orchard import Orchard, plums, stamped
 
@@ -35,9 +35,9 @@ def orchard(running: Orchard, tmp_path: Path) -> Orchard:
 
 def declare(orchard: Orchard, **data: Any) -> None:
     path = orchard.root / "params.yaml"
-    params = yaml.safe_load(path.read_text())
+    params = yaml.read(path)
     params["data"] |= data
-    path.write_text(yaml.safe_dump(params, sort_keys=False))
+    path.write_text(yaml.dump(params))
     Tree(orchard.root).commit_paths(["params.yaml"], "Declare")
 
 

@@ -11,7 +11,6 @@ from pathlib import Path
 import fsspec
 import pandas as pd
 import pytest
-import yaml
 
 from mlops.adapters.dvc.tree import DvcTree
 from mlops.adapters.git.worktree import Tree
@@ -20,6 +19,7 @@ from mlops.data.contract import infer
 from mlops.data.lake import Lake
 from mlops.data.source import Fetched
 from mlops.errors import UsageError
+from mlops.files import yaml
 from mlops.orchestration.tasks import ingest
 from mlops.project.context import Project
 from mlops.project.ingest import add_files
@@ -35,9 +35,9 @@ def root(tmp_path: Path) -> Path:
 
 def test_what_is_left_of_fetched_tables_that_were_being_removed_is_fetched_anew(root: Path) -> None:
     path = root / "params.yaml"
-    params = yaml.safe_load(path.read_text())
+    params = yaml.read(path)
     params["data"]["source"] = {"sql": "select * from plums", "url": f"sqlite:///{root}/plums.db"}
-    path.write_text(yaml.safe_dump(params))
+    path.write_text(yaml.dump(params))
     with sqlite3.connect(root / "plums.db") as connection:
         plums(0, 1, season=0).to_sql("plums", connection, index=False)
     connection.close()

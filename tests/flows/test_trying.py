@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dvc.repo import Repo
+from dvc.utils.serialize import loads_yaml
 from mlflow import MlflowClient
 
 from mlops.adapters.git.worktree import Tree
@@ -109,6 +111,23 @@ def test_its_run_in_mlflow_shows_the_parameter_and_the_branch(trained: Orchard, 
     run = MlflowClient(trained.project.folder.mlflow_uri).get_run(registered.body["run_id"])
     assert run.data.params["model.params.strength"] == "4.0"
     assert run.data.tags["mlflow.source.git.branch"] == branches(trained)[0]
+
+
+def test_a_value_that_yaml_1_1_reads_otherwise_is_one_for_us_dvc_and_mlflow(
+    trained: Orchard, registered: Entry
+) -> None:
+    values = {"rate": 0.06, "mode": "on", "code": 12}
+    lock = Tree(trained.root).read("dvc.lock", registered.body["commit"])
+    recorded = loads_yaml(lock)["stages"]["train"]["params"]["params.yaml"]["model"]["params"]
+    with Repo(str(trained.root)) as repo:
+        shown = repo.params.show()[""]["data"]["params.yaml"]["data"]["model"]["params"]
+    lineage = trained.project.bundle_of(registered).lineage["params"]["model"]["params"]
+    run = MlflowClient(trained.project.folder.mlflow_uri).get_run(registered.body["run_id"])
+    for params in (trained.project.params.model.params, lineage, recorded, shown):
+        assert {name: params[name] for name in values} == values
+    assert {name: run.data.params[f"model.params.{name}"] for name in values} == {
+        name: str(value) for name, value in values.items()
+    }
 
 
 def test_the_same_again_finds_the_run_that_exists(trained: Orchard, person: str, registered: Entry) -> None:

@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import yaml
 from prefect.runtime import flow_run
 
 from mlops.adapters.dvc.tree import DvcTree
@@ -35,7 +34,7 @@ from mlops.config.paths import (
 from mlops.errors import ConflictError, DataError, shown
 from mlops.evaluation import metrics as metric
 from mlops.evaluation.gate import Comparison, GateVerdict, compare, decide
-from mlops.files import hashing
+from mlops.files import hashing, yaml
 from mlops.ledger.keys import CHOOSING, judgement, marking, promotion
 from mlops.ledger.store import Entry
 from mlops.model import predictions
@@ -216,7 +215,7 @@ def _mark(project: Project, judged: Entry, version: str, alias: str | None = Non
 
 def _training_run(project: Project, tree: Path, bundle: Bundle, commit: str) -> TrainingRun:
     metrics = json.loads((tree / METRICS).read_text())
-    params = yaml.safe_load((tree / PARAMS).read_text())
+    params = yaml.read(tree / PARAMS)
     plots = {path.name: path.read_bytes() for path in sorted((tree / PLOTS).glob("*.csv"))}
     plots = {name: table for name, table in plots.items() if table.count(b"\n") > 1}
     trials = tree / TRIALS
@@ -262,7 +261,7 @@ def _importances(plots: Mapping[str, bytes]) -> list[tuple[str, float]]:
 
 def _rows_used(tree: Path, bundle: Bundle, name: str) -> list[RowsUsed]:
     """Name the rows as dvc.lock does: by what their files hold."""
-    stages = yaml.safe_load((tree / DVC_LOCK).read_text())["stages"].values()
+    stages = yaml.read(tree / DVC_LOCK)["stages"].values()
     held = {out["path"]: out["md5"] for stage in stages for out in stage["outs"]}
     return [
         RowsUsed(f"{name}-{part}", context, held[path], path, bundle.lineage[part]["rows"])

@@ -122,7 +122,7 @@ def test_a_day_is_a_moment_in_utc(tmp_path: Path) -> None:
         ("columns: {g: {type: label, min: 1}}", "columns.g: .* numbers for number, times for date"),
         ("columns: {ripe: {type: label, max: 1}}", "columns.ripe: .* min and max"),
         ("columns: {size: {type: number, allowed: [1]}}", "no list of values for a number"),
-        ("columns: {colour: {type: category, allowed: [yes, no]}}", "in quotes"),
+        ("columns: {colour: {type: category, allowed: [true, false]}}", "in quotes"),
         ("columns: {size: {type: category}}", "columns.size.type: got 'category', allowed: number"),
         ("columns: {ripe: {type: category}}", "columns.ripe.type: got 'category', allowed: label"),
         ("columns: {picked: {type: text}}", "columns.picked.type: got 'text', allowed: date"),

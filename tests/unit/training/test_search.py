@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 from sklearn.dummy import DummyClassifier
 
 from mlops.config.params import AxisParams, ModelParams, SearchParams
 from mlops.errors import StageError, TooFewRowsError
+from mlops.files import yaml
 from mlops.model.trials import Journal, Trial
 from mlops.schema import Schema, Task
 from mlops.training.fit import fit, load_builder
@@ -212,7 +212,7 @@ def test_what_a_killed_search_took_counts_for_the_limit(run: Any) -> None:
 def the_docs() -> Any:
     page = (ROOT / "docs/tuning.md").read_text()
     [block] = re.findall(r"^```yaml\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
-    return yaml.safe_load(block)
+    return yaml.parse(block, file="")
 
 
 def test_the_search_that_the_docs_show_is_one() -> None:
