@@ -35,8 +35,8 @@ SIZES = (1_000_000, 4_000_000)
 READ = """
 from datetime import UTC, datetime
 from pathlib import Path
-from mlops.batch import examine
-from mlops.lake import Lake
+from mlops.data.batch import examine
+from mlops.data.lake import Lake
 from mlops.schema import Schema
 schema = Schema({{"size": "number", "colour": "category"}}, "ripe", "binary", "picked", "plum")
 with Lake(Path({folder!r}) / "read").staging() as staging:

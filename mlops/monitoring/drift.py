@@ -403,7 +403,7 @@ def quality(
     Parameters
     ----------
     losses, blocks
-        Shape (n_labelled,), see `mlops.gate`.
+        Shape (n_labelled,), see `mlops.evaluation.gate`.
     reference_loss
         The mean loss on the holdout, when the model was trained.
     coverage

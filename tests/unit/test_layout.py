@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from statistics import median
@@ -222,3 +224,41 @@ def test_the_contracts_name_every_module_of_what_they_order() -> None:
     layers = [contract for contract in contracts if contract["type"] == "layers"]
     assert layers[0]["containers"] == ["mlops"]
     assert all(contract.get("exhaustive") for contract in layers)
+
+
+@cache
+def _text(tree: ast.Module) -> str:
+    return ast.unparse(tree)
+
+
+def dead_imports(text: str, parsed: Mapping[str, ast.Module]) -> list[str]:
+    """Names that a text imports from a module of mlops/ and that are not there."""
+    known = {_dotted(name): tree for name, tree in parsed.items()}
+    found = []
+    for module, names in re.findall(
+        r"from (mlops(?:\.\w+)*) import (\(.*?\)|[\w ,]+)", text, flags=re.DOTALL
+    ):
+        for name in re.findall(r"(\w+)(?: as \w+)?", names):
+            top = _text(known[module]) if module in known else ""
+            if f"{module}.{name}" not in known and not re.search(rf"\b{name}\b", top):
+                found.append(f"{module}.{name}")
+    return found
+
+
+@pytest.mark.parametrize("suffix", [".jinja", ".py", ".md"])
+def test_what_a_template_a_page_or_a_program_in_a_string_imports_is_there(
+    suffix: str, parsed: dict[str, ast.Module]
+) -> None:
+    folders = ["mlops", "docs", "benchmarks", "demo", "flows", "models", "tests"]
+    texts = [file for folder in folders for file in (ROOT / folder).rglob(f"*{suffix}")]
+    texts += ROOT.glob(f"*{suffix}")
+    texts = [file for file in texts if file != Path(__file__)]
+    assert texts
+    dead = {str(file.relative_to(ROOT)): dead_imports(file.read_text(), parsed) for file in texts}
+    assert {file: names for file, names in dead.items() if names} == {}
+
+
+def test_a_dead_import_is_found(parsed: dict[str, ast.Module]) -> None:
+    text = "from mlops.lake import Lake\nfrom mlops.data.lake import (\n    Lake,\n    Pond,\n)\n"
+    text += "from mlops.data import lake"
+    assert dead_imports(text, parsed) == ["mlops.lake.Lake", "mlops.data.lake.Pond"]
