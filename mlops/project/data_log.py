@@ -63,7 +63,7 @@ def kept(project: Project) -> list[str]:
     """
     git = Tree(project.folder.root).git
     found = [here.md5 for path in FOLDERS if (here := pointed(git.root, path))]
-    for text in (text for path in FOLDERS for text in file_history.ever(git, f"{path}.dvc")):
+    for text in (text for path in FOLDERS for text in file_history.all_texts(git, f"{path}.dvc")):
         with suppress(DataError):  # as with the marks of a conflict that somebody committed
             found.append(read_pointer(text).md5)
     return list(dict.fromkeys(found))
@@ -123,7 +123,7 @@ def choose(project: Project, name: str | None) -> Chosen:
 def _changes(project: Project, path: str = LAKE) -> list[Pointed]:
     """Return the commits that changed the pointer to a folder, newest first."""
     tree = Tree(project.folder.root)
-    refs = {file_history.line(tree.git): "HEAD", LOOP_BRANCH: tree.ref(LOOP_BRANCH)}
+    refs = {file_history.current_branch(tree.git): "HEAD", LOOP_BRANCH: tree.ref(LOOP_BRANCH)}
     found = []
     for change in file_history.changes(tree.git, f"{path}.dvc", refs):
         try:

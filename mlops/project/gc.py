@@ -127,7 +127,7 @@ def _bundles(project: Project) -> Bundles:
     served = [e.body["digest"] for e in ledger.entries("deployment.served")]
     # The one before, too: a way back leads there.
     in_use = set(list(dict.fromkeys(reversed(served)))[:2])
-    in_use |= {service.digest for target in project.targets for service in target.running(ailing=True)}
+    in_use |= {service.digest for target in project.targets for service in target.running(unhealthy=True)}
     started = ledger.last("deployment.started")
     return Bundles(
         here=_items(path for path in folder.glob("[0-9a-f]*") if path.is_dir()),
@@ -210,7 +210,7 @@ def _forget_trees(project: Project) -> None:
 
     for folder in (project.folder.reproductions, project.folder.attempts):
         if folder.is_dir():
-            Scratch(project.folder.root, folder).forget_worktrees()
+            Scratch(project.folder.root, folder).prune_worktrees()
 
 
 def _remove(path: Path) -> None:

@@ -554,7 +554,7 @@ class TestWorktree:
         committed(root)
         head = git(root, "rev-parse", "HEAD")
 
-        sha = worktree.sync(root, own=TRAINING_OUTPUTS, merge={"data/lake.dvc": loop.union})
+        sha = worktree.sync(root, ours=TRAINING_OUTPUTS, merge={"data/lake.dvc": loop.union})
         assert worktree.commit(sha).parents == (tip, head)
         assert (loop.root / "dvc.lock").read_text() == lock
         assert "depth: 5" in (loop.root / "params.yaml").read_text()
@@ -566,7 +566,7 @@ class TestWorktree:
         assert git(root, "rev-parse", "HEAD") == head
         assert git(root, "status", "--porcelain") == ""
         assert tree.verify() == mine
-        assert worktree.sync(root, own=TRAINING_OUTPUTS, merge={"data/lake.dvc": loop.union}) == sha
+        assert worktree.sync(root, ours=TRAINING_OUTPUTS, merge={"data/lake.dvc": loop.union}) == sha
 
     def test_what_the_person_took_out_leaves_the_loops_lake_too(
         self, root: Path, tree: DvcTree, loop: DvcTree
@@ -577,7 +577,7 @@ class TestWorktree:
         committed(root)
         worktree = loop_tree(root, loop.root, LOOP_BRANCH)
         merge = {"data/lake.dvc": loop.union}
-        worktree.sync(root, own=TRAINING_OUTPUTS, merge=merge)
+        worktree.sync(root, ours=TRAINING_OUTPUTS, merge=merge)
         loop.checkout()
         (loop.root / "data/lake/2013-01/000003-served.csv").write_text("8\n")
         loop.add(new=["2013-01/000003-served.csv"])
@@ -586,14 +586,14 @@ class TestWorktree:
         (root / "data/lake.dvc").write_text(before)
         tree.checkout()
         committed(root)
-        worktree.sync(root, own=TRAINING_OUTPUTS, merge=merge)
+        worktree.sync(root, ours=TRAINING_OUTPUTS, merge=merge)
 
         names = {"2013-01/000001-aa.csv", "2013-01/000003-served.csv"}
         assert loop.files() == names
         loop.checkout()
         lake = loop.root / "data/lake"
         assert {path.relative_to(lake).as_posix() for path in lake.rglob("*.csv")} == names
-        assert worktree.sync(root, own=TRAINING_OUTPUTS, merge=merge) == worktree.head()
+        assert worktree.sync(root, ours=TRAINING_OUTPUTS, merge=merge) == worktree.head()
 
     def test_files_that_are_not_on_disk_come_and_go_all_the_same(
         self, root: Path, tree: DvcTree, loop: DvcTree

@@ -168,10 +168,10 @@ def test_without_a_branch_or_a_repository_nothing_is_begun(orchard: Orchard, tmp
         reproduce(orchard.root, orchard.root)
     assert state(orchard) == before
     (orchard.root / ".git").rename(tmp_path / "git")
-    with pytest.raises(MlopsError, match="in no git repository") as refused:
+    with pytest.raises(MlopsError, match="not in a git repository") as refused:
         orchard.flow("ingest", file=file)
     assert "mlops init" in refused.value.remedy
-    with pytest.raises(MlopsError, match="in no git repository") as refused:
+    with pytest.raises(MlopsError, match="not in a git repository") as refused:
         DvcTree(orchard.root).status()
     assert "git init" in refused.value.remedy
     assert not (orchard.root / LAKE).exists()

@@ -413,7 +413,7 @@ class DvcTree:
             ) from exc
         except SCMError as exc:
             raise MlopsError(
-                f"DVC could not {doing}: {self.root} is in no git repository, which keeps its versions.",
+                f"DVC could not {doing}: {self.root} is not in a git repository, which keeps its versions.",
                 remedy="Bring its .git back, or run `git init` there.",
             ) from exc
         except DvcException as exc:

@@ -1,4 +1,4 @@
-"""Git's command, run in one folder: whatever repository the caller's environment names is not meant."""
+"""Run git in one folder, whatever repository the caller's environment names."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from mlops.errors import MlopsError
 
 __all__ = ["Git"]
 
-# A hook is called with these set.
-_FOREIGN = {
+# Git sets these for a hook; they would point a git that we start at the hook's repository.
+_REPOSITORY_VARIABLES = {
     "GIT_ALTERNATE_OBJECT_DIRECTORIES",
     "GIT_COMMON_DIR",
     "GIT_DIR",
@@ -25,97 +25,97 @@ _FOREIGN = {
 
 
 class Git:
-    """Git at `root`; no hook runs, no path is a pattern, and nobody is asked for a password."""
+    """Git at `root`: no hooks, no patterns in paths, no password prompts."""
 
     def __init__(self, root: Path) -> None:
         self.root = root.resolve()
 
-    def say(self, *words: str, index: Path | None = None) -> str:
-        """Return what git says, without the space around it.
+    def output(self, *arguments: str, index: Path | None = None) -> str:
+        """Return git's standard output, stripped.
 
         Parameters
         ----------
         index
-            One to use in place of the tree's own.
+            Index file to use in place of the tree's own.
 
         Raises
         ------
         MlopsError
-            It fails.
+            Git exits with an error.
         """
-        done = self.run(*words, index=index)
-        if done.returncode:
-            why = done.stderr.strip() or done.stdout.strip()
-            raise MlopsError(f"`git {' '.join(words)}` failed in {self.root}: {why}")
-        return done.stdout.strip()
+        process = self.run(*arguments, index=index)
+        if process.returncode:
+            reason = process.stderr.strip() or process.stdout.strip()
+            raise MlopsError(f"`git {' '.join(arguments)}` failed in {self.root}: {reason}")
+        return process.stdout.strip()
 
-    def ask(self, *words: str) -> str | None:
-        """Return git's answer, or None where it says no."""
-        done = self.run(*words)
-        return None if done.returncode else done.stdout.strip()
+    def query(self, *arguments: str) -> str | None:
+        """Return git's standard output, stripped; None where it exits with an error."""
+        process = self.run(*arguments)
+        return None if process.returncode else process.stdout.strip()
 
     def run(
-        self, *words: str, index: Path | None = None, limit: float | None = None, literal: bool = True
+        self, *arguments: str, index: Path | None = None, limit: float | None = None, literal: bool = True
     ) -> subprocess.CompletedProcess[str]:
-        """Run git to its end, whatever that is.
+        """Run git and return the finished process, whatever its exit code.
 
         Parameters
         ----------
         limit
-            Seconds, where it may wait for a network.
+            Timeout in seconds, for commands that use the network.
         literal
-            Paths are no patterns; `git check-ignore` cannot be told so.
+            Paths are no patterns. `git check-ignore` does not accept this option.
 
         Raises
         ------
         MlopsError
-            There is no git, or no such folder.
+            Git is not installed, or the folder does not exist.
         subprocess.TimeoutExpired
-            It was ended at the limit.
+            The timeout passed and git was ended.
         """
         try:
             if limit is not None:
                 return within(
-                    limit, _command(words, literal), folder=self.root, environment=_environment(index)
+                    limit, _command(arguments, literal), folder=self.root, environment=_environment(index)
                 )
             return subprocess.run(
-                _command(words, literal), cwd=self.root, env=_environment(index), stdin=subprocess.DEVNULL,
-                capture_output=True, text=True, check=False,
+                _command(arguments, literal), cwd=self.root, env=_environment(index),
+                stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
             )  # fmt: skip
         except FileNotFoundError as exc:
-            raise self._absent() from exc
+            raise self._not_found() from exc
 
-    def feed(self, *words: str, input: bytes) -> bytes:
-        """Return what git answers to `input`, byte for byte.
+    def pipe(self, *arguments: str, input: bytes) -> bytes:
+        """Write `input` to git's standard input and return its standard output, byte for byte.
 
         Raises
         ------
         MlopsError
-            It fails.
+            Git exits with an error.
         """
         try:
-            done = subprocess.run(
-                _command(words), cwd=self.root, env=_environment(), input=input, capture_output=True,
+            process = subprocess.run(
+                _command(arguments), cwd=self.root, env=_environment(), input=input, capture_output=True,
                 check=False,
             )  # fmt: skip
         except FileNotFoundError as exc:
-            raise self._absent() from exc
-        if done.returncode:
-            why = done.stderr.decode(errors="replace").strip()
-            raise MlopsError(f"`git {' '.join(words)}` failed in {self.root}: {why}")
-        return done.stdout
+            raise self._not_found() from exc
+        if process.returncode:
+            reason = process.stderr.decode(errors="replace").strip()
+            raise MlopsError(f"`git {' '.join(arguments)}` failed in {self.root}: {reason}")
+        return process.stdout
 
-    def _absent(self) -> MlopsError:
-        missing = "git is not on PATH" if self.root.is_dir() else f"{self.root} is no folder"
-        return MlopsError(f"{missing}.", remedy="Install git, or give the project's folder.")
+    def _not_found(self) -> MlopsError:
+        missing = "git is not on PATH" if self.root.is_dir() else f"The folder {self.root} does not exist"
+        return MlopsError(f"{missing}.", remedy="Install git, or pass the project's folder.")
 
 
-def _command(words: tuple[str, ...], literal: bool = True) -> list[str]:
+def _command(arguments: tuple[str, ...], literal: bool = True) -> list[str]:
     paths = ["--literal-pathspecs"] if literal else []
-    return ["git", *paths, "-c", f"core.hooksPath={os.devnull}", *words]
+    return ["git", *paths, "-c", f"core.hooksPath={os.devnull}", *arguments]
 
 
 def _environment(index: Path | None = None) -> dict[str, str]:
-    own = {key: value for key, value in os.environ.items() if key not in _FOREIGN}
-    own |= {"LC_ALL": "C", "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0"}
-    return own if index is None else {**own, "GIT_INDEX_FILE": str(index)}
+    variables = {key: value for key, value in os.environ.items() if key not in _REPOSITORY_VARIABLES}
+    variables |= {"LC_ALL": "C", "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0"}
+    return variables if index is None else {**variables, "GIT_INDEX_FILE": str(index)}

@@ -1,4 +1,4 @@
-"""The loop's own work tree, on a branch of its own, and what the person committed brought to it."""
+"""The loop's work tree on the loop's branch, and merging the user's commits into it."""
 
 from __future__ import annotations
 
@@ -13,39 +13,38 @@ from mlops.errors import ConflictError
 
 __all__ = ["LoopTree", "Merge", "loop_tree"]
 
-# A lock of git's own is held for moments; one this old was left by a killed process.
+# Git holds a lock file for moments; one this old was left by a killed process.
 _STALE_AFTER = 10.0
 _PATIENCE = 30.0
 
 Merge = Callable[[str, str | None], object]
-"""Is given the person's text of a file and the one that both sides began with, None where that has none."""
+"""Called with the user's text of a file and that of the merge base, None where that has no such file."""
 
 
 class LoopTree(Tree):
-    """The worktree that what runs unattended works in, on a branch of its own.
+    """The work tree, on a branch of its own, that unattended runs work in.
 
-    One at a time may work in it: whoever does holds the loop's lease.
+    One process at a time may work in it: the one that holds the loop's lease.
     """
 
     def sync(
         self,
         project_root: Path,
         *,
-        own: Sequence[str],
+        ours: Sequence[str],
         merge: Mapping[str, Merge],
     ) -> str:
-        """Bring what the person committed since, and drop what a killed run left uncommitted.
+        """Merge the user's new commits, and discard what a killed run left uncommitted.
 
-        Where both sides moved, a new commit of the loop's branch has both as parents and holds the
-        person's tree, with the loop's own files laid over it. Their HEAD, index and files are
-        only read.
+        Where both branches moved, a merge commit on the loop's branch holds the user's tree with the
+        loop's files over it. The user's HEAD, index and files are only read.
 
         Parameters
         ----------
-        own
-            Paths that stay as the loop last committed them: what DVC writes of a run.
+        ours
+            Paths of which the loop's version wins: what DVC writes of a run.
         merge
-            By path; brings the loop's file to hold both sides, as ``DvcTree.union`` does with pointers.
+            By path; merges both sides into the loop's file, as ``DvcTree.union`` does with pointers.
 
         Returns
         -------
@@ -55,50 +54,51 @@ class LoopTree(Tree):
         Raises
         ------
         ConflictError
-            Somebody else moved the loop's branch.
+            Another process moved the loop's branch.
         """
-        self.git.say("reset", "-q", "--hard")
-        tip, theirs = self.head(), Tree(project_root).head()
-        if self._is_ancestor(theirs, tip):
+        self.git.output("reset", "-q", "--hard")
+        tip, user_tip = self.head(), Tree(project_root).head()
+        if self._is_ancestor(user_tip, tip):
             return tip
-        new = theirs if self._is_ancestor(tip, theirs) else self._joined(tip, theirs, own, merge)
+        fast_forward = self._is_ancestor(tip, user_tip)
+        new = user_tip if fast_forward else self._merge_commit(tip, user_tip, ours, merge)
         self.move(self.branch(), new, tip)
-        # Killed before this, the next call's first line does it.
-        self.git.say("reset", "-q", "--hard")
+        # After a kill before this line, the first line of the next call does it.
+        self.git.output("reset", "-q", "--hard")
         return new
 
-    def _joined(self, tip: str, theirs: str, own: Sequence[str], merge: Mapping[str, Merge]) -> str:
-        base = self.git.ask("merge-base", tip, theirs)
-        for path, join in merge.items():
-            text = self.read(path, theirs)
+    def _merge_commit(self, tip: str, user_tip: str, ours: Sequence[str], merge: Mapping[str, Merge]) -> str:
+        base = self.git.query("merge-base", tip, user_tip)
+        for path, merge_file in merge.items():
+            text = self.read(path, user_tip)
             if text is not None and text != self.read(path, tip):
-                join(text, self.read(path, base) if base else None)
-        kept = [path for path in own if self.read(path, tip) is not None]
-        kept += [path for path in merge if (self.root / path).exists()]
-        message = f"mlops: bring {theirs[:12]} to the loop"
-        return self._commit_tree(self._write_tree(theirs, kept), [tip, theirs], message)
+                merge_file(text, self.read(path, base) if base else None)
+        paths = [path for path in ours if self.read(path, tip) is not None]
+        paths += [path for path in merge if (self.root / path).exists()]
+        message = f"mlops: merge {user_tip[:12]} into the loop's branch"
+        return self._commit_tree(self._write_tree(user_tip, paths), [tip, user_tip], message)
 
-    def _is_ancestor(self, one: str, other: str) -> bool:
-        return self.git.ask("merge-base", "--is-ancestor", one, other) is not None
+    def _is_ancestor(self, ancestor: str, descendant: str) -> bool:
+        return self.git.query("merge-base", "--is-ancestor", ancestor, descendant) is not None
 
 
 def loop_tree(project_root: Path, folder: Path, branch: str) -> LoopTree:
-    """Return the loop's worktree, made or mended first where it must be.
+    """Return the loop's work tree; create or repair it first where needed.
 
     Parameters
     ----------
     folder
-        Where it lies; a folder that isn't a whole worktree of `branch` is replaced.
+        The work tree's folder; one that isn't a complete work tree of `branch` is replaced.
     branch
-        Starts where it doesn't exist at the remote's of this name, as in a clone, else at the project's
-        HEAD.
+        Created where it doesn't exist: at the remote's branch of this name, as in a clone, else at the
+        project's HEAD.
 
     Raises
     ------
     UsageError
         The project's folder isn't the top of its git repository.
     ConflictError
-        The branch is checked out elsewhere, or another process is at this very thing.
+        The branch is checked out elsewhere, or another process is creating the work tree.
     """
     project = Tree(project_root)
     project.check_top()
@@ -108,34 +108,36 @@ def loop_tree(project_root: Path, folder: Path, branch: str) -> LoopTree:
         with FileLock(folder.with_name(f"{folder.name}.lock"), timeout=_PATIENCE):
             _break_stale_locks(project, folder, branch)
             if project.tip(branch) is None:
-                project.move(branch, project.commit(_beginning(project, branch)).sha, ABSENT)
-            if not _is_whole(folder, branch):
+                project.move(branch, project.commit(_start_point(project, branch)).sha, ABSENT)
+            if not _is_complete(folder, branch):
                 project.add_worktree(folder, branch)
     except Timeout as exc:
-        raise ConflictError(f"Another process is making {folder}.", remedy="Do it again.") from exc
+        raise ConflictError(
+            f"Another process is creating {folder}.", remedy="Run the same command again."
+        ) from exc
     return LoopTree(folder)
 
 
-def _beginning(project: Tree, branch: str) -> str:
-    seen = project.ref(branch)
-    return seen if project.git.ask("rev-parse", "--verify", "-q", seen) is not None else "HEAD"
+def _start_point(project: Tree, branch: str) -> str:
+    ref = project.ref(branch)
+    return ref if project.git.query("rev-parse", "--verify", "-q", ref) is not None else "HEAD"
 
 
-def _is_whole(folder: Path, branch: str) -> bool:
+def _is_complete(folder: Path, branch: str) -> bool:
     if not (folder / ".git").is_file():
         return False
     tree = Tree(folder)
-    top = tree.git.ask("rev-parse", "--show-toplevel")
-    at = tree.git.ask("symbolic-ref", "-q", "HEAD")
+    top = tree.git.query("rev-parse", "--show-toplevel")
+    at = tree.git.query("symbolic-ref", "-q", "HEAD")
     return (
         top == str(folder)
         and at == f"refs/heads/{branch}"
-        and tree.git.ask("ls-files", "--error-unmatch", "--", ".") is not None
+        and tree.git.query("ls-files", "--error-unmatch", "--", ".") is not None
     )
 
 
 def _break_stale_locks(project: Tree, folder: Path, branch: str) -> None:
-    common = Path(project.git.say("rev-parse", "--path-format=absolute", "--git-common-dir"))
+    common = Path(project.git.output("rev-parse", "--path-format=absolute", "--git-common-dir"))
     locks = [common / "refs" / "heads" / f"{branch}.lock"]
     for admin in (common / "worktrees").glob("*"):
         points_to = admin / "gitdir"
@@ -148,7 +150,7 @@ def _break_stale_locks(project: Tree, folder: Path, branch: str) -> None:
 
 
 def _seconds_left(lock: Path) -> float | None:
-    """Return how long `lock` may still be alive; None where it is gone."""
+    """Return the seconds until `lock` counts as stale; None where it is gone."""
     try:
         return lock.stat().st_mtime + _STALE_AFTER - time.time()
     except FileNotFoundError:

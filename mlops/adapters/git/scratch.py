@@ -1,7 +1,7 @@
-"""Scratch work trees: a commit checked out beside the person's tree, for the time one piece of work takes.
+"""Scratch work trees: a commit checked out beside the user's tree for the time of one run.
 
-A folder whose name begins with a dot is at work or was left by a killed process; `sweep` removes
-those, and `keep` gives one that is to stay its own name.
+A folder whose name begins with a dot is in use or was left by a killed process; `sweep` removes
+those, and `keep` renames one that is to stay.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ __all__ = ["Scratch"]
 
 
 class Scratch(Tree):
-    """The scratch work trees of a project, which lie side by side in one folder.
+    """The scratch work trees of a project, side by side in one folder.
 
     Parameters
     ----------
     root
-        The person's tree: it is only read.
+        The user's tree: it is only read.
     folder
-        Where they lie, ignored by git. One process at a time may work in it.
+        Their folder, ignored by git. One process at a time may work in it.
 
     Raises
     ------
@@ -42,7 +42,7 @@ class Scratch(Tree):
         Parameters
         ----------
         branch
-            Work on it: it begins at `commit` where it doesn't exist, else it is taken as it is.
+            Check this branch out: created at `commit` where it doesn't exist, else as it is.
 
         Raises
         ------
@@ -51,35 +51,35 @@ class Scratch(Tree):
         ConflictError
             The branch is checked out elsewhere.
         """
-        if self.git.ask("rev-parse", "--verify", "-q", f"{commit}^{{commit}}") is None:
+        if self.git.query("rev-parse", "--verify", "-q", f"{commit}^{{commit}}") is None:
             raise UsageError(
                 f"The repository {self.root} has no commit {commit[:12]}.",
-                remedy=f"Fetch the branch that holds it, as `git fetch origin {LOOP_BRANCH}`.",
+                remedy=f"Fetch the branch that contains it: `git fetch origin {LOOP_BRANCH}`.",
             )
         folder = self._folder / f".{name}"
         if branch is None:
             self.add_worktree(folder, commit, detach=True)
             return folder
         if self.tip(branch) is None:
-            self.git.say("branch", "--no-track", branch, commit)
+            self.git.output("branch", "--no-track", branch, commit)
         self.add_worktree(folder, branch)
         return folder
 
     def keep(self, folder: Path) -> Path:
-        """Give a work tree that is done its name without the dot, in place of an older one."""
-        kept = folder.with_name(folder.name.removeprefix("."))
-        self.remove_worktree(kept)
-        self.git.say("worktree", "move", str(folder), str(kept))
-        return kept
+        """Rename a finished work tree to its name without the dot, replacing an older one."""
+        destination = folder.with_name(folder.name.removeprefix("."))
+        self.remove_worktree(destination)
+        self.git.output("worktree", "move", str(folder), str(destination))
+        return destination
 
     def sweep(self) -> list[Path]:
-        """Remove what killed processes left; return the folders."""
-        left = sorted(self._folder.glob(".*"))
-        for folder in left:
+        """Remove the folders that killed processes left, and return them."""
+        leftovers = sorted(self._folder.glob(".*"))
+        for folder in leftovers:
             self.remove_worktree(folder)
-        self.forget_worktrees()
-        return left
+        self.prune_worktrees()
+        return leftovers
 
-    def drop(self, branch: str) -> None:
-        """Remove a branch that holds nothing of its own."""
-        self.git.say("branch", "-q", "-D", branch)
+    def delete_branch(self, branch: str) -> None:
+        """Delete a branch, merged or not."""
+        self.git.output("branch", "-q", "-D", branch)

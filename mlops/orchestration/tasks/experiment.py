@@ -102,7 +102,7 @@ def work_tree(root: Path, overrides: Mapping[str, str] | None) -> Iterator[Attem
     finally:
         scratch.sweep()
         if scratch.tip(branch) == base:
-            scratch.drop(branch)
+            scratch.delete_branch(branch)
 
 
 @step(name="set the parameters in a work tree of its own")

@@ -95,7 +95,7 @@ def loop_worktree(root: Path) -> Path:
         data.share_cache(DvcTree(root))
         tree.sync(
             root,
-            own=TRAINING_OUTPUTS,
+            ours=TRAINING_OUTPUTS,
             merge={
                 f"{LAKE}.dvc": data.union,
                 f"{RAW}.dvc": partial(data.union, path=RAW, on_disk=False),
