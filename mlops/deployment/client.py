@@ -1,4 +1,4 @@
-"""Asking a deployed model over HTTP."""
+"""HTTP client of a deployed model."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ __all__ = ["Client", "records"]
 
 
 class Client:
-    """A connection to the gateway, kept between requests.
+    """A client of the gateway; its connection is reused between requests.
 
     Parameters
     ----------
     address
         The gateway's, as ``http://127.0.0.1:8080``.
     timeout
-        Seconds one request may take.
+        Timeout of a request in seconds.
     """
 
     def __init__(self, address: str, *, timeout: float = 30.0) -> None:
@@ -41,73 +41,73 @@ class Client:
         self._http.close()
 
     def predict(self, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
-        """Return the service's answer to some rows: ``model_version`` and ``predictions``.
+        """Return the service's response to rows: ``model_version`` and ``predictions``.
 
         Raises
         ------
         DataError
-            The service refused the request; its words are kept.
+            The service rejected the request. The message has its error.
         UnavailableError
-            Nobody answers, the service cannot, or it is another one.
+            The service does not answer or fails, or another service answers.
         """
         try:
-            answer = self._http.post("/predict", json={"rows": list(rows)})
+            response = self._http.post("/predict", json={"rows": list(rows)})
         except httpx.HTTPError as exc:
-            raise self._away(type(exc).__name__) from exc
-        refused = answer.is_client_error and answer.status_code != 404
-        if not (refused or answer.is_success):
-            raise self._away(answer.status_code)
-        told = _told(answer, "error" if refused else "predictions")
-        if told is None:
-            raise self._away(f"{answer.status_code}, and not as a model's service answers")
-        if refused:
-            raise DataError(f"The service refused the rows: {told['error']}")
-        return told
+            raise self._unavailable(type(exc).__name__) from exc
+        rejected = response.is_client_error and response.status_code != 404
+        if not (rejected or response.is_success):
+            raise self._unavailable(f"HTTP {response.status_code}")
+        content = _object_with(response, "error" if rejected else "predictions")
+        if content is None:
+            raise self._unavailable(f"HTTP {response.status_code}, but not from a model service")
+        if rejected:
+            raise DataError(f"The service rejected the rows: {content['error']}")
+        return content
 
     def predict_frame(
         self, frame: pd.DataFrame, schema: Schema, *, batch: int
     ) -> Iterator[list[dict[str, Any]]]:
-        """Ask about a table, `batch` rows a request; give each request's answers in order."""
+        """Predict a table, `batch` rows a request; yield each request's predictions in order."""
         for start in range(0, len(frame), batch):
             rows = records(frame.iloc[start : start + batch], schema)
             yield self.predict(rows)["predictions"]
 
-    def _away(self, cause: object) -> UnavailableError:
+    def _unavailable(self, cause: object) -> UnavailableError:
         return UnavailableError(
             "The gateway",
             self._address,
-            remedy="Start the loop with `mlops up` and a model with `mlops deploy`.",
+            remedy="Start it with `mlops up`, and deploy a model with `mlops deploy`.",
             cause=cause,
         )
 
 
-def _told(answer: httpx.Response, field: str) -> dict[str, Any] | None:
-    """Return the object of JSON that an answer holds, None where it is none with this field."""
+def _object_with(response: httpx.Response, field: str) -> dict[str, Any] | None:
+    """Return the response's JSON object, None where it is none with this field."""
     try:
-        told = answer.json()
+        content = response.json()
     except ValueError:
         return None
-    return told if isinstance(told, dict) and field in told else None
+    return content if isinstance(content, dict) and field in content else None
 
 
 def records(frame: pd.DataFrame, schema: Schema) -> list[dict[str, Any]]:
-    """Return a table's features, time and key as records ready for JSON; missing is null.
+    """Return a table's features, time and key as JSON records; missing values are null.
 
-    Values are read as ingestion reads them: a date may be written as 2013/07/04, a code be a number.
+    Values are parsed as at ingestion: a date may be written as 2013/07/04, a category may be a number.
 
     Raises
     ------
     MissingColumnError
         The table lacks a feature.
     DataError
-        A value cannot be used; its column and row are named.
+        A value is invalid. The error names its column and row.
     """
     from mlops.tables.conform import unlabelled
 
     rows = unlabelled(frame, schema)
     roles = {schema.time: rows.times, schema.key: rows.keys}
-    named = {name: values for name, values in roles.items() if name is not None and name in frame}
+    present = {name: values for name, values in roles.items() if name is not None and name in frame}
     return [
-        {**features, **{name: values[row] for name, values in named.items()}}
+        {**features, **{name: values[row] for name, values in present.items()}}
         for row, features in enumerate(rows.served)
     ]

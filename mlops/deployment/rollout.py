@@ -1,8 +1,8 @@
-"""A deployment: one version of a model, served somewhere, reached through one gateway.
+"""A deployment: one version of a model, served by a target, reached through one gateway.
 
-`swap` is the whole of a redeployment: start the new one beside the old, wait until it answers
-as it did in training, send the requests over, and only then end what nobody needs. Until the
-gateway has acknowledged the new one, the old one serves, whatever goes wrong.
+`swap` is a whole redeployment (blue-green): start the new service beside the old one, wait until it
+reproduces the golden rows' predictions, switch the gateway, and only then stop older services. The
+old service keeps serving until the gateway has switched, whatever fails before.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ from mlops.errors import UnavailableError
 __all__ = ["Gateway", "Serving", "Spec", "Target", "swap", "wait_ready"]
 
 _POLL = 0.05
-_SETTLE = 1.0
-"""Seconds a request may still be on its way to a service after the gateway has let go of it."""
+_IN_FLIGHT = 1.0
+"""Seconds for which requests may still reach the old service after the gateway has switched."""
 
 
 @dataclass(frozen=True)
 class Spec:
-    """What shall be served, and within which limits."""
+    """What to serve, and the limits of the service."""
 
     id: str
-    """The deployment's; two starts with one id are the same service."""
+    """The deployment's id; two starts with one id are the same service."""
     version: str
     bundle: Path
     digest: str
     log: Path
-    """The prediction log's folder."""
+    """Folder of the prediction log."""
     memory: str = "1g"
     cpus: float = 1.0
     max_rows: int = 10_000
@@ -45,7 +45,7 @@ class Spec:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What `mlops.serving` reads, but for the places, which are the target's."""
+        """Environment variables for `mlops.serving`, without the paths, which the target sets."""
         return {
             "MLOPS_DEPLOYMENT": self.id,
             "MLOPS_VERSION": self.version,
@@ -58,65 +58,65 @@ class Spec:
 
 @dataclass(frozen=True)
 class Serving:
-    """A service that was started."""
+    """A started service."""
 
     id: str
-    """The deployment's."""
+    """The deployment's id."""
     version: str
     digest: str
     target: str
     """``docker`` or ``process``."""
     address: str
-    """Its own, behind the gateway: ``http://127.0.0.1:49153``. Stays the same over restarts."""
+    """Its address behind the gateway: ``http://127.0.0.1:49153``. Stays the same over restarts."""
     ref: str
-    """What the target knows it by: a container's or a process's id."""
+    """The target's id of it: a container id or a process id."""
     image: str | None = None
-    """The id of the image it runs from, where it has one."""
+    """The id of its image, where it has one."""
 
 
 class Target(Protocol):
     """Where services run."""
 
     name: str
-    """As `Serving.target` tells it."""
+    """The value of `Serving.target`."""
 
     def start(self, spec: Spec) -> Serving:
-        """Start a service; where one with this id runs already, return that one."""
+        """Start a service, or return the running one with this id."""
 
-    def running(self, *, ailing: bool = False) -> list[Serving]:
-        """Return this project's services that run, oldest first.
+    def running(self, *, unhealthy: bool = False) -> list[Serving]:
+        """Return this project's running services, oldest first.
 
-        With `ailing` those too that were started and not stopped, and do not answer: what keeps
-        ending and is started again, or was made to pause.
+        With `unhealthy` also those that were started and not stopped, and do not answer: they keep
+        restarting, or are paused.
         """
 
     def stop(self, serving: Serving, *, drain: float) -> None:
-        """End a service, giving its open requests up to `drain` seconds; gone is fine too."""
+        """Stop a service, with up to `drain` seconds for its open requests; no error where it is gone."""
 
     def logs(self, serving: Serving) -> str:
-        """Return the last lines a service wrote; empty where nothing is left of it."""
+        """Return the last lines of a service's log; empty where there is none."""
 
     def prune(self, *, keep: int, dry: bool = False) -> list[str]:
-        """Remove what services that ended have left, but for the newest `keep`; say what went.
+        """Remove what stopped services left, except for the newest `keep`; return what was removed.
 
-        With `dry`, say what would go.
+        With `dry`, return what would be removed.
         """
 
 
 class Gateway(Protocol):
-    """The one address clients know."""
+    """The address of the clients, in front of the services."""
 
     def switch(self, serving: Serving) -> None:
-        """Send requests to this service; returns once the gateway does. Else the one before is kept.
+        """Route requests to this service; return once the gateway does. On an error the route stays.
 
         Raises
         ------
         UnavailableError
-            The gateway doesn't answer, or doesn't take it.
+            The gateway does not answer, or does not switch in time.
         """
 
     def current(self) -> str | None:
-        """Return the address that requests are sent to, None before the first switch."""
+        """Return the address that requests are routed to, None before the first switch."""
 
 
 def swap(
@@ -128,25 +128,25 @@ def swap(
     timeout: float = 60.0,
     drain: float = 10.0,
 ) -> Serving:
-    """Put `spec` in the place of what serves now, without failing a request.
+    """Replace the current service by `spec` without failing a request.
 
-    Run again after a kill at any point it converges: a service that was started is found by
-    its id, one that serves already is left as it is.
+    Idempotent: after a kill at any point, another call converges. A started service is found by its
+    id, and one that serves already is not restarted.
 
     Parameters
     ----------
     keep_previous
-        The one that served until now stays warm, for a way back; older ones are ended.
+        Keep the previous service running, for a rollback; older ones are stopped.
     timeout
-        Seconds the new one has to be ready.
+        Seconds for the new service to become ready.
     drain
-        Seconds an ended one has for its open requests.
+        Seconds for a stopped service to finish its open requests.
 
     Raises
     ------
     UnavailableError
-        The new one didn't get ready, or the gateway didn't take it. It has been removed, and
-        the old one serves as before.
+        The new service did not become ready, or the gateway did not switch. The new service has been
+        removed, and the old one keeps serving.
     """
     previous = gateway.current()
     new = target.start(spec)
@@ -158,53 +158,53 @@ def swap(
         if new.address != previous:
             target.stop(new, drain=0)
         raise
-    others = [other for other in target.running(ailing=True) if other.ref != new.ref]
+    others = [other for other in target.running(unhealthy=True) if other.ref != new.ref]
     if keep_previous and others:
-        # By name; or, where an earlier try was killed after its switch, the newest of the others.
-        warm = next((other for other in others if other.address == previous), others[-1])
-        others.remove(warm)
+        # By address; or, where an earlier swap was killed after its switch, the newest of the others.
+        standby = next((other for other in others if other.address == previous), others[-1])
+        others.remove(standby)
     elif others:
-        time.sleep(_SETTLE)
+        time.sleep(_IN_FLIGHT)
     for other in others:
         target.stop(other, drain=drain)
     return new
 
 
 def wait_ready(target: Target, serving: Serving, *, timeout: float = 60.0) -> None:
-    """Return once a service is ready: its golden rows are answered as in training.
+    """Wait until a service is ready: it reproduces the golden rows' predictions.
 
     Raises
     ------
     UnavailableError
-        It ended, or `timeout` seconds went by. Says what the service said and logged last.
+        The service exited, or the timeout passed. The message has its last response and log lines.
     """
     deadline = time.monotonic() + timeout
-    while (said := _ask_ready(serving)) is not None:
-        if serving.ref not in {running.ref for running in target.running()}:
-            said = "it ended"
-        if said == "it ended" or time.monotonic() > deadline:
+    while (reason := _not_ready(serving)) is not None:
+        exited = serving.ref not in {running.ref for running in target.running()}
+        if exited or time.monotonic() > deadline:
+            reason = "it exited" if exited else reason
             raise UnavailableError(
                 f"Deployment {serving.id} of version {serving.version}",
                 serving.address,
-                cause=f"{said}; its last lines: {target.logs(serving)[-1500:].strip()}",
-                remedy="What served before still does. Mend the model or the limits, and deploy again.",
+                cause=f"{reason}; end of its log: {target.logs(serving)[-1500:].strip()}",
+                remedy="The previous deployment keeps serving. Fix the model or the limits and deploy again.",
             )
         time.sleep(_POLL)
 
 
-def _ask_ready(serving: Serving) -> str | None:
-    """Return None where the service is ready, else what it said.
+def _not_ready(serving: Serving) -> str | None:
+    """Return why a service is not ready, None where it is.
 
-    Another one may have taken the port first, and would be ready in its place.
+    Another service may have taken the port first, and answer in its place.
     """
-    # A proxy of the environment is for the world outside, not for this machine.
+    # The environment's proxy is for other machines.
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with direct.open(f"{serving.address}/ready", timeout=5):
             pass
-        with direct.open(f"{serving.address}/version", timeout=5) as answer:
-            told = json.load(answer)
-        return None if told["deployment"] == serving.id else f"deployment {told['deployment']} answers there"
+        with direct.open(f"{serving.address}/version", timeout=5) as response:
+            id = json.load(response)["deployment"]
+        return None if id == serving.id else f"deployment {id} answers there"
     except urllib.error.HTTPError as error:
         with error:
             body = error.read(1000).decode(errors="replace")

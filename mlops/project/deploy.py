@@ -121,7 +121,7 @@ def _clear(project: Project) -> None:
     try:
         for target in project.targets:
             if target is not project.target:
-                for service in target.running(ailing=True):
+                for service in target.running(unhealthy=True):
                     target.stop(service, drain=5)
             target.prune(keep=project.params.deploy.keep)
     except MlopsError as exc:

@@ -22,7 +22,7 @@ def down(project: Project, *, serving: bool = False) -> list[str]:
         if serving:
             with alone(project, "deploy"):
                 for target in project.targets:
-                    for service in target.running(ailing=True):
+                    for service in target.running(unhealthy=True):
                         target.stop(service, drain=5)
                         stopped.append(service.id)
             stopped += ["gateway"] if serving_supervisor(project).stop() else []

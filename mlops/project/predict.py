@@ -27,6 +27,6 @@ def predict_table(project: Project, file: Path, *, batch: int) -> Iterator[list[
     schema = project.asked
     table = read_table(file, schema)
     records(table.head(batch), schema)  # an invalid table is reported before any request
-    check_own(project, "gateway", remedy="Start the loop with `mlops up` and a model with `mlops deploy`.")
+    check_own(project, "gateway", remedy="Start it with `mlops up`, and deploy a model with `mlops deploy`.")
     with Client(project.folder.address) as client:
         yield from client.predict_frame(table, schema, batch=batch)

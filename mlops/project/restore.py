@@ -145,7 +145,7 @@ def _refuse_running(project: Project) -> None:
         for name, one in (("tools", tools_supervisor(project)), ("gateway", serving_supervisor(project)))
         if one.pid()
     ]
-    runs += [service.id for target in project.targets for service in target.running(ailing=True)]
+    runs += [service.id for target in project.targets for service in target.running(unhealthy=True)]
     if runs:
         raise ConflictError(
             f"Parts of {project.folder.root} run: {', '.join(runs)}.",

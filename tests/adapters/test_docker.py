@@ -167,7 +167,7 @@ def test_pruning_keeps_the_newest_and_what_runs(target: DockerTarget, tmp_path: 
     assert len(shown) == 2
     with adapter._engine() as engine:
         images = engine.images.list(filters={"label": "org.mlops.project=pruned"})
-        assert sorted(image.labels["org.mlops.data.versions"] for image in images) == ["1", "3"]
+        assert sorted(image.labels["org.mlops.version"] for image in images) == ["1", "3"]
         for image in images:
             assert engine.images.get(image.labels["org.mlops.dependencies"])
     target.stop(target.running()[0], drain=0)
@@ -320,7 +320,7 @@ def test_what_keeps_ending_or_was_paused_does_not_run_and_is_stopped_all_the_sam
             made.start()
         made.pause()
         deadline = time.monotonic() + 20  # the engine waits longer each time before it starts one again
-        while len(seen := target.running(ailing=True)) < 2 or target.running():
+        while len(seen := target.running(unhealthy=True)) < 2 or target.running():
             assert time.monotonic() < deadline
             time.sleep(0.02)
         ailing = {serving.id: serving for serving in seen}

@@ -105,11 +105,11 @@ def test_a_switch_counts_once_it_returns_and_outlives_a_restart(
 def test_a_switch_that_is_not_taken_is_taken_back(
     tmp_path: Path, answering: Callable[[str], Answering], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(traefik, "_ACKNOWLEDGE_SECONDS", 0.1)
+    monkeypatch.setattr(traefik, "_SWITCH_TIMEOUT", 0.1)
     deaf = answering('{"loadBalancer": {"servers": [{"url": "http://127.0.0.1:1"}]}}')
     gateway = TraefikGateway(tmp_path / "gateway", port=free_port(), api_port=deaf.server_port)
     gateway.command()
-    with pytest.raises(UnavailableError, match="did not take it"):
+    with pytest.raises(UnavailableError, match="no switch to"):
         gateway.switch(answering("new").serving)
     assert "http://127.0.0.1:1\n" in (tmp_path / "gateway" / "route.yaml").read_text()
 

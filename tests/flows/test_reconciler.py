@@ -61,7 +61,7 @@ class StillTarget:
     def __init__(self, *services: Serving) -> None:
         self.services = services
 
-    def running(self, *, ailing: bool = False) -> list[Serving]:
+    def running(self, *, unhealthy: bool = False) -> list[Serving]:
         return list(self.services)
 
 

@@ -65,5 +65,5 @@ def test_an_answer_is_told_and_a_refusal_keeps_its_words(address: str) -> None:
     ],
 )
 def test_who_does_not_answer_as_a_model_does_is_away(address: str, who: str, status: int) -> None:
-    with Client(f"{address}/{who}") as client, pytest.raises(UnavailableError, match=rf"\({status}"):
+    with Client(f"{address}/{who}") as client, pytest.raises(UnavailableError, match=rf"\(HTTP {status}"):
         client.predict([{}])

@@ -154,10 +154,10 @@ class DockerTarget:
                         raise
         raise AssertionError("unreachable")
 
-    def running(self, *, ailing: bool = False) -> list[Serving]:
-        """Return the project's containers that run, oldest first; with `ailing` those that try to."""
+    def running(self, *, unhealthy: bool = False) -> list[Serving]:
+        """Return the running containers, oldest first; with `unhealthy` restarting and paused ones too."""
         with _engine() as engine:
-            found = self._containers(engine, "running", *(("restarting", "paused") if ailing else ()))
+            found = self._containers(engine, "running", *(("restarting", "paused") if unhealthy else ()))
             return [_serving(one) for one in sorted(found, key=lambda one: str(one.attrs["Created"]))]
 
     def stop(self, serving: Serving, *, drain: float) -> None:
@@ -243,7 +243,7 @@ class DockerTarget:
                 _PROJECT: self.project,
                 _HOME: self.home,
                 "org.mlops.deployment": spec.id,
-                "org.mlops.data.versions": spec.version,
+                "org.mlops.version": spec.version,
                 "org.mlops.digest": spec.digest,
             },
             "environment": spec.environment,
@@ -323,7 +323,7 @@ def _serving(container: Container) -> Serving:
     port = container.attrs["HostConfig"]["PortBindings"]["8000/tcp"][0]["HostPort"]
     return Serving(
         id=labels["org.mlops.deployment"],
-        version=labels["org.mlops.data.versions"],
+        version=labels["org.mlops.version"],
         digest=labels["org.mlops.digest"],
         target=DockerTarget.name,
         address=f"http://127.0.0.1:{port}",

@@ -70,7 +70,7 @@ class ProcessTarget:
         self._write(serving)
         return serving
 
-    def running(self, *, ailing: bool = False) -> list[Serving]:  # noqa: ARG002  # one lives or does not
+    def running(self, *, unhealthy: bool = False) -> list[Serving]:  # noqa: ARG002  # one lives or does not
         """Return the services whose process lives, oldest first; forgets the others."""
         found = []
         for file in sorted(self._services.glob("*.json"), key=_written):

@@ -10,7 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from mlops.deployment.image import PROBE, Image, Interpreter, needs, sources, write_dependencies, write_model
+from mlops.deployment.image import (
+    PROBE,
+    Image,
+    Interpreter,
+    required_packages,
+    sources,
+    write_dependencies,
+    write_model,
+)
 from mlops.errors import BundleError, MlopsError
 from mlops.model import bundle as bundles
 from tests.tiny import tiny_bundle
@@ -93,7 +101,7 @@ def test_an_image_brings_what_the_module_imports_where_the_module_answers(tmp_pa
             if name != "model.json"
         }
         told = bundles.to_json({**written.model.to_dict(), "packages": ["lightgbm"], **info})
-        return set(needs(bundles.write(written.folder, {**files, "model.json": told}).folder))
+        return set(required_packages(bundles.write(written.folder, {**files, "model.json": told}).folder))
 
     compiled, fallback = packages(compiled=True), packages(compiled=False)
     own = packages(compiled=False, own=True)
@@ -148,7 +156,7 @@ def test_a_models_context_is_the_bundle_our_code_and_two_copies(image: Image, tm
     write_model(folder, image)
     dockerfile = (folder / "Dockerfile").read_text()
     assert dockerfile.startswith(f"FROM {image.dependencies}\n")
-    assert 'org.mlops.data.versions="3"' in dockerfile
+    assert 'org.mlops.version="3"' in dockerfile
     assert {path.name for path in folder.iterdir()} == {"Dockerfile", "app", "bundle"}
     assert all(path.stat().st_mode & 0o004 for path in folder.rglob("*"))
 

@@ -43,7 +43,7 @@ class Threads:
         said = self.taken.get(id, json.dumps({"deployment": id}).encode())
         return _answering(said, ready=id not in self.broken)
 
-    def running(self, *, ailing: bool = False) -> list[Serving]:
+    def running(self, *, unhealthy: bool = False) -> list[Serving]:
         return [serving for id, (serving, _) in self.servers.items() if id not in self.dying]
 
     def stop(self, serving: Serving, *, drain: float) -> None:
@@ -105,7 +105,7 @@ def target() -> Iterator[Threads]:
 
 @pytest.fixture
 def gateway(monkeypatch: pytest.MonkeyPatch) -> Pointer:
-    monkeypatch.setattr(rollout, "_SETTLE", 0.0)
+    monkeypatch.setattr(rollout, "_IN_FLIGHT", 0.0)
     return Pointer()
 
 
@@ -162,7 +162,7 @@ def test_one_that_the_gateway_refuses_is_removed_and_the_old_serves(
 def test_one_that_dies_is_not_waited_for(target: Threads) -> None:
     target.broken.add("a")
     target.dying.add("a")
-    with pytest.raises(UnavailableError, match="it ended"):
+    with pytest.raises(UnavailableError, match="it exited"):
         wait_ready(target, target.start(spec("a")), timeout=60)
 
 
