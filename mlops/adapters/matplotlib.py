@@ -1,6 +1,6 @@
-"""Pictures of the plots' tables, for where people look at pictures.
+"""PNG charts of the evaluation's plot tables, for MLflow's UI.
 
-Figures alone, without pyplot: nothing is kept between two calls, and no window is asked for.
+Uses Figure without pyplot: no state between calls and no display needed.
 """
 
 from __future__ import annotations
@@ -18,47 +18,47 @@ __all__ = ["draw"]
 _DPI = 110
 _MOST_LABELS = 12
 _MOST_FEATURES = 30
-_LONGEST = 30  # letters of a name
+_MAX_NAME = 30  # characters of a feature's name
 
 
 def draw(tables: Mapping[str, bytes]) -> dict[str, bytes]:
-    """Return a PNG for each table that has rows and is one of ours, by file name.
+    """Return a PNG for each table that has rows and a known name, by file name.
 
     Parameters
     ----------
     tables
         CSV by file name, as the stage `evaluate` writes them: ``roc.csv`` becomes ``roc.png``.
     """
-    pictures = {}
+    images = {}
     for file, content in tables.items():
         name = file.removesuffix(".csv")
-        if name in _DRAWINGS and len(table := pd.read_csv(BytesIO(content))):
-            pictures[f"{name}.png"] = _picture(_DRAWINGS[name], table)
-    return pictures
+        if name in _CHARTS and len(table := pd.read_csv(BytesIO(content))):
+            images[f"{name}.png"] = _png(_CHARTS[name], table)
+    return images
 
 
-def _picture(drawing: Callable[[Axes, pd.DataFrame], None], table: pd.DataFrame) -> bytes:
-    # Margins of our own: to have them found would draw everything twice.
+def _png(chart: Callable[[Axes, pd.DataFrame], None], table: pd.DataFrame) -> bytes:
+    # Fixed margins: matplotlib would draw everything twice to compute them.
     figure = Figure(figsize=(6.4, 4.8), dpi=_DPI)
     figure.subplots_adjust(left=0.14, right=0.97, bottom=0.12, top=0.92)
-    drawing(figure.subplots(), table)
-    written = BytesIO()
-    figure.savefig(written, format="png")
-    return written.getvalue()
+    chart(figure.subplots(), table)
+    buffer = BytesIO()
+    figure.savefig(buffer, format="png")
+    return buffer.getvalue()
 
 
 def _roc(axes: Axes, table: pd.DataFrame) -> None:
     false, true = table["false_positive_rate"], table["true_positive_rate"]
-    axes.plot([0, 1], [0, 1], color="0.7", linestyle="--", label="a constant answer")
-    axes.plot(false, true, label=f"area {np.trapezoid(true, false):.3f}")
+    axes.plot([0, 1], [0, 1], color="0.7", linestyle="--", label="constant prediction")
+    axes.plot(false, true, label=f"AUC {np.trapezoid(true, false):.3f}")
     axes.set(title="ROC on the holdout", xlabel="false positive rate", ylabel="true positive rate")
     axes.legend(loc="lower right")
 
 
 def _calibration(axes: Axes, table: pd.DataFrame) -> None:
     ends = [table[["predicted", "observed"]].min().min(), table[["predicted", "observed"]].max().max()]
-    axes.plot(ends, ends, color="0.7", linestyle="--", label="as predicted")
-    axes.plot(table["predicted"], table["observed"], marker="o", label="a tenth of the holdout")
+    axes.plot(ends, ends, color="0.7", linestyle="--", label="perfect calibration")
+    axes.plot(table["predicted"], table["observed"], marker="o", label="deciles of the holdout")
     axes.set(title="Calibration on the holdout", xlabel="mean predicted", ylabel="mean observed")
     axes.legend(loc="upper left")
 
@@ -76,25 +76,25 @@ def _confusion(axes: Axes, table: pd.DataFrame) -> None:
     places = range(len(labels))
     axes.set_xticks(places, [str(label) for label in labels])
     axes.set_yticks(places, [str(label) for label in labels])
-    axes.set(title="Labels on the holdout, shares of the actual", xlabel="predicted", ylabel="actual")
+    axes.set(title="Confusion matrix on the holdout, by actual label", xlabel="predicted", ylabel="actual")
 
 
 def _importances(axes: Axes, table: pd.DataFrame) -> None:
-    most = table.head(_MOST_FEATURES)[::-1]
-    names = most["feature"].astype(str).str.slice(0, _LONGEST)
-    axes.barh(range(len(most)), most["importance"])
-    axes.set_yticks(range(len(most)), list(names))
+    top = table.head(_MOST_FEATURES)[::-1]
+    names = top["feature"].astype(str).str.slice(0, _MAX_NAME)
+    axes.barh(range(len(top)), top["importance"])
+    axes.set_yticks(range(len(top)), list(names))
     axes.figure.subplots_adjust(left=0.05 + 0.013 * names.str.len().max())
-    axes.set(title="Importances", xlabel="loss added by shuffling the feature")
+    axes.set(title="Permutation importance", xlabel="increase in loss")
 
 
 def _residuals(axes: Axes, table: pd.DataFrame) -> None:
     axes.axhline(0, color="0.7", linestyle="--")
     axes.scatter(table["predicted"], table["residual"], s=8, alpha=0.4)
-    axes.set(title="Residuals on the holdout", xlabel="predicted", ylabel="actual less predicted")
+    axes.set(title="Residuals on the holdout", xlabel="predicted", ylabel="actual minus predicted")
 
 
-_DRAWINGS: dict[str, Callable[[Axes, pd.DataFrame], None]] = {
+_CHARTS: dict[str, Callable[[Axes, pd.DataFrame], None]] = {
     "roc": _roc,
     "calibration": _calibration,
     "confusion": _confusion,

@@ -1,7 +1,7 @@
-"""What a search tries next, by Optuna's TPE, and what it gives up, by the median of the others.
+"""Hyperparameter suggestions by Optuna's TPE sampler, and pruning by its median pruner.
 
-The study lives in memory and is told of the trials that ended: what is suggested follows from the
-seed, the number of the trial and the trials before it, in whichever process.
+The study is built in memory from the finished trials: a suggestion depends on the seed, the trial's
+number and the trials before it, not on the process.
 """
 
 from __future__ import annotations
@@ -37,36 +37,36 @@ class OptunaSampler:
     Parameters
     ----------
     space
-        Per parameter what it may be.
+        Range or choices per parameter.
     pruning
-        Whether anything is given up: after five complete trials, what is worse than the median of
-        them at the same fold.
+        Whether to prune: after five complete trials, a trial that is worse than their median at the
+        same fold.
     """
 
     def __init__(self, space: Mapping[str, AxisParams], *, seed: int, pruning: bool) -> None:
-        optuna.logging.set_verbosity(optuna.logging.ERROR)  # the search has lines of its own
+        optuna.logging.set_verbosity(optuna.logging.ERROR)  # the search logs its trials itself
         self._seed = seed
         self._space = {name: _distribution(axis) for name, axis in space.items()}
         self._pruner = MedianPruner(n_startup_trials=5) if pruning else NopPruner()
         self._past: list[Trial] = []
 
     def suggest(self) -> dict[str, Any]:
-        """Return the next combination of the space's parameters."""
+        """Return the next values of the space's parameters."""
         return dict(self._study().ask(self._space).params)
 
-    def hopeless(self, losses: Sequence[float]) -> bool:
-        """Tell whether the combination suggested last may be given up after its first folds."""
+    def should_prune(self, losses: Sequence[float]) -> bool:
+        """Return whether to prune the last suggestion, given the losses of its first folds."""
         trial = self._study().ask()
         for step in range(1, len(losses) + 1):
             trial.report(fmean(losses[:step]), step)
         return bool(trial.should_prune())
 
-    def learn(self, trial: Trial) -> None:
-        """Take in a trial that has ended, suggested by this sampler or by an earlier one like it."""
+    def add(self, trial: Trial) -> None:
+        """Add a finished trial, suggested by this sampler or by an earlier one with the same seed."""
         self._past.append(trial)
 
     def _study(self) -> optuna.Study:
-        # Made anew for each trial: one that went on in memory would hold what no other process knows.
+        # Rebuilt for each trial: a study kept in memory would have state that another process lacks.
         number = len(self._past)
         sampler = TPESampler(seed=int(of_value([self._seed, number])[:8], 16))
         study = optuna.create_study(sampler=sampler, pruner=self._pruner)
@@ -88,10 +88,10 @@ class OptunaSampler:
 def _distribution(axis: AxisParams) -> BaseDistribution:
     if axis.choices is not None:
         return CategoricalDistribution(axis.choices)
-    assert axis.low is not None  # as params.yaml was checked
+    assert axis.low is not None  # params.yaml is validated
     assert axis.high is not None
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # where the last step does not end at `high`
+        warnings.simplefilter("ignore")  # about a range that is no multiple of the step
         if axis.is_whole:
             return IntDistribution(int(axis.low), int(axis.high), log=axis.log, step=int(axis.step or 1))
         return FloatDistribution(axis.low, axis.high, log=axis.log, step=axis.step)

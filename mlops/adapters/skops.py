@@ -1,4 +1,4 @@
-"""Model files by skops: no pickle, and the same bytes for the same model."""
+"""Model files in skops' format: no pickle, and the same bytes for the same model."""
 
 from __future__ import annotations
 
@@ -18,30 +18,29 @@ __all__ = ["dumps"]
 
 _SCHEMA = "schema.json"
 _ADDRESS = "_stop_words_id"
-"""Where a vectorizer of texts keeps an address in memory; with another it looks at its stop words anew."""
+"""Where a text vectorizer caches a memory address; with another one it checks its stop words again."""
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time a zip can hold
 
 
 def dumps(estimator: Any) -> bytes:
     """Return a fitted estimator as a skops file; `predictor.load_fitted` reads it.
 
-    skops names objects by their address in memory, stamps the time, draws file names at
-    random, keeps what lay between an array's fields, and the state that the process's own random
-    numbers are in; a vectorizer of texts remembers an address of its own. Here things are numbered
-    in the order of their appearance, and the rest is set to nothing.
+    skops writes memory addresses as object ids, the time, random file names, the padding of structured
+    arrays and the state of numpy's global generator; a text vectorizer caches an address of its own.
+    Here objects and files are numbered in order of appearance, and the rest is set to constants.
 
     Raises
     ------
     StageError
-        The estimator holds something that skops cannot save.
+        The estimator contains an object that skops cannot save.
     """
     try:
-        with _one_generator():
+        with _fixed_generator():
             raw = skops.io.dumps(estimator)
     except Exception as exc:  # skops raises what the object's own code raises
         raise StageError(
             f"{type(estimator).__name__} cannot be saved: {exc}",
-            remedy="Build the model of scikit-learn's parts and classes at the top of the model's module.",
+            remedy="Build the model from scikit-learn's classes and classes at the top level of its module.",
         ) from exc
     with zipfile.ZipFile(io.BytesIO(raw)) as archive:
         state = json.loads(archive.read(_SCHEMA))
@@ -52,8 +51,8 @@ def dumps(estimator: Any) -> bytes:
 
 
 @contextmanager
-def _one_generator() -> Iterator[None]:
-    """Bring numpy's global generator to one state: a model fitted without a seed of its own holds it."""
+def _fixed_generator() -> Iterator[None]:
+    """Set numpy's global generator to a fixed state: a model fitted without a seed refers to it."""
     state = np.random.get_state()
     np.random.seed(0)
     try:
@@ -63,7 +62,7 @@ def _one_generator() -> Iterator[None]:
 
 
 def _renumber(state: dict[str, Any]) -> dict[str, str]:
-    """Number objects and files in place; return the files' new names by their old."""
+    """Renumber objects and files in place; return new file names by old ones."""
     ids: dict[int, int] = {}
     files: dict[str, str] = {}
     for node in _nodes(state):
@@ -72,13 +71,13 @@ def _renumber(state: dict[str, Any]) -> dict[str, str]:
         if "__loader__" in node and isinstance(old := node.get("file"), str):
             suffix = old.rpartition(".")[2]
             node["file"] = files.setdefault(old, f"{len(files) + 1}.{suffix}")
-        if isinstance(held := node.get(_ADDRESS), dict):
-            held["content"] = "0"
+        if isinstance(address := node.get(_ADDRESS), dict):
+            address["content"] = "0"
     return files
 
 
 def _clean(name: str, data: bytes) -> bytes:
-    """Zero the bytes between an array's fields: trees leave there what the memory held."""
+    """Zero the padding between an array's fields, which trees leave uninitialised."""
     if not name.endswith(".npy"):
         return data
     array = np.load(io.BytesIO(data), allow_pickle=False)
@@ -88,7 +87,7 @@ def _clean(name: str, data: bytes) -> bytes:
     for field in array.dtype.names:
         clean[field] = array[field]
     sink = io.BytesIO()
-    # Not np.save: it copies field by field through a buffer that nobody has zeroed.
+    # Not np.save: it copies field by field through an uninitialised buffer.
     np.lib.format.write_array_header_1_0(sink, np.lib.format.header_data_from_array_1_0(clean))
     return sink.getvalue() + clean.tobytes()
 

@@ -1,4 +1,4 @@
-"""What a person looks at to judge a model, as tables that `dvc plots` and MLflow draw."""
+"""Evaluation plots of a model, as tables that `dvc plots` and MLflow draw."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ _BINS = 10
 _ROWS = 2000
 
 
-def roc(truth: Sequence[Any], answers: Answers, classes: Sequence[Any] | None) -> pd.DataFrame:
+def roc(labels: Sequence[Any], predicted: Answers, classes: Sequence[Any] | None) -> pd.DataFrame:
     """Return the ROC curve, columns `false_positive_rate` and `true_positive_rate`.
 
-    Of the second class where there are two; of each class against the others, all pooled,
-    where there are more; without points for a regression.
+    Binary: of the second class. Multiclass: micro-average of one class against the others. No points
+    for a regression.
     """
     import pandas as pd
     from sklearn.metrics import roc_curve
@@ -35,94 +35,92 @@ def roc(truth: Sequence[Any], answers: Answers, classes: Sequence[Any] | None) -
     columns = ["false_positive_rate", "true_positive_rate"]
     if classes is None:
         return pd.DataFrame(columns=columns, dtype=float)
-    wanted = classes[1:] if len(classes) == 2 else classes
-    actual = np.array([[label == name for name in wanted] for label in truth]).ravel()
+    positives = classes[1:] if len(classes) == 2 else classes
+    actual = np.array([[label == name for name in positives] for label in labels]).ravel()
     if actual.all() or not actual.any():
         return pd.DataFrame(columns=columns, dtype=float)
-    false, true, _ = roc_curve(actual, np.asarray(answers.scores, dtype=float).ravel())
-    kept = np.unique(np.linspace(0, len(false) - 1, _POINTS).astype(int))
-    return pd.DataFrame({columns[0]: false[kept], columns[1]: true[kept]})
+    false, true, _ = roc_curve(actual, np.asarray(predicted.scores, dtype=float).ravel())
+    points = np.unique(np.linspace(0, len(false) - 1, _POINTS).astype(int))
+    return pd.DataFrame({columns[0]: false[points], columns[1]: true[points]})
 
 
-def calibration(truth: Sequence[Any], answers: Answers, classes: Sequence[Any] | None) -> pd.DataFrame:
-    """Return `predicted`, `observed` and `rows` for each tenth of the rows, by what was predicted.
+def calibration(labels: Sequence[Any], predicted: Answers, classes: Sequence[Any] | None) -> pd.DataFrame:
+    """Return `predicted`, `observed` and `rows` for each decile of the predictions.
 
-    Binary: the second class's probability and share. Multiclass: the probability of the
-    predicted label and how often it was right. Regression: the values' means.
+    Binary: the second class's probability and frequency. Multiclass: the probability of the
+    predicted label and its accuracy. Regression: the mean values.
     """
     import pandas as pd
 
     if classes is None:
-        said, was = np.asarray(answers.predictions, dtype=float), np.asarray(truth, dtype=float)
+        scores, observed = np.asarray(predicted.predictions, dtype=float), np.asarray(labels, dtype=float)
     elif len(classes) == 2:
-        said, was = (
-            np.asarray(answers.scores),
-            np.array([label == classes[1] for label in truth], dtype=float),
-        )
+        scores = np.asarray(predicted.scores)
+        observed = np.array([label == classes[1] for label in labels], dtype=float)
     else:
-        said = np.asarray(answers.scores).max(axis=1)
-        was = 1.0 - losses("zero_one", truth, answers, classes)
-    order = np.argsort(said, kind="stable")
-    parts = [part for part in np.array_split(order, _BINS) if len(part)]
+        scores = np.asarray(predicted.scores).max(axis=1)
+        observed = 1.0 - losses("zero_one", labels, predicted, classes)
+    order = np.argsort(scores, kind="stable")
+    bins = [rows for rows in np.array_split(order, _BINS) if len(rows)]
     return pd.DataFrame(
         {
-            "predicted": [said[part].mean() for part in parts],
-            "observed": [was[part].mean() for part in parts],
-            "rows": [len(part) for part in parts],
+            "predicted": [scores[rows].mean() for rows in bins],
+            "observed": [observed[rows].mean() for rows in bins],
+            "rows": [len(rows) for rows in bins],
         }
     )
 
 
-def confusion(truth: Sequence[Any], answers: Answers, classes: Sequence[Any] | None) -> pd.DataFrame:
+def confusion(labels: Sequence[Any], predicted: Answers, classes: Sequence[Any] | None) -> pd.DataFrame:
     """Return each row's `actual` and `predicted` label; no rows for a regression."""
     import pandas as pd
 
     if classes is None:
         return pd.DataFrame(columns=["actual", "predicted"])
-    return pd.DataFrame({"actual": list(truth), "predicted": answers.predictions})
+    return pd.DataFrame({"actual": list(labels), "predicted": predicted.predictions})
 
 
-def residuals(truth: Sequence[Any], answers: Answers, classes: Sequence[Any] | None) -> pd.DataFrame:
-    """Return `predicted` and `residual`, the truth less that, of up to 2,000 rows; none for labels."""
+def residuals(labels: Sequence[Any], predicted: Answers, classes: Sequence[Any] | None) -> pd.DataFrame:
+    """Return `predicted` and `residual`, actual minus predicted, of up to 2,000 rows; none for classes."""
     import pandas as pd
 
     if classes is not None:
         return pd.DataFrame(columns=["predicted", "residual"], dtype=float)
-    rows = spaced(len(truth), most=_ROWS)
-    said = np.asarray(answers.predictions, dtype=float)[rows]
-    return pd.DataFrame({"predicted": said, "residual": np.asarray(truth, dtype=float)[rows] - said})
+    rows = spaced(len(labels), most=_ROWS)
+    values = np.asarray(predicted.predictions, dtype=float)[rows]
+    return pd.DataFrame({"predicted": values, "residual": np.asarray(labels, dtype=float)[rows] - values})
 
 
 def importances(
     predictor: Predictor,
     columns: Columns,
-    truth: Sequence[Any],
+    labels: Sequence[Any],
     *,
     schema: Schema,
     classes: Sequence[Any] | None,
     seed: int,
 ) -> pd.DataFrame:
-    """Return how much worse the model gets with a feature shuffled, largest first: `feature`, `importance`.
+    """Return the features' permutation importance (Breiman 2001), columns `feature` and `importance`.
 
-    In the unit of the task's first loss, on at most 2,000 rows (permutation importance,
-    Breiman 2001).
+    The increase of the task's first loss with the feature shuffled, on at most 2,000 rows; largest
+    first.
     """
     import pandas as pd
 
-    rows = spaced(len(truth), most=_ROWS)
+    rows = spaced(len(labels), most=_ROWS)
     sample = {name: values[rows] for name, values in columns.items()}
-    actual = [truth[row] for row in rows]
+    actual = [labels[row] for row in rows]
     random = np.random.default_rng(seed)
 
     def loss(of: Mapping[str, Array]) -> float:
-        answers = predictor.predict(Columns.of(of, schema))
-        return float(losses(LOSSES[schema.task][0], actual, answers, classes).mean())
+        predicted = predictor.predict(Columns.of(of, schema))
+        return float(losses(LOSSES[schema.task][0], actual, predicted, classes).mean())
 
     def shuffled(feature: str) -> dict[str, Array]:
-        order = random.permutation(len(rows))  # of all parts of a date, one
+        order = random.permutation(len(rows))  # one order for all parts of a date
         return {**sample, **{part: sample[part][order] for part in schema.parts(feature)}}
 
-    whole = loss(sample)
-    worse = {name: loss(shuffled(name)) - whole for name in schema.features}
-    table = pd.DataFrame({"feature": list(worse), "importance": list(worse.values())})
+    reference = loss(sample)
+    increases = {name: loss(shuffled(name)) - reference for name in schema.features}
+    table = pd.DataFrame({"feature": list(increases), "importance": list(increases.values())})
     return table.sort_values("importance", ascending=False, kind="stable")

@@ -1,4 +1,4 @@
-"""Fitting: the project's own module, the labelled rows, a seed."""
+"""Fitting: the project's model module, the labelled rows, a seed."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ Builder = Callable[[dict[str, Any], Schema], Any] | OwnFunctions
 
 @dataclass(frozen=True)
 class Fit:
-    """A fitted model and what its rows told.
+    """A fitted model and its baseline.
 
     Parameters
     ----------
     estimator
-        Of scikit-learn's kind, or whatever the module's own `fit` returned.
+        A scikit-learn estimator, or what the custom model's `fit` returned.
     classes
-        The labels, in the order of the probabilities; None where the task is regression.
+        The labels, in the order of the probabilities; None for a regression.
     prior
-        The classes' shares among the fitted rows, or their mean: the constant baseline.
+        The class frequencies of the training rows, or their mean: the baseline's constant prediction.
     rows
-        How many were fitted: those with a label.
+        Number of training rows, those with a label.
     """
 
     estimator: Any
@@ -48,32 +48,33 @@ class Fit:
 
 
 def load_builder(source: bytes, path: str) -> Builder:
-    """Run the project's model module and return its `build`, or the functions it brings instead.
+    """Import the project's model module and return its `build`, or its custom model's functions.
 
     Raises
     ------
     ConfigError
-        The module cannot be run, or has neither.
+        The import fails, or the module defines neither.
     """
     try:
-        found = user_module.load(source, path)
+        module = user_module.load(source, path)
     except Exception as exc:
         raise ConfigError(
-            "model.builder", given=path, allowed=f"a module that runs; this says: {exc}"
+            "model.builder", given=path, allowed=f"a module that can be imported; this one raised: {exc}"
         ) from exc
-    own, build = functions(found), getattr(found, "build", None)
-    if own is not None and build is None:
-        return own
-    if callable(build) and own is None:
+    custom, build = functions(module), getattr(module, "build", None)
+    if custom is not None and build is None:
+        return custom
+    if callable(build) and custom is None:
         return build  # type: ignore[no-any-return]
-    missing = lacking(found)
-    has = "has both" if own else f"lacks {shown(missing)}" if len(missing) < len(FUNCTIONS) else "has neither"
+    missing = lacking(module)
+    partly = f"lacks {shown(missing)}" if len(missing) < len(FUNCTIONS) else "has neither"
+    has = "has both" if custom else partly
     raise ConfigError(
         "model.builder",
         given=path,
-        allowed="a module with a function build(params, schema) that returns an estimator of scikit-learn, "
-        f"or with the functions {', '.join(FUNCTIONS)} of another model (see the page "
-        f"'Your own parts and models' of the documentation); this {has}",
+        allowed="a module with a function build(params, schema) that returns a scikit-learn estimator, "
+        f"or with the functions {', '.join(FUNCTIONS)} of a custom model (see the page "
+        f"'Your own parts and models' of the documentation); this one {has}",
     )
 
 
@@ -83,24 +84,24 @@ def fit(frame: pd.DataFrame, schema: Schema, build: Builder, params: Mapping[str
     Parameters
     ----------
     frame
-        As `dataset.conform` leaves it.
+        As `mlops.tables.conform` returns it.
     params
-        Handed to `build`.
+        Passed to `build`.
 
     Raises
     ------
     TooFewRowsError
         No row has a label, or all have the same.
     StageError
-        The builder or the estimator failed; what it said is told.
+        The builder or the estimator failed. The message has its error.
     """
     import pandas as pd
 
     rows = frame[frame[schema.target].notna()]
     classes, target = _target(rows[schema.target], schema)
     features = pd.DataFrame(dict(columns_of(rows, schema)), index=rows.index)
-    # Nothing is learnt of a number that no row has yet, nor of a constant; and not every estimator fits
-    # a column without a value.
+    # An empty column carries no more information than a constant one, and not every estimator fits a
+    # column without a value.
     features.loc[:, features.isna().all()] = 0.0
     try:
         with _reproducible(seed):
@@ -116,7 +117,7 @@ def fit(frame: pd.DataFrame, schema: Schema, build: Builder, params: Mapping[str
         return Fit(estimator, None, float(target.mean()), len(rows))
     if not isinstance(build, OwnFunctions) and not hasattr(estimator, "predict_proba"):
         raise StageError(
-            f"{type(estimator).__name__} gives no probabilities.",
+            f"{type(estimator).__name__} has no predict_proba.",
             remedy="Build a classifier with predict_proba, or wrap it in CalibratedClassifierCV.",
         )
     prior = [float((target == label).mean()) for label in classes]
@@ -141,12 +142,13 @@ def _fitted(
 
 
 def _single(target: np.ndarray[Any, Any], classes: Sequence[Any] | None) -> str:
-    """Tell of labels with one row, at which a model that holds some of each out fails."""
+    """Return a hint about labels with one row, on which a stratified split fails; empty without any."""
     single = [label for label in classes or () if (target == label).sum() == 1]
     if not single:
         return ""
     return (
-        f" Of {shown(single)} there is one row to fit: add some, or set model.params.early_stopping to false."
+        f" The training rows have {shown(single)} only once: add rows, or set model.params.early_stopping to "
+        "false."
     )
 
 
@@ -154,7 +156,7 @@ def _target(column: pd.Series[Any], schema: Schema) -> tuple[Sequence[Any] | Non
     target = np.array(column.tolist())
     if len(target) == 0:
         raise TooFewRowsError(
-            f"No row to fit has a label in {schema.target}.", remedy="Add labels: `mlops labels add FILE`."
+            f"No training row has a label in {schema.target}.", remedy="Add labels: `mlops labels add FILE`."
         )
     if schema.task == "regression":
         return None, target
@@ -162,7 +164,7 @@ def _target(column: pd.Series[Any], schema: Schema) -> tuple[Sequence[Any] | Non
     if len(classes) < 2 or (schema.task == "binary" and len(classes) > 2):
         allowed = "two" if schema.task == "binary" else "two or more"
         raise TooFewRowsError(
-            f"The rows to fit hold {len(classes)} labels in {schema.target} ({shown(classes)}); "
+            f"The training rows have {len(classes)} distinct labels in {schema.target} ({shown(classes)}); "
             f"a {schema.task} model needs {allowed}.",
             remedy="Widen train.window, or correct model.task in params.yaml.",
         )
@@ -171,15 +173,15 @@ def _target(column: pd.Series[Any], schema: Schema) -> tuple[Sequence[Any] | Non
 
 @contextmanager
 def _reproducible(seed: int) -> Iterator[None]:
-    """Seed what an estimator without a random state draws from, and keep sums in one order."""
+    """Seed the global generators, which estimators without a random state use, and fix the order of sums."""
     from threadpoolctl import threadpool_limits
 
     state, legacy = random.getstate(), np.random.get_state()
     random.seed(seed)
     np.random.seed(seed % 2**32)
     try:
-        # How many threads add up a gradient decides its last bits; and beside busy servers threads
-        # that wait for one another spin: two fit this project four times slower than one.
+        # The number of threads that sum a gradient decides its last bits. And beside busy servers,
+        # waiting threads spin: two threads fitted this project four times slower than one.
         with threadpool_limits(limits=1):
             yield
     finally:

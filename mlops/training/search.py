@@ -1,4 +1,4 @@
-"""Tuning: combinations of parameters, each measured on parts of the rows to fit; never on the holdout."""
+"""Hyperparameter search by cross-validation on the training rows; the holdout is never used."""
 
 from __future__ import annotations
 
@@ -24,52 +24,52 @@ if TYPE_CHECKING:
 __all__ = ["Fold", "Sampler", "search"]
 
 Fold = tuple["pd.DataFrame", "pd.DataFrame"]
-"""Rows to fit, and rows to measure on."""
+"""Training rows and validation rows."""
 
 log = logging.getLogger("mlops")
 
 
 class Sampler(Protocol):
-    """Chooses what to try from what was tried before; a killed search goes on with the same choices."""
+    """Suggests parameters from the trials so far; a resumed search gets the same suggestions."""
 
     def suggest(self) -> dict[str, Any]:
-        """Return the next combination of the space's parameters."""
+        """Return the next values of the space's parameters."""
         ...
 
-    def hopeless(self, losses: Sequence[float]) -> bool:
-        """Tell whether the combination suggested last may be given up after its first folds."""
+    def should_prune(self, losses: Sequence[float]) -> bool:
+        """Return whether to prune the last suggestion, given the losses of its first folds."""
         ...
 
-    def learn(self, trial: Trial) -> None:
-        """Take in a trial that has ended, suggested by this sampler or by an earlier one like it."""
+    def add(self, trial: Trial) -> None:
+        """Add a finished trial, suggested by this sampler or by an earlier one with the same seed."""
         ...
 
 
 @dataclass(frozen=True)
-class _Measured:
-    """What is fitted and measured in each trial alike."""
+class _Objective:
+    """The loss that the search minimises: everything that its trials share."""
 
-    parts: Sequence[Fold]
+    folds: Sequence[Fold]
     schema: Schema
     build: Builder
     params: Mapping[str, Any]
     seed: int
 
     def loss(self, fold: Fold, suggested: Mapping[str, Any]) -> float:
-        """Fit a combination on one part and return its mean loss on the other."""
-        fitted, measured = fold
-        done = fit(fitted, self.schema, self.build, {**self.params, **suggested}, seed=self.seed)
-        model = uncompiled(done.estimator, self.schema, done.classes, self.build)
-        answers = model.predict(columns_of(measured, self.schema))
-        truth = measured[self.schema.target].tolist()
-        mean = float(losses(LOSSES[self.schema.task][0], truth, answers, done.classes).mean())
+        """Fit on the fold's training rows and return the mean loss on its validation rows."""
+        training, validation = fold
+        fitted = fit(training, self.schema, self.build, {**self.params, **suggested}, seed=self.seed)
+        model = uncompiled(fitted.estimator, self.schema, fitted.classes, self.build)
+        predicted = model.predict(columns_of(validation, self.schema))
+        labels = validation[self.schema.target].tolist()
+        mean = float(losses(LOSSES[self.schema.task][0], labels, predicted, fitted.classes).mean())
         if not isfinite(mean):
             raise StageError(f"Its loss is {mean}.")
         return mean
 
 
 def search(
-    parts: Sequence[Fold],
+    folds: Sequence[Fold],
     schema: Schema,
     build: Builder,
     params: Mapping[str, Any],
@@ -80,94 +80,94 @@ def search(
     journal: Journal,
     clock: Callable[[], float] = time.monotonic,
 ) -> list[Trial]:
-    """Try combinations of parameters by the mean of the task's first loss over the folds.
+    """Minimise the mean of the task's first loss over the folds.
 
     Parameters
     ----------
-    parts
+    folds
         See `mlops.training.holdout.folds`.
     params
-        What a combination overrides; handed to `build` with it.
+        Fixed parameters of `build`; suggested ones override them.
     journal
-        Holds the trials that an earlier search, killed since, has ended: where one of them comes
-        again it is not run again. What failed is: the reason may be gone.
+        Contains the finished trials of an earlier search that was killed; they are not run again.
+        Failed ones are: the cause may be gone.
 
     Returns
     -------
-    The trials in their order, at least one of them complete.
+    The trials in order, at least one of them complete.
 
     Raises
     ------
     TooFewRowsError
-        The rows of a fold cannot be learned from, whatever the parameters: they hold one label, say.
+        The rows of a fold cannot be fitted, whatever the parameters, as with one label only.
     StageError
-        Every combination failed; what the first said is told.
+        Every trial failed. The message has the first trial's error.
     """
-    measured = _Measured(parts, schema, build, params, seed)
-    known = [(trial, took) for trial, took in journal.read() if trial.state != "failed"]
-    if known:
-        had = min(len(known), policy.trials)
-        log.info("%d of %d trials had ended: the search goes on after them", had, policy.trials)
+    objective = _Objective(folds, schema, build, params, seed)
+    journaled = [(trial, seconds) for trial, seconds in journal.read() if trial.state != "failed"]
+    if journaled:
+        count = min(len(journaled), policy.trials)
+        log.info("resuming the search: %d of %d trials finished before", count, policy.trials)
     limit = policy.time_limit.total_seconds() if policy.time_limit else float("inf")
-    ended: list[Trial] = []
+    finished: list[Trial] = []
     spent = 0.0
-    while len(ended) < policy.trials and spent < limit:
-        number, suggested = len(ended) + 1, sampler.suggest()
-        pairs = [*((trial, 0.0) for trial in ended), *known]
-        twin = next((pair for pair in pairs if pair[0].params == suggested), None)
-        if twin is not None:  # it would have the same losses again
-            trial, seconds = replace(twin[0], number=number), twin[1]
+    while len(finished) < policy.trials and spent < limit:
+        number, suggested = len(finished) + 1, sampler.suggest()
+        pairs = [*((trial, 0.0) for trial in finished), *journaled]
+        same = next((pair for pair in pairs if pair[0].params == suggested), None)
+        if same is not None:  # it would have the same losses again
+            trial, seconds = replace(same[0], number=number), same[1]
         else:
-            began = clock()
-            trial = _tried(number, suggested, measured, sampler)
-            seconds = clock() - began
+            start = clock()
+            trial = _run(number, suggested, objective, sampler)
+            seconds = clock() - start
             journal.add(trial, seconds=seconds)
-        sampler.learn(trial)
-        ended.append(trial)
+        sampler.add(trial)
+        finished.append(trial)
         spent += seconds
-        log.info("trial %d/%d: %s", number, policy.trials, _told(trial, ended, measured))
-    if best(ended) is None:
+        log.info("trial %d/%d: %s", number, policy.trials, _summary(trial, finished, objective))
+    if best(finished) is None:
         raise StageError(
-            f"All {len(ended)} trials of the search failed; the first said: {ended[0].error}",
+            f"All {len(finished)} trials of the search failed; the first with: {finished[0].error}",
             remedy="Correct model.search.space in params.yaml, or the module model.builder.",
         )
-    return ended
+    return finished
 
 
-def _tried(number: int, suggested: Mapping[str, Any], measured: _Measured, sampler: Sampler) -> Trial:
-    """Measure a combination on one fold after the other."""
-    found: list[float] = []
-    folds = len(measured.parts)
+def _run(number: int, suggested: Mapping[str, Any], objective: _Objective, sampler: Sampler) -> Trial:
+    """Compute the loss of each fold in turn, until the sampler prunes the trial."""
+    fold_losses: list[float] = []
+    folds = len(objective.folds)
     try:
-        for fold in measured.parts:
-            found.append(measured.loss(fold, suggested))
-            if len(found) < folds and sampler.hopeless(found):
-                return Trial(number, "pruned", suggested, tuple(found))
+        for fold in objective.folds:
+            fold_losses.append(objective.loss(fold, suggested))
+            if len(fold_losses) < folds and sampler.should_prune(fold_losses):
+                return Trial(number, "pruned", suggested, tuple(fold_losses))
     except TooFewRowsError as exc:
-        # By time, the first of many folds is fitted on few rows; without, of few folds each is.
-        other = "Lower" if measured.schema.time else "Raise"
+        # By time, the first of many folds has few training rows; without time, each of few folds has.
+        change = "Lower" if objective.schema.time else "Raise"
         raise TooFewRowsError(
-            f"Fold {len(found) + 1} of the {folds} of the search: {exc.message}",
-            remedy=f"{other} model.search.folds in params.yaml, or widen train.window.",
+            f"Fold {len(fold_losses) + 1} of {folds} of the search: {exc.message}",
+            remedy=f"{change} model.search.folds in params.yaml, or widen train.window.",
         ) from exc
     except DataError:
         raise
-    except Exception as exc:  # a combination that an estimator refuses says nothing of the others
-        return Trial(number, "failed", suggested, tuple(found), _first_line(exc))
-    return Trial(number, "complete", suggested, tuple(found))
+    except Exception as exc:  # other parameters may work with the estimator
+        return Trial(number, "failed", suggested, tuple(fold_losses), _first_line(exc))
+    return Trial(number, "complete", suggested, tuple(fold_losses))
 
 
-def _told(trial: Trial, ended: Sequence[Trial], measured: _Measured) -> str:
-    leader = best(ended)
-    standing = f" (best {leader.loss:.4f}, trial {leader.number})" if leader else ""
+def _summary(trial: Trial, finished: Sequence[Trial], objective: _Objective) -> str:
+    leader = best(finished)
+    best_loss = f" (best {leader.loss:.4f}, trial {leader.number})" if leader else ""
     if trial.state == "failed":
-        return f"failed: {trial.error}{standing}"
-    what = f"{LOSSES[measured.schema.task][0]} {trial.loss:.4f}"
+        return f"failed: {trial.error}{best_loss}"
+    loss = f"{LOSSES[objective.schema.task][0]} {trial.loss:.4f}"
     if trial.state == "pruned":
-        return f"{what} after {len(trial.losses)} of {len(measured.parts)} folds, given up{standing}"
-    return f"{what}{standing}"
+        return f"{loss}, pruned after {len(trial.losses)} of {len(objective.folds)} folds{best_loss}"
+    return f"{loss}{best_loss}"
 
 
 def _first_line(exc: Exception) -> str:
-    said = exc.message if isinstance(exc, MlopsError) else f"{type(exc).__name__}: {exc}"
-    return next(line.strip() for line in said.splitlines() if line.strip())
+    text = exc.message if isinstance(exc, MlopsError) else f"{type(exc).__name__}: {exc}"
+    return next(line.strip() for line in text.splitlines() if line.strip())

@@ -36,10 +36,10 @@ def ended(number: int, params: dict[str, Any]) -> Trial:
 def tried(by: Sampler, trials: int, past: list[Trial] | None = None) -> list[Trial]:
     found = list(past or [])
     for trial in found:
-        by.learn(trial)
+        by.add(trial)
     for number in range(len(found) + 1, trials + 1):
         found.append(ended(number, by.suggest()))
-        by.learn(found[-1])
+        by.add(found[-1])
     return found
 
 
@@ -77,21 +77,21 @@ def test_it_learns_where_the_losses_are_low() -> None:
     assert mean(trials[40:]) < mean(trials[:10])
 
 
-def test_what_is_worse_than_the_median_at_the_same_fold_is_hopeless() -> None:
+def test_what_is_worse_than_the_median_at_the_same_fold_is_pruned() -> None:
     past = [Trial(n, "complete", sampler(n).suggest(), (n / 10, n / 10)) for n in range(1, 6)]
     pruning, patient, early = sampler(), sampler(pruning=False), sampler()
     for trial in past:
-        pruning.learn(trial)
-        patient.learn(trial)
+        pruning.add(trial)
+        patient.add(trial)
     for trial in past[:4]:
-        early.learn(trial)
+        early.add(trial)
 
-    assert pruning.hopeless([0.31])
-    assert not pruning.hopeless([0.29])
-    assert pruning.hopeless([0.9, 0.31])
-    assert not pruning.hopeless([0.5, 0.01])  # 0.255 on both
-    assert not patient.hopeless([0.31])
-    assert not early.hopeless([0.31])
+    assert pruning.should_prune([0.31])
+    assert not pruning.should_prune([0.29])
+    assert pruning.should_prune([0.9, 0.31])
+    assert not pruning.should_prune([0.5, 0.01])  # 0.255 on both
+    assert not patient.should_prune([0.31])
+    assert not early.should_prune([0.31])
 
 
 def test_it_keeps_quiet(capfd: pytest.CaptureFixture[str]) -> None:

@@ -429,7 +429,7 @@ def test_a_search_killed_in_another_process_ends_in_the_same_bytes(tmp_path: Pat
     assert train(killed) == 0
 
     assert 0 < ended < 6
-    assert f"{ended} of 6 trials had ended" in said[-1]
+    assert f"{ended} of 6 trials finished before" in said[-1]
     assert outputs(killed) == outputs(whole)
     fits = [(root / "fits").read_text().splitlines() for root in (whole, killed)]
     assert fits[1][:8] == fits[0][:8]
@@ -462,6 +462,6 @@ def test_a_search_goes_on_in_another_tree_that_keeps_its_trials_in_the_same_plac
 def test_a_search_whose_trials_all_fail_says_what_the_first_said(tmp_path: Path) -> None:
     root = searching(tmp_path, trials=2, space={"solver": ["none", "such"]})
 
-    with pytest.raises(StageError, match=r"All 2 trials .* the first said: .*solver"):
+    with pytest.raises(StageError, match=r"All 2 trials .* the first with: .*solver"):
         STAGES["train"](root)
     assert not (root / "build").exists()

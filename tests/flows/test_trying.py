@@ -212,7 +212,7 @@ def test_a_killed_one_is_finished_by_the_same_words_and_others_wait(
     assert len(journal.read_text().splitlines()) == 1
     with caplog.at_level(logging.INFO, "mlops"):
         trained.flow("train", overrides=overrides)
-    assert "1 of 2 trials had ended" in caplog.text
+    assert "1 of 2 trials finished before" in caplog.text
     assert not journal.exists()
     assert left(trained) == []
     assert len(set(branches(trained)) - set(held)) == 1

@@ -75,7 +75,7 @@ def test_a_label_of_one_row_is_named_where_a_model_fails(rows: pd.DataFrame) -> 
 
     schema = Schema({"x": "number"}, "kind", "multiclass")
     kinds = rows.assign(kind=["odd", *["a", "b"] * 29, "a"])
-    with pytest.raises(StageError, match="Of odd there is one row to fit"):
+    with pytest.raises(StageError, match="training rows have odd only once"):
         fit(kinds, schema, boosting, {}, seed=0)
     with pytest.raises(StageError) as raised:
         fit(kinds.iloc[1:], schema, boosting, {"loss": "none"}, seed=0)
@@ -93,9 +93,9 @@ def test_a_regression_has_no_classes(rows: pd.DataFrame) -> None:
 @pytest.mark.parametrize(
     ("labels", "said"),
     [
-        ([None, None], "No row to fit has a label"),
-        ([True, None], "hold 1 labels in y"),
-        ([1, 2, 3], "hold 3 labels"),
+        ([None, None], "No training row has a label"),
+        ([True, None], "have 1 distinct labels in y"),
+        ([1, 2, 3], "have 3 distinct labels"),
     ],
 )
 def test_labels_that_cannot_be_learned_are_told(labels: list[object], said: str) -> None:
@@ -111,7 +111,7 @@ def test_what_the_estimator_says_is_told(rows: pd.DataFrame) -> None:
 
     with pytest.raises(StageError, match="ValueError: no such algorithm"):
         fit(rows, BINARY, broken, {}, seed=0)
-    with pytest.raises(StageError, match="LinearSVC gives no probabilities"):
+    with pytest.raises(StageError, match="LinearSVC has no predict_proba"):
         fit(rows, BINARY, lambda params, schema: LinearSVC(), {}, seed=0)
 
 

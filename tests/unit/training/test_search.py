@@ -27,21 +27,21 @@ SPACE = {"p": AxisParams(low=0.0, high=1.0)}
 
 
 class Given:
-    """Suggests what it was given, in that order, and gives up whatever loses more than it was told."""
+    """Suggests fixed values in order, and prunes a trial whose last loss is above `enough`."""
 
-    def __init__(self, *given: float, enough: float = np.inf) -> None:
-        self.given = given
+    def __init__(self, *suggestions: float, enough: float = np.inf) -> None:
+        self.suggestions = suggestions
         self.enough = enough
-        self.learnt: list[Trial] = []
+        self.trials: list[Trial] = []
 
     def suggest(self) -> dict[str, Any]:
-        return {"p": self.given[len(self.learnt)]}
+        return {"p": self.suggestions[len(self.trials)]}
 
-    def hopeless(self, losses: Sequence[float]) -> bool:
+    def should_prune(self, losses: Sequence[float]) -> bool:
         return losses[-1] > self.enough
 
-    def learn(self, trial: Trial) -> None:
-        self.learnt.append(trial)
+    def add(self, trial: Trial) -> None:
+        self.trials.append(trial)
 
 
 class Said(DummyClassifier):
@@ -106,7 +106,7 @@ def test_a_trial_is_the_mean_loss_of_its_folds_with_its_parameters(run: Any, fit
     assert fitted == [{"kept": 1, "p": 0.5}] * 3 + [{"kept": 1, "p": 0.75}] * 3
 
 
-def test_what_is_hopeless_is_given_up_before_its_last_fold(run: Any, fitted: list[Any]) -> None:
+def test_what_is_hopeless_is_pruned_before_its_last_fold(run: Any, fitted: list[Any]) -> None:
     good, bad = run(Given(0.75, 0.1, enough=1.0), trials=2)
 
     assert (good.state, bad.state) == ("complete", "pruned")
@@ -138,7 +138,9 @@ def test_rows_that_cannot_be_learnt_from_are_no_fault_of_a_trial(
     parts: list[Fold], run: Any, fitted: list[Any]
 ) -> None:
     parts[1][0]["y"] = True
-    with pytest.raises(TooFewRowsError, match=r"^Fold 2 of the 3 of the search: .* hold 1 labels") as refused:
+    with pytest.raises(
+        TooFewRowsError, match=r"^Fold 2 of 3 of the search: .* have 1 distinct labels"
+    ) as refused:
         run(Given(0.5, 0.75), trials=2)
     assert "Lower model.search.folds" in refused.value.remedy
 
@@ -165,8 +167,8 @@ def test_a_killed_search_goes_on_after_the_trials_that_ended(run: Any, fitted: l
 
     assert len(fitted) == 9
     assert [trial.params["p"] for trial in trials] == [0.5, 0.75, 0.6]
-    assert sampler.learnt == trials
-    assert trials[:2] == whole.learnt
+    assert sampler.trials == trials
+    assert trials[:2] == whole.trials
 
 
 def test_what_failed_for_a_reason_that_is_gone_is_tried_again(
