@@ -98,7 +98,7 @@ def test_with_a_supervisor_that_was_killed_its_parts_and_their_children_end(
     supervisor: Supervisor, home: Path
 ) -> None:
     supervisor.start([part("one", IDLE), part("two", WITH_CHILD)])
-    until(lambda: len(descendants(home)) == 6)  # itself, two leashes, two parts, a child
+    until(lambda: len(descendants(home)) == 6)  # itself, two watchdogs, two parts, a child
     kill(supervisor)
     until(lambda: descendants(home) == [])
     supervisor.start([part("one", IDLE)])
@@ -135,7 +135,7 @@ def test_what_a_part_started_ends_with_it_where_it_alone_is_killed(
     supervisor: Supervisor, home: Path
 ) -> None:
     supervisor.start([part("one", WITH_ORPHAN)])
-    until(lambda: len(descendants(home)) == 4)  # the supervisor, a leash, the part, its child
+    until(lambda: len(descendants(home)) == 4)  # the supervisor, a watchdog, the part, its child
     before = set(descendants(home))
     [alone] = psutil.Process(supervisor.pids()["one"]).children()
     [orphan] = alone.children()

@@ -1,8 +1,7 @@
-"""Long-running parts under supervisord: started, restarted, their logs rotated.
+"""Long-running parts under supervisord: start, restart, log rotation.
 
-One supervisor is one set of parts that come and go together. The tools (Prefect, MLflow, the
-runner) and the serving side (the gateway) have one each, so that stopping the tools leaves
-serving alone.
+One supervisor runs one set of parts that start and stop together. The tools (Prefect, MLflow, the
+runner) and serving (the gateway) have one each, so that stopping the tools does not stop serving.
 """
 
 from __future__ import annotations
@@ -34,8 +33,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Part", "Supervisor"]
 
-# It runs in the project's folder, and this names files from there: a `%` of a path would be taken for
-# a variable, and what follows ` #` or ` ;` for a comment.
+# Paths are relative to the project's folder, where supervisord runs: in an absolute path a `%` would
+# begin a variable, and ` #` or ` ;` a comment.
 _CONFIG = """\
 [unix_http_server]
 file = {socket}
@@ -66,11 +65,11 @@ stdout_logfile_backups = 3
 """
 
 
-_LEASH = str(Path(watchdog.__file__))
-# It needs nothing but the standard library: without site it is there in no time, and small.
-_ON_LEASH = (sys.executable, "-I", "-S", _LEASH)
-_PATIENCE = 50.0
-"""Seconds until what does not end is killed: a supervisor gives each of its parts 15, one after another."""
+_WATCHDOG = str(Path(watchdog.__file__))
+# It needs only the standard library: without site it starts faster and takes less memory.
+_WATCHDOG_COMMAND = (sys.executable, "-I", "-S", _WATCHDOG)
+_GRACE_PERIOD = 50.0
+"""Seconds until processes are killed: a supervisor gives each of its parts 15, one after another."""
 
 
 @dataclass(frozen=True)
@@ -109,18 +108,18 @@ class Supervisor:
         self._folder = home / "run"
         self._logs = home / "logs"
         self._config = self._folder / f"{name}.conf"
-        # A socket's path is limited to some 100 bytes, a project's is not. Not where TMPDIR says:
-        # a shell that sets it otherwise would find nothing running.
-        mark = hashlib.sha256(str(home.resolve()).encode()).hexdigest()[:12]
-        self._socket = Path("/tmp") / f"mlops-{os.getuid()}-{mark}-{name}.sock"
+        # A socket's path is limited to some 100 bytes, a project's is not. TMPDIR is not used: a shell
+        # with another value would not find the running supervisor.
+        path_hash = hashlib.sha256(str(home.resolve()).encode()).hexdigest()[:12]
+        self._socket = Path("/tmp") / f"mlops-{os.getuid()}-{path_hash}-{name}.sock"
 
     def start(self, parts: Sequence[Part], *, patience: float = 15.0) -> None:
-        """Have exactly these parts run; parts that run unchanged are left alone.
+        """Run exactly these parts; running parts that did not change are not restarted.
 
         Raises
         ------
         UnavailableError
-            The supervisor itself did not come up in `patience` seconds.
+            The supervisor itself did not start within `patience` seconds.
         """
         self._folder.mkdir(parents=True, exist_ok=True)
         self._logs.mkdir(parents=True, exist_ok=True)
@@ -128,61 +127,60 @@ class Supervisor:
         if self.pid() is not None:
             self._reread()
             return
-        # -P: no module of the folder this runs in gets in the way.
+        # -P: a module in the working folder cannot shadow supervisor's.
         command = [sys.executable, "-P", "-m", "supervisor.supervisord", "-c", str(self._config)]
-        done = subprocess.run(command, cwd=self._root, capture_output=True, text=True, check=False)
+        process = subprocess.run(command, cwd=self._root, capture_output=True, text=True, check=False)
         deadline = time.monotonic() + patience
         while self.pid() is None:
-            if done.returncode != 0 or time.monotonic() > deadline:
+            if process.returncode != 0 or time.monotonic() > deadline:
                 raise UnavailableError(
                     f"The supervisor of {self._name}",
                     str(self._socket),
                     remedy=f"See {self._logs / self._name}.log.",
-                    cause=done.stderr.strip(),
+                    cause=process.stderr.strip(),
                 )
             time.sleep(0.05)
 
     def stop(self) -> bool:
-        """End every part, then the supervisor; say whether anything ran."""
+        """Stop every part, then the supervisor; return whether anything ran."""
         pid = self.pid()
         if pid is None:
             return self.clear()
-        with suppress(UnavailableError):  # somebody else has told it
+        with suppress(UnavailableError):  # it is shutting down already
             self._call("shutdown")
         while _alive(pid):
             time.sleep(0.1)
         return True
 
     def clear(self) -> bool:
-        """End what a supervisor that cannot be asked any more has left; say whether there was anything.
+        """End the processes of a supervisor that no longer answers; return whether there were any.
 
-        It was killed or told to end, and its parts are on their way out, or its socket was removed.
-        Nothing is done where one answers.
+        It was killed or is shutting down, or its socket was removed. Does nothing where it answers.
         """
         import psutil
 
         if self.pid() is not None:
             return False
-        supervisors, leashes = self._left()
-        for process in supervisors or leashes:  # the former end the latter
+        supervisors, watchdogs = self._leftovers()
+        for process in supervisors or watchdogs:  # a supervisor ends its watchdogs
             with suppress(psutil.NoSuchProcess):
                 process.terminate()
-        _, stubborn = psutil.wait_procs([*supervisors, *leashes], timeout=_PATIENCE)
-        for process in stubborn:
+        _, alive = psutil.wait_procs([*supervisors, *watchdogs], timeout=_GRACE_PERIOD)
+        for process in alive:
             with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)  # each leads a group of its own
-        psutil.wait_procs(stubborn, timeout=_PATIENCE)
-        return bool(supervisors or leashes)
+                os.killpg(process.pid, signal.SIGKILL)  # each leads its own process group
+        psutil.wait_procs(alive, timeout=_GRACE_PERIOD)
+        return bool(supervisors or watchdogs)
 
     def restart(self, name: str) -> None:
-        """End one part and start it again.
+        """Stop one part and start it again.
 
         Raises
         ------
         UnavailableError
             The supervisor does not answer, has no such part, or cannot start it.
         """
-        self._call("stopProcess", name, fine=Faults.NOT_RUNNING)
+        self._call("stopProcess", name, ignore=Faults.NOT_RUNNING)
         self._call("startProcess", name)
 
     def states(self) -> dict[str, str]:
@@ -190,29 +188,29 @@ class Supervisor:
         return {info["name"]: info["statename"] for info in self._infos()}
 
     def pids(self) -> dict[str, int]:
-        """Return the process id of each part that runs."""
+        """Return the process id of each running part."""
         return {info["name"]: info["pid"] for info in self._infos() if info["pid"]}
 
     def pid(self) -> int | None:
-        """Return the supervisor's process id, or None where none answers or it is on its way out."""
+        """Return the supervisor's process id, None where it does not answer or is shutting down."""
         try:
             return int(self._call("getPID"))
         except UnavailableError:
             return None
 
-    def _left(self) -> tuple[list[psutil.Process], list[psutil.Process]]:
-        """Return the supervisors and the leashes that were started with this configuration."""
+    def _leftovers(self) -> tuple[list[psutil.Process], list[psutil.Process]]:
+        """Return the supervisor and watchdog processes that were started with this configuration."""
         import psutil
 
-        supervisors, leashes = [], []
+        supervisors, watchdogs = [], []
         for process in psutil.process_iter():
             with suppress(psutil.Error):
-                words = process.cmdline()  # a zombie has none
-                if str(self._config) in words and "supervisor.supervisord" in words:
+                arguments = process.cmdline()  # a zombie has none
+                if str(self._config) in arguments and "supervisor.supervisord" in arguments:
                     supervisors.append(process)
-                elif str(self._config) in words and _LEASH in words:
-                    leashes.append(process)
-        return supervisors, leashes
+                elif str(self._config) in arguments and _WATCHDOG in arguments:
+                    watchdogs.append(process)
+        return supervisors, watchdogs
 
     def _render(self, parts: Sequence[Part]) -> str:
         logs, folder = (path.relative_to(self._root) for path in (self._logs, self._folder))
@@ -220,8 +218,8 @@ class Supervisor:
         programs = [
             _PROGRAM.format(
                 name=part.name,
-                command=_line([*_ON_LEASH, str(self._config), *part.command]),
-                variable=watchdog.ENVIRONMENT,
+                command=_quote([*_WATCHDOG_COMMAND, str(self._config), *part.command]),
+                variable=watchdog.ENVIRONMENT_VARIABLE,
                 environment=urlencode(part.environment).replace("%", "%%"),
                 logs=logs,
             )
@@ -246,25 +244,25 @@ class Supervisor:
         except UnavailableError:
             return []
 
-    def _call(self, method: str, *part: str, fine: int | None = None) -> Any:
-        """Ask the supervisor, of itself or of a part; an answer that is the fault `fine` is none."""
+    def _call(self, method: str, *part: str, ignore: int | None = None) -> Any:
+        """Call supervisord's XML-RPC API, for itself or a part; the fault `ignore` is no error."""
         transport = SupervisorTransport(None, None, f"unix://{self._socket}")
         what, log = (part[0], part[0]) if part else (f"The supervisor of {self._name}", self._name)
         try:
             with ServerProxy("http://127.0.0.1", transport=transport) as proxy:
                 return getattr(proxy.supervisor, method)(*part)
         except (Fault, OSError, HTTPException) as exc:
-            if isinstance(exc, Fault) and exc.faultCode == fine:
+            if isinstance(exc, Fault) and exc.faultCode == ignore:
                 return None
-            # One that stops its parts answers nothing else: for whoever asks it is away already.
+            # A supervisor that is shutting down rejects other calls: it counts as unavailable.
             cause = exc.faultString if isinstance(exc, Fault) else exc
             remedy = f"See {self._logs / log}.log."
             raise UnavailableError(what, str(self._socket), remedy=remedy, cause=cause) from exc
 
 
-def _line(command: Sequence[str]) -> str:
-    """Write a command as supervisord reads one: nothing within it is a variable or begins a comment."""
-    # Whitespace before a mark stands within quotes: they are closed and opened again between the two.
+def _quote(command: Sequence[str]) -> str:
+    """Quote a command for supervisord's configuration: no variables and no comments in it."""
+    # Whitespace before # or ; is within quotes: close and reopen them between the two.
     return re.sub(r"(\s)([#;])", r"\1''\2", shlex.join(command)).replace("%", "%%")
 
 

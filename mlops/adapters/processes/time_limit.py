@@ -1,4 +1,4 @@
-"""A command run to its end, or to a limit of time with all it started."""
+"""Run a command with a timeout that ends its children too."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ __all__ = ["within"]
 def within(
     limit: float, command: Sequence[str], *, folder: Path, environment: Mapping[str, str]
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command that may wait for a network, and end it and its children at the limit.
+    """Run a command, and kill it and its children at the timeout.
 
-    It has no terminal: what would ask for a password fails instead.
+    It has no terminal: a command that would prompt for a password fails instead.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ def within(
     Raises
     ------
     subprocess.TimeoutExpired
-        It was ended at the limit.
+        The timeout passed and the command was killed.
     """
     with subprocess.Popen(
         command,
@@ -42,7 +42,7 @@ def within(
         try:
             out, err = process.communicate(timeout=limit)
         except BaseException:
-            # A child that lives on would hold the pipes open, and us with them.
+            # A surviving child would keep the pipes open, and communicate() waiting.
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             raise

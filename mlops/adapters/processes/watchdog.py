@@ -1,15 +1,13 @@
-"""Run a part that ends when its supervisor does: ``python leash.py CONFIG COMMAND ...``.
+"""Run a part that ends when its supervisor does: ``python watchdog.py CONFIG COMMAND ...``.
 
-A supervisor that is killed (-9) cannot stop its parts, and a part that lives on holds its port
-and works beside its successor. On Linux the kernel tells us, and we end the part and whatever it
-started: politely, and after some seconds not. So we do where the part alone is killed: what it started
-falls to us then, and would hold its port against the next one. What went into a session of its own,
-as a model service does, was sent away on purpose and stays. Elsewhere than on Linux the part just
-runs, and what it leaves is told once to end.
+A killed supervisor (-9) cannot stop its parts, and a part that lives on keeps its port and works
+beside its successor. On Linux the kernel notifies the watchdog, which ends the part and its
+children: with SIGTERM, and after some seconds with SIGKILL. It does the same where only the part was
+killed, whose children it inherits. A child that started its own session, as a model service does, is
+left running on purpose. On other systems the part just runs, and its children get one SIGTERM.
 
-CONFIG, the supervisor's file, is here for whoever looks for the processes of one project. What the part
-gets beside the supervisor's own environment comes in one variable, as a form would send it: supervisord's
-file cannot hold every value.
+CONFIG, the supervisor's file, identifies the processes of one project. The part's environment
+variables come URL-encoded in one variable, since supervisord's file cannot hold every value.
 """
 
 from __future__ import annotations
@@ -24,68 +22,68 @@ from contextlib import suppress
 from types import FrameType
 from urllib.parse import parse_qsl
 
-__all__ = ["ENVIRONMENT"]
+__all__ = ["ENVIRONMENT_VARIABLE"]
 
-ENVIRONMENT = "MLOPS_PART"
-PATIENCE = 14
-"""Seconds; a supervisor that lives gives a part 15 before it kills the whole group itself."""
+ENVIRONMENT_VARIABLE = "MLOPS_PART_ENVIRONMENT"
+GRACE_PERIOD = 14
+"""Seconds; the supervisor gives a part 15 before it kills the whole group."""
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 
 
 def main() -> int:
-    """Start the part, end as it ends."""
+    """Start the part, and exit with its exit code."""
     supervisor = os.getppid()
-    follow = _follower()
+    request_death_signal = _become_subreaper()
 
     def end(_signal: int, _frame: FrameType | None) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        if os.getppid() != supervisor:  # else it has told the whole group by itself
+        if os.getppid() != supervisor:  # else it has signalled the whole group itself
             os.killpg(0, signal.SIGTERM)
-        signal.alarm(PATIENCE)
+        signal.alarm(GRACE_PERIOD)
 
-    def begin() -> None:
+    def before_exec() -> None:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
-        follow()
+        request_death_signal()
 
-    # Told to end in this very moment, the part must hear of it too: the signal waits.
+    # A SIGTERM during the start has to reach the part too: it stays pending until the part runs.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     signal.signal(signal.SIGTERM, end)
     signal.signal(signal.SIGALRM, lambda *_: os.killpg(0, signal.SIGKILL))
-    follow()
+    request_death_signal()
     if os.getppid() != supervisor or signal.SIGTERM in signal.sigpending():
         return 1
-    own = dict(parse_qsl(os.environ.pop(ENVIRONMENT, ""), keep_blank_values=True))
-    part = subprocess.Popen(sys.argv[2:], env=os.environ | own, preexec_fn=begin)
-    if signal.SIGTERM in signal.sigpending():  # it may have come before there was a part to hear of it
+    environment = dict(parse_qsl(os.environ.pop(ENVIRONMENT_VARIABLE, ""), keep_blank_values=True))
+    part = subprocess.Popen(sys.argv[2:], env=os.environ | environment, preexec_fn=before_exec)
+    if signal.SIGTERM in signal.sigpending():  # it may have come before the part existed
         part.terminate()
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
-    code = _ended(part.pid)
-    _end_rest()
+    code = _wait(part.pid)
+    _end_children()
     return code if code >= 0 else 128 - code
 
 
-def _ended(part: int) -> int:
-    """Wait for the part's end, and for that of whatever fell to us meanwhile."""
+def _wait(part: int) -> int:
+    """Wait for the part, and reap the orphans inherited meanwhile; return the part's exit code."""
     while True:
         pid, status = os.waitpid(-1, 0)
         if pid == part:
             return os.waitstatus_to_exitcode(status)
 
 
-def _end_rest() -> None:
-    """End what is left of our process group, and wait for it."""
+def _end_children() -> None:
+    """End the remaining processes of our process group, and wait for them."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    signal.alarm(signal.alarm(0) or PATIENCE)  # told to end ourselves, we have that much less time
+    signal.alarm(signal.alarm(0) or GRACE_PERIOD)  # a running countdown goes on
     os.killpg(0, signal.SIGTERM)
     with suppress(ChildProcessError):
         while True:
             os.waitpid(0, 0)
 
 
-def _follower() -> Callable[[], object]:
-    """Have orphans fall to us; return what asks the kernel to send the caller SIGTERM as its parent ends."""
+def _become_subreaper() -> Callable[[], object]:
+    """Inherit orphans; return what requests SIGTERM for the calling process at its parent's death."""
     if sys.platform != "linux":
         return lambda: None
     libc = ctypes.CDLL(None, use_errno=True)
