@@ -1,6 +1,6 @@
-"""Access: what a server asks of us before it answers, told by its own clients' variables.
+"""Credentials and TLS settings of the servers, from the environment variables of their own clients.
 
-The clients read them by themselves. Here they are for the short questions that import no client.
+The clients read these variables themselves. This module is for short requests without a client.
 """
 
 from __future__ import annotations
@@ -10,38 +10,38 @@ from dataclasses import dataclass
 
 from mlops.config.settings import Settings
 
-__all__ = ["Access", "to_mlflow", "to_prefect", "variables"]
+__all__ = ["Access", "for_mlflow", "for_prefect", "variables"]
 
 
 @dataclass(frozen=True)
 class Access:
-    """How a server is asked.
+    """Credentials and TLS settings of one server.
 
     Parameters
     ----------
-    login
+    authorization
         The header ``Authorization``; empty where none is sent.
-    authorities
-        The file of the certificates to trust; empty for the system's.
-    verified
-        Whether the server's certificate is looked at.
+    ca_bundle
+        The file of the CA certificates to trust; empty for the system's.
+    verify
+        Whether the server's certificate is verified.
     variables
-        Those that hold a login, as a person reads them.
+        The environment variables of the credentials, for messages.
     """
 
-    login: str = ""
-    authorities: str = ""
-    verified: bool = True
+    authorization: str = ""
+    ca_bundle: str = ""
+    verify: bool = True
     variables: str = ""
 
     @property
     def remedy(self) -> str:
-        """What to do where the server does not let us in."""
-        return f"It asks for a login: set {self.variables} in the project's .env."
+        """What to do where the server rejects the credentials."""
+        return f"Set {self.variables} in the project's .env."
 
 
-def to_prefect(settings: Settings) -> Access:
-    """Return how the project's Prefect is asked: where both are given, as its client, by the auth string."""
+def for_prefect(settings: Settings) -> Access:
+    """Return the access to the project's Prefect; the auth string wins over the key, as in its client."""
     return Access(
         _basic(settings.prefect_api_auth_string) or _bearer(settings.prefect_api_key),
         settings.prefect_api_ssl_cert_file or "",
@@ -50,8 +50,8 @@ def to_prefect(settings: Settings) -> Access:
     )
 
 
-def to_mlflow(settings: Settings) -> Access:
-    """Return how the project's MLflow is asked: where both are given, as its client, by name and password."""
+def for_mlflow(settings: Settings) -> Access:
+    """Return the access to the project's MLflow; name and password win over the token, as in its client."""
     user, password = settings.mlflow_tracking_username, settings.mlflow_tracking_password
     return Access(
         _basic(f"{user}:{password}" if user and password else None)
@@ -63,14 +63,14 @@ def to_mlflow(settings: Settings) -> Access:
 
 
 def variables(settings: Settings) -> dict[str, str]:
-    """Return those variables that are set, for clients that do not read the project's .env."""
-    given = {
+    """Return the variables that are set, for clients that do not read the project's .env."""
+    values = {
         str(field.validation_alias): getattr(settings, name)
         for name, field in Settings.model_fields.items()
         if field.validation_alias
     }
     return {
-        name: str(value) for name, value in given.items() if value and not name.endswith(("_URL", "_URI"))
+        name: str(value) for name, value in values.items() if value and not name.endswith(("_URL", "_URI"))
     }
 
 

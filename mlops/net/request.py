@@ -1,4 +1,4 @@
-"""Short questions over HTTP, as whether a part is up: no client library is imported for them."""
+"""Short HTTP requests, as health checks, without importing a client library."""
 
 from __future__ import annotations
 
@@ -12,67 +12,67 @@ from urllib.parse import urlsplit
 
 from mlops.net.credentials import Access
 
-__all__ = ["NO_ANSWER", "Reply", "ask", "send", "why"]
+__all__ = ["REQUEST_ERRORS", "Reply", "describe", "get", "send"]
 
-NO_ANSWER = (OSError, ValueError, HTTPException)
-"""What `send` raises where nobody answers, or not in HTTP, or where the address is none."""
+REQUEST_ERRORS = (OSError, ValueError, HTTPException)
+"""What `send` raises: no connection, a response that is not HTTP, or an invalid address."""
 
-_ANYBODY = Access()
-_LOCKED = {401, 403}
-_HERE = {"127.0.0.1", "localhost", "::1"}
+_ANONYMOUS = Access()
+_UNAUTHORIZED = {401, 403}
+_LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
 @dataclass(frozen=True)
 class Reply:
-    """What came back.
+    """The response to a request, or why there is none.
 
     Parameters
     ----------
     body
-        Empty where nothing came.
-    trouble
-        Why there is no good answer; empty where there is one.
+        Empty where the request failed.
+    problem
+        Why the request failed; empty where it succeeded.
     status
-        The answer's; 0 where nobody answered.
+        The HTTP status; 0 without a response.
     """
 
     body: bytes
-    trouble: str = ""
+    problem: str = ""
     status: int = 0
 
     @property
-    def good(self) -> bool:
-        """Whether somebody answered, and with success."""
-        return not self.trouble
+    def ok(self) -> bool:
+        """Whether the request succeeded."""
+        return not self.problem
 
     @property
-    def locked(self) -> bool:
-        """Whether the server wants a login that it was not given."""
-        return self.status in _LOCKED
+    def unauthorized(self) -> bool:
+        """Whether the server rejected the credentials, or got none and requires them."""
+        return self.status in _UNAUTHORIZED
 
 
-def ask(address: str, *, timeout: float = 0.5, access: Access = _ANYBODY) -> Reply:
-    """Ask once; never raises for what is wrong over there.
+def get(address: str, *, timeout: float = 0.5, access: Access = _ANONYMOUS) -> Reply:
+    """Send one GET request; failures are returned, not raised.
 
     Parameters
     ----------
     timeout
-        Seconds until silence counts as an answer.
+        Seconds.
     """
     try:
         status, body = send("GET", address, timeout=timeout, access=access)
-    except NO_ANSWER as exc:
-        return Reply(b"", why(exc, timeout))
+    except REQUEST_ERRORS as exc:
+        return Reply(b"", describe(exc, timeout))
     if status >= 400:
-        login = ": it asks for a login" if status in _LOCKED else ""
-        return Reply(b"", f"it answers {status}{login}", status)
+        credentials = ", rejected the credentials" if access.authorization else ", credentials required"
+        return Reply(b"", f"HTTP {status}{credentials if status in _UNAUTHORIZED else ''}", status)
     return Reply(body, status=status)
 
 
 def send(
-    method: str, address: str, body: bytes | None = None, *, timeout: float, access: Access = _ANYBODY
+    method: str, address: str, body: bytes | None = None, *, timeout: float, access: Access = _ANONYMOUS
 ) -> tuple[int, bytes]:
-    """Send a request, and return the status and body of the answer, whatever it is.
+    """Send a request and return the response's status and body, whatever the status.
 
     Parameters
     ----------
@@ -81,35 +81,36 @@ def send(
 
     Raises
     ------
-    NO_ANSWER
-        One of these; `why` puts it into words.
+    REQUEST_ERRORS
+        One of these; `describe` gives the reason.
     """
     request = urllib.request.Request(address, body, {"Content-Type": "application/json"}, method=method)
-    if access.login:  # to nobody whom the server may send us on to
-        request.add_unredirected_header("Authorization", access.login)
+    if access.authorization:  # not sent on to the target of a redirect
+        request.add_unredirected_header("Authorization", access.authorization)
+    opener = _opener(urlsplit(address).hostname in _LOOPBACK, access)
     try:
-        with _opener(urlsplit(address).hostname in _HERE, access).open(request, timeout=timeout) as answer:
-            return answer.status, answer.read()
+        with opener.open(request, timeout=timeout) as response:
+            return response.status, response.read()
     except urllib.error.HTTPError as exc:
         with exc:
             return exc.code, exc.read()
 
 
-def why(exc: Exception, timeout: float) -> str:
-    """Say why nobody answered within `timeout` seconds."""
+def describe(exc: Exception, timeout: float) -> str:
+    """Return why a request with this timeout in seconds failed."""
     reason = getattr(exc, "reason", exc)
     if isinstance(reason, TimeoutError):
-        return f"no answer in {timeout:g} s"
-    return "nobody listens" if isinstance(reason, ConnectionRefusedError) else str(reason)
+        return f"no response within {timeout:g} s"
+    return "connection refused" if isinstance(reason, ConnectionRefusedError) else str(reason)
 
 
 @lru_cache(maxsize=8)
-def _opener(here: bool, access: Access) -> urllib.request.OpenerDirector:
-    # A proxy of the environment is for the world outside, not for this machine.
-    handlers: list[urllib.request.BaseHandler] = [urllib.request.ProxyHandler({} if here else None)]
-    if access.authorities or not access.verified:
-        trusted = ssl.create_default_context(cafile=access.authorities or None)
-        if not access.verified:
-            trusted.check_hostname, trusted.verify_mode = False, ssl.CERT_NONE
-        handlers.append(urllib.request.HTTPSHandler(context=trusted))
+def _opener(loopback: bool, access: Access) -> urllib.request.OpenerDirector:
+    # The environment's proxy is for other machines, not for this one.
+    handlers: list[urllib.request.BaseHandler] = [urllib.request.ProxyHandler({} if loopback else None)]
+    if access.ca_bundle or not access.verify:
+        tls = ssl.create_default_context(cafile=access.ca_bundle or None)
+        if not access.verify:
+            tls.check_hostname, tls.verify_mode = False, ssl.CERT_NONE
+        handlers.append(urllib.request.HTTPSHandler(context=tls))
     return urllib.request.build_opener(*handlers)

@@ -15,7 +15,7 @@ from uuid import UUID
 
 import psutil
 
-from mlops.adapters.prefect_server.environment import here, labels
+from mlops.adapters.prefect_server.environment import folder_tag, project_tags
 from mlops.errors import UnavailableError
 from mlops.project import run_marks
 from mlops.project.context import Project
@@ -118,13 +118,13 @@ def _never_begun(project: Project, prefect: SyncPrefectClient, now: datetime) ->
     if folder.prefect_uri != f"http://127.0.0.1:{folder.settings.prefect_port}/api":
         return
     taken_up = filters.FlowRunFilterStateType(any_=[StateType.PENDING, StateType.RUNNING])
-    ours = filters.FlowRunFilterTags(all_=list(labels(folder)))
+    ours = filters.FlowRunFilterTags(all_=list(project_tags(folder)))
     found = prefect.read_flow_runs(
         flow_run_filter=filters.FlowRunFilter(state=filters.FlowRunFilterState(type=taken_up), tags=ours)
     )
     old = [run for run in found if run.state is not None and run.state.timestamp < now - _YOUNG]
     marked = {mark.run for mark in marks(folder.home)}
-    theirs = {run.id for run in old if run.deployment_id is None and here(folder) not in run.tags}
+    theirs = {run.id for run in old if run.deployment_id is None and folder_tag(folder) not in run.tags}
     unmarked = [run for run in old if str(run.id) not in marked and run.id not in theirs]
     alive = _runs_of_processes() if unmarked else set()
     yield from (run for run in unmarked if str(run.id) not in alive)

@@ -9,7 +9,7 @@ from contextlib import suppress
 from functools import wraps
 from typing import Any
 
-from mlops.adapters.prefect_server.environment import here, labels
+from mlops.adapters.prefect_server.environment import folder_tag, project_tags
 from mlops.config.project_folder import ProjectFolder
 from mlops.errors import UsageError
 from mlops.ledger.outcome import Outcome
@@ -32,7 +32,7 @@ def run_flow(folder: ProjectFolder, name: str, **parameters: Any) -> Outcome:
         ends.append(state)
 
     flow.on_completion(note_end)
-    with tags(*labels(folder), here(folder)), suppress(MissingResult):  # see `run.outcome`
+    with tags(*project_tags(folder), folder_tag(folder)), suppress(MissingResult):  # see `run.outcome`
         flow(**parameters)
     return flow_run.outcome(ends[-1])
 

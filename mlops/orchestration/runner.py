@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from mlops.adapters.prefect_server.environment import connect, environment, labels
+from mlops.adapters.prefect_server.environment import connect, environment, project_tags
 from mlops.adapters.prefect_server.rest import FLOWS
 from mlops.config.project_folder import ProjectFolder, find_project
 from mlops.net.credentials import variables
@@ -61,7 +61,7 @@ def deployments(folder: ProjectFolder) -> list[Any]:
                 description=flow_run.description(loaded.description),
                 concurrency_limit=one if flow in {"retrain", "deploy"} else None,
                 triggers=[on_drift] if flow == "retrain" else None,
-                tags=[*labels(folder), *name_check.mark(Project(folder))],
+                tags=[*project_tags(folder), *name_check.mark(Project(folder))],
             )
         )
         # What is not set is not sent. Prefect would take its default for a person's wish, and end a pause.

@@ -96,7 +96,7 @@ class Project:
             name,
             about=about,
             project=self.origin,
-            access=credentials.to_mlflow(self.folder.settings),
+            access=credentials.for_mlflow(self.folder.settings),
             variables=credentials.variables(self.folder.settings),
         )
 
@@ -105,7 +105,7 @@ class Project:
         """The commit that the project began with, shortened; empty where nobody knows."""
         from mlops.adapters.git.worktree import Tree
 
-        return (Tree(self.folder.root).origin() or "")[:12]
+        return (Tree(self.folder.root).root_commit() or "")[:12]
 
     @cached_property
     def target(self) -> Target:

@@ -234,10 +234,10 @@ def _elsewhere(project: Project) -> Iterator[Finding]:
     """Ask the servers that run elsewhere; our own are `mlops status`'s to tell."""
     for part in (each for each in watched(project) if each.elsewhere):
         reply = part.ask(timeout=5)
-        if reply.good:
+        if reply.ok:
             yield Finding(part.part, "ok", f"answers at {part.address}")
-        elif reply.locked:
-            yield Finding(part.part, "fail", f"{part.address}: {reply.trouble}", part.access.remedy)
+        elif reply.unauthorized:
+            yield Finding(part.part, "fail", f"{part.address}: {reply.problem}", part.access.remedy)
         else:
-            told = f"{part.address} does not answer: {reply.trouble}"
+            told = f"{part.address} does not answer: {reply.problem}"
             yield Finding(part.part, "fail", told, f"Start it, or correct {part.elsewhere}.")

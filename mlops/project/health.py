@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from mlops.adapters.prefect_server.rest import FLOWS, Deployments
 from mlops.adapters.processes.supervisor import Supervisor
 from mlops.errors import UnavailableError
-from mlops.net.credentials import Access, to_mlflow, to_prefect
-from mlops.net.request import Reply, ask
+from mlops.net.credentials import Access, for_mlflow, for_prefect
+from mlops.net.request import Reply, get
 from mlops.project.context import Project
 
 __all__ = [
@@ -78,7 +78,7 @@ class Watched:
 
     def ask(self, *, timeout: float) -> Reply:
         """Ask it whether it is up, and lets us in."""
-        return ask(self.question, timeout=timeout, access=self.access)
+        return get(self.question, timeout=timeout, access=self.access)
 
 
 def tools_supervisor(project: Project) -> Supervisor:
@@ -103,8 +103,8 @@ def watched(project: Project) -> list[Watched]:
     experiment = f"{mlflow}/api/2.0/mlflow/experiments/search?max_results=1"
     of_mlflow = experiment if other_mlflow else f"{mlflow}/health"
     return [
-        Watched("prefect", prefect.removesuffix("/api"), of_prefect, other_prefect, to_prefect(settings)),
-        Watched("mlflow", mlflow, of_mlflow, other_mlflow, to_mlflow(settings)),
+        Watched("prefect", prefect.removesuffix("/api"), of_prefect, other_prefect, for_prefect(settings)),
+        Watched("mlflow", mlflow, of_mlflow, other_mlflow, for_mlflow(settings)),
         Watched("gateway", folder.address, gateway),
     ]
 
@@ -161,9 +161,9 @@ def registered(project: Project) -> bool:
 def _seen(part: Watched, reply: Reply, states: dict[str, str]) -> Health:
     state = states.get(part.part)
     if part.elsewhere:
-        return Health(part.part, part.address, reply.good, reply.trouble, "" if reply.good else part.remedy)
-    trouble = reply.trouble
-    if reply.good and state not in _RUNS:
+        return Health(part.part, part.address, reply.ok, reply.problem, "" if reply.ok else part.remedy)
+    trouble = reply.problem
+    if reply.ok and state not in _RUNS:
         trouble = "this project runs none; another process answers there"
     remedy = _remedy(part.part, state) if trouble else ""
     return Health(part.part, part.address, not trouble, trouble, remedy)
@@ -173,16 +173,16 @@ def _trouble_of_flows(project: Project, timeout: float) -> str:
     """Return why no flow can be started through Prefect; empty where one can."""
     deployment, reply = _newest(project, timeout)
     if not deployment:
-        return f"of Prefect: {reply.trouble}" if reply.locked else "Prefect does not know its flows"
+        return f"of Prefect: {reply.problem}" if reply.unauthorized else "Prefect does not know its flows"
     return "" if deployment.get("status") == "READY" else "it has not asked Prefect for work lately"
 
 
 def _newest(project: Project, timeout: float) -> tuple[dict[str, str], Reply]:
     """Return the deployment that is registered last, empty where there is none, and how Prefect answered."""
     address = f"{project.folder.prefect_uri}/deployments/name/{FLOWS[-1]}/{project.params.data.name}"
-    reply = ask(address, timeout=timeout, access=to_prefect(project.folder.settings))
+    reply = get(address, timeout=timeout, access=for_prefect(project.folder.settings))
     try:
-        found: dict[str, str] = json.loads(reply.body) if reply.good else {}
+        found: dict[str, str] = json.loads(reply.body) if reply.ok else {}
     except ValueError:  # somebody answers, and it is no Prefect
         return {}, reply
     return found, reply

@@ -12,7 +12,7 @@ from urllib.parse import quote
 from mlops.adapters.prefect_server.rest import Deployments
 from mlops.errors import MlopsError, NameTakenError, UnavailableError
 from mlops.net import credentials
-from mlops.net.request import ask
+from mlops.net.request import get
 from mlops.project.context import Project
 
 __all__ = ["check_name_conflict", "mark"]
@@ -60,14 +60,14 @@ def _in_mlflow(project: Project) -> str:
     """Return what the project began with that has an experiment of this name; empty where none has."""
     name = quote(project.params.data.name)
     address = f"{project.folder.mlflow_uri}/api/2.0/mlflow/experiments/get-by-name"
-    entry = credentials.to_mlflow(project.folder.settings)
-    reply = ask(f"{address}?experiment_name={name}", timeout=5, access=entry)
-    if reply.locked:
+    entry = credentials.for_mlflow(project.folder.settings)
+    reply = get(f"{address}?experiment_name={name}", timeout=5, access=entry)
+    if reply.unauthorized:
         raise MlopsError(
-            f"MLflow at {project.folder.mlflow_uri} refuses: {reply.trouble}.", remedy=entry.remedy
+            f"MLflow at {project.folder.mlflow_uri} refuses: {reply.problem}.", remedy=entry.remedy
         )
     try:
-        tags = json.loads(reply.body)["experiment"].get("tags", []) if reply.good else []
+        tags = json.loads(reply.body)["experiment"].get("tags", []) if reply.ok else []
     except (ValueError, KeyError, AttributeError):  # somebody answers, and it is no MLflow
         return ""
     return next((str(tag["value"]) for tag in tags if tag["key"] == "mlops.project"), "")

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from mlops.net.request import ask
+from mlops.net.request import get
 from mlops.project.context import Project
 from mlops.project.health import Health, health
 from mlops.project.schedule import Upcoming, upcoming
@@ -165,8 +165,8 @@ def overview(project: Project, *, now: datetime) -> Overview:
     with ThreadPoolExecutor() as pool:
         runs = pool.submit(upcoming, folder, patience=0.5)
         parts = pool.submit(health, project)
-        version = pool.submit(ask, f"{address}/version")
-        metrics = pool.submit(ask, f"{address}/metrics")
+        version = pool.submit(get, f"{address}/version")
+        metrics = pool.submit(get, f"{address}/metrics")
         ledger = project.ledger  # imports its database's client while the others answer
         deployed, data = ledger.last("deployment.served"), _newest_data(ledger)
         drift, decisions = ledger.last("drift.checked"), _decisions(ledger, most=3)
@@ -177,7 +177,7 @@ def overview(project: Project, *, now: datetime) -> Overview:
         at=now,
         serving=deployed,
         trouble=_trouble(deployed, version.result().body) if deployed else "",
-        traffic=Traffic.parse(counts.body.decode(errors="replace")) if counts.good else None,
+        traffic=Traffic.parse(counts.body.decode(errors="replace")) if counts.ok else None,
         data=data,
         data_until=_data_until(ledger, data) if data else None,
         drift=drift,

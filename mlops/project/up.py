@@ -123,7 +123,7 @@ def _wait(project: Project, part: Watched, patience: float, on_progress: OnProgr
     patience = ELSEWHERE if part.elsewhere else patience
 
     def trouble() -> str:
-        said = part.ask(timeout=2).trouble
+        said = part.ask(timeout=2).problem
         if not said and not part.elsewhere:
             check_ports(project)  # two projects that came up at once: who answers may be the other's
         return said

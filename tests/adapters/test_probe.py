@@ -11,7 +11,7 @@ import pytest
 
 from mlops.files.ports import free_port
 from mlops.net.credentials import Access
-from mlops.net.request import ask
+from mlops.net.request import get
 
 BASIC = "Basic YWRhOnNlY3JldA=="  # ada:secret
 
@@ -48,17 +48,17 @@ def guarded() -> Iterator[str]:
 
 
 def test_a_server_that_asks_for_a_login_says_so_until_it_is_given(guarded: str) -> None:
-    refused = ask(guarded, timeout=5)
-    assert (refused.good, refused.locked, refused.trouble) == (
+    refused = get(guarded, timeout=5)
+    assert (refused.ok, refused.unauthorized, refused.problem) == (
         False,
         True,
-        "it answers 401: it asks for a login",
+        "HTTP 401, credentials required",
     )
-    assert ask(guarded, timeout=5, access=Access(BASIC)).good
+    assert get(guarded, timeout=5, access=Access(BASIC)).ok
 
 
 def test_a_login_is_not_shown_to_whom_the_server_sends_us_on(guarded: str) -> None:
-    ask(f"{guarded}/moved", timeout=5, access=Access(BASIC))
+    get(f"{guarded}/moved", timeout=5, access=Access(BASIC))
     assert Guarded.seen == [("/moved", BASIC), ("/other", None)]
 
 
@@ -70,12 +70,12 @@ def test_a_proxy_of_the_environment_is_for_the_world_outside_alone(
     request._opener.cache_clear()
     monkeypatch.setenv("http_proxy", guarded)
     outside = "http://mlops.example.org/experiments"
-    assert ask(outside, timeout=5, access=Access(BASIC)).good
+    assert get(outside, timeout=5, access=Access(BASIC)).ok
     assert Guarded.seen == [(outside, BASIC)]
-    assert ask(f"http://127.0.0.1:{free_port()}", timeout=5).trouble == "nobody listens"
+    assert get(f"http://127.0.0.1:{free_port()}", timeout=5).problem == "connection refused"
     request._opener.cache_clear()
 
 
 def test_what_is_no_address_and_no_certificate_is_told_and_not_raised() -> None:
-    assert ask("nonsense").trouble
-    assert "No such file" in ask("https://mlops.example.org", access=Access(authorities="/nowhere")).trouble
+    assert get("nonsense").problem
+    assert "No such file" in get("https://mlops.example.org", access=Access(ca_bundle="/nowhere")).problem

@@ -20,7 +20,7 @@ from mlops.adapters.prefect_server.rest import Deployments
 from mlops.config.project_folder import find_project
 from mlops.errors import MlopsError, NameTakenError, PortTakenError
 from mlops.files.ports import free_port
-from mlops.net.request import ask as asked
+from mlops.net.request import get
 from mlops.orchestration.orphans import reap
 from mlops.orchestration.tasks import train
 from mlops.project.doctor import examine
@@ -165,7 +165,7 @@ def namesake(running: Orchard, tmp_path: Path) -> Orchard:
 def test_a_second_project_of_one_name_is_refused_before_anything_starts(
     trained: Orchard, namesake: Orchard, begin: Callable[..., object]
 ) -> None:
-    assert Tree(namesake.root).origin() != Tree(trained.root).origin()
+    assert Tree(namesake.root).root_commit() != Tree(trained.root).root_commit()
     with pytest.raises(NameTakenError, match=r"Prefect .* has another project called plums") as refused:
         begin(namesake.project, on_progress=lambda _: None)
     assert "data.name" in refused.value.remedy
@@ -183,7 +183,7 @@ def test_a_second_project_of_one_name_logs_no_run(trained: Orchard, namesake: Or
 
 def test_a_clone_is_no_other_project(trained: Orchard, tmp_path: Path) -> None:
     subprocess.run(["git", "clone", "-q", str(trained.root), str(tmp_path / "clone")], check=True)
-    assert Tree(tmp_path / "clone").origin() == Tree(trained.root).origin()
+    assert Tree(tmp_path / "clone").root_commit() == Tree(trained.root).root_commit()
 
 
 def test_with_servers_of_its_own_a_taken_port_names_its_owner_and_its_setting(
@@ -210,7 +210,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         command, env={**os.environ, **home}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     uri = f"http://127.0.0.1:{port}/api"
-    until("Prefect", lambda: asked(f"{uri}/health", timeout=2).good, patience=60)
+    until("Prefect", lambda: get(f"{uri}/health", timeout=2).ok, patience=60)
     yield uri
     server.terminate()
     server.wait(20)
@@ -236,11 +236,11 @@ def test_a_prefect_that_asks_for_a_login_is_not_taken_for_one_that_knows_nothing
     assert "PREFECT_API_AUTH_STRING" in refused.value.remedy
     assert tools_supervisor(stranger.project).pid() is None
     found = of_prefect(stranger)
-    assert (found.state, "asks for a login" in found.detail) == ("fail", True)
+    assert (found.state, "credentials required" in found.detail) == ("fail", True)
     assert "PREFECT_API_AUTH_STRING" in found.remedy
     status = stranger.mlops("status")
     assert status.code == 0, status.err
-    assert "asks for a login" in status.out
+    assert "credentials required" in status.out
 
 
 def test_with_the_login_its_flows_and_schedules_are_kept_there(stranger: Orchard) -> None:

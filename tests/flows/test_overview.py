@@ -177,7 +177,7 @@ def test_an_mlflow_that_asks_for_a_login_is_not_taken_for_one_without_the_name(t
             check_name_conflict(project)
         assert "MLFLOW_TRACKING_USERNAME" in refused.value.remedy
         [mlflow] = [part for part in health(project, timeout=5) if part.part == "mlflow"]
-        assert "asks for a login" in mlflow.trouble
+        assert "credentials required" in mlflow.trouble
         login = {"MLFLOW_TRACKING_USERNAME": "ada", "MLFLOW_TRACKING_PASSWORD": "secret"}
         project = a_loop(tmp_path, **where, **login)
         project.__dict__["origin"] = "0123456789ab"
@@ -189,7 +189,7 @@ def test_an_mlflow_that_asks_for_a_login_is_not_taken_for_one_without_the_name(t
 def test_a_part_of_ours_in_whose_place_another_answers_is_not_up(tmp_path: Path, page: int) -> None:
     project = a_loop(tmp_path, **{**unused(), "mlflow_port": page})
     mlflow = next(part for part in watched(project) if part.part == "mlflow")
-    assert mlflow.ask(timeout=5).good
+    assert mlflow.ask(timeout=5).ok
     with pytest.raises(PortTakenError, match=f"Port {page} for MLflow") as taken:
         up._wait(project, mlflow, 5, lambda _: None)
     assert "MLOPS_MLFLOW_PORT" in taken.value.remedy
@@ -201,7 +201,7 @@ def test_a_part_that_hangs_is_told_after_its_time_out(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as hangs:
         port = hangs.getsockname()[1]
         seen = health(a_loop(tmp_path, **unused() | {"mlflow_port": port}), timeout=0.2)
-    assert [part.trouble for part in seen][:2] == ["nobody listens", "no answer in 0.2 s"]
+    assert [part.trouble for part in seen][:2] == ["connection refused", "no response within 0.2 s"]
 
 
 def test_a_part_that_runs_elsewhere_names_its_variable(tmp_path: Path) -> None:
@@ -212,10 +212,11 @@ def test_a_part_that_runs_elsewhere_names_its_variable(tmp_path: Path) -> None:
 
 
 def test_a_part_that_is_down_is_one_line_with_what_to_do() -> None:
-    down = Health("mlflow", "http://127.0.0.1:5000", False, "nobody listens", "Start it with `mlops up`.")
+    down = Health("mlflow", "http://127.0.0.1:5000", False, "connection refused", "Start it with `mlops up`.")
     text = Overview("m", "a", NOW, None, "", None, None, None, None, [], [], [down]).text()
     assert (
-        "Parts      mlflow  DOWN  nobody listens at http://127.0.0.1:5000. Start it with `mlops up`." in text
+        "Parts      mlflow  DOWN  connection refused at http://127.0.0.1:5000. Start it with `mlops up`."
+        in text
     )
 
 

@@ -17,7 +17,7 @@ import psutil
 import pytest
 from mlflow import MlflowClient
 
-from mlops.adapters.prefect_server.environment import here
+from mlops.adapters.prefect_server.environment import folder_tag
 from mlops.adapters.processes import process_id
 from mlops.model.registry import FLOW_RUN
 from mlops.orchestration.orphans import reap
@@ -132,7 +132,7 @@ def test_a_run_taken_up_by_a_runner_that_was_killed_is_ended_after_a_minute(runn
 def test_a_verb_killed_before_it_left_its_mark_is_ended_after_a_minute(running: Orchard) -> None:
     flow = running.ask("POST", "/flows/", {"name": "train"})["id"]
     pending = {"flow_id": flow, "state": {"type": "PENDING"}}
-    mine = ["mlops", "plums", here(running.project.folder)]
+    mine = ["mlops", "plums", folder_tag(running.project.folder)]
     ours = running.ask("POST", "/flow_runs/", {**pending, "tags": mine})
     a_clone_s = running.ask("POST", "/flow_runs/", {**pending, "tags": ["mlops", "plums", "in:elsewhere"]})
     persons = running.ask("POST", "/flow_runs/", {**pending, "tags": ["plums"]})

@@ -1,4 +1,4 @@
-"""Where the pages of MLflow's own UI are. Imports no mlflow."""
+"""Addresses of pages in MLflow's UI. Imports no mlflow."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from urllib.parse import quote
 __all__ = ["first_page", "run_page", "version_page"]
 
 _VIEW = "?workflowType=machine_learning"
-"""Else MLflow opens in its pages for language models."""
+"""Without it MLflow opens its pages for language models."""
 
 
 def first_page(uri: str) -> str:

@@ -1,6 +1,6 @@
-"""How MLflow opens a bundle: the loader that the MLmodel file of a logged model names.
+"""MLflow's pyfunc loader of a bundle: the loader module that a logged model's MLmodel file names.
 
-``mlflow.pyfunc.load_model("models:/flights/3").predict(frame)`` comes through here.
+``mlflow.pyfunc.load_model("models:/flights/3").predict(frame)`` calls it.
 """
 
 from __future__ import annotations
@@ -17,30 +17,30 @@ __all__ = ["BundleModel"]
 
 
 class BundleModel:
-    """A bundle's model behind MLflow's interface; rows are checked as the service checks them."""
+    """A bundle's model behind MLflow's pyfunc interface; rows are validated as the service does."""
 
-    def __init__(self, answering: predictor.Predictor, schema: Schema) -> None:
-        self._predictor = answering
+    def __init__(self, loaded: predictor.Predictor, schema: Schema) -> None:
+        self._predictor = loaded
         self._schema = schema
 
     def predict(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """Answer rows: columns ``prediction`` and, where the model has one, ``score``.
+        """Return the columns ``prediction`` and, where the model has scores, ``score``.
 
         Raises
         ------
         RowError
-            A feature is missing or of the wrong type; the row and the field are named.
+            A feature is missing or of the wrong type. The error names the row and the field.
         """
         values = frame.astype(object)
         records: list[dict[Any, Any]] = values.where(values.notna(), None).to_dict("records")
-        answers = self._predictor.predict(parse_rows(records, self._schema))
-        columns: dict[str, Any] = {"prediction": answers.predictions}
-        if answers.scores is not None:
-            columns["score"] = answers.scores
+        predicted = self._predictor.predict(parse_rows(records, self._schema))
+        columns: dict[str, Any] = {"prediction": predicted.predictions}
+        if predicted.scores is not None:
+            columns["score"] = predicted.scores
         return pd.DataFrame(columns, index=frame.index)
 
 
 def _load_pyfunc(path: str) -> BundleModel:
-    """Open the bundle at `path`; the name and signature are MLflow's."""
+    """Load the bundle at `path`; MLflow prescribes the name and signature."""
     opened = bundle.open(Path(path))
     return BundleModel(predictor.load(opened), opened.schema)

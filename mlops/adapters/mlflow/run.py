@@ -1,7 +1,7 @@
-"""What a run holds in MLflow: its tags, datasets, figures, pictures, card and model.
+"""What a training logs to its MLflow run: tags, datasets, metrics, plots, card and model.
 
-Names are chosen for MLflow's own pages: metrics are grouped there by what stands before the
-slash, a note is drawn as Markdown, and a run's source, user and commit are tags of MLflow's.
+Names are chosen for MLflow's UI: it groups metrics by the part before the slash, renders a note as
+Markdown, and reads a run's source, user and commit from tags of its own.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ __all__ = ["COMMIT", "DATA", "DIGEST", "LOCK", "fill", "tags"]
 
 LOCK, COMMIT, DATA, DIGEST = "mlops.lock", "mlops.commit", "mlops.data", "mlops.digest"
 
-_LONGEST_PARAM = 6000  # characters, a limit of MLflow's
+_MAX_PARAM_LENGTH = 6000  # characters, a limit of MLflow's
 _CARD = "model_card.md"
 
 
 def tags(run: TrainingRun, opened: Bundle) -> dict[str, str]:
-    """Return the tags a run begins with, ours and those that MLflow's pages read."""
+    """Return the tags a run is created with, ours and those that MLflow's UI reads."""
     ours = {LOCK: run.lock_sha, COMMIT: run.commit, DATA: run.data_md5, DIGEST: opened.digest}
-    theirs = {
+    mlflows = {
         mlflow_tags.MLFLOW_RUN_NOTE: run.description,
         mlflow_tags.MLFLOW_SOURCE_NAME: run.source,
         mlflow_tags.MLFLOW_SOURCE_TYPE: "LOCAL",
@@ -42,13 +42,13 @@ def tags(run: TrainingRun, opened: Bundle) -> dict[str, str]:
         mlflow_tags.MLFLOW_GIT_BRANCH: run.branch,
         mlflow_tags.MLFLOW_USER: _user(),
     }
-    return {**run.tags, **ours, **{name: text for name, text in theirs.items() if text}}
+    return {**run.tags, **ours, **{name: text for name, text in mlflows.items() if text}}
 
 
 def fill(
     client: MlflowClient, name: str, experiment: str, run_id: str, run: TrainingRun, opened: Bundle
 ) -> None:
-    """Log all of a training into its run, the model last: what is not READY does not count."""
+    """Log all of a training into its run, the model last: only READY models count."""
     logged = client.create_logged_model(
         experiment,
         name=name,
@@ -56,17 +56,17 @@ def fill(
         tags={DIGEST: opened.digest, DATA: run.data_md5, COMMIT: run.commit},
         model_type=opened.schema.task,
     )
-    params = [Param(key, str(value)[:_LONGEST_PARAM]) for key, value in _flat(run.params)]
+    params = [Param(key, str(value)[:_MAX_PARAM_LENGTH]) for key, value in _flat(run.params)]
     client.log_batch(run_id, metrics=list(_metrics(run, run_id, logged)), params=params)
     client.log_inputs(run_id, [_dataset(rows, run, opened) for rows in run.rows])
     with tempfile.TemporaryDirectory() as folder:
-        own, model = Path(folder, "run"), Path(folder, "model")
-        for staged in (own, own / "plots", model):
+        artifacts, model = Path(folder, "run"), Path(folder, "model")
+        for staged in (artifacts, artifacts / "plots", model):
             staged.mkdir()
         for name, content in {**run.plots, **draw(run.plots)}.items():
-            (own / "plots" / name).write_bytes(content)
-        (own / _CARD).write_text(run.card)
-        client.log_artifacts(run_id, str(own))
+            (artifacts / "plots" / name).write_bytes(content)
+        (artifacts / _CARD).write_text(run.card)
+        client.log_artifacts(run_id, str(artifacts))
         mlmodel.write(model, opened, logged)
         client.log_model_artifacts(logged.model_id, str(opened.folder), mlmodel.FOLDER)
         client.log_model_artifacts(logged.model_id, str(model))
@@ -75,7 +75,7 @@ def fill(
 
 
 def _user() -> str:
-    """Who trains, as MLflow itself finds out; a container's user may have no name."""
+    """Return the user name that MLflow would log; empty where the user has none, as in a container."""
     try:
         return str(DefaultRunContext().tags()[mlflow_tags.MLFLOW_USER])  # type: ignore[no-untyped-call]
     except (KeyError, OSError):
@@ -83,16 +83,16 @@ def _user() -> str:
 
 
 def _metrics(run: TrainingRun, run_id: str, logged: LoggedModel) -> Iterator[Metric]:
-    """Yield the figures, said of the model and of the rows they were measured on."""
+    """Yield the metrics, linked to the model and to the evaluation dataset."""
     now = int(time.time() * 1000)
-    measured = next((rows for rows in run.rows if rows.context == "evaluation"), None)
-    on = {"dataset_name": measured.name, "dataset_digest": measured.digest} if measured else {}
+    holdout = next((rows for rows in run.rows if rows.context == "evaluation"), None)
+    dataset = {"dataset_name": holdout.name, "dataset_digest": holdout.digest} if holdout else {}
     for key, value in run.metrics.items():
-        yield Metric(key, value, now, 0, model_id=logged.model_id, run_id=run_id, **on)
+        yield Metric(key, value, now, 0, model_id=logged.model_id, run_id=run_id, **dataset)
 
 
 def _dataset(rows: RowsUsed, run: TrainingRun, opened: Bundle) -> DatasetInput:
-    # Made of what is known: MLflow's own classes would want the rows.
+    # Made from metadata: MLflow's dataset classes would need the rows themselves.
     columns = mlmodel.table(opened).to_dict()
     dataset = Dataset(
         name=rows.name,

@@ -1,4 +1,4 @@
-"""The local MLflow server: one process on SQLite and a folder. Imports no mlflow."""
+"""The local MLflow server: one process, a SQLite store, a folder of artifacts. Imports no mlflow."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["init_store", "part_command", "server_command", "server_environment"]
 
 
 def part_command(home: Path, port: int) -> list[str]:
-    """Return the command that prepares the store and then becomes the server."""
+    """Return the command that initialises the store and then replaces itself with the server."""
     return [sys.executable, "-m", "mlops.adapters.mlflow.server", str(home), str(port)]
 
 
@@ -25,7 +25,7 @@ def server_command(home: Path, port: int) -> list[str]:
 
     Run it with `server_environment`, and `init_store` before the first time.
     """
-    # The host check wants the port too.
+    # MLflow's host check compares the port too.
     hosts = f"127.0.0.1:{port},localhost:{port}"
     command = [sys.executable, "-m", "mlflow", "server", "--workers", "1"]
     command += ["--host", "127.0.0.1", "--port", str(port), "--allowed-hosts", hosts]
@@ -34,19 +34,19 @@ def server_command(home: Path, port: int) -> list[str]:
 
 
 def server_environment() -> dict[str, str]:
-    """Return the variables the server runs with; by default it is 15 processes and 3.4 GB."""
+    """Return the server's environment variables; its defaults are 15 processes and 3.4 GB."""
     return {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
 
 
 def init_store(home: Path) -> None:
-    """Create or upgrade the store's tables, alone: two at once would lock each other out.
+    """Create or upgrade the store's tables, under a lock: two migrations at once lock each other out.
 
-    Done once per version of mlflow; costs nothing afterwards.
+    Runs once per version of mlflow; costs nothing afterwards.
 
     Raises
     ------
     MlopsError
-        The tables could not be made.
+        The migration failed.
     """
     folder = _folder(home)
     folder.mkdir(parents=True, exist_ok=True)
@@ -57,10 +57,11 @@ def init_store(home: Path) -> None:
         command = [sys.executable, "-m", "mlflow", "db", "upgrade", _store(home)]
         upgrade = subprocess.run(command, capture_output=True, text=True)
         if upgrade.returncode:
-            told = [line for line in upgrade.stderr.splitlines() if "Error" in line]
+            errors = [line for line in upgrade.stderr.splitlines() if "Error" in line]
+            reason = errors[-1] if errors else "no output"
             raise MlopsError(
-                f"MLflow's store {_store(home)} cannot be prepared: {told[-1] if told else 'no output'}.",
-                remedy="Make sure that the folder can be written, and that no newer mlflow has used it.",
+                f"Could not initialise MLflow's store {_store(home)}: {reason}.",
+                remedy="Check that the folder is writable and that no newer mlflow has upgraded the store.",
             )
         done.touch()
 
@@ -74,7 +75,7 @@ def _store(home: Path) -> str:
 
 
 if __name__ == "__main__":
-    where, at = Path(sys.argv[1]), int(sys.argv[2])
-    init_store(where)
-    server = server_command(where, at)
+    home_folder, server_port = Path(sys.argv[1]), int(sys.argv[2])
+    init_store(home_folder)
+    server = server_command(home_folder, server_port)
     os.execv(server[0], server)

@@ -1,9 +1,8 @@
 """Runs and model versions in an MLflow server.
 
-A training is one run. Its bundle is one logged model of that run, kept once, beside the
-MLmodel file through which MLflow's own tools read it. What is not finished does not count:
-the model becomes READY and the run FINISHED last, so a process killed midway leaves
-nothing that `find_run` or `register` would take.
+A training is one run. Its bundle is one logged model of that run, beside the MLmodel file through
+which MLflow's own tools load it. Only finished runs count: the model becomes READY and the run
+FINISHED last, so `find_run` and `register` ignore what a killed process left.
 """
 
 from __future__ import annotations
@@ -41,13 +40,13 @@ from mlops.errors import (
 from mlops.model import bundle
 from mlops.model.registry import CHALLENGER, CHAMPION, FLOW_RUN, ModelVersion, TrainingRun
 from mlops.net.credentials import Access
-from mlops.net.request import ask
+from mlops.net.request import get
 
 __all__ = ["MlflowRegistry"]
 
-_SIGNED = "*Kept up to date by each training; take this line out and the text is yours.*"
-# So that MLflow shows the pages of model training, without asking which kind it is.
-_KIND = {"mlflow.experimentKind": "custom_model_development"}
+_GENERATED = "*Updated by each training. Delete this line to edit the text yourself.*"
+# So that MLflow opens its pages for model training and does not ask which kind the experiment is.
+_EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
 _PROJECT = "mlops.project"
 
 
@@ -59,22 +58,22 @@ class MlflowRegistry:
     uri
         The server's address.
     name
-        What the experiment and the registered model are called.
+        The name of the experiment and of the registered model.
     about
-        What a person should read on them, Markdown. What a person wrote there stays.
+        Their description, Markdown. A description that a user wrote is not overwritten.
     project
-        Tells this project from another that is called the same; empty where nobody knows.
+        The project's root commit, which distinguishes projects of one name; empty where unknown.
     access
-        What the server asks of us, for the question whether it is there.
+        Credentials for the health check.
     variables
-        What MLflow's client reads from the environment: a login, say.
+        Environment variables for MLflow's client, as its credentials.
     timeout
-        Seconds until a server that does not answer counts as away.
+        Timeout of the health check in seconds.
 
     Raises
     ------
     ConfigError
-        The address is not a server's.
+        The address is no http(s) URL.
     """
 
     def __init__(
@@ -102,37 +101,37 @@ class MlflowRegistry:
 
     def find_run(self, lock_sha: str) -> str | None:
         """Return the id of the newest finished run of this dvc.lock, if there is one."""
-        with self._asking():
+        with self._requests():
             runs = self._runs(f"tags.`{LOCK}` = '{lock_sha}' and attributes.status = 'FINISHED'")
             return runs[0].info.run_id if runs else None
 
     def log_run(self, run: TrainingRun, *, force: bool = False) -> str:
-        """Keep a training and its bundle; return its run's id.
+        """Log a training and its bundle; return its run's id.
 
         Where a finished run of the same lock exists, that one is returned, unless `force`.
 
         Raises
         ------
         BundleError
-            The bundle is not what its manifest says.
+            The bundle does not match its manifest.
         UnavailableError
-            The server does not answer. The same call again starts a new run.
+            The server is unavailable. A retry starts a new run.
         UsageError
-            The experiment of this name is another project's.
+            The experiment of this name belongs to another project.
         """
         if not force and (existing := self.find_run(run.lock_sha)) is not None:
             return existing
         opened = bundle.open(run.bundle)
-        with self._asking():
+        with self._requests():
             experiment = self._experiment()
             tags = mlflow_run.tags(run, opened)
-            started = self._client.create_run(experiment, tags=tags, run_name=run.name)
-            run_id = str(started.info.run_id)
+            created = self._client.create_run(experiment, tags=tags, run_name=run.name)
+            run_id = str(created.info.run_id)
             try:
                 nested_runs.log(self._client, experiment, run_id, run)
                 mlflow_run.fill(self._client, self.name, experiment, run_id, run, opened)
             except BaseException:
-                self._give_up(run_id)
+                self._mark_failed(run_id)
                 raise
             self._client.set_terminated(run_id)
             return run_id
@@ -140,20 +139,20 @@ class MlflowRegistry:
     def register(
         self, run_id: str, digest: str, *, description: str = "", tags: Mapping[str, str] | None = None
     ) -> ModelVersion:
-        """Make the bundle of a run a version; the one that exists, if it is one already.
+        """Register the bundle of a run as a version, or return the version that exists.
 
         Raises
         ------
         ConflictError
-            The run is not finished, or holds another bundle.
+            The run is not finished, or has another bundle.
         """
-        with self._asking():
+        with self._requests():
             run = self._client.get_run(run_id)
-            held = run.data.tags.get(DIGEST, "")
-            if run.info.status != "FINISHED" or held != digest:
+            logged_digest = run.data.tags.get(DIGEST, "")
+            if run.info.status != "FINISHED" or logged_digest != digest:
                 raise ConflictError(
-                    f"Run {run_id} is {run.info.status} with bundle {held[:12]}, "
-                    f"not finished with {digest[:12]}.",
+                    f"Run {run_id} is {run.info.status} with bundle {logged_digest[:12]}, "
+                    f"expected FINISHED with {digest[:12]}.",
                     remedy="Train with --force, which logs another run.",
                 )
             existing = self._client.search_model_versions(f"name='{self.name}' and run_id='{run_id}'")
@@ -174,28 +173,28 @@ class MlflowRegistry:
             return _version(created)
 
     def mark(self, version: str, alias: str | None = None, *, tags: Mapping[str, str] | None = None) -> None:
-        """Give a version an alias, taken from whichever held it, and tags, which its run gets too.
+        """Move an alias to a version, and set tags on it and its run.
 
-        The champion is nobody's challenger: the one alias ends the other.
+        The alias champion removes the alias challenger from the version.
 
         Raises
         ------
         UsageError
             There is no such version.
         """
-        with self._asking():
-            found = self._client.get_model_version(self.name, version)
+        with self._requests():
+            model_version = self._client.get_model_version(self.name, version)
             for key, value in (tags or {}).items():
                 self._client.set_model_version_tag(self.name, version, key, value)
-                self._client.set_tag(str(found.run_id), key, value)
-            if alias is not None and alias not in found.aliases:
+                self._client.set_tag(str(model_version.run_id), key, value)
+            if alias is not None and alias not in model_version.aliases:
                 self._client.set_registered_model_alias(self.name, alias, version)
-            if alias == CHAMPION and CHALLENGER in found.aliases:
+            if alias == CHAMPION and CHALLENGER in model_version.aliases:
                 self._client.delete_registered_model_alias(self.name, CHALLENGER)
 
     def find(self, version: str) -> ModelVersion | None:
-        """Return the version of this number or alias, if there is one."""
-        with self._asking():
+        """Return the version with this number or alias, None where there is none."""
+        with self._requests():
             try:
                 if version.isdecimal():
                     return _version(self._client.get_model_version(self.name, version))
@@ -206,144 +205,145 @@ class MlflowRegistry:
                 raise
 
     def fetch(self, version: str, folder: Path) -> Path:
-        """Bring a version's bundle into `folder`, its digest checked.
+        """Download a version's bundle into `folder` and verify its digest.
 
         Raises
         ------
         UsageError
             There is no such version.
         BundleError
-            What came is not the bundle that was registered.
+            The downloaded bundle is not the registered one.
         """
-        found = self.find(version)
-        if found is None:
+        model_version = self.find(version)
+        if model_version is None:
             raise UsageError(f"MLflow has no version {version} of {self.name}.", remedy="See `mlops status`.")
-        if _holds(folder, found.digest):
+        if _contains_bundle(folder, model_version.digest):
             return folder
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".fetch-") as staged, self._asking():
-            logged = self._client.get_logged_model(found.source.removeprefix("models:/"))
-            # Not by models:/…, which asks the process's global server, whichever that is.
-            came = mlflow.artifacts.download_artifacts(
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".fetch-") as staged, self._requests():
+            logged = self._client.get_logged_model(model_version.source.removeprefix("models:/"))
+            # Not by models:/…, which is resolved by the process's global server, whichever that is.
+            downloaded = mlflow.artifacts.download_artifacts(
                 artifact_uri=f"{logged.artifact_location}/{mlmodel.FOLDER}",
                 dst_path=staged,
                 tracking_uri=self.uri,
             )
-            bundle.open(Path(came), digest=found.digest)
+            bundle.open(Path(downloaded), digest=model_version.digest)
             shutil.rmtree(folder, ignore_errors=True)
-            Path(came).replace(folder)
+            Path(downloaded).replace(folder)
         return folder
 
     def attach(self, run_id: str, file: Path, *, folder: str = "reports") -> None:
-        """Put a file, as a drift report, among a run's artifacts."""
-        with self._asking():
+        """Log a file, as a drift report, as an artifact of a run."""
+        with self._requests():
             self._client.log_artifact(run_id, str(file), folder)
 
     def measure(self, run_id: str, metrics: Mapping[str, float], *, at: datetime, step: int) -> None:
-        """Add what was measured of a run's model later; the same again adds nothing."""
-        stamp = int(at.timestamp() * 1000)
-        with self._asking():
-            told = [Metric(name, value, stamp, step) for name, value in metrics.items()]
-            self._client.log_batch(run_id, metrics=told)
+        """Log metrics of a run's model that were measured later; logging the same again adds nothing."""
+        timestamp = int(at.timestamp() * 1000)
+        with self._requests():
+            batch = [Metric(name, value, timestamp, step) for name, value in metrics.items()]
+            self._client.log_batch(run_id, metrics=batch)
 
     def run_url(self, run_id: str, artifact: str = "") -> str:
         """Return the address of a run's page, or of one of its artifacts there."""
-        with self._asking():
+        with self._requests():
             experiment = self._client.get_run(run_id).info.experiment_id
         return run_page(self.uri, experiment, run_id, artifact)
 
     def reap(self, flow_run: str) -> list[str]:
-        """Mark as killed the runs that a flow run without a process left running; return their ids."""
-        with self._asking():
+        """Mark the RUNNING runs of a flow run whose process is gone as KILLED; return their ids."""
+        with self._requests():
             dead = self._runs(f"tags.`{FLOW_RUN}` = '{flow_run}' and attributes.status = 'RUNNING'", most=100)
             for run in dead:
                 self._client.set_terminated(run.info.run_id, "KILLED")
             return [run.info.run_id for run in dead]
 
-    def _give_up(self, run_id: str) -> None:
+    def _mark_failed(self, run_id: str) -> None:
         # With the server gone the run stays RUNNING, for `reap`.
         with suppress(UnavailableError, MlflowException):
             self._check_alive()
             self._client.set_terminated(run_id, "FAILED")
 
     def _experiment(self) -> str:
-        client, found = self._client, self._client.get_experiment_by_name(self.name)
-        if found is None:
-            with _unless_it_exists():
-                client.create_experiment(self.name, tags=_KIND | self._mark())
+        client, experiment = self._client, self._client.get_experiment_by_name(self.name)
+        if experiment is None:
+            with _ignore_existing():
+                client.create_experiment(self.name, tags=_EXPERIMENT_TAGS | self._project_tag())
             return self._experiment()
-        owner = found.tags.get(_PROJECT, "")
-        if self.project and not owner:  # made before projects left their mark
-            client.set_experiment_tag(found.experiment_id, _PROJECT, self.project)
+        owner = experiment.tags.get(_PROJECT, "")
+        if self.project and not owner:  # created without a project's tag, as by hand
+            client.set_experiment_tag(experiment.experiment_id, _PROJECT, self.project)
         elif self.project and owner != self.project:
             raise NameTakenError("MLflow", self.uri, name=self.name, owner=owner, project=self.project)
-        if found.lifecycle_stage == "deleted":
-            client.restore_experiment(found.experiment_id)
-        if (text := self._to_tell(found.tags.get(MLFLOW_NOTE))) is not None:
-            client.set_experiment_tag(found.experiment_id, MLFLOW_NOTE, text)
-        return str(found.experiment_id)
+        if experiment.lifecycle_stage == "deleted":
+            client.restore_experiment(experiment.experiment_id)
+        if (text := self._new_description(experiment.tags.get(MLFLOW_NOTE))) is not None:
+            client.set_experiment_tag(experiment.experiment_id, MLFLOW_NOTE, text)
+        return str(experiment.experiment_id)
 
-    def _mark(self) -> dict[str, str]:
+    def _project_tag(self) -> dict[str, str]:
         return {_PROJECT: self.project} if self.project else {}
 
     def _registered_model(self) -> None:
         client = self._client
-        with _unless_it_exists():
+        with _ignore_existing():
             client.create_registered_model(self.name)
-        found = client.get_registered_model(self.name)
-        if (text := self._to_tell(found.description)) is not None:
+        model = client.get_registered_model(self.name)
+        if (text := self._new_description(model.description)) is not None:
             client.update_registered_model(self.name, text)
 
-    def _to_tell(self, told: str | None) -> str | None:
-        """Return what a description should be, None where it is that, or a person's own."""
-        text = f"{self.about}\n\n{_SIGNED}"
-        return None if not self.about or told == text or (told and not told.endswith(_SIGNED)) else text
+    def _new_description(self, current: str | None) -> str | None:
+        """Return the description to write; None where it is current, or a user wrote it."""
+        text = f"{self.about}\n\n{_GENERATED}"
+        by_user = current and not current.endswith(_GENERATED)
+        return None if not self.about or current == text or by_user else text
 
     def _runs(self, filter: str, *, most: int = 1) -> list[Run]:
-        found = self._client.get_experiment_by_name(self.name)
-        if found is None:
+        experiment = self._client.get_experiment_by_name(self.name)
+        if experiment is None:
             return []
-        return list(self._client.search_runs([found.experiment_id], filter, max_results=most))
+        return list(self._client.search_runs([experiment.experiment_id], filter, max_results=most))
 
     @contextmanager
-    def _asking(self) -> Iterator[None]:
-        """Ask only a server that is there, and put its errors into our words."""
+    def _requests(self) -> Iterator[None]:
+        """Check the server's health first, and translate MLflow's errors."""
         self._check_alive()
         try:
             yield
         except RestException as exc:
             if _is_missing(exc):
                 raise UsageError(f"MLflow at {self.uri}: {exc.message}.") from exc
-            raise MlopsError(f"MLflow at {self.uri} refused: {exc.message}.") from exc
+            raise MlopsError(f"MLflow at {self.uri} rejected the request: {exc.message}.") from exc
         except MlflowException as exc:
-            if "API request to" in exc.message:  # MLflow has no type for "nobody answered"
-                raise self._away(exc) from exc
+            if "API request to" in exc.message:  # MLflow has no exception type for "no response"
+                raise self._unavailable(exc) from exc
             raise MlopsError(f"MLflow at {self.uri}: {exc.message}.") from exc
         except (requests.ConnectionError, requests.Timeout) as exc:
-            raise self._away(exc) from exc
-        except requests.RequestException as exc:  # of a file, which MLflow's client moves by itself
-            answer = exc.response
-            said = exc if answer is None else f"{answer.status_code} {answer.reason}"
+            raise self._unavailable(exc) from exc
+        except requests.RequestException as exc:  # of a file transfer, where MLflow translates nothing
+            response = exc.response
+            reason = exc if response is None else f"{response.status_code} {response.reason}"
             raise MlopsError(
-                f"MLflow at {self.uri} could not move a file: {said}.",
-                remedy="Check its artifact store, and how large a body a proxy before it lets pass.",
+                f"MLflow at {self.uri} could not transfer a file: {reason}.",
+                remedy="Check its artifact store, and the body size limit of a proxy in front of it.",
             ) from exc
 
     def _check_alive(self) -> None:
-        # A client call would take minutes to find that out.
-        said = ask(f"{self.uri.rstrip('/')}/health", timeout=self._timeout, access=self._access)
-        if not said.status:  # else somebody answers; what is wrong, the call itself will tell
-            raise self._away(said.trouble)
+        # A client call would take minutes to fail.
+        reply = get(f"{self.uri.rstrip('/')}/health", timeout=self._timeout, access=self._access)
+        if not reply.status:  # an error status is left to the call itself, which reports more
+            raise self._unavailable(reply.problem)
 
-    def _away(self, cause: object) -> UnavailableError:
+    def _unavailable(self, cause: object) -> UnavailableError:
         remedy = "Start it with `mlops up`, or correct MLFLOW_TRACKING_URI."
         return UnavailableError("MLflow", self.uri, remedy=remedy, cause=cause)
 
 
 def _prepare(variables: Mapping[str, str]) -> None:
-    """Set how MLflow's client behaves in this process, where nobody has; it reads only variables."""
+    """Set defaults of the environment variables that configure MLflow's client in this process."""
     defaults = {
-        # With the server gone midway: 4 s to give up instead of 4 minutes.
+        # When the server goes away during a call: fail after 4 s instead of 4 minutes.
         "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
         "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
         "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
@@ -353,24 +353,24 @@ def _prepare(variables: Mapping[str, str]) -> None:
     }
     for name, value in {**defaults, **variables}.items():
         os.environ.setdefault(name, value)
-    # It was chosen on import, before the variable was set.
+    # MLflow chose its telemetry client on import, before the variable was set.
     mlflow.telemetry.set_telemetry_client()  # type: ignore[no-untyped-call]
 
 
-def _version(found: model_registry.ModelVersion) -> ModelVersion:
+def _version(entity: model_registry.ModelVersion) -> ModelVersion:
     return ModelVersion(
-        name=found.name,
-        version=str(found.version),
-        run_id=found.run_id or "",
-        digest=found.tags.get(DIGEST, ""),
-        commit=found.tags.get(COMMIT, ""),
-        data_md5=found.tags.get(DATA, ""),
-        source=found.source or "",
-        aliases=tuple(found.aliases),
+        name=entity.name,
+        version=str(entity.version),
+        run_id=entity.run_id or "",
+        digest=entity.tags.get(DIGEST, ""),
+        commit=entity.tags.get(COMMIT, ""),
+        data_md5=entity.tags.get(DATA, ""),
+        source=entity.source or "",
+        aliases=tuple(entity.aliases),
     )
 
 
-def _holds(folder: Path, digest: str) -> bool:
+def _contains_bundle(folder: Path, digest: str) -> bool:
     try:
         bundle.open(folder, digest=digest)
     except BundleError:
@@ -379,12 +379,12 @@ def _holds(folder: Path, digest: str) -> bool:
 
 
 def _is_missing(exc: RestException) -> bool:
-    # An alias that nobody gave is an invalid parameter to MLflow.
+    # MLflow reports an unknown alias as an invalid parameter.
     return exc.error_code == "RESOURCE_DOES_NOT_EXIST" or bool(re.search("alias .* not found", exc.message))
 
 
 @contextmanager
-def _unless_it_exists() -> Iterator[None]:
+def _ignore_existing() -> Iterator[None]:
     try:
         yield
     except RestException as exc:

@@ -25,21 +25,25 @@ def settings(monkeypatch: pytest.MonkeyPatch, **variables: str) -> Settings:
 
 def test_a_login_is_sent_as_the_servers_own_clients_send_it(monkeypatch: pytest.MonkeyPatch) -> None:
     given = settings(monkeypatch, PREFECT_API_KEY="key", MLFLOW_TRACKING_TOKEN="token")
-    assert credentials.to_prefect(given).login == "Bearer key"
-    assert credentials.to_mlflow(given).login == "Bearer token"
+    assert credentials.for_prefect(given).authorization == "Bearer key"
+    assert credentials.for_mlflow(given).authorization == "Bearer token"
     given = settings(
         monkeypatch,
         PREFECT_API_AUTH_STRING="ada:secret",
         MLFLOW_TRACKING_USERNAME="ada",
         MLFLOW_TRACKING_PASSWORD="secret",
     )
-    assert credentials.to_prefect(given).login == BASIC
-    assert credentials.to_mlflow(given).login == BASIC
+    assert credentials.for_prefect(given).authorization == BASIC
+    assert credentials.for_mlflow(given).authorization == BASIC
     assert "secret" not in repr(given)
 
 
 def test_without_one_none_is_sent() -> None:
-    assert credentials.to_prefect(Settings()).login == credentials.to_mlflow(Settings()).login == ""
+    assert (
+        credentials.for_prefect(Settings()).authorization
+        == credentials.for_mlflow(Settings()).authorization
+        == ""
+    )
     assert credentials.variables(Settings()) == {}
 
 
