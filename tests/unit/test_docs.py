@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import re
 import shutil
@@ -19,14 +20,37 @@ DOCS = ROOT / "docs"
 TEXTS = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
 
 
-@pytest.fixture(scope="module")
-def generate() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("docs_generate", DOCS / "generate.py")
+def loaded(program: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"docs_{program}", DOCS / f"{program}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="module")
+def generate() -> ModuleType:
+    return loaded("generate")
+
+
+@pytest.fixture(scope="module")
+def picture() -> ModuleType:
+    return loaded("architecture_picture")
+
+
+def lost(text: str) -> list[str]:
+    """Paths in backticks that are not there, or lack what is named behind the colon."""
+    found = []
+    for path, name in re.findall(r"`((?:mlops|flows|docs)/[\w/]+\.py)(?::(\w+))?`", text):
+        file = ROOT / path
+        body = ast.parse(file.read_text()).body if file.is_file() else []
+        names = [getattr(node, "name", None) for node in body]
+        set_here = [node for node in body if isinstance(node, ast.Assign | ast.AnnAssign)]
+        names += [part.id for node in set_here for part in ast.walk(node) if isinstance(part, ast.Name)]
+        if not file.is_file() or (name and name not in names):
+            found.append(f"{path}:{name}" if name else path)
+    return found
 
 
 def prose(path: Path) -> str:
@@ -201,3 +225,52 @@ def test_every_page_is_in_the_navigation():
     navigation = (ROOT / "mkdocs.yml").read_text()
     pages = [path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md") if path.parent.name != "notes"]
     assert [page for page in pages if page not in navigation] == []
+
+
+QUESTIONS = {
+    "the drift threshold",
+    "a request validated",
+    "what runs at `mlops retrain`",
+    "who promotes",
+    "a source",
+    "a deploy target",
+    "a loss",
+    "a task",
+    "a feature type",
+    "a drift statistic",
+}
+
+
+def test_the_architecture_page_answers_each_question_by_a_path_that_is_there():
+    page = (DOCS / "architecture.md").read_text()
+    answers = dict(cells(line)[:2] for line in page.partition("## Where is")[2].splitlines() if "|" in line)
+    assert set(answers) >= QUESTIONS
+    assert [
+        one for one in QUESTIONS if not re.match(r"`(mlops|flows)/[\w/]+\.py(:\w+)?`", answers[one])
+    ] == []
+    assert lost(page) == []
+
+
+@pytest.mark.parametrize(
+    "page", ["README.md", "CONTRIBUTING.md", *(f"docs/{path.name}" for path in DOCS.glob("*.md"))]
+)
+def test_the_paths_that_a_page_names_are_there(page):
+    assert lost((ROOT / page).read_text()) == []
+
+
+def test_a_path_that_leads_nowhere_is_found():
+    text = "`mlops/lake.py` `mlops/data/lake.py:Lake` `mlops/data/lake.py:Pond` `mlops/data/lake.py`"
+    assert lost(text) == ["mlops/lake.py", "mlops/data/lake.py:Pond"]
+
+
+def test_every_package_is_on_the_architecture_page_in_the_order_of_the_contract(picture):
+    page = (DOCS / "architecture.md").read_text().partition("## Packages")[2].partition("\n## ")[0]
+    assert re.findall(r"^\| `(\w+)` \|", page, flags=re.MULTILINE) == [
+        name for row in picture.rows() for name in row
+    ]
+
+
+def test_the_picture_of_the_packages_is_what_the_contract_says(picture):
+    drawn = (DOCS / "images" / "architecture.svg").read_text()
+    assert drawn == picture.draw(), "run .venv/bin/python docs/architecture_picture.py"
+    assert [name for row in picture.rows() for name in row if f">{name}</text>" not in drawn] == []
