@@ -77,7 +77,7 @@ def _settings_page() -> str:
         "# params.yaml and settings",
         _NOTE,
         "`params.yaml` is the file you edit. An unknown key or a bad value is refused: the message names the "
-        "key, what was given and what is allowed. A section that is not listed here passes if a stage of "
+        "key, its value and what is allowed. A section that is not listed here passes if a stage of "
         "`dvc.yaml` names it among its parameters: it is the project's own.",
         "A duration is a whole number with a unit, `s`, `m`, `h`, `d` or `w`: `36h`.",
     ]

@@ -1,27 +1,27 @@
-"""Every error the library raises on purpose.
+"""The library's exceptions.
 
 MlopsError                       exit 1
-├── UsageError                   exit 2: the caller's words are wrong
-│   ├── ConfigError              a key of params.yaml or a variable of the environment
-│   └── NameTakenError           another project is called the same on one server
-├── DataError                    rows or columns that cannot be used
+├── UsageError                   exit 2: invalid arguments or settings
+│   ├── ConfigError              a key of params.yaml or an environment variable
+│   └── NameTakenError           another project on the server has the same name
+├── DataError                    invalid rows or columns
 │   ├── MissingColumnError
-│   ├── UnusableValueError       values of one column that cannot be used
+│   ├── UnusableValueError       invalid values of one column
 │   ├── EmptyWindowError
 │   ├── TooFewRowsError
-│   ├── RowError                 one field of one row of a request
+│   ├── RowError                 an invalid row of a request
 │   └── UnknownLabelsError
-├── BundleError                  a bundle that is not what its manifest says
-├── StageError                   a stage of dvc.yaml failed, or its inputs moved meanwhile
-├── UnexpectedError              a step of a flow met a fault in the code
-├── NothingPromotedError         there is no model to deploy, monitor or score with yet
-├── ConflictError                somebody else holds or moved the thing; a retry may succeed
-└── UnavailableError             a service or engine does not answer; a retry may succeed
+├── BundleError                  a bundle that does not match its manifest
+├── StageError                   a stage of dvc.yaml failed, or its inputs changed meanwhile
+├── UnexpectedError              a bug: an unexpected exception in a flow's task
+├── NothingPromotedError         no model to deploy, monitor or score with yet
+├── ConflictError                another process has a lock or made a change; retriable
+└── UnavailableError             a service or engine does not answer; retriable
     └── PortTakenError
 
-Each says what happened, to which thing, and what to do next; `retriable` decides whether
-trying again makes sense. A refusal by a gate or a policy is no error: see
-`mlops.ledger.outcome`. HTTP status codes are mapped in `mlops.serving` alone.
+Every error names what failed and how to fix it; `retriable` says whether a retry may succeed. A
+rejection by a gate or a policy is no error: see `mlops.ledger.outcome`. HTTP status codes are mapped in
+`mlops.serving` alone.
 """
 
 from __future__ import annotations
@@ -53,21 +53,21 @@ __all__ = [
 
 
 def shown(names: Sequence[object], most: int = 5) -> str:
-    """Join `names` for a message, bounded: ``a, b, c and 7 more``."""
+    """Join at most `most` names for a message: ``a, b, c and 7 more``."""
     head = ", ".join(str(name) for name in names[:most])
     rest = len(names) - most
     return f"{head} and {rest} more" if rest > 0 else head
 
 
 class MlopsError(Exception):
-    """Base of the tree.
+    """Base class of the library's exceptions.
 
     Parameters
     ----------
     message
-        What happened, to which thing.
+        What failed.
     remedy
-        What to do next, a sentence; empty where nothing can be done.
+        How to fix it, a sentence; empty where nothing can be done.
     """
 
     exit_code = 1
@@ -83,49 +83,49 @@ class MlopsError(Exception):
 
 
 class UsageError(MlopsError):
-    """The caller's words are wrong."""
+    """Invalid arguments or settings."""
 
     exit_code = 2
 
 
 class ConfigError(UsageError):
-    """A setting that cannot be used: its path, what was given, what is allowed."""
+    """An invalid setting: its path, its value, and what is allowed."""
 
-    def __init__(self, path: str, *, given: object, allowed: str, file: str = "params.yaml") -> None:
+    def __init__(self, path: str, *, value: object, allowed: str, file: str = "params.yaml") -> None:
         super().__init__(
-            f"{file}: {path}: got {given!r}, allowed: {allowed}.",
+            f"{file}: {path}: got {value!r}, allowed: {allowed}.",
             remedy=f"Edit {path} in {file}.",
         )
         self.path = path
-        self.given = given
+        self.value = value
         self.allowed = allowed
 
 
 class NameTakenError(UsageError):
-    """On a server that projects share, another one has the name of this.
+    """Another project on a shared server has the same name.
 
     Parameters
     ----------
     owner, project
-        What tells the two apart: the first commit of each.
+        The root commits of the other project and of this one, which distinguish them.
     """
 
     def __init__(self, what: str, address: str, *, name: str, owner: str, project: str) -> None:
         super().__init__(
-            f"{what} at {address} has another project called {name}: it began with commit {owner}, "
-            f"this one with {project}.",
-            remedy="Choose another data.name in params.yaml, or give one of them a server of its own "
+            f"{what} at {address} has another project called {name}: its root commit is {owner}, "
+            f"this one's is {project}.",
+            remedy="Choose another data.name in params.yaml, or run separate servers "
             "(MLOPS_PREFECT_PORT, MLOPS_MLFLOW_PORT).",
         )
         self.owner = owner
 
 
 class DataError(MlopsError):
-    """Rows or columns that cannot be used."""
+    """Invalid rows or columns."""
 
 
 class MissingColumnError(DataError):
-    """A column that params.yaml names is not in the table."""
+    """The table lacks a column that params.yaml names."""
 
     def __init__(
         self,
@@ -141,14 +141,14 @@ class MissingColumnError(DataError):
 
 
 class UnusableValueError(DataError):
-    """Values of a column are not what it holds.
+    """Values of a column are invalid for its feature type.
 
     Parameters
     ----------
     wrong
-        A mask over the column's rows: each value that was refused.
+        A mask over the column's rows: the invalid values.
     allowed
-        What the values should be: ``a number``.
+        What is allowed: ``a number``.
     """
 
     def __init__(self, message: str, *, wrong: Any, allowed: str, remedy: str) -> None:
@@ -158,22 +158,22 @@ class UnusableValueError(DataError):
 
 
 class EmptyWindowError(DataError):
-    """No row falls in the asked window of time."""
+    """No row is in the requested time window."""
 
 
 class TooFewRowsError(DataError):
-    """Fewer rows than a computation needs to mean anything."""
+    """Fewer rows than a computation needs."""
 
 
 class RowError(DataError):
-    """One row of a request cannot be answered: mostly a field is missing or of the wrong type.
+    """A row of a request has no prediction, mostly for a missing field or one of the wrong type.
 
     Parameters
     ----------
     row
         Position in the request, from 0.
     field
-        The feature's name; None where none is known to be at fault.
+        The feature's name; None where no single one is the cause.
     """
 
     def __init__(self, message: str, *, row: int, field: str | None, remedy: str = "") -> None:
@@ -183,7 +183,7 @@ class RowError(DataError):
 
 
 class UnknownLabelsError(DataError):
-    """Labels whose id or key no prediction has."""
+    """No prediction has the id or key of some labels."""
 
     def __init__(self, unknown: Sequence[object], *, total: int, by: str) -> None:
         super().__init__(
@@ -194,32 +194,32 @@ class UnknownLabelsError(DataError):
 
 
 class BundleError(MlopsError):
-    """A bundle that is not what its manifest says, or holds a type nobody reviewed."""
+    """A bundle does not match its manifest, or contains a type that is not on the trusted list."""
 
 
 class StageError(MlopsError):
-    """A stage of dvc.yaml failed, or an input of it moved while it ran."""
+    """A stage of dvc.yaml failed, or one of its inputs changed while it ran."""
 
 
 class UnexpectedError(MlopsError):
-    """A step of a flow met what nobody foresaw: a fault in the code, not in what it was given."""
+    """An unexpected exception in a flow's task: a bug in the code, not in its input."""
 
-    def __init__(self, step: str, cause: Exception) -> None:
+    def __init__(self, task: str, cause: Exception) -> None:
         super().__init__(
-            f"The step {step!r} failed: {type(cause).__name__}: {cause}.",
-            remedy="This is a fault in the code: its traceback is in the logs of this run in Prefect.",
+            f"The task {task!r} failed: {type(cause).__name__}: {cause}.",
+            remedy="This is a bug: the traceback is in the logs of this run in Prefect.",
         )
 
 
 class NothingPromotedError(MlopsError):
     """The project has no champion yet, or none that serves."""
 
-    def __init__(self, what: str = "promoted", verb: str = "mlops train") -> None:
-        super().__init__(f"No model has been {what} yet.", remedy=f"Run `{verb}` first.")
+    def __init__(self, what: str = "promoted", command: str = "mlops train") -> None:
+        super().__init__(f"No model has been {what} yet.", remedy=f"Run `{command}` first.")
 
 
 class ConflictError(MlopsError):
-    """Somebody else holds or moved the thing."""
+    """Another process has a lock, or changed the thing meanwhile."""
 
     retriable = True
 
@@ -232,28 +232,28 @@ class UnavailableError(MlopsError):
     what
         Its name: ``MLflow``, ``Prefect``, ``the container engine``.
     address
-        Where it was asked.
+        The address of the request.
     """
 
     retriable = True
 
     def __init__(self, what: str, address: str, *, remedy: str, cause: object = "") -> None:
-        because = f" ({cause})" if str(cause) else ""
-        super().__init__(f"{what} does not answer at {address}{because}.", remedy=remedy)
+        reason = f" ({cause})" if str(cause) else ""
+        super().__init__(f"{what} does not answer at {address}{reason}.", remedy=remedy)
         self.what = what
         self.address = address
 
 
 class PortTakenError(UnavailableError):
-    """A port that one of our parts should listen on belongs to another process."""
+    """Another process uses the port of one of the project's parts."""
 
     retriable = False
 
     def __init__(self, port: int, *, part: str, owner: str, setting: str) -> None:
         MlopsError.__init__(
             self,
-            f"Port {port} for {part} is taken by {owner}.",
-            remedy=f"End that process, or choose another port with {setting}.",
+            f"Port {port} for {part} is in use by {owner}.",
+            remedy=f"Stop that process, or choose another port with {setting}.",
         )
         self.port = port
         self.owner = owner

@@ -83,13 +83,13 @@ class Schema:
         if taken:
             raise ConfigError(
                 "data",
-                given=shown(taken),
+                value=shown(taken),
                 allowed=f"columns with other names than {shown(sorted(RESERVED), 9)}",
             )
         parts = [part for name in self.features for part in self.parts(name) if part != name]
         twice = [part for part in parts if part in self.features]
         if twice:
-            raise ConfigError("data.features", given=twice[0], allowed="a name that is no part of a date's")
+            raise ConfigError("data.features", value=twice[0], allowed="a name that is no part of a date's")
         # A frozen noun whose mapping could be edited would be frozen in name only.
         object.__setattr__(self, "features", MappingProxyType(dict(self.features)))
 

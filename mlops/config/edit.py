@@ -74,7 +74,7 @@ def override(path: Path, values: Mapping[str, str]) -> Params:
         return _replace(path, lambda content: _set(content, given) | _fix(content, given))
     except ConfigError as exc:
         if any(f"{key}.".startswith(f"{exc.path}.") or exc.path.startswith(f"{key}.") for key in given):
-            raise _refused(exc.path, exc.given, exc.allowed) from exc
+            raise _refused(exc.path, exc.value, exc.allowed) from exc
         raise
 
 
@@ -198,7 +198,7 @@ def _written(value: Any) -> Any:
 
 
 def _refused(key: str, given: Any, allowed: str) -> ConfigError:
-    return ConfigError(key, given=given, allowed=allowed, file="--set")
+    return ConfigError(key, value=given, allowed=allowed, file="--set")
 
 
 def _like(text: str) -> YAML:

@@ -433,6 +433,6 @@ class Params(_Section):
         if self.data.time is not None and gap < late:
             raise ConfigError(
                 "train.gap",
-                given=format_duration(gap),
+                value=format_duration(gap),
                 allowed=f"{format_duration(late)} or more, which is monitor.label_maturity",
             )

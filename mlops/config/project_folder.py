@@ -132,7 +132,7 @@ def load_params(path: Path) -> Params:
     """
     content = yaml.read(path)
     if not isinstance(content, dict):
-        raise ConfigError("the file", given=type(content).__name__, allowed="a mapping of sections")
+        raise ConfigError("the file", value=type(content).__name__, allowed="a mapping of sections")
     own = _sections_of_stages(path.parent / "dvc.yaml") - set(Params.model_fields)
     try:
         params = Params.model_validate({k: v for k, v in content.items() if k not in own})
@@ -142,11 +142,11 @@ def load_params(path: Path) -> Params:
     if params.gate.metric not in losses:
         raise ConfigError(
             "gate.metric",
-            given=params.gate.metric,
+            value=params.gate.metric,
             allowed=f"{', '.join(losses)}: model.task is {params.model.task}",
         )
     if params.schedule.ingest and params.data.source is None:
-        raise ConfigError("data.source", given="nothing", allowed="a path: schedule.ingest needs one")
+        raise ConfigError("data.source", value="nothing", allowed="a path: schedule.ingest needs one")
     return params
 
 
@@ -159,7 +159,7 @@ def _sections_of_stages(path: Path) -> set[str]:
         bodies = [stage.get("do", stage) for stage in stages.values()]  # that of a foreach is under do
         named = [name for body in bodies for name in body.get("params") or []]
     except (AttributeError, TypeError) as exc:
-        raise ConfigError("the file", given=str(exc), allowed="a pipeline of DVC", file=path.name) from exc
+        raise ConfigError("the file", value=str(exc), allowed="a pipeline of DVC", file=path.name) from exc
     return {name.split(".")[0] for name in named if isinstance(name, str)}
 
 
@@ -168,14 +168,14 @@ def _config_error(exc: ValidationError) -> ConfigError:
     keys, section = _place(first["loc"])
     path = ".".join(keys) or "the file"
     if first["type"] == "extra_forbidden":
-        return ConfigError(path, given=path, allowed=", ".join(section.model_fields))
+        return ConfigError(path, value=path, allowed=", ".join(section.model_fields))
     if first["type"] == "missing":
-        return ConfigError(path, given="nothing", allowed="a value, which it must have")
+        return ConfigError(path, value="nothing", allowed="a value, which it must have")
     allowed = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
     given = first["input"]
     # What nobody may read must not be told again.
     given = PASSWORD.sub("://***@", given) if isinstance(given, str) else given
-    return ConfigError(path, given=given, allowed=allowed)
+    return ConfigError(path, value=given, allowed=allowed)
 
 
 def _place(location: tuple[int | str, ...]) -> tuple[list[str], Any]:

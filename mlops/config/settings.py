@@ -96,7 +96,7 @@ def load_settings(file: Path | None = None) -> Settings:
         name = str(first["loc"][0])  # a variable's own, where it is not one of ours
         raise ConfigError(
             name if name.isupper() else f"MLOPS_{name}".upper(),
-            given=first["input"],
+            value=first["input"],
             allowed=first["msg"],
             file="environment",
         ) from exc
@@ -122,7 +122,7 @@ def expanded(text: str, file: Path | None = None, *, quoted: bool = False) -> st
         found = known.get(match[1])
         if found is None:
             raise ConfigError(
-                match[1], given="nothing", allowed="a value: data.source names it", file="environment"
+                match[1], value="nothing", allowed="a value: data.source names it", file="environment"
             )
         is_password = text[: match.start()].endswith(":") and text[match.end() :].startswith("@")
         return found.translate(_IN_ADDRESS) if quoted and is_password else found

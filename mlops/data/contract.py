@@ -152,7 +152,7 @@ def load(path: Path, schema: Schema) -> Contract:
         otherwise than params.yaml does.
     """
     if not path.is_file():
-        raise ConfigError("data.contract", given=str(path), allowed="a file, which this is not")
+        raise ConfigError("data.contract", value=str(path), allowed="a file, which this is not")
     try:
         contract = Contract.model_validate(yaml.read(path))
     except ValidationError as exc:
@@ -255,14 +255,14 @@ def _agree(contract: Contract, schema: Schema, file: str) -> None:
     for name, rule in contract.columns.items():
         if rule.type not in wanted.get(name, (rule.type,)):
             allowed = f"{' or '.join(wanted[name])}, as params.yaml says of it"
-            raise ConfigError(f"columns.{name}.type", given=rule.type, allowed=allowed, file=file)
+            raise ConfigError(f"columns.{name}.type", value=rule.type, allowed=allowed, file=file)
     unknown = [name for name in contract.unique if name not in {*contract.columns, *wanted}]
     if unknown:
         raise ConfigError(
-            "unique", given=shown(unknown), allowed=shown(sorted({*contract.columns}), 9), file=file
+            "unique", value=shown(unknown), allowed=shown(sorted({*contract.columns}), 9), file=file
         )
     if contract.freshness is not None and schema.time is None:
-        raise ConfigError("freshness", given="a duration", allowed="none without data.time", file=file)
+        raise ConfigError("freshness", value="a duration", allowed="none without data.time", file=file)
 
 
 def _error(exc: ValidationError, file: str) -> ConfigError:
@@ -272,8 +272,8 @@ def _error(exc: ValidationError, file: str) -> ConfigError:
     if first["type"] == "extra_forbidden":
         models: list[type[BaseModel]] = [Contract, RowCount, ColumnRule]
         model = models[min(len(first["loc"]) - 1, 2)]
-        return ConfigError(path, given=path, allowed=", ".join(model.model_fields), file=file)
+        return ConfigError(path, value=path, allowed=", ".join(model.model_fields), file=file)
     if first["type"] == "missing":
-        return ConfigError(path, given="nothing", allowed="a value, which it must have", file=file)
+        return ConfigError(path, value="nothing", allowed="a value, which it must have", file=file)
     allowed = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
-    return ConfigError(path, given=first["input"], allowed=allowed, file=file)
+    return ConfigError(path, value=first["input"], allowed=allowed, file=file)

@@ -35,7 +35,7 @@ def read(path: Path) -> Any:
         raise UsageError(f"There is no file {path}.", remedy="Check the path.") from exc
     except UnicodeDecodeError as exc:
         given = "bytes that are no UTF-8"
-        raise ConfigError("the file", given=given, allowed="text", file=path.name) from exc
+        raise ConfigError("the file", value=given, allowed="text", file=path.name) from exc
     return parse(text, file=path.name)
 
 
@@ -64,9 +64,9 @@ def parse(text: str, *, file: str) -> Any:
         # The first line: ruamel.yaml goes on to tell how its own users may allow a key twice.
         problem = str(getattr(exc, "problem", None) or exc).strip().partition("\n")[0]
         allowed = "YAML with each key once" if isinstance(exc, DuplicateKeyError) else "YAML"
-        raise ConfigError(line, given=problem, allowed=allowed, file=file) from exc
+        raise ConfigError(line, value=problem, allowed=allowed, file=file) from exc
     except ValueError as exc:  # a date such as 2013-02-30
-        raise ConfigError("the file", given=str(exc), allowed="YAML", file=file) from exc
+        raise ConfigError("the file", value=str(exc), allowed="YAML", file=file) from exc
 
 
 def dump(value: Any) -> str:

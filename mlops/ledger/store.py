@@ -275,7 +275,7 @@ def _address(uri: str) -> URL:
     except ArgumentError as exc:
         raise ConfigError(
             "MLOPS_LEDGER_URI",
-            given="what is no address",
+            value="what is no address",
             allowed="postgresql://USER:PASSWORD@HOST/NAME, or sqlite:////FOLDER/ledger.db",
             file="environment",
         ) from exc

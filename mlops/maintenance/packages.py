@@ -114,10 +114,10 @@ def check_pinned(packages: Sequence[str], lock: Path) -> None:
         name = canonicalize_name(package)
         if name not in names:
             way = f"a package that {lock.name} pins: add it to your dependencies and lock them anew"
-            raise ConfigError("model.packages", given=package, allowed=way)
+            raise ConfigError("model.packages", value=package, allowed=way)
         if name not in here:
             way = f"a package that is installed: `uv pip install -r {lock.name}`"
-            raise ConfigError("model.packages", given=package, allowed=way)
+            raise ConfigError("model.packages", value=package, allowed=way)
 
 
 def check(lock: Path, environment: Mapping[str, str], python: str) -> list[Finding]:

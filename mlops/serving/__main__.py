@@ -87,27 +87,27 @@ def _given(environment: Mapping[str, str], name: str) -> str:
     try:
         return environment[name]
     except KeyError:
-        raise ConfigError(name, given="nothing", allowed="a folder", file="environment") from None
+        raise ConfigError(name, value="nothing", allowed="a folder", file="environment") from None
 
 
 def _number(environment: Mapping[str, str], name: str, usual: int) -> int:
     value = environment.get(name, str(usual))
     if not value.isdecimal():
-        raise ConfigError(name, given=value, allowed="a whole number", file="environment")
+        raise ConfigError(name, value=value, allowed="a whole number", file="environment")
     return int(value)
 
 
 def _port(environment: Mapping[str, str], name: str, usual: int) -> int:
     port = _number(environment, name, usual)
     if not 1 <= port <= 65535:
-        raise ConfigError(name, given=port, allowed="a port, 1 to 65535", file="environment")
+        raise ConfigError(name, value=port, allowed="a port, 1 to 65535", file="environment")
     return port
 
 
 def _truth(environment: Mapping[str, str], name: str) -> bool:
     value = environment.get(name, "0")
     if value.lower() not in _WORDS:
-        raise ConfigError(name, given=value, allowed=", ".join(_WORDS), file="environment")
+        raise ConfigError(name, value=value, allowed=", ".join(_WORDS), file="environment")
     return _WORDS[value.lower()]
 
 

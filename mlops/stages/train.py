@@ -113,7 +113,7 @@ def train(root: Path, *, journals: Path | None = None) -> None:
 def _builder(root: Path, params: Params) -> bytes:
     path = root / params.model.builder
     if not path.is_file():
-        raise ConfigError("model.builder", given=params.model.builder, allowed="a file of the project")
+        raise ConfigError("model.builder", value=params.model.builder, allowed="a file of the project")
     return path.read_bytes()
 
 

@@ -59,7 +59,7 @@ def load_builder(source: bytes, path: str) -> Builder:
         module = user_module.load(source, path)
     except Exception as exc:
         raise ConfigError(
-            "model.builder", given=path, allowed=f"a module that can be imported; this one raised: {exc}"
+            "model.builder", value=path, allowed=f"a module that can be imported; this one raised: {exc}"
         ) from exc
     custom, build = functions(module), getattr(module, "build", None)
     if custom is not None and build is None:
@@ -71,7 +71,7 @@ def load_builder(source: bytes, path: str) -> Builder:
     has = "has both" if custom else partly
     raise ConfigError(
         "model.builder",
-        given=path,
+        value=path,
         allowed="a module with a function build(params, schema) that returns a scikit-learn estimator, "
         f"or with the functions {', '.join(FUNCTIONS)} of a custom model (see the page "
         f"'Your own parts and models' of the documentation); this one {has}",

@@ -524,7 +524,7 @@ def test_an_experiment_belongs_to_the_project_that_came_first(server, client, ru
     logged = first.log_run(run, force=True)
     other = MlflowRegistry(server, "shared", project="b" * 12)
     with pytest.raises(
-        NameTakenError, match="another project called shared: it began with commit aaaaaaaaaaaa"
+        NameTakenError, match="another project called shared: its root commit is aaaaaaaaaaaa"
     ):
         other.log_run(run, force=True)
     experiment = client.get_experiment_by_name("shared")

@@ -13,7 +13,7 @@ from mlops.files.ports import check_port, free_port
 def test_a_taken_port_names_its_owner_and_its_setting() -> None:
     port = free_port()
     check_port(port, part="MLflow", setting="MLOPS_MLFLOW_PORT")
-    told = rf"MLflow is taken by .*pid {os.getpid()}.*MLOPS_MLFLOW_PORT"
+    told = rf"MLflow is in use by .*pid {os.getpid()}.*MLOPS_MLFLOW_PORT"
     with socket.create_server(("127.0.0.1", port)), pytest.raises(PortTakenError, match=told):
         check_port(port, part="MLflow", setting="MLOPS_MLFLOW_PORT")
 

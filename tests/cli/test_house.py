@@ -126,7 +126,7 @@ class TestDoctor:
         with socket.create_server(("127.0.0.1", port)):
             told = say(clone, "doctor")
         assert told.code == 1
-        assert f"Port {port} for the gateway is taken by" in told.out
+        assert f"Port {port} for the gateway is in use by" in told.out
         assert str(os.getpid()) in told.out
 
     def test_a_server_elsewhere_that_is_away_is_told(

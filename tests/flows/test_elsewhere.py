@@ -192,7 +192,7 @@ def test_with_servers_of_its_own_a_taken_port_names_its_owner_and_its_setting(
     root = stamped(tmp_path / "figs", name="figs")
     taken = running.project.folder.settings.mlflow_port
     (root / ".env").write_text(f"{(root / '.env').read_text()}MLOPS_MLFLOW_PORT={taken}\n")
-    with pytest.raises(PortTakenError, match=f"Port {taken} for MLflow is taken by .*pid") as refused:
+    with pytest.raises(PortTakenError, match=f"Port {taken} for MLflow is in use by .*pid") as refused:
         up(Orchard(root).project, on_progress=lambda _: None)
     assert "MLOPS_MLFLOW_PORT" in refused.value.remedy
 

@@ -89,7 +89,7 @@ class MlflowRegistry:
     ) -> None:
         if not uri.startswith(("http://", "https://")):
             allowed = "the address of an MLflow server, http://… or https://…"
-            raise ConfigError("MLFLOW_TRACKING_URI", given=uri, allowed=allowed, file="environment")
+            raise ConfigError("MLFLOW_TRACKING_URI", value=uri, allowed=allowed, file="environment")
         _prepare(variables or {})
         self.uri = uri
         self.name = name

@@ -66,14 +66,14 @@ class FunctionSource:
         path, _, name = self.function.rpartition(":")
         file = self.root / path
         if not file.is_file():
-            raise ConfigError("data.source.function", given=self.function, allowed="a file of the project")
+            raise ConfigError("data.source.function", value=self.function, allowed="a file of the project")
         try:
             loaded = user_module.load(file.read_bytes(), str(file))
         except Exception as exc:
             raise DataError(f"{file} cannot be loaded: {exc}.", remedy="Correct it.") from exc
         call = getattr(loaded, name, None)
         if not callable(call):
-            raise ConfigError("data.source.function", given=self.function, allowed=f"a function of {path}")
+            raise ConfigError("data.source.function", value=self.function, allowed=f"a function of {path}")
         return call  # type: ignore[no-any-return]
 
     def _pieces(
