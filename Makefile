@@ -1,4 +1,4 @@
-# `make` shows every verb. The environment is made from requirements.lock when it changes.
+# `make` lists every target. The environment is made from requirements.lock when it changes.
 SHELL := bash
 PYTHON ?= python3
 VENV := .venv
@@ -11,7 +11,7 @@ unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
 .PHONY: help install demo down test story soak check lint types contracts screenshots docs lock clean
 
-help: ## Show every verb
+help: ## List every target
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 $(READY): requirements.lock pyproject.toml

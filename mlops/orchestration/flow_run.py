@@ -56,7 +56,7 @@ def outcome(state: State[Any]) -> Outcome:
 
 
 def unattended() -> bool:
-    """Tell whether Prefect started this run, rather than a person who waits for the verb."""
+    """Tell whether Prefect started this run, rather than a person who waits for the command."""
     return deployment.id is not None
 
 

@@ -106,10 +106,10 @@ def _crash(prefect: SyncPrefectClient, run: FlowRun) -> str:
 
 
 def _never_begun(project: Project, prefect: SyncPrefectClient, now: datetime) -> Iterator[FlowRun]:
-    """Yield runs, of a verb or of the runner, whose process was gone before it left a mark.
+    """Yield runs, of a command or of the runner, whose process was gone before it left a mark.
 
     Only in a Prefect of our own: in one that is shared it may be another machine's. There, too, a clone
-    on this machine may run a verb, whose mark is in its own folder.
+    on this machine may run a command, whose mark is in its own folder.
     """
     from prefect.client.schemas import filters
     from prefect.client.schemas.objects import StateType

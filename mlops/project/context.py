@@ -1,6 +1,6 @@
 """A project with its adapters at hand, each opened when first used.
 
-What the flows' tasks and the CLI's verbs stand on. Nothing here decides: it knows where
+What the flows' tasks and the CLI's commands stand on. Nothing here decides: it knows where
 things are. Importing it loads nothing heavy: `mlops status` answers in a fraction of a second.
 """
 

@@ -1,4 +1,4 @@
-"""Help: quick, and there for every verb."""
+"""Help: quick, and there for every command."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ HEAVY = ("mlflow", "evidently", "prefect", "dvc", "sklearn", "pandas")
 
 
 def within(group: Any, *above: str) -> Iterator[tuple[str, Any]]:
-    """Each verb as a person types it, with its command; a group is one where it acts by itself."""
+    """Each command as a person types it, with its command; a group is one where it acts by itself."""
     for name, command in group.commands.items():
         words = (*above, name)
         inside = hasattr(command, "commands")
@@ -27,7 +27,7 @@ def within(group: Any, *above: str) -> Iterator[tuple[str, Any]]:
             yield from within(command, *words)
 
 
-VERBS = dict(within(get_command(app)))
+COMMANDS = dict(within(get_command(app)))
 
 
 def test_help_imports_nothing_heavy() -> None:
@@ -43,21 +43,21 @@ def test_help_imports_nothing_heavy() -> None:
     assert done.stderr == ""
 
 
-@pytest.mark.parametrize("verb", sorted(VERBS))
-def test_every_verb_has_help_with_an_example_and_speaks_to_machines(verb: str) -> None:
-    told = CliRunner().invoke(app, [*verb.split(), "--help"])
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_every_command_has_help_with_an_example_and_speaks_to_machines(name: str) -> None:
+    told = CliRunner().invoke(app, [*name.split(), "--help"])
     assert told.exit_code == 0
-    assert f"Example: mlops {verb}" in VERBS[verb].help
+    assert f"Example: mlops {name}" in COMMANDS[name].help
     assert "--json" in told.output
-    # The list of verbs shows it as it stands, a line where it breaks.
-    assert "\n" not in VERBS[verb].help.partition("\n\n")[0]
+    # The list of commands shows it as it stands, a line where it breaks.
+    assert "\n" not in COMMANDS[name].help.partition("\n\n")[0]
 
 
-def test_the_verbs_of_groups_are_among_them() -> None:
-    assert {"train", "labels add"} <= set(VERBS)
+def test_the_commands_of_groups_are_among_them() -> None:
+    assert {"train", "labels add"} <= set(COMMANDS)
 
 
-def test_an_unknown_verb_is_a_usage_error() -> None:
+def test_an_unknown_command_is_a_usage_error() -> None:
     told = CliRunner().invoke(app, ["trian"])
     assert told.exit_code == 2
     assert "trian" in told.output

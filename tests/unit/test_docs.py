@@ -73,17 +73,17 @@ def targets(makefile: str) -> set[str]:
     return set(re.findall(r"^([a-z]+):", makefile, flags=re.MULTILINE))
 
 
-def commands(text: str) -> set[str]:
+def make_targets(text: str) -> set[str]:
     """Targets that a text calls make with, on a line of their own or in backticks."""
     return set(re.findall(r"^make ([a-z]+)\b|`(?:[A-Z_]+=\S+ )*make ([a-z]+)`", text, flags=re.MULTILINE))
 
 
-def test_every_verb_has_its_page_with_an_example_and_the_exit_codes(generate):
-    verbs = dict(generate.verbs())
-    assert {"train", "labels add"} <= set(verbs)
-    index = (DOCS / "verbs" / "index.md").read_text()
-    for name, command in verbs.items():
-        page = (DOCS / "verbs" / f"{name.split()[0]}.md").read_text()
+def test_every_command_has_its_page_with_an_example_and_the_exit_codes(generate):
+    commands = dict(generate.commands())
+    assert {"train", "labels add"} <= set(commands)
+    index = (DOCS / "commands" / "index.md").read_text()
+    for name, command in commands.items():
+        page = (DOCS / "commands" / f"{name.split()[0]}.md").read_text()
         assert f"# mlops {name}\n" in page, name
         assert f"mlops {name} [OPTIONS]" in page, name
         assert f"Example: mlops {name}" in command.help, name
@@ -92,13 +92,13 @@ def test_every_verb_has_its_page_with_an_example_and_the_exit_codes(generate):
 
 
 def test_every_option_and_argument_has_help(generate):
-    for name, command in generate.verbs():
+    for name, command in generate.commands():
         assert all(parameter.help for parameter in command.params), name
 
 
-def test_every_verb_is_in_the_readme(generate):
+def test_every_command_is_in_the_readme(generate):
     readme = (ROOT / "README.md").read_text()
-    assert [name for name, _ in generate.verbs() if f"mlops {name}" not in readme] == []
+    assert [name for name, _ in generate.commands() if f"mlops {name}" not in readme] == []
 
 
 def test_the_generated_pages_are_what_the_code_says(generate):
@@ -107,24 +107,24 @@ def test_the_generated_pages_are_what_the_code_says(generate):
 
 def test_a_page_that_differs_is_found(generate, tmp_path, monkeypatch):
     docs = tmp_path / "docs"
-    (docs / "verbs").mkdir(parents=True)
+    (docs / "commands").mkdir(parents=True)
     shutil.copytree(DOCS / "notes", docs / "notes")
     shutil.copy(ROOT / "mkdocs.yml", tmp_path)
     for name, render in generate.pages().items():
         (docs / name).write_text(render())
     monkeypatch.setattr(generate, "HERE", docs)
     assert generate.stale() == []
-    (docs / "verbs" / "train.md").write_text("# mlops train\n")
-    (docs / "verbs" / "trian.md").write_text("# mlops trian\n")
+    (docs / "commands" / "train.md").write_text("# mlops train\n")
+    (docs / "commands" / "trian.md").write_text("# mlops trian\n")
     (docs / "settings.md").unlink()
     navigation = (tmp_path / "mkdocs.yml").read_text()
-    (tmp_path / "mkdocs.yml").write_text(navigation.replace("      - verbs/train.md\n", ""))
-    assert generate.stale() == ["verbs/train.md", "settings.md", "../mkdocs.yml", "verbs/trian.md"]
+    (tmp_path / "mkdocs.yml").write_text(navigation.replace("      - commands/train.md\n", ""))
+    assert generate.stale() == ["commands/train.md", "settings.md", "../mkdocs.yml", "commands/trian.md"]
 
 
-def test_a_note_closes_the_page_of_its_verb(generate):
+def test_a_note_closes_the_page_of_its_command(generate):
     for note in (DOCS / "notes").glob("*.md"):
-        page = (DOCS / "verbs" / note.name).read_text()
+        page = (DOCS / "commands" / note.name).read_text()
         assert page.endswith(note.read_text()), note.name
 
 
@@ -164,7 +164,7 @@ def test_a_source_that_is_a_mapping_has_its_keys_in_the_docs():
 def test_an_option_that_must_be_given_is_marked():
     assert (
         "| `--target TARGET` | The column to predict. | required |"
-        in (DOCS / "verbs" / "init.md").read_text()
+        in (DOCS / "commands" / "init.md").read_text()
     )
 
 
@@ -199,7 +199,7 @@ def test_every_kind_of_row_is_in_the_loop_s_table():
 def test_the_readme_opens_with_commands_that_make_knows():
     lines = (ROOT / "README.md").read_text().splitlines()
     opening = "\n".join(lines[:20])
-    called = {one or other for one, other in commands("\n".join(lines))}
+    called = {one or other for one, other in make_targets("\n".join(lines))}
     assert re.search(r"^make demo\b", opening, flags=re.MULTILINE)
     assert re.search(r"^make test\b", opening, flags=re.MULTILINE)
     assert {"demo", "test", "install", "down"} <= called

@@ -1,6 +1,6 @@
-"""How long a person waits for the verbs that only look, beside a Python that does nothing.
+"""How long a person waits for the commands that only look, beside a Python that does nothing.
 
-    .venv/bin/python benchmarks/verbs.py [rounds]
+    .venv/bin/python benchmarks/commands.py [rounds]
 
 Against a project whose servers run. Goals: `mlops --help` 0.3 s, `mlops status` 1 s.
 """
