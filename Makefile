@@ -9,7 +9,7 @@ export UV_COMPILE_BYTECODE = 1
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo down test story soak check lint types contracts screenshots docs lock clean
+.PHONY: help install demo down fast test story soak check lint types contracts screenshots docs lock clean
 
 help: ## List every target
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -32,8 +32,11 @@ demo: $(READY) ## Run the loop on real data: flights out of New York City in 201
 down: $(READY) ## Stop everything the demo started
 	@test ! -d .demo || $(RUN)/mlops --project .demo down --serving
 
+fast: $(READY) ## Run the unit tests, without simulations, in under a minute
+	@$(RUN)/python -m pytest tests/unit -m "not statistical" --hypothesis-profile=quick -n 2 --dist loadgroup
+
 test: $(READY) ## Run the tests (under ten minutes on two cores)
-	@$(RUN)/python -m pytest -m "not story and not soak" -n 2 --dist loadscope
+	@$(RUN)/python -m pytest -m "not story and not soak" -n 2 --dist loadgroup
 
 story: $(READY) ## Run the long stories with every real part
 	@$(RUN)/python -m pytest -m story

@@ -45,8 +45,6 @@ from mlops.errors import MlopsError
 
 __all__ = ["app", "main"]
 
-_WrongWords: Any = typer.BadParameter.__mro__[1]
-"""Of typer's parser for whatever it does not understand; it has no public name."""
 _INTERRUPTED = 130
 """What the parser makes of Ctrl-C."""
 _COLLECT_SELDOM = (200_000, 20, 100)
@@ -115,13 +113,11 @@ def main() -> None:
     except MlopsError as exc:
         _complain(exc.message, exc.remedy)
         code = exc.exit_code
-    except _WrongWords as exc:
+    except typer.TyperException as exc:  # whatever the parser does not understand
         if _for_machines():
             _complain(exc.format_message(), "See `mlops --help`, or the command's own --help.")
         else:
-            from typer import rich_utils
-
-            rich_utils.rich_format_error(exc)
+            _show_as_typer_does(exc)
         code = exc.exit_code
     except Exception as exc:
         # A bug of ours: its traceback is what a report needs.
@@ -133,6 +129,12 @@ def main() -> None:
         _complain("Interrupted.", "Run the same command again to resume.")
     collector.freeze()  # else Python walks all of it once more before it ends: a second, after a training
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _show_as_typer_does(exc: Any) -> None:
+    from typer import rich_utils
+
+    rich_utils.rich_format_error(exc)
 
 
 def _for_machines() -> bool:

@@ -125,15 +125,18 @@ def holds_zero(seed, *, n_days=10, by_row=False):
     return interval.low <= 0 <= interval.high
 
 
+@pytest.mark.statistical
 def test_interval_by_days_holds_what_it_promises():
     assert np.mean([holds_zero(seed, n_days=20) for seed in range(200)]) > 0.92
 
 
+@pytest.mark.statistical
 def test_interval_of_few_days_is_wide_enough():
     """Plain percentiles of five days hold 84% of the time."""
     assert np.mean([holds_zero(seed, n_days=5) for seed in range(400)]) > 0.9
 
 
+@pytest.mark.statistical
 def test_interval_by_single_rows_does_not():
     """The negative control: without blocks, noise is promoted."""
     assert np.mean([holds_zero(seed, by_row=True) for seed in range(100)]) < 0.6

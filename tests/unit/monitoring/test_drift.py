@@ -66,23 +66,27 @@ def measured(reference, current, schema=SCHEMA, **given):
     )
 
 
+@pytest.mark.statistical
 def test_days_of_one_distribution_raise_no_drift():
     """Forty windows, seven columns: at alpha 0.05 over all columns, two may cry."""
     assert sum(window_of(seed).drifted for seed in range(40)) <= 5
 
 
+@pytest.mark.statistical
 def test_without_blocks_they_would():
     """The negative control: thresholds from single rows take days for drift."""
     timeless = Schema(SCHEMA.features, "y", "regression")
     assert sum(window_of(seed, schema=timeless).drifted for seed in range(10)) >= 9
 
 
+@pytest.mark.statistical
 def test_without_a_correction_for_the_columns_they_would():
     """The negative control of Bonferroni: alpha spent on each column, not on all together."""
     each = POLICY.model_copy(update={"alpha": POLICY.alpha * len(watched(SCHEMA))})
     assert sum(window_of(seed, policy=each).drifted for seed in range(20)) >= 5
 
 
+@pytest.mark.statistical
 def test_thin_windows_of_one_distribution_raise_no_drift():
     """Reference days of thirty rows, window days of two: a window's own noise counts."""
     few = POLICY.model_copy(update={"min_rows": 30})
@@ -179,10 +183,12 @@ def by_heart(seed, *, heard, shift=0.0, rows=1000):
     return measure(fitted, answered(known), current, schema, window=(START, END), policy=MonitorParams())
 
 
+@pytest.mark.statistical
 def test_unchanged_rows_raise_no_drift_whatever_the_model_knows_by_heart():
     assert [by_heart(seed, heard="held out").named("drift") for seed in range(4)] == [()] * 4
 
 
+@pytest.mark.statistical
 def test_beside_answers_to_fitted_rows_they_would():
     """The negative control: of what it was fitted on a model is surer."""
     assert sum(by_heart(seed, heard="fitted").drifted for seed in range(4)) >= 3

@@ -88,6 +88,7 @@ def quantile(x, blocks, **changed):
     return null_quantiles(x.to_frame("x"), NUMBER, blocks, **{**given, **changed})["x"]
 
 
+@pytest.mark.statistical
 def test_chance_does_as_much_as_fresh_windows_show():
     """The null agrees with a simulation of many windows against many references."""
     rng = np.random.default_rng(0)

@@ -19,10 +19,13 @@ SCHEMA = Schema({"size": "number", "colour": "category"}, "ripe", "binary", key=
 
 def written(path: Path, *frames: pd.DataFrame, types: pa.Schema | None = None) -> Path:
     out = Destination(path, types)
-    for frame in frames:
-        out.write(frame)
-    out.close()
-    out.publish()
+    try:
+        for frame in frames:
+            out.write(frame)
+        out.close()
+        out.publish()
+    finally:
+        out.discard()
     return path
 
 

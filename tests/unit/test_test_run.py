@@ -1,0 +1,32 @@
+"""How the tests themselves run."""
+
+from __future__ import annotations
+
+import collections
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+from sklearn.cluster import KMeans
+from threadpoolctl import threadpool_info
+
+TESTS = Path(__file__).parents[1]
+
+
+def test_a_process_of_tests_computes_on_as_many_threads_as_it_was_given() -> None:
+    assert KMeans and np  # what has pools of threads is loaded
+    pools = {pool["user_api"]: pool["num_threads"] for pool in threadpool_info()}
+    assert {"blas", "openmp"} <= pools.keys()
+    assert pools["openmp"] == int(os.environ["OMP_NUM_THREADS"])
+    assert pools["blas"] == int(os.environ["OPENBLAS_NUM_THREADS"])
+
+
+def test_a_module_of_the_tests_is_imported_once() -> None:
+    files = [
+        file
+        for module in sys.modules.values()
+        if (file := getattr(module, "__file__", None)) and Path(file).is_relative_to(TESTS)
+    ]
+    assert files
+    assert [file for file, times in collections.Counter(files).items() if times > 1] == []
