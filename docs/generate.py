@@ -16,16 +16,18 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Any, Literal, get_args, get_origin
 
 import typer
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from mlops.cli.program import app, main
-from mlops.config import params, settings
+from mlops.config import params, settings, source_params
 from mlops.config.params import Params
 from mlops.config.settings import Settings
+from mlops.config.source_params import SOURCES, Source
+from mlops.config.target_names import AUTO, TARGETS
 
 __all__ = ["commands", "pages", "stale"]
 
@@ -77,7 +79,7 @@ def _navigation() -> str:
 
 def _settings_page() -> str:
     """Return docs/settings.md."""
-    told = _docstrings(params) | _docstrings(settings)
+    told = _docstrings(params) | _docstrings(source_params) | _docstrings(settings)
     head = [
         "# params.yaml and settings",
         _NOTE,
@@ -202,19 +204,9 @@ def _with_inner(path: str, model: Any, told: dict[str, dict[str, str]]) -> Itera
             if isinstance(kind, type) and issubclass(kind, BaseModel):
                 named = ".<name>" if get_origin(field.annotation) is dict else ""
                 yield from _with_inner(f"{path}.{name}{named}", kind, told)
-            for one in _kinds(kind):
-                yield from _section(f"`{path}.{name}`: {_OF_KIND[one.__name__]}", one, told, _yaml_name)
-
-
-def _kinds(union: Any) -> Iterator[type[BaseModel]]:
-    """Give the sections that may stand in one place, where it is one of several."""
-    for marked in get_args(get_args(union)[0]) if get_origin(union) is Annotated else ():
-        one = next(iter(get_args(marked)), None)
-        if isinstance(one, type) and issubclass(one, BaseModel):
-            yield one
-
-
-_OF_KIND = {"SqlParams": "a SQL query", "DeltaParams": "a Delta table", "FunctionParams": "a function"}
+        if field.annotation == Source | None:
+            for one in SOURCES.values():
+                yield from _section(f"`{path}.{name}`: {one.title}", one, told, _yaml_name)
 
 
 def _section(
@@ -233,8 +225,8 @@ def _section(
     return [f"## {title}", *about, _table(("key", "type", "default", "what"), rows)]
 
 
-def _yaml_name(name: str, _: FieldInfo) -> str:
-    return name
+def _yaml_name(name: str, field: FieldInfo) -> str:
+    return field.alias or name
 
 
 def _variable(name: str, field: FieldInfo) -> str:
@@ -260,7 +252,9 @@ _WORDS = {
     "bool": "true or false",
     "dict[str, Any]": "mapping",
     "tuple[str, ...]": "list of text",
-    "SourceParams": "text or a mapping",
+    "Source": "text or a mapping",
+    "Annotated[str, AfterValidator(check_target)]": ", ".join(f"`{name}`" for name in (AUTO, *TARGETS))
+    + ", or a file, a colon and a name",
     "SearchParams": "section",
     "dict[str, AxisParams]": "mapping of name to a section or a list",
     "Number": "number",

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mlops import moments
 from mlops.errors import ConfigError, RowError, shown
 from mlops.feature_types import TEXTUAL, Kind, Task
 
@@ -298,9 +299,7 @@ def _date(value: Any) -> float:
         return nan
     if type(value) is not str:
         raise ValueError(value)
-    moment = datetime.fromisoformat(value)
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return (moment - _EPOCH).total_seconds() / _DAY
+    return (moments.from_text(value) - _EPOCH).total_seconds() / _DAY
 
 
 def _text(value: Any) -> str:

@@ -84,7 +84,7 @@ def parse_time(text: str | None) -> Any:
     UsageError
         It is none.
     """
-    from mlops.config.moments import parse_moment
+    from mlops.moments import parse_moment
 
     return None if text is None else parse_moment(text)
 

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from datetime import timedelta
 from math import isfinite
@@ -16,27 +15,23 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
-    Discriminator,
     Field,
     PlainValidator,
-    Tag,
-    field_validator,
     model_validator,
 )
 
 from mlops.config.durations import Cadence, check_timezone, format_duration, parse_duration
+from mlops.config.source_params import Source
+from mlops.config.target_names import AUTO, check_target
 from mlops.errors import ConfigError
 from mlops.feature_types import Kind, Metric, Task
 
 __all__ = [
-    "PASSWORD",
     "SCHEDULED",
     "AxisParams",
     "DataParams",
-    "DeltaParams",
     "DeployParams",
     "Duration",
-    "FunctionParams",
     "GateParams",
     "KeepParams",
     "ModelParams",
@@ -46,8 +41,6 @@ __all__ = [
     "ScheduleParams",
     "ScoreParams",
     "SearchParams",
-    "SourceParams",
-    "SqlParams",
     "TrainParams",
 ]
 
@@ -78,62 +71,6 @@ class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class SqlParams(_Section):
-    """The rows of a query."""
-
-    sql: str = Field(min_length=1)
-    """The query."""
-    url: str = Field(min_length=1)
-    """The database's address for SQLAlchemy; ``${NAME}`` stands for an environment variable."""
-    cursor: str | None = None
-    """A column that only grows: rows beyond the greatest value taken so far are new."""
-
-    _no_secret = field_validator("url")(lambda url: _without_password(url))
-
-
-class DeltaParams(_Section):
-    """A Delta table."""
-
-    delta: str = Field(min_length=1)
-    """The table's folder or address."""
-    version: int | None = Field(default=None, ge=0)
-    """The version to read; default: the newest, of which the rows added since the last look are new."""
-
-
-class FunctionParams(_Section):
-    """The rows that a function of the project returns."""
-
-    function: str = Field(pattern=r"^[^:]+\.py:[A-Za-z_]\w*$")
-    """``FILE.py:NAME``: returns a DataFrame, or yields some; may take ``since``."""
-    cursor: str | None = None
-    """As for a query; without one, everything counts as new whenever any of it changed."""
-
-
-def _kind_of_source(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return next((kind for kind in ("delta", "function") if kind in value), "sql")
-    known: dict[Any, str] = {SqlParams: "sql", DeltaParams: "delta", FunctionParams: "function"}
-    return known.get(type(value), "address")
-
-
-def _without_password(address: str) -> str:
-    if PASSWORD.search(address):
-        raise ValueError("an address whose password is a variable of the environment, as ${DB_PASSWORD}")
-    return address
-
-
-PASSWORD = re.compile(r"://(?!\[)[^/@\s]*:(?!\$\{\w+\}@|\d{1,5}/)\S+@")
-"""A password within an address, of whatever signs; what looks like a port before a slash is one."""
-
-SourceParams = Annotated[
-    Annotated[str, Field(min_length=1), AfterValidator(_without_password), Tag("address")]
-    | Annotated[SqlParams, Tag("sql")]
-    | Annotated[DeltaParams, Tag("delta")]
-    | Annotated[FunctionParams, Tag("function")],
-    Discriminator(_kind_of_source),
-]
-
-
 class DataParams(_Section):
     """The table: which columns it has and what each is for."""
 
@@ -147,9 +84,10 @@ class DataParams(_Section):
     """The column with a row's event time; windows, label maturity and blocks are measured on it."""
     key: str | None = None
     """The column that identifies a row outside the project; labels may come by it."""
-    source: SourceParams | None = None
+    source: Source | None = None
     """Where `mlops ingest` without a file looks for new rows: a file, a folder, a pattern such as `in/*.csv`,
-    an address such as `s3://bucket/in/*.csv`, or a mapping for a SQL query, a Delta table or a function."""
+    an address such as `s3://bucket/in/*.csv`, or a mapping for a SQL query, a Delta table, a function or a
+    class of the project."""
     contract: str | None = Field(default=None, min_length=1)
     """The file that says what a batch must look like; rows that break it are kept apart. Without one, a
     single bad value refuses the batch."""
@@ -326,8 +264,9 @@ class RetrainParams(_Section):
 class DeployParams(_Section):
     """How a model is served."""
 
-    target: Literal["auto", "docker", "process"] = "auto"
-    """auto: a container if an engine answers, else a local process."""
+    target: Annotated[str, AfterValidator(check_target)] = AUTO
+    """`docker`, `process`, or `FILE.py:NAME` for a class of the project; `auto`: a container if an engine
+    answers, else a local process."""
     memory: str = Field(default="1g", pattern=r"^\d+[mg]$")
     """Memory a container may use."""
     cpus: float = Field(default=1.0, gt=0.0)

@@ -12,8 +12,9 @@ from typing import Any, get_args
 
 from pydantic import ValidationError
 
-from mlops.config.params import PASSWORD, DeltaParams, FunctionParams, Params, SqlParams
+from mlops.config.params import Params
 from mlops.config.settings import Settings, load_settings
+from mlops.config.source_params import PASSWORD, SOURCES
 from mlops.errors import ConfigError, UsageError
 from mlops.feature_types import LOSSES
 from mlops.files import yaml
@@ -183,8 +184,7 @@ def _place(location: tuple[int | str, ...]) -> tuple[list[str], Any]:
     keys = [str(part) for part in location]
     if keys[:2] == ["data", "source"] and len(keys) > 2:
         # pydantic names the kind of source that it took the mapping for.
-        kinds = {"sql": SqlParams, "delta": DeltaParams, "function": FunctionParams}
-        return keys[:2] + keys[3:], kinds.get(keys[2])
+        return keys[:2] + keys[3:], SOURCES.get(keys[2])
     section: Any = Params
     for key in location[:-1]:
         section = _within(section, key)

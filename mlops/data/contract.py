@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable, Iterator
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from mlops import moments
 from mlops.config.durations import format_duration, parse_duration
 from mlops.errors import ConfigError, shown
 from mlops.files import yaml
@@ -37,12 +38,10 @@ _ROWS_A_CATEGORY = 50
 
 def _moment(value: Any) -> Any:
     if isinstance(value, str):
-        value = datetime.fromisoformat(value)
+        return moments.from_text(value)
     if isinstance(value, date) and not isinstance(value, datetime):
         value = datetime.combine(value, time())
-    if isinstance(value, datetime) and value.tzinfo is None:
-        return value.replace(tzinfo=UTC)
-    return value
+    return moments.as_utc(value) if isinstance(value, datetime) else value
 
 
 Bound = Annotated[float | datetime | None, BeforeValidator(_moment)]

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from mlops.moments import to_times
 from mlops.schema import Kind, Schema
 from mlops.stats.distance import between, prepared
 from mlops.tables.cells import spelled
@@ -322,12 +323,11 @@ def _missing_of(frame: pd.DataFrame, name: str) -> Column | None:
 
 
 def _told(frame: pd.DataFrame, ready: pd.DataFrame | None, name: str, kind: Kind) -> Column | None:
-    import pandas as pd
 
     if name not in frame:
         return None
     if kind == "date":
-        moments = pd.to_datetime(frame[name], utc=True, errors="coerce", format="ISO8601")
+        moments = to_times(frame[name])
         seconds = moments.astype("datetime64[us, UTC]").astype("int64") / 1e6
         return _of_numbers(seconds.where(moments.notna()))
     assert ready is not None

@@ -11,6 +11,7 @@ import numpy as np
 
 from mlops.data.lake import Duplicate, batch_of, standing
 from mlops.errors import DataError
+from mlops.moments import to_times
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -111,10 +112,7 @@ class Snapshot:
 
         Those of a time zone would be sorted one Python object at a time.
         """
-        import pandas as pd
-
-        read = pd.to_datetime(self.read([name])[name], utc=True, errors="coerce", format="ISO8601")
-        return read.to_numpy("datetime64[us]")
+        return to_times(self.read([name])[name]).to_numpy("datetime64[us]")
 
     @cached_property
     def _footers(self) -> dict[str, Any]:

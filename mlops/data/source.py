@@ -8,10 +8,11 @@ from glob import glob, has_magic
 from pathlib import Path
 from typing import Any, Protocol
 
+from mlops.config.settings import expanded
 from mlops.errors import DataError, UsageError
 from mlops.tables.readers import is_table
 
-__all__ = ["Fetched", "FileSource", "Source", "given", "tables"]
+__all__ = ["Fetched", "FileSource", "Source", "SourceContext", "given", "tables"]
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,26 @@ class Fetched:
     name: str
     position: Any = None
     again: bool = False
+
+
+@dataclass(frozen=True)
+class SourceContext:
+    """What a source may know of the project.
+
+    Parameters
+    ----------
+    name
+        `data.name` of params.yaml.
+    root
+        The project's folder.
+    """
+
+    name: str
+    root: Path
+
+    def expand(self, text: str, *, quoted: bool = False) -> str:
+        """Put the environment's values where `text` names them, see `mlops.config.settings.expanded`."""
+        return expanded(text, self.root / ".env", quoted=quoted)
 
 
 class Source(Protocol):

@@ -11,14 +11,15 @@ import json
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol, Self
 
 from mlops.errors import UnavailableError
 
-__all__ = ["Gateway", "Serving", "Spec", "Target", "swap", "wait_ready"]
+__all__ = ["Gateway", "Serving", "Spec", "Target", "TargetContext", "swap", "wait_ready"]
 
 _POLL = 0.05
 _IN_FLIGHT = 1.0
@@ -65,7 +66,7 @@ class Serving:
     version: str
     digest: str
     target: str
-    """``docker`` or ``process``."""
+    """The `name` of the target that started it."""
     address: str
     """Its address behind the gateway: ``http://127.0.0.1:49153``. Stays the same over restarts."""
     ref: str
@@ -74,11 +75,57 @@ class Serving:
     """The id of its image, where it has one."""
 
 
+@dataclass(frozen=True)
+class TargetContext:
+    """What a target may know of the project.
+
+    Parameters
+    ----------
+    name
+        `data.name` of params.yaml.
+    root
+        The project's folder.
+    home
+        Where what the project makes on this machine lies: ``.mlops``.
+    base_image
+        `MLOPS_BASE_IMAGE`.
+    """
+
+    name: str
+    root: Path
+    home: Path
+    base_image: str
+
+
 class Target(Protocol):
     """Where services run."""
 
     name: str
-    """The value of `Serving.target`."""
+    """The value of `Serving.target`; no two targets share one."""
+    leaves: str
+    """What of its services `prune` removes: ``image``."""
+
+    @classmethod
+    def open(cls, context: TargetContext) -> Self:
+        """Return the project's target.
+
+        Raises
+        ------
+        UnavailableError
+            What it stands on, as a container engine, does not answer.
+        """
+
+    def check(self) -> None:
+        """Make sure that services can be started.
+
+        Raises
+        ------
+        UnavailableError
+            They cannot; the error says how to mend that.
+        """
+
+    def built_from(self) -> Mapping[str, Any]:
+        """Return what a service is built from beside its bundle: with another, it is another deployment."""
 
     def start(self, spec: Spec) -> Serving:
         """Start a service, or return the running one with this id."""

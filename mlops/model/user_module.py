@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from pathlib import Path
 from types import ModuleType
+from typing import Any
 
+from mlops.errors import ConfigError, DataError
 from mlops.files import hashing
 
-__all__ = ["load", "name"]
+__all__ = ["load", "load_name", "name"]
 
 _PREFIX = "mlops_model_"
 
@@ -43,3 +46,32 @@ def load(source: bytes, origin: str) -> ModuleType:
         del sys.modules[full]
         raise
     return module
+
+
+def load_name(reference: str, root: Path, *, key: str) -> Any:
+    """Return what ``FILE.py:NAME`` names in a project.
+
+    Parameters
+    ----------
+    key
+        Where params.yaml names it, for errors.
+
+    Raises
+    ------
+    ConfigError
+        There is no such file, or nothing in it that can be called by that name.
+    DataError
+        The file cannot be loaded.
+    """
+    path, _, called = reference.rpartition(":")
+    file = root / path
+    if not file.is_file():
+        raise ConfigError(key, value=reference, allowed="a file of the project")
+    try:
+        loaded = load(file.read_bytes(), str(file))
+    except Exception as exc:
+        raise DataError(f"{file} cannot be loaded: {exc}.", remedy="Correct it.") from exc
+    found = getattr(loaded, called, None)
+    if not callable(found):
+        raise ConfigError(key, value=reference, allowed=f"a function or class of {path}")
+    return found

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 import orjson
 
+from mlops import moments
 from mlops.files import parquet
 from mlops.prediction_log.segment import Record, folders
 from mlops.prediction_log.writer import close, hold
@@ -313,10 +314,9 @@ def _table(records: list[Record], schema: Schema) -> pa.Table:
 
     def date(value: Any) -> datetime | None:
         try:
-            moment = datetime.fromisoformat(value)
+            return moments.from_text(value)
         except (TypeError, ValueError):  # none, or what was served as another kind
             return None
-        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
     def numbers(values: list[Any]) -> pa.Array:
         try:

@@ -17,17 +17,15 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
-from mlops.config.moments import parse_moment
 from mlops.config.params import Params
 from mlops.config.project_folder import ProjectFolder, find_project, load_params
-from mlops.errors import ConflictError, NothingPromotedError, UnavailableError
+from mlops.errors import ConflictError, NothingPromotedError
+from mlops.moments import parse_moment
 
 if TYPE_CHECKING:
     from mlops.adapters.mlflow.tracking import MlflowRegistry
-    from mlops.adapters.targets.docker import DockerTarget
-    from mlops.adapters.targets.process import ProcessTarget
     from mlops.adapters.traefik import TraefikGateway
-    from mlops.deployment.rollout import Target
+    from mlops.deployment.rollout import Target, TargetContext
     from mlops.ledger.store import Entry, Ledger
     from mlops.model.bundle import Bundle
     from mlops.schema import Schema
@@ -109,45 +107,24 @@ class Project:
 
     @cached_property
     def target(self) -> Target:
-        """Where models run: a container engine where one is asked for or can be used."""
-        wanted = self.params.deploy.target
-        if wanted == "process":
-            return self._process
-        if wanted == "auto":
-            try:
-                self._docker.check()
-            except UnavailableError as exc:
-                log.info("no container: %s A local process serves instead.", exc.message)
-                return self._process
-        return self._docker
+        """Where models run, as `deploy.target` says."""
+        from mlops.project import target_choice
+
+        return target_choice.choose(self.params.deploy.target, self._target_context)
 
     @property
     def targets(self) -> list[Target]:
-        """Every place a service of this project may run in.
+        """Every place a service of this project may run in."""
+        from mlops.project import target_choice
 
-        An engine that comes or goes changes which is chosen, and must not hide a service.
-        """
-        from mlops.adapters.targets.docker import available
+        return target_choice.every(self.params.deploy.target, self._target_context)
 
-        return [self._docker, self._process] if available() else [self._process]
+    @property
+    def _target_context(self) -> TargetContext:
+        from mlops.deployment.rollout import TargetContext
 
-    @cached_property
-    def _docker(self) -> DockerTarget:
-        from mlops.adapters.targets.docker import DockerTarget
-
-        return DockerTarget(
-            self.params.data.name,
-            home=self.folder.home,
-            base=self.folder.settings.base_image,
-            lock=self.folder.root / "requirements.lock",
-            template=self.folder.root / "models" / "Dockerfile",
-        )
-
-    @cached_property
-    def _process(self) -> ProcessTarget:
-        from mlops.adapters.targets.process import ProcessTarget
-
-        return ProcessTarget(self.folder.home)
+        folder = self.folder
+        return TargetContext(self.params.data.name, folder.root, folder.home, folder.settings.base_image)
 
     @cached_property
     def gateway(self) -> TraefikGateway:

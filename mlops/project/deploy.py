@@ -85,11 +85,7 @@ def name_of(project: Project, promoted: Entry) -> str:
     Begun again after a kill, it finds what it started. With other limits it is another deployment,
     which takes the place of the first.
     """
-    made: dict[str, Any] = {"target": project.target.name, **_limits(project)}
-    if project.target.name == "docker":
-        root = project.folder.root
-        made["base"] = project.folder.settings.base_image
-        made["files"] = [hashing.of_file(root / name) for name in ("requirements.lock", "models/Dockerfile")]
+    made = {"target": project.target.name, **_limits(project), **project.target.built_from()}
     version = f"{project.params.data.name}-v{promoted.body['version']}"
     return f"{version}-{promoted.id[:6]}-{hashing.of_value(made)[:6]}"
 
@@ -120,7 +116,7 @@ def _clear(project: Project) -> None:
     """End services that an engine which came or went has left behind, and what nobody needs."""
     try:
         for target in project.targets:
-            if target is not project.target:
+            if target.name != project.target.name:
                 for service in target.running(unhealthy=True):
                     target.stop(service, drain=5)
             target.prune(keep=project.params.deploy.keep)

@@ -202,8 +202,8 @@ def _engine(folder: ProjectFolder) -> Finding:
     from mlops.adapters.targets.docker import has_image
 
     wanted, base = load_params(folder.root / "params.yaml").deploy.target, folder.settings.base_image
-    if wanted == "process":
-        return Finding("engine", "ok", "not asked for: deploy.target is process")
+    if wanted not in ("auto", "docker"):
+        return Finding("engine", "ok", f"not asked for: deploy.target is {wanted}")
     try:
         there = has_image(base)
     except UnavailableError as exc:

@@ -156,9 +156,8 @@ def _closed_logs(project: Project) -> set[Path]:
 def _services(project: Project) -> Iterator[Removal]:
     keep = project.params.deploy.keep
     for target in project.targets:
-        what = "image" if target.name == "docker" else "log of service"
         for name in target.prune(keep=keep, dry=True):
-            yield Removal(f"{what} {name[:40]}", f"beyond the newest {keep} (deploy.keep)")
+            yield Removal(f"{target.leaves} {name[:40]}", f"beyond the newest {keep} (deploy.keep)")
 
 
 def _cache(project: Project, now: datetime) -> Iterator[Removal]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from mlops.data import source
 from mlops.data.contract import infer
 from mlops.errors import DataError
+from mlops.moments import to_times
 from mlops.project.context import Project
 from mlops.project.ingest import add_files
 from mlops.scaffold import template
@@ -108,11 +109,9 @@ def _rows(files: Sequence[Path]) -> Iterator[pd.DataFrame]:
 
 def _span(sample: Sample, profile: Profile) -> Span | None:
     """Return how the rows lie in time, where they have one."""
-    import pandas as pd
-
     if profile.time is None:
         return None
-    moments = pd.to_datetime(sample.frame[profile.time], utc=True, errors="coerce", format="ISO8601").dropna()
+    moments = to_times(sample.frame[profile.time]).dropna()
     # Of days, which are no moments, no range was seen.
     ends = sample.ranges.get(profile.time, (moments.min(), moments.max()))
     first, last = (end.to_pydatetime().astimezone(UTC) for end in ends)

@@ -9,14 +9,13 @@ from __future__ import annotations
 import json
 import shutil
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from mlops.config.params import DeltaParams, FunctionParams, SqlParams
 from mlops.config.paths import POSITIONS
-from mlops.config.settings import expanded
 from mlops.data import cursor
-from mlops.data.source import Fetched, FileSource, Source
+from mlops.data.source import Fetched, FileSource, Source, SourceContext
 from mlops.errors import DataError
 from mlops.files import hashing
 from mlops.project.context import Project
@@ -85,28 +84,18 @@ def source_of(project: Project) -> Source:
     ConfigError
         A variable of the environment that it names is not set.
     """
-    given, root, env = project.params.data.source, project.folder.root, project.folder.root / ".env"
-    if isinstance(given, SqlParams):
-        from mlops.adapters.sources import sql
+    params = project.params.data.source
+    context = SourceContext(project.params.data.name, project.folder.root)
+    assert params is not None  # who pulls has looked
+    if isinstance(params, str):
+        if "://" in params:
+            from mlops.adapters.sources import remote_files
 
-        url = expanded(given.url, env, quoted=True)
-        return sql.SqlSource(project.params.data.name, given.sql, url, given.cursor)
-    if isinstance(given, DeltaParams):
-        from mlops.adapters.sources import delta
-
-        address = expanded(given.delta, env)
-        inside = address if "://" in address else str(root / Path(address).expanduser())
-        return delta.DeltaSource(inside, given.version)
-    if isinstance(given, FunctionParams):
-        from mlops.adapters.sources import function
-
-        return function.FunctionSource(given.function, root, given.cursor)
-    assert given is not None  # who pulls has looked
-    if "://" in given:
-        from mlops.adapters.sources import remote_files
-
-        return remote_files.AddressSource(expanded(given, env))
-    return FileSource(given, root)
+            return remote_files.AddressSource(context.expand(params))
+        return FileSource(params, context.root)
+    module, _, name = params.adapter.partition(":")
+    source: Source = getattr(import_module(module), name).from_params(params, context)
+    return source
 
 
 def pull(project: Project, tree: Path) -> Pull:

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from mlops.config.target_names import describe_target
 from mlops.net.request import get
 from mlops.project.context import Project
 from mlops.project.health import Health, health
@@ -120,7 +121,7 @@ class Overview:
         if self.serving is None:
             return ["nothing was deployed yet; run `mlops deploy`"]
         body = self.serving.body
-        where = {"docker": "a container", "process": "a process"}.get(body["target"], body["target"])
+        where = describe_target(body["target"])
         lines = [
             f"{self.model} version {body['version']}, digest {body['digest'][:12]}, in {where}",
             f"since {_when(self.serving.recorded_at, self.at)}, at {self.address}",

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from mlops.adapters.mlflow.links import version_page
+from mlops.config.target_names import describe_target
 from mlops.errors import UsageError
 from mlops.prediction_log.lineage import Lineage
 from mlops.project.context import Project
@@ -81,7 +82,7 @@ class Trace:
         body = self.served.body
         if "source" in body:
             return [self.lineage.deployment, f"scored from {body['source']}"]
-        where = {"docker": "a container", "process": "a process"}.get(body.get("target", ""), "not recorded")
+        where = describe_target(body["target"]) if "target" in body else "not recorded"
         return [self.lineage.deployment, where + (f", image {body['image']}" if body.get("image") else "")]
 
     def _chain(self) -> list[str]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mlops.errors import shown
+from mlops.moments import to_times
 from mlops.schema import TEXTUAL, Kind
 from mlops.tables.readers import NONE, TRUTHS
 from mlops.tables.sampling import MOMENT
@@ -129,7 +130,7 @@ def doubt(known: pd.Series[Any], *, untyped: bool) -> str:
     if spelled.str.fullmatch(_YEAR_LAST).mean() >= _NEARLY_ALL:
         return f"it holds days without the year first, as {spelled.iloc[0]}; write 2013-07-04 to have dates"
     some = spelled.where(spelled.str.fullmatch(MOMENT))
-    no_day = pd.to_datetime(some, utc=True, errors="coerce", format="ISO8601").isna()
+    no_day = to_times(some).isna()
     if no_day.mean() <= 1 - _AT_LEAST_HALF and no_day.any():
         odd = shown([spelled[no_day].iloc[0]])
         return f"{no_day.mean():.1%} of its values, as {odd}, are no days; empty them to have dates"
@@ -183,9 +184,7 @@ def _kind(known: pd.Series[Any], distinct: int, *, untyped: bool) -> tuple[Kind 
         if odd in ("list", "dict", "bytes", "ndarray", "time"):
             return None, f"its values are of type {odd}", 0.0
         return "category", f"{distinct:,} values of several types", 0.0
-    moments = pd.to_datetime(
-        known.where(known.str.fullmatch(MOMENT)), utc=True, errors="coerce", format="ISO8601"
-    )
+    moments = to_times(known.where(known.str.fullmatch(MOMENT)))
     if moments.notna().mean() >= _NEARLY_ALL:
         return "date", f"{moments.min():%Y-%m-%d} to {moments.max():%Y-%m-%d}", float(moments.isna().mean())
     words = float(known.map(lambda value: len(value.split())).mean())

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from math import isfinite
 from typing import Any
 
 import numpy as np
 import orjson
 
+from mlops import moments
 from mlops.errors import DataError, RowError
 from mlops.schema import Columns, Rows, Schema, parse_rows
 
@@ -143,9 +143,7 @@ def _time(value: Any, row: int, field: str) -> str | None:
     if value is None:
         return None
     try:
-        moment = datetime.fromisoformat(value)
-        # Without an offset it is UTC, as in the data the model was trained on.
-        return (moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)).isoformat()
+        return moments.from_text(value).isoformat()
     except (TypeError, ValueError, OverflowError):
         message = f"Row {row}: {field} must be a time such as 2013-07-04T15:00:00Z or null."
         raise RowError(message, row=row, field=field) from None

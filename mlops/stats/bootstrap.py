@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr, stdtrit
 
 from mlops.errors import DataError, TooFewRowsError
+from mlops.moments import to_times
 
 if TYPE_CHECKING:
     from mlops.schema import Schema
@@ -51,7 +52,7 @@ def blocks_of(frame: pd.DataFrame, schema: Schema, size: timedelta) -> NDArray[n
         Shape (n_rows,).
     """
     if schema.time is not None:
-        since = pd.to_datetime(frame[schema.time], utc=True) - pd.Timestamp(0, tz="UTC")
+        since = to_times(frame[schema.time]) - pd.Timestamp(0, tz="UTC")
         return np.asarray(since // pd.Timedelta(size), np.int64)
     if schema.key is not None and schema.key in frame:
         block = np.asarray(pd.factorize(frame[schema.key])[0], np.int64)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlops.errors import DataError, MissingColumnError, UnusableValueError, shown
+from mlops.moments import to_times
 from mlops.schema import TEXTUAL, Array, Columns, Kind, Rows, Schema, Task, date_parts
 from mlops.tables.cells import is_number, is_whole, plain, spelled
 from mlops.tables.readers import as_typed
@@ -293,7 +294,7 @@ def _times(column: pd.Series[Any], *, optional: bool = False) -> pd.Series[Any]:
     if pd.api.types.is_numeric_dtype(column.dtype):  # a count since when, and of what?
         times = pd.Series(pd.NaT, index=column.index)
     elif not isinstance(column.dtype, pd.DatetimeTZDtype):
-        times = pd.to_datetime(column, utc=True, errors="coerce", format="ISO8601")
+        times = to_times(column)
     wrong = times.isna() & column.notna() if optional else times.isna()
     _refuse(column, wrong, "a time such as 2013-07-04T15:00:00Z")
     return times.astype("datetime64[us, UTC]")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mlops.moments import to_times
 from mlops.tables.duplicates import Repeats
 
 if TYPE_CHECKING:
@@ -187,15 +188,9 @@ def _widen(ranges: dict[str, tuple[Any, Any]], name: str, values: pd.Series[Any]
     if not len(values):
         return
     # As text the ends are found sooner; all of it is read only where an end is none, as "unknown".
-    read = _read([values.min(), values.max()])
+    read = to_times([values.min(), values.max()])
     if read.isna().any():
-        read = _read(values).dropna()
+        read = to_times(values).dropna()
     ends = [*read, *ranges.get(name, ())]
     if ends:
         ranges[name] = (min(ends), max(ends))
-
-
-def _read(values: Any) -> pd.Series[Any]:
-    import pandas as pd
-
-    return pd.Series(pd.to_datetime(values, utc=True, errors="coerce", format="ISO8601"))

@@ -15,14 +15,17 @@ import fsspec
 import pandas as pd
 import pytest
 
+from mlops.adapters.sources.custom_source import CustomSource
 from mlops.adapters.sources.delta import DeltaSource
 from mlops.adapters.sources.function import FunctionSource
 from mlops.adapters.sources.remote_files import AddressSource
 from mlops.adapters.sources.sql import SqlSource
-from mlops.data.source import Fetched, FileSource, Source
-from mlops.errors import MlopsError, UsageError
+from mlops.config.source_params import CustomSourceParams
+from mlops.data.source import Fetched, FileSource, Source, SourceContext
+from mlops.errors import ConfigError, DataError, MlopsError, UsageError
 from mlops.schema import Schema
 from mlops.tables.readers import read_table
+from tests.outside import SOURCE
 
 FIRST = pd.DataFrame({"plum": ["a", "b"], "size": [1.5, None], "day": ["2026-01-01", "2026-01-02"]})
 SECOND = pd.DataFrame({"plum": ["c"], "size": [3.0], "day": ["2026-01-03"]})
@@ -90,7 +93,20 @@ def of_a_function(folder: Path) -> Place:
     return Place(FunctionSource("source.py:load", folder, "day"), bring)
 
 
-@pytest.fixture(params=[of_files, of_an_address, of_a_query, of_a_delta_table, of_a_function])
+def custom(root: Path, **keys: Any) -> CustomSource:
+    (root / "journal.py").write_text(SOURCE)
+    params = CustomSourceParams.model_validate({"class": "journal.py:Journal", **keys})
+    return CustomSource.from_params(params, SourceContext("plums", root))
+
+
+def of_a_class(folder: Path) -> Place:
+    def bring(frame: pd.DataFrame) -> None:
+        frame.to_json(folder / f"{len(list(folder.glob('*.json')))}.json", orient="records")
+
+    return Place(custom(folder, folder="."), bring)
+
+
+@pytest.fixture(params=[of_files, of_an_address, of_a_query, of_a_delta_table, of_a_function, of_a_class])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     made: Place = request.param(tmp_path)
     return made
@@ -264,3 +280,28 @@ def test_a_query_may_end_in_a_comment_and_rows_without_a_cursor_are_told_of(
     place.bring(SECOND)
     [second] = source.fetch(first.position, tmp_path_factory.mktemp("fetched"))
     assert rows([second]) == told(SECOND)
+
+
+@pytest.mark.parametrize(
+    ("class_", "keys", "problem"),
+    [
+        (
+            "journal.py:Journal",
+            {"fold": "."},
+            "data.source: got 'fold', allowed: what journal.py",
+        ),
+        ("journal.py:Diary", {}, "data.source.class: got 'journal.py:Diary', allowed: a function or class"),
+        ("diary.py:Journal", {}, "data.source.class: got 'diary.py:Journal', allowed: a file of the project"),
+    ],
+)
+def test_a_class_that_is_not_there_or_takes_other_keys_is_refused_by_name(
+    tmp_path: Path, class_: str, keys: dict[str, str], problem: str
+) -> None:
+    with pytest.raises(ConfigError, match=problem):
+        custom(tmp_path, **{**keys, "class": class_})
+
+
+def test_what_a_class_raises_is_told_as_an_error_of_the_source(tmp_path: Path) -> None:
+    (tmp_path / "1.json").write_text("no json")
+    with pytest.raises(DataError, match=r"journal\.py:Journal failed: .*Correct the class"):
+        list(custom(tmp_path, folder=".").fetch(None, tmp_path))

@@ -20,10 +20,12 @@ import pytest
 
 from mlops.adapters.targets.process import ProcessTarget
 from mlops.adapters.traefik import TraefikGateway
-from mlops.deployment.rollout import Serving, Spec, Target, swap, wait_ready
+from mlops.deployment.rollout import Serving, Spec, Target, TargetContext, swap, wait_ready
 from mlops.errors import UnavailableError
 from mlops.files.ports import free_port
 from mlops.model import bundle as bundles
+from mlops.project import target_choice
+from tests.outside import TARGET
 from tests.tiny import ROWS, tiny_bundle
 
 ROOT = Path(__file__).parents[2]
@@ -41,7 +43,15 @@ def docker_target(home: Path) -> Target:
     )
 
 
+def bare_target(home: Path) -> Target:
+    home.mkdir(parents=True, exist_ok=True)
+    (home / "bare.py").write_text(TARGET)
+    context = TargetContext("contract", root=home, home=home, base_image="")
+    return target_choice.choose("bare.py:Bare", context)
+
+
 TARGETS = [
+    pytest.param(bare_target, id="a class of the project"),
     pytest.param(ProcessTarget, id="process"),
     pytest.param(docker_target, id="docker", marks=pytest.mark.engine),
 ]
@@ -90,7 +100,7 @@ def logged(folder: Path) -> list[str]:
 
 
 def pid_of(serving: Serving) -> int:
-    if serving.target == "process":
+    if serving.target in ("process", "bare"):
         return int(serving.ref.partition("@")[0])
     from mlops.adapters.targets.docker import _engine
 

@@ -22,6 +22,7 @@ from mlops.errors import DataError, MlopsError
 from mlops.files import yaml
 from mlops.orchestration.tasks.train import reproduce
 from tests.flows.orchard import Orchard, plums, stamped
+from tests.outside import SOURCE
 
 UNATTENDED = "PREFECT__RUNTIME__DEPLOYMENT__ID"
 
@@ -105,6 +106,22 @@ def test_what_was_set_aside_is_taken_once_the_contract_allows_it(orchard: Orchar
     contract.write_text(contract.read_text().replace("allowed: [blue, red, yellow]", "nulls: 0.2"))
     assert "3 rows of june.csv" in orchard.flow("ingest", file=june).text
     assert len(rows(orchard)) == 77  # the key keeps the others from counting twice
+
+
+def test_a_source_that_the_project_brings_gives_each_row_once(orchard: Orchard) -> None:
+    orders = orchard.root / "orders"
+    for folder in (orders, orchard.root / "sources"):
+        folder.mkdir()
+    (orchard.root / "sources" / "journal.py").write_text(SOURCE)
+    declare(orchard, source={"class": "sources/journal.py:Journal", "folder": "orders"})
+    for day, held in enumerate((40, 80)):
+        plums(day, 1, season=0).to_json(orders / f"{day}.json", orient="records", date_format="iso")
+        for _ in range(2):
+            told = orchard.mlops("ingest")
+            assert told.code == 0, told.err
+            assert len(rows(orchard)) == held
+    assert told.out.startswith("Nothing new")
+    assert len(orchard.project.ledger.entries("data.versioned")) == 2
 
 
 def test_a_refused_batch_changes_nothing_and_is_recorded_once(

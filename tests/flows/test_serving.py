@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from typing import Any
 
 import httpx
@@ -13,6 +14,7 @@ from mlops.errors import MlopsError
 from mlops.orchestration.tasks import deploy
 from mlops.prediction_log import reader
 from tests.flows.orchard import Orchard, Told, until
+from tests.outside import TARGET
 
 ROW = {"size": 4.0, "heat": 20.0, "colour": "red", "plum": "asked", "picked": "2025-12-01T10:00:00+00:00"}
 
@@ -96,6 +98,34 @@ def test_another_limit_is_another_deployment(served: Orchard) -> None:
     after = served.project.ledger.last("deployment.served")
     assert after is not None
     assert after.body == before.body  # with the same limits it is the same, and was still warm
+
+
+def test_a_model_is_deployed_to_a_target_that_the_project_brings(served: Orchard) -> None:
+    params, file = served.root / "params.yaml", served.root / ".mlops" / "asked.jsonl"
+    text, before = params.read_text(), served.project.ledger.last("deployment.served")
+    (served.root / "targets").mkdir()
+    (served.root / "targets" / "bare.py").write_text(TARGET)
+    file.write_text(json.dumps(ROW) + "\n")
+    params.write_text(text.replace("target: process", "target: targets/bare.py:Bare"))
+    try:
+        deployed = served.mlops("deploy")
+        assert deployed.code == 0, deployed.err
+        predicted = served.mlops("predict", str(file))
+        assert predicted.code == 0, predicted.err
+        serving = deploy.serving(served.project)
+        behind = served.mlops("why", json.loads(predicted.out)["id"])
+        assert "bare" in behind.out
+    finally:
+        params.write_text(text)
+        back = served.mlops("deploy")
+        shutil.rmtree(served.root / "targets")
+    assert serving is not None
+    assert serving[1].target == "bare"
+    assert back.code == 0, back.err
+    after = served.project.ledger.last("deployment.served")
+    assert before is not None
+    assert after is not None
+    assert after.body["target"] == before.body["target"] == "process"
 
 
 def test_status_tells_what_serves_as_one_object(served: Orchard) -> None:

@@ -24,7 +24,6 @@ REASON = "Long on purpose:"
 """What the docstring of a longer file or function opens its reason with."""
 TO_SPLIT = {
     "adapters/dvc/tree.py",
-    "config/params.py",
     "monitoring/drift.py",
     "monitoring/drift.py measure",
     "scaffold/profile.py look",

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from mlops.data.source import Fetched
+from mlops.config.source_params import DeltaParams
+from mlops.data.source import Fetched, SourceContext
 from mlops.errors import DataError, UnavailableError, UsageError
 from mlops.files import parquet
 
@@ -31,6 +32,13 @@ class DeltaSource:
 
     address: str
     version: int | None = None
+
+    @classmethod
+    def from_params(cls, params: DeltaParams, context: SourceContext) -> DeltaSource:
+        """Return the source that a section describes; a folder lies below the project's."""
+        address = context.expand(params.delta)
+        inside = address if "://" in address else str(context.root / Path(address).expanduser())
+        return cls(inside, params.version)
 
     def fetch(self, since: Any, folder: Path) -> Iterator[Fetched]:
         """Give the new rows as one table; none where the version was taken before."""

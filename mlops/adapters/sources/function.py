@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mlops.config.source_params import FunctionParams
 from mlops.data import cursor
-from mlops.data.source import Fetched
-from mlops.errors import ConfigError, DataError, MlopsError
+from mlops.data.source import Fetched, SourceContext
+from mlops.errors import DataError, MlopsError
 from mlops.files import parquet
 from mlops.model import user_module
 
@@ -38,11 +39,16 @@ class FunctionSource:
     root: Path
     column: str | None = None
 
+    @classmethod
+    def from_params(cls, params: FunctionParams, context: SourceContext) -> FunctionSource:
+        """Return the source that a section describes."""
+        return cls(params.function, context.root, params.cursor)
+
     def fetch(self, since: Any, folder: Path) -> Iterator[Fetched]:
         """Give the new rows as one table; none where there are none."""
         import pyarrow as pa
 
-        call, position = self._load(), [since]
+        call, position = user_module.load_name(self.function, self.root, key="data.source.function"), [since]
         named = {"since": cursor.value_of(since)} if "since" in inspect.signature(call).parameters else {}
         file = folder / f"{call.__name__}.parquet"
         try:
@@ -61,20 +67,6 @@ class FunctionSource:
         if rows:
             at = position[0] if self.column else None
             yield Fetched(file, file.name, at, again=self.column is None)
-
-    def _load(self) -> Callable[..., Any]:
-        path, _, name = self.function.rpartition(":")
-        file = self.root / path
-        if not file.is_file():
-            raise ConfigError("data.source.function", value=self.function, allowed="a file of the project")
-        try:
-            loaded = user_module.load(file.read_bytes(), str(file))
-        except Exception as exc:
-            raise DataError(f"{file} cannot be loaded: {exc}.", remedy="Correct it.") from exc
-        call = getattr(loaded, name, None)
-        if not callable(call):
-            raise ConfigError("data.source.function", value=self.function, allowed=f"a function of {path}")
-        return call  # type: ignore[no-any-return]
 
     def _pieces(
         self, given: pd.DataFrame | Iterable[pd.DataFrame], position: list[Any]

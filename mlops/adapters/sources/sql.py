@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from mlops.config.source_params import SqlParams
 from mlops.data import cursor
-from mlops.data.source import Fetched
+from mlops.data.source import Fetched, SourceContext
 from mlops.errors import DataError, UnavailableError, UsageError
 from mlops.files import parquet
 from mlops.tables.csv_dialect import refuse_repeated
@@ -44,6 +45,11 @@ class SqlSource:
     query: str
     url: str = field(repr=False)
     column: str | None = None
+
+    @classmethod
+    def from_params(cls, params: SqlParams, context: SourceContext) -> SqlSource:
+        """Return the source that a section describes."""
+        return cls(context.name, params.sql, context.expand(params.url, quoted=True), params.cursor)
 
     def fetch(self, since: Any, folder: Path) -> Iterator[Fetched]:
         """Give the new rows as one table, read in pieces; none where there are none."""

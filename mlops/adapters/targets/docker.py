@@ -16,7 +16,7 @@ from docker.models.containers import Container
 from urllib3.exceptions import HTTPError
 
 from mlops.deployment.image import PROBE, Image, Interpreter, write_dependencies, write_model
-from mlops.deployment.rollout import Serving, Spec
+from mlops.deployment.rollout import Serving, Spec, TargetContext
 from mlops.errors import MlopsError, UnavailableError
 from mlops.files import hashing
 from mlops.files.ports import free_port
@@ -78,6 +78,7 @@ class DockerTarget:
     """
 
     name = "docker"
+    leaves = "image"
 
     def __init__(self, project: str, *, home: Path, base: str, lock: Path, template: Path) -> None:
         self.project = project
@@ -85,6 +86,29 @@ class DockerTarget:
         self.base = base
         self.lock = lock
         self.template = template
+
+    @classmethod
+    def open(cls, context: TargetContext) -> DockerTarget:
+        """Return the project's target.
+
+        Raises
+        ------
+        UnavailableError
+            No engine answers.
+        """
+        with _engine():
+            pass
+        return cls(
+            context.name,
+            home=context.home,
+            base=context.base_image,
+            lock=context.root / "requirements.lock",
+            template=context.root / "models" / "Dockerfile",
+        )
+
+    def built_from(self) -> Mapping[str, Any]:
+        """Return the base image's name and the digests of the files that images are built by."""
+        return {"base": self.base, "files": [hashing.of_file(file) for file in (self.lock, self.template)]}
 
     def check(self) -> None:
         """Make sure that models can run here.

@@ -6,15 +6,17 @@ import json
 import os
 import sys
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import psutil
 
 import mlops
 from mlops.adapters.processes import process_id
-from mlops.deployment.rollout import Serving, Spec
+from mlops.deployment.rollout import Serving, Spec, TargetContext
 from mlops.errors import MlopsError
 from mlops.files import atomic
 from mlops.files.ports import free_port
@@ -41,10 +43,23 @@ class ProcessTarget:
     """
 
     name = "process"
+    leaves = "log of service"
 
     def __init__(self, home: Path) -> None:
         self._services = home / "services"
         self._logs = home / "logs" / "services"
+
+    @classmethod
+    def open(cls, context: TargetContext) -> ProcessTarget:
+        """Return the project's target."""
+        return cls(context.home)
+
+    def check(self) -> None:
+        """Do nothing: a process can be started wherever this one runs."""
+
+    def built_from(self) -> Mapping[str, Any]:
+        """Return nothing: it runs with this Python."""
+        return {}
 
     def start(self, spec: Spec) -> Serving:
         """Start a service with this Python."""

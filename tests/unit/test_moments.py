@@ -5,8 +5,8 @@ from datetime import UTC, date, datetime, timedelta, timezone
 import pandas as pd
 import pytest
 
-from mlops.config.moments import parse_moment
 from mlops.errors import UsageError
+from mlops.moments import parse_moment, to_times
 
 NOON = datetime(2013, 7, 4, 12, tzinfo=UTC)
 
@@ -32,7 +32,13 @@ def test_a_date_begins_at_midnight(value):
     assert parse_moment(value) == datetime(2013, 7, 4, tzinfo=UTC)
 
 
-@pytest.mark.parametrize("value", ["yesterday", "", 20130704, None])
+@pytest.mark.parametrize("value", ["yesterday", "", 20130704, None, "0001-01-01T00:00+02:00"])
 def test_what_is_no_time_is_refused_by_name(value):
     with pytest.raises(UsageError, match=r"is not a time\. Write it as 2013-04-01"):
         parse_moment(value)
+
+
+def test_a_column_of_times_is_in_utc_and_what_is_none_is_missing() -> None:
+    times = to_times(["2013-07-04T12:00", "2013-07-04T14:00+02:00", "noon"])
+    assert list(times[:2]) == [NOON, NOON]
+    assert times.isna().tolist() == [False, False, True]

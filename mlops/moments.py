@@ -1,0 +1,62 @@
+"""Moments: a time that names no zone is in UTC, whoever reads it from whatever."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING, Any
+
+from mlops.errors import UsageError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["as_utc", "from_text", "parse_moment", "to_times"]
+
+
+def as_utc(moment: datetime) -> datetime:
+    """Return a moment in UTC, which it is in where it names no zone."""
+    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def from_text(text: str) -> datetime:
+    """Return a moment written in ISO 8601, in UTC.
+
+    Raises
+    ------
+    ValueError
+        It is no time, or none that UTC has.
+    """
+    try:
+        return as_utc(datetime.fromisoformat(text))
+    except OverflowError as exc:
+        raise ValueError(f"{text} is beyond the years 1 to 9999 in UTC") from exc
+
+
+def to_times(values: Any) -> pd.Series[Any]:
+    """Return values as times in UTC; what is no time is missing."""
+    import pandas as pd
+
+    return pd.Series(pd.to_datetime(values, utc=True, errors="coerce", format="ISO8601"))
+
+
+def parse_moment(value: str | date | datetime) -> datetime:
+    """Return a moment that a person names, in UTC.
+
+    Parameters
+    ----------
+    value
+        A text in ISO 8601, such as ``2013-07-04`` or ``2013-07-04T12:00+02:00``; a date, which begins at
+        midnight; a datetime.
+
+    Raises
+    ------
+    UsageError
+        It is no time.
+    """
+    try:
+        if isinstance(value, str):
+            return from_text(value)
+        return as_utc(value if isinstance(value, datetime) else datetime(value.year, value.month, value.day))
+    except (ValueError, AttributeError) as exc:
+        remedy = "Write it as 2013-04-01 or 2013-04-01T12:00."
+        raise UsageError(f"{value!r} is not a time.", remedy=remedy) from exc
