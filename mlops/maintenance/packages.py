@@ -1,4 +1,4 @@
-"""What this machine brings: Python, packages, programs; each looked at without importing it."""
+"""Checks of this machine: Python, packages, SQLite, temporary folders, cores. Imports no package."""
 
 from __future__ import annotations
 
@@ -34,17 +34,17 @@ __all__ = [
 State = Literal["ok", "warn", "fail"]
 
 DISTRIBUTION = "mlops-loop"
-_FIVE = ("mlflow", "dvc", "scikit-learn", "evidently", "prefect")
+_MAIN_PACKAGES = ("mlflow", "dvc", "scikit-learn", "evidently", "prefect")
 _BREAKS = {
     "pandas": "3.1 breaks `import evidently`",
     "fastapi": "0.151 and newer break Prefect's server",
     "protobuf": "7 makes skl2onnx fail on gradient boosting",
     "sqlalchemy": "with 2.1 Prefect plans no scheduled run",
 }
-"""Why a bound is tight, where crossing it is known to break another package."""
+"""Reasons for tight bounds: what breaks outside them."""
 _OLDEST_SQLITE = (3, 24, 0)  # Prefect's bound
 _SOCKETS = Path("/tmp")
-"""Where the supervisors' sockets are, whatever TMPDIR says."""
+"""The folder of the supervisors' sockets, independent of TMPDIR."""
 _REINSTALL = (
     "Install the locked versions: in a clone of the toolkit `uv pip install -r requirements.lock`, "
     "elsewhere its wheel again with `-c requirements.lock`."
@@ -53,12 +53,12 @@ _REINSTALL = (
 
 @dataclass(frozen=True)
 class Finding:
-    """What one check found.
+    """The result of one check.
 
     Parameters
     ----------
     remedy
-        What to do about it, a sentence; empty where all is well.
+        How to fix it, a sentence; empty where the state is ok.
     """
 
     name: str
@@ -68,7 +68,7 @@ class Finding:
 
 
 def required() -> tuple[str, list[str]]:
-    """Return the Python and the packages that this library asks for, as its metadata tells."""
+    """Return the Python version and the packages that this library's metadata requires."""
     try:
         metadata = distribution(DISTRIBUTION)
     except PackageNotFoundError:
@@ -77,22 +77,22 @@ def required() -> tuple[str, list[str]]:
 
 
 def installed() -> dict[str, str]:
-    """Return version by name of every package this Python sees."""
-    found: dict[str, str] = {}
-    for one in distributions():
+    """Return the version by name of every installed package."""
+    packages: dict[str, str] = {}
+    for package in distributions():
         # The first on the path is the one that is imported.
-        found.setdefault(canonicalize_name(one.metadata["Name"] or ""), one.version)
-    return found
+        packages.setdefault(canonicalize_name(package.metadata["Name"] or ""), package.version)
+    return packages
 
 
 def versions(names: Iterable[str]) -> dict[str, str]:
-    """Return version by name of the packages named, those that are not installed left out."""
-    here = installed()
-    return {name: here[known] for name in names if (known := canonicalize_name(name)) in here}
+    """Return the version by name of these packages, without those that are not installed."""
+    packages = installed()
+    return {name: packages[key] for name in names if (key := canonicalize_name(name)) in packages}
 
 
 def pinned(lock: str) -> dict[str, set[str]]:
-    """Return the versions by name that the text of a requirements.lock names."""
+    """Return the versions by name that the text of a requirements.lock pins."""
     versions: dict[str, set[str]] = {}
     for name, version in re.findall(r"^([\w.-]+)==([^\s;\\]+)", lock, flags=re.MULTILINE):
         versions.setdefault(canonicalize_name(name), set()).add(version)
@@ -100,7 +100,7 @@ def pinned(lock: str) -> dict[str, set[str]]:
 
 
 def check_pinned(packages: Sequence[str], lock: Path) -> None:
-    """Make sure that an image can bring what a model's module imports, as it is here.
+    """Check that an image can install the packages that a model's module imports.
 
     Raises
     ------
@@ -109,92 +109,99 @@ def check_pinned(packages: Sequence[str], lock: Path) -> None:
     """
     if not packages:
         return
-    names, here = pinned(lock.read_text()), installed()
+    locked, available = pinned(lock.read_text()), installed()
     for package in packages:
         name = canonicalize_name(package)
-        if name not in names:
-            way = f"a package that {lock.name} pins: add it to your dependencies and lock them anew"
-            raise ConfigError("model.packages", value=package, allowed=way)
-        if name not in here:
-            way = f"a package that is installed: `uv pip install -r {lock.name}`"
-            raise ConfigError("model.packages", value=package, allowed=way)
+        if name not in locked:
+            allowed = f"a package that {lock.name} pins: add it to your dependencies and update the lock"
+            raise ConfigError("model.packages", value=package, allowed=allowed)
+        if name not in available:
+            allowed = f"a package that is installed: `uv pip install -r {lock.name}`"
+            raise ConfigError("model.packages", value=package, allowed=allowed)
 
 
 def check(lock: Path, environment: Mapping[str, str], python: str) -> list[Finding]:
-    """Look at everything that needs no project.
+    """Run every check that needs no project.
 
     Parameters
     ----------
     lock
         The requirements.lock to compare with.
     python
-        The version that runs, as ``3.11.8``.
+        The running version, as ``3.11.8``.
     """
-    wanted, requires = required()
+    required_python, requires = required()
     packages = installed()
     locked = lock.read_text() if lock.is_file() else ""
     return [
-        of_python(python, wanted),
-        *of_packages(requires, packages),
-        of_lock(locked, packages),
-        of_sqlite(sqlite3.sqlite_version_info),
-        of_bytecode(environment),
-        of_temp(Path(tempfile.gettempdir()), _SOCKETS),
-        of_processors(_cores(), environment),
+        check_python(python, required_python),
+        *check_packages(requires, packages),
+        check_lock(locked, packages),
+        check_sqlite(sqlite3.sqlite_version_info),
+        check_bytecode(environment),
+        check_temp(Path(tempfile.gettempdir()), _SOCKETS),
+        check_processors(_cores(), environment),
     ]
 
 
-def of_python(version: str, wanted: str) -> Finding:
-    """Compare the Python that runs with the one asked for."""
-    if SpecifierSet(wanted).contains(version, prereleases=True):
+def check_python(version: str, required: str) -> Finding:
+    """Compare the running Python with the required one."""
+    if SpecifierSet(required).contains(version, prereleases=True):
         return Finding("python", "ok", version)
-    return Finding("python", "fail", f"{version}, not {wanted}", "Make the environment with a newer Python.")
+    return Finding(
+        "python", "fail", f"{version}, not {required}", "Create the environment with a newer Python."
+    )
 
 
-def of_packages(requires: Sequence[str], packages: Mapping[str, str]) -> list[Finding]:
-    """Find the packages that are missing or outside their bounds; one finding where there is none."""
+def check_packages(requires: Sequence[str], packages: Mapping[str, str]) -> list[Finding]:
+    """Return a finding per package that is missing or outside its bounds, else one for all."""
     if not requires:
         return [
             Finding(
                 "packages", "warn", f"{DISTRIBUTION} is not installed: its bounds are unknown", _REINSTALL
             )
         ]
-    wanted = [Requirement(text) for text in requires]
-    wanted = [one for one in wanted if one.marker is None or one.marker.evaluate({"extra": ""})]
-    amiss = [found for one in wanted if (found := _amiss(one, packages)) is not None]
-    versions = ", ".join(f"{name} {packages[name]}" for name in _FIVE if name in packages)
-    return amiss or [Finding("packages", "ok", f"{versions}; {len(wanted)} within their bounds")]
+    requirements = [Requirement(text) for text in requires]
+    requirements = [
+        requirement
+        for requirement in requirements
+        if requirement.marker is None or requirement.marker.evaluate({"extra": ""})
+    ]
+    violations = [each for requirement in requirements if (each := _violation(requirement, packages))]
+    versions = ", ".join(f"{name} {packages[name]}" for name in _MAIN_PACKAGES if name in packages)
+    return violations or [Finding("packages", "ok", f"{versions}; {len(requirements)} within their bounds")]
 
 
-def _amiss(one: Requirement, packages: Mapping[str, str]) -> Finding | None:
-    have = packages.get(canonicalize_name(one.name))
-    if have is None:
-        return Finding(one.name, "fail", "not installed", _REINSTALL)
-    if one.specifier.contains(have, prereleases=True):
+def _violation(requirement: Requirement, packages: Mapping[str, str]) -> Finding | None:
+    name, version = requirement.name, packages.get(canonicalize_name(requirement.name))
+    if version is None:
+        return Finding(name, "fail", "not installed", _REINSTALL)
+    if requirement.specifier.contains(version, prereleases=True):
         return None
-    why = f": {_BREAKS[one.name]}" if one.name in _BREAKS else ""
-    return Finding(one.name, "fail", f"{have} is outside {one.specifier}{why}", _REINSTALL)
+    reason = f": {_BREAKS[name]}" if name in _BREAKS else ""
+    return Finding(name, "fail", f"{version} is outside {requirement.specifier}{reason}", _REINSTALL)
 
 
-def of_lock(locked: str, packages: Mapping[str, str]) -> Finding:
-    """Compare what is installed with the text of a requirements.lock."""
+def check_lock(locked: str, packages: Mapping[str, str]) -> Finding:
+    """Compare the installed packages with the text of a requirements.lock."""
     if not pinned(locked):
         return Finding("lock", "warn", "no requirements.lock to compare with", "Restore it from git.")
-    others = [
-        f"{name} {have} (locked {wanted})" for name, (wanted, have) in unlocked(locked, packages).items()
+    differences = [
+        f"{name} {version} (locked {expected})"
+        for name, (expected, version) in unlocked(locked, packages).items()
     ]
-    if not others:
-        return Finding("lock", "ok", "every package as requirements.lock has it")
-    return Finding("lock", "warn", shown(others, 4), _REINSTALL)
+    if not differences:
+        return Finding("lock", "ok", "all packages match requirements.lock")
+    return Finding("lock", "warn", shown(differences, 4), _REINSTALL)
 
 
 def unlocked(locked: str, packages: Mapping[str, str]) -> dict[str, tuple[str, str]]:
-    """Return the packages that are installed otherwise than the text of a requirements.lock says.
+    """Return the packages whose installed version differs from the text of a requirements.lock.
 
     Returns
     -------
     dict of str to (str, str)
-        Its version there and here, by name. What is locked and not installed is for another system.
+        Locked and installed version by name. Locked packages that are not installed are for other systems.
     """
     return {
         name: (", ".join(sorted(versions)), packages[name])
@@ -203,8 +210,8 @@ def unlocked(locked: str, packages: Mapping[str, str]) -> dict[str, tuple[str, s
     }
 
 
-def of_sqlite(version: tuple[int, ...]) -> Finding:
-    """Judge the version of SQLite that Python was built with."""
+def check_sqlite(version: tuple[int, ...]) -> Finding:
+    """Check the version of SQLite that Python was built with."""
     text = ".".join(map(str, version))
     if version >= _OLDEST_SQLITE:
         return Finding("sqlite", "ok", text)
@@ -212,40 +219,41 @@ def of_sqlite(version: tuple[int, ...]) -> Finding:
     return Finding("sqlite", "fail", f"{text}; Prefect needs {oldest}", "Use a Python with a newer SQLite.")
 
 
-def of_bytecode(environment: Mapping[str, str]) -> Finding:
-    """Tell whether Python may keep what it compiles."""
+def check_bytecode(environment: Mapping[str, str]) -> Finding:
+    """Check that Python writes bytecode."""
     if not environment.get("PYTHONDONTWRITEBYTECODE"):
-        return Finding("bytecode", "ok", "kept")
+        return Finding("bytecode", "ok", "written")
     return Finding(
         "bytecode",
         "warn",
-        "PYTHONDONTWRITEBYTECODE is set: every start compiles the packages anew, three times slower",
+        "PYTHONDONTWRITEBYTECODE is set: each start recompiles the packages, three times slower",
         "Unset PYTHONDONTWRITEBYTECODE.",
     )
 
 
-def of_temp(folder: Path, sockets: Path) -> Finding:
-    """Tell whether temporary files can be written, and the supervisors' sockets made."""
-    remedies = {sockets: "Make it writable: the supervisors' sockets are there."}
-    remedies[folder] = "Make it writable, or set TMPDIR to a folder that is."
-    for one in dict.fromkeys((folder, sockets)):
+def check_temp(folder: Path, sockets: Path) -> Finding:
+    """Check that the folders of temporary files and of the supervisors' sockets are writable."""
+    remedies = {sockets: "Make it writable: the supervisors create their sockets there."}
+    remedies[folder] = "Make it writable, or set TMPDIR to a writable folder."
+    paths = list(dict.fromkeys((folder, sockets)))
+    for path in paths:
         try:
-            with tempfile.TemporaryFile(dir=one) as file:
+            with tempfile.TemporaryFile(dir=path) as file:
                 file.write(b"mlops")
         except OSError as exc:
-            return Finding("temp", "fail", f"{one} cannot be written: {exc.strerror}", remedies[one])
-    return Finding("temp", "ok", f"{' and '.join(map(str, dict.fromkeys((folder, sockets))))} can be written")
+            return Finding("temp", "fail", f"{path} is not writable: {exc.strerror}", remedies[path])
+    return Finding("temp", "ok", f"{' and '.join(map(str, paths))} writable")
 
 
-def of_processors(cores: int, environment: Mapping[str, str]) -> Finding:
-    """Judge the threads that a fit takes by the cores there are."""
+def check_processors(cores: int, environment: Mapping[str, str]) -> Finding:
+    """Compare the threads of a fit with the cores of the machine."""
     threads = environment.get("OMP_NUM_THREADS", "")
-    told = f"{cores} cores" + (f", OMP_NUM_THREADS {threads}" if threads else "")
+    detail = f"{cores} cores" + (f", OMP_NUM_THREADS {threads}" if threads else "")
     if cores < 2:
-        return Finding("cores", "warn", told, "Two or more keep serving quick while a model is fitted.")
+        return Finding("cores", "warn", detail, "Use two or more, so that serving stays fast during a fit.")
     if threads.isdecimal() and int(threads) > cores:
-        return Finding("cores", "warn", told, f"Set OMP_NUM_THREADS to {cores} at most, or unset it.")
-    return Finding("cores", "ok", told)
+        return Finding("cores", "warn", detail, f"Set OMP_NUM_THREADS to {cores} at most, or unset it.")
+    return Finding("cores", "ok", detail)
 
 
 def _cores() -> int:

@@ -1,6 +1,6 @@
-"""Retention: what of all that gathers on a machine may go, by the rules of `keep` in params.yaml.
+"""Retention: which files may be deleted, by the rules of `keep` in params.yaml.
 
-What serves, what could serve again in a moment and what no other place has are never among it.
+Never deleted: what serves, what a rollback needs at once, and what exists nowhere else.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from mlops.config.params import KeepParams
 __all__ = ["FRESH", "Bundles", "Inventory", "Item", "Removal", "removals"]
 
 FRESH = timedelta(hours=1)
-"""Nothing younger is judged: somebody may be making it, and has told nobody yet."""
+"""Younger files are never deleted: a process may still be writing them."""
 _UNREGISTERED = timedelta(days=1)
 
 
@@ -26,9 +26,9 @@ class Item:
     Parameters
     ----------
     at
-        When it came or was last written; of a month of predictions, the month's end.
+        When it was created or last written; for a month of predictions, the month's end.
     files
-        What of a folder may go; the folder itself where none is named.
+        Files of a folder to delete; empty for the whole folder.
     """
 
     path: Path
@@ -39,21 +39,23 @@ class Item:
 
 @dataclass(frozen=True)
 class Bundles:
-    """The bundles that are here, named by digest, and what is known of each.
+    """The bundles on this machine, and their uses.
 
     Parameters
     ----------
+    local
+        The bundles' folders, named by digest.
     in_use
-        Digests that serve, served just before or are about to.
+        Digests of the current, previous and next deployment.
     promoted
         Digests in the order of their promotions.
     judged
-        Digest → when the gate last judged it.
+        Digest → time of its last gate decision.
     registered
-        Digests that can be had from the registry again.
+        Digests that the registry has.
     """
 
-    here: Sequence[Item] = ()
+    local: Sequence[Item] = ()
     in_use: frozenset[str] = frozenset()
     promoted: Sequence[str] = ()
     judged: Mapping[str, datetime] = field(default_factory=dict)
@@ -62,26 +64,26 @@ class Bundles:
 
 @dataclass(frozen=True)
 class Inventory:
-    """What lies on this machine and grows.
+    """The files on this machine that accumulate.
 
     Parameters
     ----------
     rebuilt
-        Work trees in which a version was made again.
+        Work trees of `mlops reproduce`.
     logs
-        Those that no process has open, and what killed searches have tried.
+        Logs that no process has open, and journals of killed searches.
     predictions
-        One item a month of event time.
-    present
-        The end of the newest window judged, event time; None before the first.
+        One item per month of event time.
+    newest_window
+        End of the newest monitored window, event time; None before the first.
     window
-        How far before `present` the next judgement may still read.
+        How far before `newest_window` the next monitoring may still read.
     quarantine
-        Files of rows that broke the contract.
+        Files of rows that violate the contract.
     aside
-        What was put out of the way, since somebody may miss it.
+        Files that were moved out of the way instead of deleted.
     litter
-        What killed processes left half-done.
+        Partial files of killed processes.
     """
 
     reports: Sequence[Item] = ()
@@ -89,7 +91,7 @@ class Inventory:
     rebuilt: Sequence[Item] = ()
     logs: Sequence[Item] = ()
     predictions: Sequence[Item] = ()
-    present: datetime | None = None
+    newest_window: datetime | None = None
     window: timedelta = timedelta()
     quarantine: Sequence[Item] = ()
     aside: Sequence[Item] = ()
@@ -98,18 +100,18 @@ class Inventory:
 
 @dataclass(frozen=True)
 class Removal:
-    """Something that may go.
+    """Something to delete.
 
     Parameters
     ----------
     what
-        As a person knows it.
+        Its name for messages.
     reason
-        The rule by which it goes.
+        The rule that applies.
     bytes
-        What that frees; 0 where it is not known.
+        Freed space; 0 where unknown.
     paths
-        The files and folders; none where another program holds the thing.
+        The files and folders; empty where another program deletes it.
     """
 
     what: str
@@ -119,7 +121,7 @@ class Removal:
 
 
 def removals(inventory: Inventory, keep: KeepParams, now: datetime) -> list[Removal]:
-    """Return what `keep` lets go of, by kind and then by age.
+    """Return what to delete by the rules of `keep`, by kind and then by age.
 
     Parameters
     ----------
@@ -129,12 +131,12 @@ def removals(inventory: Inventory, keep: KeepParams, now: datetime) -> list[Remo
     return [
         *_reports(inventory.reports, keep.reports),
         *_bundles(inventory.bundles, keep, now),
-        *_older(inventory.rebuilt, "work tree", now - keep.rebuilt, _of_rebuilt(keep)),
+        *_older(inventory.rebuilt, "work tree", now - keep.rebuilt, _rebuilt_reason(keep)),
         *_older(inventory.logs, "log", now - keep.logs, f"not written for {_days(keep.logs)} (keep.logs)"),
         *_predictions(inventory, keep, now),
-        *_kept_for(inventory.quarantine, "quarantine", keep.quarantine, now),
-        *_kept_for(inventory.aside, "aside", keep.aside, now),
-        *_older(inventory.litter, "litter", now - FRESH, "left by a process that was killed"),
+        *_expired(inventory.quarantine, "quarantine", keep.quarantine, now),
+        *_expired(inventory.aside, "aside", keep.aside, now),
+        *_older(inventory.litter, "litter", now - FRESH, "left by a killed process"),
     ]
 
 
@@ -145,24 +147,24 @@ def _reports(reports: Sequence[Item], most: int) -> Iterator[Removal]:
 
 
 def _bundles(bundles: Bundles, keep: KeepParams, now: datetime) -> Iterator[Removal]:
-    stay = bundles.in_use | set(bundles.promoted[-keep.bundles :])
-    stay |= {digest for digest, at in bundles.judged.items() if now - at < keep.judged}
-    for item in sorted(bundles.here, key=_age):
-        known = item.path.name in bundles.registered
-        if item.path.name in stay or now - item.at < (FRESH if known else _UNREGISTERED):
+    needed = bundles.in_use | set(bundles.promoted[-keep.bundles :])
+    needed |= {digest for digest, at in bundles.judged.items() if now - at < keep.judged}
+    for item in sorted(bundles.local, key=_age):
+        registered = item.path.name in bundles.registered
+        if item.path.name in needed or now - item.at < (FRESH if registered else _UNREGISTERED):
             continue
-        if not known:
-            yield _removal(item, "bundle", "never registered: the training that made it was killed")
+        if not registered:
+            yield _removal(item, "bundle", "never registered: its training was killed")
         else:
-            why = f"not among the last {keep.bundles} promotions (keep.bundles)"
-            yield _removal(item, "bundle", f"{why}; MLflow has it")
+            reason = f"not among the last {keep.bundles} promotions (keep.bundles)"
+            yield _removal(item, "bundle", f"{reason}; MLflow has it")
 
 
 def _predictions(inventory: Inventory, keep: KeepParams, now: datetime) -> Iterator[Removal]:
-    if keep.predictions is None or inventory.present is None:
+    if keep.predictions is None or inventory.newest_window is None:
         return
-    # A client may have told a time to come: neither it nor a judgement of it makes the rest old.
-    before = min(inventory.present, now) - max(keep.predictions, inventory.window)
+    # A client may send an event time in the future: it must not make all other rows old.
+    before = min(inventory.newest_window, now) - max(keep.predictions, inventory.window)
     yield from _older(
         inventory.predictions,
         "predictions",
@@ -171,9 +173,9 @@ def _predictions(inventory: Inventory, keep: KeepParams, now: datetime) -> Itera
     )
 
 
-def _kept_for(items: Sequence[Item], name: str, time: timedelta | None, now: datetime) -> Iterator[Removal]:
+def _expired(items: Sequence[Item], name: str, time: timedelta | None, now: datetime) -> Iterator[Removal]:
     if time is not None:
-        yield from _older(items, name, now - time, f"put there over {_days(time)} ago (keep.{name})")
+        yield from _older(items, name, now - time, f"older than {_days(time)} (keep.{name})")
 
 
 def _older(items: Sequence[Item], what: str, before: datetime, reason: str) -> Iterator[Removal]:
@@ -190,8 +192,8 @@ def _removal(item: Item, what: str, reason: str) -> Removal:
     return Removal(f"{what} {item.path.name[:40]}", reason, item.bytes, item.files or (item.path,))
 
 
-def _of_rebuilt(keep: KeepParams) -> str:
-    return f"made again over {_days(keep.rebuilt)} ago (keep.rebuilt); `mlops reproduce` makes it anew"
+def _rebuilt_reason(keep: KeepParams) -> str:
+    return f"older than {_days(keep.rebuilt)} (keep.rebuilt); `mlops reproduce` creates it again"
 
 
 def _days(duration: timedelta) -> str:

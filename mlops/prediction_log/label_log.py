@@ -1,7 +1,7 @@
-"""Labels: what turned out to be true, told later, by a prediction's id or a row's key.
+"""The label log: actual outcomes, added later by prediction id or by row key.
 
-Append-only, one Parquet file an addition. A correction is another label for the same thing;
-the newest wins on reading and the older ones stay.
+Append-only, one Parquet file per addition. A correction is another label for the same id or key: the
+newest wins on reading, and the older ones stay.
 """
 
 from __future__ import annotations
@@ -22,25 +22,25 @@ if TYPE_CHECKING:
 
     from mlops.schema import Schema
 
-__all__ = ["Added", "By", "Label", "about", "add", "join", "read"]
+__all__ = ["Added", "By", "Label", "add", "history", "join", "read"]
 
 By = Literal["id", "key"]
 
 
 @dataclass(frozen=True)
 class Added:
-    """What came of a table of labels.
+    """Counts of an addition of labels.
 
     Parameters
     ----------
     rows
-        Labels that are in now and were not before.
+        Labels that were added.
     unknown
-        Left out: no prediction has their id or key.
+        Labels that were skipped: no prediction has their id or key.
     corrected
         Those of `rows` that replace an earlier label of another value.
     empty
-        Left out: the table held no value for them yet.
+        Rows that were skipped: they have no label yet.
     """
 
     rows: int
@@ -51,7 +51,7 @@ class Added:
 
 @dataclass(frozen=True)
 class Label:
-    """One label that came for a prediction, by its id or by its row's key."""
+    """One label of a prediction, added by its id or by its row's key."""
 
     by: By
     label: Any
@@ -74,88 +74,87 @@ def add(
 ) -> Added:
     """Add the labels of a table, all of them or none.
 
-    Adding the same table again adds nothing. Where a table names a thing twice, its last
-    row counts.
+    Adding the same table again adds nothing. Where a table has an id or key twice, its last row
+    counts.
 
     Parameters
     ----------
     table
-        The target column, and a column ``id`` (``prediction_id``, as `mlops score` names it, will do)
-        or the schema's key.
+        The target column, and a column ``id`` (or ``prediction_id``, as `mlops score` writes it) or the
+        schema's key.
     by
-        Which of the two names the rows.
+        Which of the two identifies the rows.
     known
-        The ids, or the keys, that predictions have: see `prediction_log.ids`.
+        The ids or keys of the predictions: see `mlops.prediction_log.reader.ids`.
     at
         When the labels became known, UTC.
     classes
-        The labels that the served model knows. Of a binary target a label must be one of them,
-        of any other it must be of their type; where None, nothing is known to compare with.
+        The served model's classes. A binary label must be one of them, any other must have their type;
+        None skips the check.
 
     Raises
     ------
     MissingColumnError
         The table lacks one of the two columns.
     DataError
-        The schema has no key and `by` asks for it, or a label cannot be one of the target.
+        `by` is the key and the schema has none, or a label is invalid for the target.
     UnknownLabelsError
-        Some name no prediction, and `skip_unknown` is not set.
+        No prediction has the id or key of some labels, and `skip_unknown` is not set.
     """
-    fresh = _normalised(table, by, schema)
-    _check_classes(fresh["label"].dropna(), classes, schema)
-    empty = int(fresh["label"].isna().sum())
-    fresh = fresh[fresh["label"].notna()].drop_duplicates("value", keep="last")
-    unknown = ~fresh["value"].isin(list(known))
+    new = _normalised(table, by, schema)
+    _check_classes(new["label"].dropna(), classes, schema)
+    empty = int(new["label"].isna().sum())
+    new = new[new["label"].notna()].drop_duplicates("value", keep="last")
+    unknown = ~new["value"].isin(list(known))
     if unknown.any() and not skip_unknown:
-        raise UnknownLabelsError(fresh.loc[unknown, "value"].tolist(), total=len(fresh), by=by)
-    fresh = fresh[~unknown]
-    held = _newest(folder)
-    earlier = fresh["value"].map(held[held["by"] == by].set_index("value")["label"])
-    fresh = fresh[earlier.isna() | (earlier != fresh["label"])]
-    if len(fresh):
-        _append(folder, fresh, by, at)
-    corrected = int(earlier.loc[fresh.index].notna().sum())
-    return Added(len(fresh), int(unknown.sum()), corrected, empty)
+        raise UnknownLabelsError(new.loc[unknown, "value"].tolist(), total=len(new), by=by)
+    new = new[~unknown]
+    current = _newest(folder)
+    earlier = new["value"].map(current[current["by"] == by].set_index("value")["label"])
+    new = new[earlier.isna() | (earlier != new["label"])]
+    if len(new):
+        _append(folder, new, by, at)
+    corrected = int(earlier.loc[new.index].notna().sum())
+    return Added(len(new), int(unknown.sum()), corrected, empty)
 
 
 def read(folder: Path) -> pd.DataFrame:
-    """Return the label that holds for each thing that has one: columns by, value, label, at (UTC)."""
+    """Return the newest label per id and key: columns by, value, label, at (UTC)."""
     frame = _newest(folder)
     frame["label"] = _decoded(frame["label"])
     return frame
 
 
-def about(folder: Path, *, id: str, key: str | None) -> list[Label]:
-    """Return every label that came for one prediction, corrected ones too, oldest first."""
+def history(folder: Path, *, id: str, key: str | None) -> list[Label]:
+    """Return all labels of one prediction, corrected ones included, oldest first."""
     import pyarrow.dataset as ds
 
     files = [str(path) for path in sorted(folder.glob("*.parquet"))]
     if not files:
         return []
     by, value = ds.field("by"), ds.field("value")
-    wanted = (by == "id") & (value == id)
+    condition = (by == "id") & (value == id)
     if key is not None:
-        wanted = wanted | ((by == "key") & (value == key))
-    rows = ds.dataset(files).to_table(filter=wanted).sort_by("at").to_pylist()
+        condition = condition | ((by == "key") & (value == key))
+    rows = ds.dataset(files).to_table(filter=condition).sort_by("at").to_pylist()
     return [Label(row["by"], json.loads(row["label"]), row["at"]) for row in rows]
 
 
 def join(log_frame: pd.DataFrame, labels: pd.DataFrame, schema: Schema) -> pd.DataFrame:
-    """Return the predictions of `prediction_log.read` with the target column beside them.
+    """Return the rows of `mlops.prediction_log.reader.read` with the target column added.
 
-    A label may come by id or by key; where both did, the newest counts. The target is null
-    where none did.
+    Of a label by id and one by key the newer counts. The target is null without either.
     """
     import pandas as pd
 
     newest = pd.Series(pd.NaT, index=log_frame.index, dtype=labels["at"].dtype)
     target = pd.Series(None, index=log_frame.index, dtype=object)
     for by in ("id", "key"):
-        told = labels[labels["by"] == by].set_index("value").reindex(log_frame[by])
-        told.index = log_frame.index
-        newer = told["at"].notna() & (newest.isna() | (told["at"] > newest))
-        target = target.mask(newer, told["label"].astype(object))
-        newest = newest.mask(newer, told["at"])
+        matched = labels[labels["by"] == by].set_index("value").reindex(log_frame[by])
+        matched.index = log_frame.index
+        newer = matched["at"].notna() & (newest.isna() | (matched["at"] > newest))
+        target = target.mask(newer, matched["label"].astype(object))
+        newest = newest.mask(newer, matched["at"])
     if schema.task == "regression":
         target = target.astype(float)
     return log_frame.assign(**{schema.target: target})
@@ -170,8 +169,8 @@ def _normalised(table: pd.DataFrame, by: By, schema: Schema) -> pd.DataFrame:
         name = "prediction_id"
     if name is None:
         raise DataError(
-            "Labels were given by key, but the data has none.",
-            remedy="Name the key column under data in params.yaml, or give labels by prediction id.",
+            "Cannot add labels by key: the data has no key column.",
+            remedy="Set data.key in params.yaml, or add labels by prediction id.",
         )
     missing = [column for column in (name, schema.target) if column not in table.columns]
     if missing:
@@ -182,42 +181,42 @@ def _normalised(table: pd.DataFrame, by: By, schema: Schema) -> pd.DataFrame:
 
 
 def _check_classes(texts: pd.Series[Any], classes: Sequence[Any] | None, schema: Schema) -> None:
-    """Refuse what could never be a label: learnt from, one "yes" among truth values stops everything."""
+    """Reject labels of another type: a single "yes" among booleans would break the next training."""
     if not classes:
         return
-    kinds = {type(known) for known in classes}
+    types = {type(label) for label in classes}
     for text in texts.unique():
         label = json.loads(text)
-        if type(label) not in kinds or (schema.task == "binary" and label not in classes):
+        if type(label) not in types or (schema.task == "binary" and label not in classes):
             raise DataError(
-                f"{label!r} is no label of {schema.target}; the model knows {shown(list(classes), 10)}.",
-                remedy="Nothing was added. Write the labels as the training data does.",
+                f"{label!r} is not a label of {schema.target}; the model knows {shown(list(classes), 10)}.",
+                remedy="Nothing was added. Write the labels as in the training data.",
             )
 
 
 def _text(label: Any, schema: Schema) -> str:
-    """Write a label as JSON, which keeps text, numbers and truth apart."""
+    """Write a label as JSON, which distinguishes text, numbers and booleans."""
     if schema.task != "regression":
         return json.dumps(code(label))
     try:
         return json.dumps(float(label), allow_nan=False)
     except ValueError as exc:
-        raise DataError(f"A label of {schema.target} is no finite number: {label!r}.") from exc
+        raise DataError(f"A label of {schema.target} is not a finite number: {label!r}.") from exc
 
 
-def _append(folder: Path, fresh: pd.DataFrame, by: By, at: datetime) -> None:
+def _append(folder: Path, new: pd.DataFrame, by: By, at: datetime) -> None:
     import pyarrow as pa
 
     moment = at.astimezone(UTC)
     table = pa.table(
         {
-            "by": pa.array([by] * len(fresh), pa.string()),
-            "value": pa.array(fresh["value"].tolist(), pa.string()),
-            "label": pa.array(fresh["label"].tolist(), pa.string()),
-            "at": pa.array([moment] * len(fresh), pa.timestamp("us", "UTC")),
+            "by": pa.array([by] * len(new), pa.string()),
+            "value": pa.array(new["value"].tolist(), pa.string()),
+            "label": pa.array(new["label"].tolist(), pa.string()),
+            "at": pa.array([moment] * len(new), pa.timestamp("us", "UTC")),
         }
     )
-    # Named by their time, so that files in the order of their names are labels in the order they came.
+    # Named by their time, so that the order of file names is the order of additions.
     digest = hashing.of_value([by, table["value"].to_pylist(), table["label"].to_pylist()])
     parquet.write(table, folder / f"{moment:%Y%m%dT%H%M%S.%f}-{digest[:16]}.parquet")
 

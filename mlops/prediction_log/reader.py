@@ -1,9 +1,9 @@
-"""The prediction log: what every deployed model saw and answered, append-only.
+"""The prediction log: inputs and predictions of every deployed model, append-only.
 
-A service appends JSON lines to a segment of its own, see `log_writer`. A segment that is full
-or whose service ended lies closed until `compact` turns it into Parquet, one file per month of
-event time. Reading gives the same rows before, while and after: as long as a segment's lines
-exist, its Parquet is not looked at.
+Each service appends JSON lines to its own segment, see `mlops.prediction_log.writer`. `compact` converts
+closed segments, those that are full or whose service ended, to Parquet, one file per month of event
+time. Reads return the same rows before, during and after: while a segment's lines exist, its Parquet
+is ignored.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ import orjson
 from mlops import moments
 from mlops.files import parquet
 from mlops.prediction_log.segment import Record, folders
-from mlops.prediction_log.writer import close, hold
+from mlops.prediction_log.writer import close, try_lock
 from mlops.schema import TEXTUAL
 from mlops.tables.cells import spelled
 
@@ -35,14 +35,14 @@ if TYPE_CHECKING:
 
     from mlops.schema import Kind, Schema
 
-__all__ = ["Compacted", "compact", "find", "ids", "newest", "opened", "read"]
+__all__ = ["Compacted", "compact", "find", "ids", "newest", "open_files", "read"]
 
 _CHUNK = 20_000
 
 
 @dataclass(frozen=True)
 class Compacted:
-    """What a compaction did; `torn` counts lines a killed writer left, which answered nobody."""
+    """Counts of a compaction; `torn` are partial lines of killed writers, of requests without a response."""
 
     segments: int
     rows: int
@@ -50,43 +50,43 @@ class Compacted:
 
 
 def compact(folder: Path, schema: Schema) -> Compacted:
-    """Turn every ended segment into Parquet, partitioned by month of event time.
+    """Convert every closed segment to Parquet, partitioned by month of event time.
 
-    Safe to kill anywhere and to run beside writers, readers and itself.
+    Safe to kill at any point, and to run beside writers, readers and itself.
     """
     segments = rows = torn = 0
     if not folder.is_dir():
         return Compacted(0, 0, 0)
     with (folder / ".compact.lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        _collect_dead(folder)
+        _close_abandoned(folder)
         places = folders(folder)
-        for litter in places.parquet.glob("*/*.tmp"):
-            litter.unlink()  # of a compaction that was killed
+        for partial in places.parquet.glob("*/*.tmp"):
+            partial.unlink()  # of a killed compaction
         for path in sorted(places.closed.glob("*.jsonl")):
-            held, unfinished = _store(path, schema, places.parquet)
-            path.unlink()  # from here on the Parquet is what readers see
-            segments, rows, torn = segments + 1, rows + held, torn + unfinished
+            segment_rows, partial_lines = _convert(path, schema, places.parquet)
+            path.unlink()  # from here on readers use the Parquet
+            segments, rows, torn = segments + 1, rows + segment_rows, torn + partial_lines
     return Compacted(segments, rows, torn)
 
 
 def read(
     folder: Path, schema: Schema, start: datetime | None = None, end: datetime | None = None
 ) -> pd.DataFrame:
-    """Return the predictions of the rows whose event time lies in [start, end), by time and id.
+    """Return the predictions of rows with event time in [start, end), sorted by time and id.
 
     Parameters
     ----------
     schema
-        Which features to return. What was served under another schema is read under this
-        one: a feature it did not have, or had as another kind, is missing.
+        The features to return. Rows served under another schema are read under this one: a feature that
+        it lacked, or had as another type, is missing.
 
     Returns
     -------
     DataFrame
-        id, key, time (UTC; the recorded time where the row brought none), at, deployment,
-        version, the features as a model sees them, prediction, score. ``attrs["torn"]``
-        counts unfinished last lines of killed writers, which are left out.
+        id, key, time (UTC; the time of the prediction where the row had none), at, deployment, version,
+        the features as the model reads them, prediction, score. ``attrs["torn"]`` counts partial last
+        lines of killed writers, which are left out.
     """
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -94,13 +94,13 @@ def read(
     tables, torn = [_table([], schema)], 0
     for source in _sources(folder, start, end):
         if isinstance(source, Path):
-            table = _stored(source, schema)
+            table = _read_parquet(source, schema)
         else:
-            records, unfinished = source
-            table, torn = _table(records, schema), torn + unfinished
-        for bound, keep in ((start, pc.greater_equal), (end, pc.less)):
+            records, partial_lines = source
+            table, torn = _table(records, schema), torn + partial_lines
+        for bound, compare in ((start, pc.greater_equal), (end, pc.less)):
             if bound is not None:
-                table = table.filter(keep(table["time"], pa.scalar(bound, table["time"].type)))
+                table = table.filter(compare(table["time"], pa.scalar(bound, table["time"].type)))
         tables.append(table)
     frame: pd.DataFrame = (
         pa.concat_tables(tables).sort_by([("time", "ascending"), ("id", "ascending")]).to_pandas()
@@ -113,81 +113,81 @@ def read(
 
 
 def ids(folder: Path, *, by: Literal["id", "key"] = "id") -> set[str]:
-    """Return every prediction's id, or every key that a predicted row brought."""
+    """Return the ids of all predictions, or the keys of all predicted rows."""
     import pyarrow.parquet as pq
 
-    known: set[str | None] = set()
+    values: set[str | None] = set()
     for source in _sources(folder):
         if isinstance(source, Path):
-            known.update(pq.read_table(source, columns=[by], partitioning=None)[by].to_pylist())
+            values.update(pq.read_table(source, columns=[by], partitioning=None)[by].to_pylist())
         else:
-            known.update(record[by] for record in source[0])
-    return {value for value in known if value is not None}
+            values.update(record[by] for record in source[0])
+    return {value for value in values if value is not None}
 
 
 def newest(folder: Path, *, before: datetime) -> datetime | None:
-    """Return the newest event time, of those before `before`, that a row brought; None where none did."""
+    """Return the newest event time of a row before `before`, None where no row has one."""
     import pyarrow as pa
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
-    with opened(folder) as (segments, stored):
+    with open_files(folder) as (segments, parquet_files):
         lines = (record for file in segments.values() for records, _ in _lines(file) for record in records)
         times = (datetime.fromisoformat(record["time"]) for record in lines if record["time"])
-        found = max((time for time in times if time < before), default=None)
-    for path in reversed(stored):  # the newest month first
+        latest = max((time for time in times if time < before), default=None)
+    for path in reversed(parquet_files):  # the newest month first
         month = path.parent.name
-        if found is not None and month < _month(found):
+        if latest is not None and month < _month(latest):
             break
         if month > _month(before) or path.stem in segments:
             continue
         rows = pq.read_table(path, columns=["time", "at"], partitioning=None)
         time = rows["time"]
-        # Where a row brought none, the time it was recorded stands in its place.
-        brought = time.filter(
+        # For a row without an event time, `time` is the time of the prediction.
+        event_times = time.filter(
             pc.and_(pc.not_equal(time, rows["at"]), pc.less(time, pa.scalar(before, time.type)))
         )
-        latest = pc.max(brought).as_py()
-        found = max(filter(None, (found, latest)), default=None)
-    return found and found.astimezone(UTC)
+        latest = max(filter(None, (latest, pc.max(event_times).as_py())), default=None)
+    return latest and latest.astimezone(UTC)
 
 
 def find(folder: Path, id: str) -> Record | None:
-    """Return the record of one prediction as its service wrote it, if there is one."""
+    """Return the record of one prediction as its service wrote it, None where there is none."""
     import pyarrow.parquet as pq
 
     for source in _sources(folder):
         if isinstance(source, Path):
-            # Ids begin with their time, so the statistics of most files say it is not there.
+            # Ids begin with a timestamp, so the statistics of most files exclude it.
             rows = pq.read_table(source, columns=["served"], filters=[("id", "==", id)], partitioning=None)
-            found = [orjson.loads(line) for line in rows["served"].to_pylist()]
+            records = [orjson.loads(line) for line in rows["served"].to_pylist()]
         else:
-            found = [record for record in source[0] if record["id"] == id]
-        if found:
-            return dict(found[0])
+            records = [record for record in source[0] if record["id"] == id]
+        if records:
+            return dict(records[0])
     return None
 
 
 @contextmanager
-def opened(folder: Path) -> Iterator[tuple[dict[str, BinaryIO], list[Path]]]:
-    """Open the log as it is now: its segments' lines by name, and its Parquet files.
+def open_files(folder: Path) -> Iterator[tuple[dict[str, BinaryIO], list[Path]]]:
+    """Open a consistent state of the log: its segments' files by name, and its Parquet files.
 
-    A row may be in both, where a compaction came between; then its segment's lines count.
+    A row may be in both after a concurrent compaction; then its segment's line counts.
     """
     with ExitStack() as stack:
-        segments = _opened(folder, stack)
-        # Listed after the lines: what was compacted in between is seen here, never in neither.
+        segments = _open_segments(folder, stack)
+        # Listed after the segments: what was compacted in between is in at least one of the two.
         yield segments, sorted(folders(folder).parquet.glob("*/*.parquet"))
 
 
-def _collect_dead(folder: Path) -> None:
+def _close_abandoned(folder: Path) -> None:
+    """Close the segments whose writer died."""
     for path in sorted(folders(folder).open.glob("*.jsonl")):
         try:
             file = os.open(path, os.O_RDONLY)
         except FileNotFoundError:
             continue  # closed by its writer since it was listed
         try:
-            if hold(file) and path.exists():
+            if try_lock(file) and path.exists():
                 close(path)
         finally:
             os.close(file)
@@ -196,19 +196,19 @@ def _collect_dead(folder: Path) -> None:
 def _sources(
     folder: Path, start: datetime | None = None, end: datetime | None = None
 ) -> Iterator[Path | tuple[list[Record], int]]:
-    """Yield each segment once: its lines as records, with the torn ones counted, or its Parquet."""
-    with opened(folder) as (segments, stored):
+    """Yield each segment once: its records and its number of torn lines, or its Parquet."""
+    with open_files(folder) as (segments, parquet_files):
         for file in segments.values():
             yield from _lines(file)
-    for path in stored:
+    for path in parquet_files:
         early = start is not None and path.parent.name < _month(start)
         late = end is not None and path.parent.name > _month(end)
         if not (early or late or path.stem in segments):
             yield path
 
 
-def _opened(folder: Path, stack: ExitStack) -> dict[str, BinaryIO]:
-    """Open all segments that still are lines; once open, a compaction cannot take them away."""
+def _open_segments(folder: Path, stack: ExitStack) -> dict[str, BinaryIO]:
+    """Open all segments with lines; an open one stays readable when a compaction deletes it."""
     while True:
         segments: dict[str, BinaryIO] = {}
         try:
@@ -216,12 +216,12 @@ def _opened(folder: Path, stack: ExitStack) -> dict[str, BinaryIO]:
                 for path in sorted(place.glob("*.jsonl")):
                     segments[path.stem] = stack.enter_context(path.open("rb"))
         except FileNotFoundError:
-            continue  # one moved on since it was listed
+            continue  # one was moved since it was listed
         return segments
 
 
 def _lines(file: BinaryIO) -> Iterator[tuple[list[Record], int]]:
-    """Yield records some thousand at a time, so that memory does not grow with the segment."""
+    """Yield records in chunks, so that memory does not grow with the segment."""
     while lines := list(islice(file, _CHUNK)):
         records, torn = [], 0
         for line in lines:
@@ -236,13 +236,13 @@ def _json(value: Any) -> str:
     return orjson.dumps(value).decode()
 
 
-def _worded(value: Any) -> str:
-    """Return what was served as the text it names, also where the column was no category yet."""
+def _as_text(value: Any) -> str:
+    """Return a served value as text, also from the time before the column was a category."""
     return value if type(value) is str else spelled(float(value))
 
 
-def _counted(value: Any) -> float | None:
-    """Return what was served as a number, also where the column was a category still."""
+def _as_number(value: Any) -> float | None:
+    """Return a served value as a number, also from the time when the column was a category."""
     try:
         number = float(value)
     except (TypeError, ValueError):
@@ -255,25 +255,26 @@ def _month(moment: datetime) -> str:
 
 
 def _month_of(record: Record) -> str:
-    """Name the partition of a line. Lines come from a service: none may name a path."""
+    """Return the partition of a record. Records come from clients: none may inject a path."""
     month = str(record["time"] or record["at"])[:7]
     return month if re.fullmatch(r"\d{4}-\d{2}", month) else "unknown"
 
 
-def _store(segment: Path, schema: Schema, folder: Path) -> tuple[int, int]:
+def _convert(segment: Path, schema: Schema, folder: Path) -> tuple[int, int]:
+    """Write a segment as Parquet; return its numbers of rows and of torn lines."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
     tables, torn = [], 0
     with segment.open("rb") as file:
-        for records, unfinished in _lines(file):
-            # The columns are for reading windows fast. The line as served stays beside them, for
-            # a later schema, or a question about one prediction, to find what they leave out.
+        for records, partial_lines in _lines(file):
+            # The columns are for fast reads of windows. The whole line is stored too, for a later
+            # schema and for single predictions.
             served = [_json(record) for record in records]
             months = [_month_of(record) for record in records]
             table = _table(records, schema).append_column("served", pa.array(served, pa.string()))
             tables.append(table.append_column("month", pa.array(months, pa.string())))
-            torn += unfinished
+            torn += partial_lines
     if not tables:
         return 0, torn
     whole = pa.concat_tables(tables)
@@ -283,18 +284,19 @@ def _store(segment: Path, schema: Schema, folder: Path) -> tuple[int, int]:
     return len(whole), torn
 
 
-def _stored(path: Path, schema: Schema) -> pa.Table:
+def _read_parquet(path: Path, schema: Schema) -> pa.Table:
+    """Read a compacted file under `schema`: its columns, or its lines where the schema has changed."""
     import pyarrow.parquet as pq
 
-    wanted, have = _table([], schema).schema, pq.read_schema(path)
-    if {(field.name, field.type) for field in wanted} <= {(field.name, field.type) for field in have}:
-        return pq.read_table(path, columns=wanted.names, partitioning=None)
+    expected, actual = _table([], schema).schema, pq.read_schema(path)
+    if {(field.name, field.type) for field in expected} <= {(field.name, field.type) for field in actual}:
+        return pq.read_table(path, columns=expected.names, partitioning=None)
     lines = pq.read_table(path, columns=["served"], partitioning=None)["served"]
     return _table([orjson.loads(line) for line in lines.to_pylist()], schema)
 
 
 def _table(records: list[Record], schema: Schema) -> pa.Table:
-    """Lay records out in columns. Labels and class scores are JSON: they may be text, numbers or truth."""
+    """Convert records to columns. Labels and class scores are JSON: text, numbers or booleans."""
     import pyarrow as pa
 
     def text(name: str) -> pa.Array:
@@ -309,22 +311,22 @@ def _table(records: list[Record], schema: Schema) -> pa.Table:
         if kind == "date":
             return pa.array([date(value) for value in values], pa.timestamp("us", "UTC"))
         if kind in TEXTUAL:
-            return pa.array(["" if value is None else _worded(value) for value in values], pa.string())
+            return pa.array(["" if value is None else _as_text(value) for value in values], pa.string())
         return numbers(values).fill_null(nan)
 
     def date(value: Any) -> datetime | None:
         try:
             return moments.from_text(value)
-        except (TypeError, ValueError):  # none, or what was served as another kind
+        except (TypeError, ValueError):  # missing, or served as another type
             return None
 
     def numbers(values: list[Any]) -> pa.Array:
         try:
             return pa.array(values, pa.float64())
-        except (pa.ArrowInvalid, pa.ArrowTypeError):  # truth, or what was served as another kind
-            return pa.array(map(_counted, values), pa.float64())
+        except (pa.ArrowInvalid, pa.ArrowTypeError):  # booleans, or served as another type
+            return pa.array(map(_as_number, values), pa.float64())
 
-    def answer(name: str, *, number: bool) -> pa.Array:
+    def prediction(name: str, *, number: bool) -> pa.Array:
         values = [record[name] for record in records]
         return numbers(values) if number else pa.array(map(_json, values), pa.string())
 
@@ -334,7 +336,7 @@ def _table(records: list[Record], schema: Schema) -> pa.Table:
             **{name: moment(name) for name in ("time", "at")},
             **{name: text(name) for name in ("deployment", "version")},
             **{name: feature(name, kind) for name, kind in schema.features.items() if name != schema.time},
-            "prediction": answer("prediction", number=schema.task == "regression"),
-            "score": answer("score", number=schema.task != "multiclass"),
+            "prediction": prediction("prediction", number=schema.task == "regression"),
+            "score": prediction("score", number=schema.task != "multiclass"),
         }
     )

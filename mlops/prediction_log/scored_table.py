@@ -1,4 +1,4 @@
-"""A scored table: a model's answers beside the rows of a file, each under an id known beforehand."""
+"""Batch scoring: a table with its predictions, each with a deterministic prediction id."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ if TYPE_CHECKING:
 
     from mlops.model.predictions import Answers
 
-__all__ = ["Scoring", "beside", "place"]
+__all__ = ["Scoring", "add_predictions", "resolve_destination"]
 
 
 @dataclass(frozen=True)
 class Scoring:
-    """One file, answered once by one promoted version.
+    """One file, scored by one promoted version.
 
     Parameters
     ----------
     project
-        What the project's data is called.
+        The project's name.
     content
         The sha256 of the source.
     promotion
-        The ledger's id of the promotion whose model answers.
+        The ledger's id of the promotion of the model.
     """
 
     project: str
@@ -45,67 +45,67 @@ class Scoring:
 
     @property
     def digest(self) -> str:
-        """Names the content and what answers it; where the files lie has no say."""
+        """A hash of the content and the promotion, independent of paths."""
         return hashing.of_value([self.content, self.promotion])
 
     @property
     def deployment(self) -> str:
-        """What the prediction log says answered."""
+        """The deployment's name in the prediction log."""
         return f"{self.project}-v{self.version}-score-{self.digest[:12]}"
 
     def ids(self, first: int, rows: int) -> list[str]:
-        """Return the prediction ids of `rows` rows from row `first` on: the same at each attempt."""
+        """Return the prediction ids of `rows` rows from row `first` on, the same in each attempt."""
         return [f"{self.digest[:16]}{row:016x}" for row in range(first, first + rows)]
 
 
-def place(wanted: Path, source_path: Path, version: str) -> Path:
-    """Return the file to write: `wanted`, or one in it where it is a folder.
+def resolve_destination(path: Path, source_path: Path, version: str) -> Path:
+    """Return the file to write: `path`, or a file in it where it is a folder.
 
-    A path is a folder where it exists as one or has no suffix. The file in it is named after the
-    source and the version, and is of the source's format.
+    A path is a folder where one exists or it has no suffix. The file in it is named after the source
+    and the version, and has the source's format.
 
     Raises
     ------
     UsageError
-        It is the source itself, or its name tells no format.
+        It is the source itself, or its suffix names no format.
     """
-    if wanted.is_dir() or not wanted.suffix:
-        wanted = wanted / f"{readers.stem(source_path)}-v{version}.{readers.format_of(source_path)}"
-    destination.check(wanted)
-    if wanted.resolve() == source_path.resolve():
-        raise UsageError(f"{wanted} is the table to be scored.", remedy="Name another destination.")
-    return wanted
+    if path.is_dir() or not path.suffix:
+        path = path / f"{readers.stem(source_path)}-v{version}.{readers.format_of(source_path)}"
+    destination.check(path)
+    if path.resolve() == source_path.resolve():
+        raise UsageError(f"{path} is the table to score.", remedy="Choose another destination.")
+    return path
 
 
-def beside(
+def add_predictions(
     frame: pd.DataFrame,
-    answers: Answers,
+    predicted: Answers,
     classes: Sequence[Any] | None,
     *,
     ids: Sequence[str],
     version: str,
 ) -> pd.DataFrame:
-    """Return the rows with their answers in further columns.
+    """Return the rows with their predictions in further columns.
 
-    ``prediction``; ``score``, the probability of the second class, or ``score_<class>`` for each
-    where there are more than two, none for a regression; ``prediction_id``; ``model_version``.
+    ``prediction``; ``score``, the probability of the second class, or ``score_<class>`` for each of
+    more than two, none for a regression; ``prediction_id``; ``model_version``.
 
     Raises
     ------
     DataError
         The table has a column of such a name.
     """
-    columns: dict[str, Any] = {"prediction": answers.predictions}
-    if classes is not None and answers.scores is not None:
+    columns: dict[str, Any] = {"prediction": predicted.predictions}
+    if classes is not None and predicted.scores is not None:
         if len(classes) == 2:
-            columns["score"] = answers.scores
+            columns["score"] = predicted.scores
         else:
-            each = zip(classes, zip(*answers.scores, strict=True), strict=True)
-            columns |= {f"score_{name}": list(scores) for name, scores in each}
+            per_class = zip(classes, zip(*predicted.scores, strict=True), strict=True)
+            columns |= {f"score_{name}": list(scores) for name, scores in per_class}
     columns |= {"prediction_id": list(ids), "model_version": version}
-    if taken := [name for name in columns if name in frame]:
+    if existing := [name for name in columns if name in frame]:
         raise DataError(
-            f"The table has a column {shown(taken)} of its own, where the answers go.",
-            remedy="Rename it, or score the table as it was before.",
+            f"The table already has a column {shown(existing)}, which scoring writes.",
+            remedy="Rename it, or score the original table.",
         )
     return frame.assign(**columns)

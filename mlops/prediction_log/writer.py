@@ -1,7 +1,7 @@
-"""The writing end of the prediction log, which the serving image carries; `prediction_log` reads.
+"""Writer of the prediction log, part of the serving image; see `mlops.prediction_log.reader`.
 
-A service appends JSON lines to a segment of its own among the open ones and holds a lock on it
-until the segment is full or the service ends.
+Each service appends JSON lines to its own open segment, and locks it until the segment is full or the
+service ends.
 """
 
 from __future__ import annotations
@@ -17,24 +17,24 @@ from pathlib import Path
 from mlops.errors import UnavailableError
 from mlops.prediction_log.segment import Record, folders, to_lines
 
-__all__ = ["PredictionLog", "close", "hold"]
+__all__ = ["PredictionLog", "close", "try_lock"]
 
 _ROLL_BYTES = 16 * 1024 * 1024
 
 
 class PredictionLog:
-    """The writing end, one per service process; safe for its threads.
+    """The writer of one service process; thread-safe.
 
     Parameters
     ----------
     folder
         The log's folder, shared by all services.
     deployment
-        Names the segments written here.
+        Prefix of the segments' names.
     fsync
-        Wait for the disk at each write, so that a power loss takes no row.
+        Sync to disk at each write, so that a power loss loses no row.
     roll_bytes
-        A segment that reaches this size is closed and another begun.
+        Size at which a segment is closed and a new one opened.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class PredictionLog:
         Raises
         ------
         UnavailableError
-            They could not be written, and none of them is in the log.
+            The write failed; none of the records is in the log.
         """
         lines = to_lines(records)
         with self._lock, self._translated():
@@ -68,19 +68,19 @@ class PredictionLog:
                 raise OSError("no space left")
 
     def close(self) -> None:
-        """End the segment, so that it can be compacted. Writing again begins another."""
+        """Close the segment, so that it can be compacted. The next write opens a new one."""
         with self._lock, self._translated():
             self._finish()
 
     def _append(self, file: int, lines: bytes) -> None:
         try:
             if os.write(file, lines) != len(lines):
-                raise OSError("written in part, no space left")
+                raise OSError("partial write, no space left")
             if self._fsync:
                 os.fdatasync(file)
         except OSError:
-            # Whoever asked gets no answer, so the log holds no row of it. Where that cannot be
-            # mended, the torn line stays the last of its segment.
+            # The request fails, so its rows must not be in the log. If the truncation fails too, the
+            # torn line stays the last of its segment.
             self._file = None
             os.ftruncate(file, self._size)
             self._file = file
@@ -88,7 +88,7 @@ class PredictionLog:
         self._size += len(lines)
 
     def _segment(self) -> int:
-        # A file removed under the writer would take rows to nowhere.
+        # A deleted file would lose the rows written to it.
         if self._file is not None and (self._size >= self._roll_bytes or not os.fstat(self._file).st_nlink):
             self._finish()
         if self._file is None:
@@ -96,17 +96,17 @@ class PredictionLog:
         return self._file
 
     def _begin(self) -> int:
-        opened = folders(self._folder).open
-        opened.mkdir(parents=True, exist_ok=True)
+        folder = folders(self._folder).open
+        folder.mkdir(parents=True, exist_ok=True)
         while True:
-            # In a container every service has the same pid; the clock tells segments apart.
+            # In containers every service has the same pid; the time makes names unique.
             name = f"{self._deployment}-{os.getpid()}-{time.time_ns()}.jsonl"
-            self._path = opened / name
+            self._path = folder / name
             file = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL, 0o644)
             self._size = 0
-            if hold(file) and self._path.exists():
+            if try_lock(file) and self._path.exists():
                 return file
-            os.close(file)  # taken for a dead writer's in the moment before it was locked
+            os.close(file)  # a compaction closed it as abandoned before it was locked
 
     def _finish(self) -> None:
         if self._file is None:
@@ -123,12 +123,12 @@ class PredictionLog:
         try:
             yield
         except OSError as exc:
-            remedy = "Check that the folder can be written and the disk has space."
+            remedy = "Check that the folder is writable and the disk has space."
             raise UnavailableError("The prediction log", str(self._folder), remedy=remedy, cause=exc) from exc
 
 
-def hold(file: int) -> bool:
-    """Lock an open segment unless its writer holds it; the kernel lets go when a writer dies."""
+def try_lock(file: int) -> bool:
+    """Lock an open segment unless its writer has it locked; the kernel unlocks it when a writer dies."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -137,7 +137,7 @@ def hold(file: int) -> bool:
 
 
 def close(path: Path) -> None:
-    """Put a segment with the ended ones, for a compaction to take."""
+    """Move a segment to the closed ones, for compaction."""
     closed = folders(path.parent.parent).closed
     closed.mkdir(exist_ok=True)
     path.rename(closed / path.name)

@@ -158,7 +158,7 @@ def _save_databases(home: Path, out: Archive, staging: Path) -> None:
 
 
 def _save_predictions(folder: Path, out: Archive) -> None:
-    with reader.opened(folder) as (segments, stored):
+    with reader.open_files(folder) as (segments, stored):
         for name, segment in segments.items():
             content = segment.read()
             # A row that is being written has answered nobody yet.

@@ -92,7 +92,7 @@ def inventory(project: Project) -> Inventory:
             # Not the folder: a compaction may be about to write into it.
             if (files := sorted(month.glob("*.parquet")))
         ],
-        present=judged.as_of if judged else None,
+        newest_window=judged.as_of if judged else None,
         window=project.params.monitor.window + project.params.monitor.label_maturity,
         quarantine=_items((home / "quarantine").glob("[!.]*.jsonl")),
         aside=_items(
@@ -130,7 +130,7 @@ def _bundles(project: Project) -> Bundles:
     in_use |= {service.digest for target in project.targets for service in target.running(unhealthy=True)}
     started = ledger.last("deployment.started")
     return Bundles(
-        here=_items(path for path in folder.glob("[0-9a-f]*") if path.is_dir()),
+        local=_items(path for path in folder.glob("[0-9a-f]*") if path.is_dir()),
         in_use=frozenset(in_use | ({started.body["digest"]} if started else set())),
         promoted=[e.body["digest"] for e in ledger.entries("model.promoted")],
         judged={
@@ -178,7 +178,7 @@ def _cache(project: Project, now: datetime) -> Iterator[Removal]:
     beside = [DvcTree(other) for other in trees if (other / ".dvc").is_dir()]
     spare = tree.objects(commits, kept(project), beside=beside).spare
     yield from _cached(spare, "no version, branch or tag needs them")
-    yield from _cached(litter(tree.cache(), now - FRESH), "left by a process that was killed")
+    yield from _cached(litter(tree.cache(), now - FRESH), "left by a killed process")
 
 
 def _cached(files: Sequence[Path], reason: str) -> Iterator[Removal]:

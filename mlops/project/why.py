@@ -120,7 +120,7 @@ def trace(project: Project, id: str) -> Trace:
         record=record,
         lineage=found,
         served=served,
-        labels=labels.about(project.folder.labels, id=id, key=record["key"]),
+        labels=labels.history(project.folder.labels, id=id, key=record["key"]),
         page=version_page(project.folder.mlflow_uri, project.params.data.name, found.version),
     )
 

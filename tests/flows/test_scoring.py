@@ -276,12 +276,12 @@ def test_a_table_that_has_an_answer_already_is_refused(
     project: Project, champion: Entry, tmp_path: Path
 ) -> None:
     table = write(TABLE.assign(score=0.5), tmp_path / "scored.csv")
-    refused(project, table, tmp_path / "out.csv", DataError, "column score of its own")
+    refused(project, table, tmp_path / "out.csv", DataError, "already has a column score")
 
 
 def test_a_table_is_never_written_over(project: Project, champion: Entry, tmp_path: Path) -> None:
     table = write(TABLE, tmp_path / "april.csv")
-    refused(project, table, tmp_path / "x" / ".." / "april.csv", UsageError, "is the table to be scored")
+    refused(project, table, tmp_path / "x" / ".." / "april.csv", UsageError, "is the table to score")
     assert len(pd.read_csv(table)) == 20
 
 

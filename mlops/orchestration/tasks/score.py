@@ -17,7 +17,7 @@ from mlops.model.predictor import check_golden, load
 from mlops.orchestration import flow_run
 from mlops.orchestration.task import step
 from mlops.prediction_log import segment
-from mlops.prediction_log.scored_table import Scoring, beside, place
+from mlops.prediction_log.scored_table import Scoring, add_predictions, resolve_destination
 from mlops.project.context import Project
 from mlops.tables import conform, readers
 from mlops.tables.writers import Destination
@@ -78,7 +78,7 @@ def find(root: Path, table: Path | None = None, destination: Path | None = None)
     return Scoring(
         project=project.params.data.name,
         source=asked,
-        destination=place(wanted, asked, version),
+        destination=resolve_destination(wanted, asked, version),
         content=content,
         promotion=promoted.id,
         version=version,
@@ -104,7 +104,7 @@ def answer(root: Path, scoring: Scoring, *, logged: bool = True) -> int:
             asked = conform.unlabelled(frame, bundle.schema)
             answers = predictor.predict(asked.columns)
             ids = scoring.ids(rows, len(frame))
-            out.write(beside(frame, answers, bundle.model.classes, ids=ids, version=scoring.version))
+            out.write(add_predictions(frame, answers, bundle.model.classes, ids=ids, version=scoring.version))
             if log_it:
                 said = {"deployment": scoring.deployment, "version": scoring.version}
                 records = segment.records(asked, answers, ids=ids, at=at, **said)

@@ -8,13 +8,13 @@ import pytest
 
 from mlops.maintenance import packages as installation
 from mlops.maintenance.packages import (
-    of_bytecode,
-    of_lock,
-    of_packages,
-    of_processors,
-    of_python,
-    of_sqlite,
-    of_temp,
+    check_bytecode,
+    check_lock,
+    check_packages,
+    check_processors,
+    check_python,
+    check_sqlite,
+    check_temp,
 )
 
 REQUIRES = [
@@ -28,34 +28,34 @@ GOOD = {"pandas": "3.0.6", "scikit-learn": "1.9.1"}
 
 
 def test_packages_within_their_bounds_are_one_line() -> None:
-    [found] = of_packages(REQUIRES, GOOD)
+    [found] = check_packages(REQUIRES, GOOD)
     assert (found.state, found.remedy) == ("ok", "")
     assert "scikit-learn 1.9.1; 2 within" in found.detail
 
 
 @pytest.mark.parametrize(("version", "state"), [("3.0.6", "ok"), ("3.1.0", "fail"), ("3.1.0rc1", "fail")])
 def test_a_version_known_to_break_another_is_named_with_the_reason(version: str, state: str) -> None:
-    [found] = of_packages(REQUIRES, {**GOOD, "pandas": version})
+    [found] = check_packages(REQUIRES, {**GOOD, "pandas": version})
     assert found.state == state
     assert ("breaks `import evidently`" in found.detail) == (state == "fail")
 
 
 def test_a_missing_package_is_named() -> None:
-    [found] = of_packages(REQUIRES, {"pandas": "3.0.6"})
+    [found] = check_packages(REQUIRES, {"pandas": "3.0.6"})
     assert (found.name, found.state, found.detail) == ("Scikit_Learn", "fail", "not installed")
     assert "`uv pip install -r requirements.lock`" in found.remedy  # in a clone
     assert "wheel again with `-c requirements.lock`" in found.remedy
 
 
 def test_bounds_that_are_unknown_are_a_warning() -> None:
-    assert [found.state for found in of_packages([], GOOD)] == ["warn"]
+    assert [found.state for found in check_packages([], GOOD)] == ["warn"]
 
 
 def test_every_reason_belongs_to_a_bound_that_is_declared() -> None:
     _, requires = installation.required()
     named = {text.partition("<")[0].partition(">")[0] for text in requires}
     assert set(installation._BREAKS) <= named
-    assert set(installation._FIVE) <= named
+    assert set(installation._MAIN_PACKAGES) <= named
 
 
 LOCK = """\
@@ -77,28 +77,28 @@ Some_Tool==1.0
     ],
 )
 def test_what_differs_from_the_lock_is_a_warning(packages: dict[str, str], state: str) -> None:
-    found = of_lock(LOCK, packages)
+    found = check_lock(LOCK, packages)
     assert found.state == state
     assert bool(found.remedy) == (state == "warn")
 
 
 def test_the_lock_of_this_repository_can_be_read() -> None:
-    assert of_lock(LOCKED.read_text(), {"mlflow": "0.0.1"}).detail.startswith("mlflow 0.0.1 (locked 3.")
+    assert check_lock(LOCKED.read_text(), {"mlflow": "0.0.1"}).detail.startswith("mlflow 0.0.1 (locked 3.")
 
 
 @pytest.mark.parametrize(("version", "state"), [("3.11.8", "ok"), ("3.15.0b1", "ok"), ("3.10.14", "fail")])
 def test_python(version: str, state: str) -> None:
-    assert of_python(version, ">=3.11").state == state
+    assert check_python(version, ">=3.11").state == state
 
 
 @pytest.mark.parametrize(("version", "state"), [((3, 40, 1), "ok"), ((3, 22, 0), "fail")])
 def test_sqlite(version: tuple[int, ...], state: str) -> None:
-    assert of_sqlite(version).state == state
+    assert check_sqlite(version).state == state
 
 
 def test_bytecode_that_may_not_be_kept_is_a_warning() -> None:
-    assert of_bytecode({}).state == "ok"
-    assert of_bytecode({"PYTHONDONTWRITEBYTECODE": "1"}).state == "warn"
+    assert check_bytecode({}).state == "ok"
+    assert check_bytecode({"PYTHONDONTWRITEBYTECODE": "1"}).state == "warn"
 
 
 @pytest.mark.parametrize(
@@ -106,18 +106,18 @@ def test_bytecode_that_may_not_be_kept_is_a_warning() -> None:
     [(8, None, "ok"), (8, "4", "ok"), (2, "8", "warn"), (1, None, "warn"), (2, "many", "ok")],
 )
 def test_cores(cores: int, threads: str | None, state: str) -> None:
-    assert of_processors(cores, {"OMP_NUM_THREADS": threads} if threads else {}).state == state
+    assert check_processors(cores, {"OMP_NUM_THREADS": threads} if threads else {}).state == state
 
 
 def test_temp(tmp_path: Path) -> None:
     deep = tmp_path / ("deep" * 30)
     deep.mkdir()
-    assert of_temp(deep, Path("/tmp")).state == "ok"
+    assert check_temp(deep, Path("/tmp")).state == "ok"
     nowhere = tmp_path / "nowhere"
-    found = of_temp(nowhere, Path("/tmp"))
+    found = check_temp(nowhere, Path("/tmp"))
     assert found.state == "fail"
     assert "TMPDIR" in found.remedy
-    found = of_temp(Path("/tmp"), nowhere)
+    found = check_temp(Path("/tmp"), nowhere)
     assert (found.state, "sockets" in found.remedy) == ("fail", True)
 
 

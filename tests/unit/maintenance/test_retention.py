@@ -65,7 +65,7 @@ digests = st.sampled_from([character * 4 for character in "abcdefgh"])
 
 
 @given(
-    here=st.sets(digests),
+    local=st.sets(digests),
     in_use=st.frozensets(digests),
     promoted=st.lists(digests),
     judged=st.dictionaries(digests, st.integers(0, 90).map(lambda days: NOW - days * DAY)),
@@ -74,7 +74,7 @@ digests = st.sampled_from([character * 4 for character in "abcdefgh"])
     keep=st.integers(1, 4),
 )
 def test_no_bundle_goes_that_serves_or_that_no_other_place_has(
-    here: set[str],
+    local: set[str],
     in_use: frozenset[str],
     promoted: list[str],
     judged: dict[str, datetime],
@@ -82,9 +82,9 @@ def test_no_bundle_goes_that_serves_or_that_no_other_place_has(
     age: timedelta,
     keep: int,
 ) -> None:
-    bundles = Bundles([item(name, age) for name in sorted(here)], in_use, promoted, judged, registered)
+    bundles = Bundles([item(name, age) for name in sorted(local)], in_use, promoted, judged, registered)
     left = set(names(gone(Inventory(bundles=bundles), bundles=keep, judged="30d")))
-    assert left <= here
+    assert left <= local
     assert not left & in_use
     assert not left & set(promoted[-keep:])
     assert not left & {digest for digest, at in judged.items() if NOW - at < 30 * DAY}
@@ -92,7 +92,7 @@ def test_no_bundle_goes_that_serves_or_that_no_other_place_has(
         assert not left
     if age < DAY:
         assert left <= registered
-    elsewhere = here & registered - in_use - set(promoted[-keep:]) - set(judged)
+    elsewhere = local & registered - in_use - set(promoted[-keep:]) - set(judged)
     if age > timedelta(hours=1):
         assert elsewhere <= left
 
@@ -121,15 +121,15 @@ MONTHS = [
 
 class TestPredictions:
     def test_stay_for_ever_unless_told_otherwise(self) -> None:
-        assert gone(Inventory(predictions=MONTHS, present=NOW)) == []
+        assert gone(Inventory(predictions=MONTHS, newest_window=NOW)) == []
 
     def test_go_by_event_time_before_the_last_judged_window(self) -> None:
-        found = Inventory(predictions=MONTHS, present=datetime(2025, 6, 15, tzinfo=UTC))
+        found = Inventory(predictions=MONTHS, newest_window=datetime(2025, 6, 15, tzinfo=UTC))
         assert names(gone(found, predictions="60d")) == ["1", "2", "3"]
 
     def test_of_the_next_window_stay_whatever_is_asked(self) -> None:
         found = Inventory(
-            predictions=MONTHS, present=datetime(2025, 6, 15, tzinfo=UTC), window=timedelta(days=120)
+            predictions=MONTHS, newest_window=datetime(2025, 6, 15, tzinfo=UTC), window=timedelta(days=120)
         )
         assert names(gone(found, predictions="1d")) == ["1"]
 
@@ -137,7 +137,7 @@ class TestPredictions:
         assert gone(Inventory(predictions=MONTHS), predictions="60d") == []
 
     def test_are_not_made_old_by_a_time_to_come(self) -> None:
-        found = Inventory(predictions=MONTHS, present=datetime(2099, 1, 1, tzinfo=UTC))
+        found = Inventory(predictions=MONTHS, newest_window=datetime(2099, 1, 1, tzinfo=UTC))
         assert gone(found, predictions="600d") == []
 
 

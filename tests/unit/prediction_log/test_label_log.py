@@ -94,7 +94,7 @@ def test_a_missing_column_is_named(tmp_path: Path) -> None:
 
 def test_labels_by_key_need_a_key(tmp_path: Path) -> None:
     schema = Schema({"size": "number"}, "ripe", "binary")
-    with pytest.raises(DataError, match="has none"):
+    with pytest.raises(DataError, match="has no key column"):
         label_log.add(tmp_path, pd.DataFrame({"ripe": [True]}), by="key", schema=schema, known=KNOWN, at=NOON)
 
 

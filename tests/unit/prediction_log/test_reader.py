@@ -307,7 +307,7 @@ def test_a_row_written_in_part_is_taken_back(
     write = os.write
     with monkeypatch.context() as patch:
         patch.setattr(os, "write", lambda file, data: write(file, data[:40]))
-        with pytest.raises(UnavailableError, match="in part"):
+        with pytest.raises(UnavailableError, match="partial write"):
             log.write([record(2)])
     log.write([record(3)])
     frame = read(tmp_path, SCHEMA)

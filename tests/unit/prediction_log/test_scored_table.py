@@ -8,7 +8,7 @@ import pytest
 
 from mlops.errors import DataError, UsageError
 from mlops.model.predictions import Answers
-from mlops.prediction_log.scored_table import Scoring, beside, place
+from mlops.prediction_log.scored_table import Scoring, add_predictions, resolve_destination
 
 SCORING = Scoring("plums", Path("a.csv"), Path("b.csv"), content="c" * 64, promotion="p" * 32, version="3")
 
@@ -40,17 +40,17 @@ def test_a_folder_gets_a_file_named_after_source_and_version(
     tmp_path: Path, wanted: str, source: str, file: str
 ) -> None:
     (tmp_path / "v1.2").mkdir()
-    assert place(tmp_path / wanted, tmp_path / source, "3") == tmp_path / file
+    assert resolve_destination(tmp_path / wanted, tmp_path / source, "3") == tmp_path / file
 
 
 def test_a_format_that_nobody_writes_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"ends in \.parquet"):
-        place(tmp_path / "out.csv.gz", tmp_path / "april.csv", "3")
+        resolve_destination(tmp_path / "out.csv.gz", tmp_path / "april.csv", "3")
 
 
 def test_the_source_is_no_destination(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="to be scored"):
-        place(tmp_path / "in" / ".." / "april.csv", tmp_path / "april.csv", "3")
+    with pytest.raises(UsageError, match="to score"):
+        resolve_destination(tmp_path / "in" / ".." / "april.csv", tmp_path / "april.csv", "3")
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_the_source_is_no_destination(tmp_path: Path) -> None:
 def test_answers_stand_beside_their_rows(
     answers: Answers, classes: list[object] | None, columns: dict[str, list[float]]
 ) -> None:
-    scored = beside(pd.DataFrame({"size": [1, 2]}), answers, classes, ids=["i", "j"], version="3")
+    scored = add_predictions(pd.DataFrame({"size": [1, 2]}), answers, classes, ids=["i", "j"], version="3")
     assert list(scored) == ["size", "prediction", *columns, "prediction_id", "model_version"]
     assert scored["prediction"].tolist() == answers.predictions
     for name, values in columns.items():
@@ -78,4 +78,4 @@ def test_answers_stand_beside_their_rows(
 
 def test_a_column_is_never_hidden_by_an_answer() -> None:
     with pytest.raises(DataError, match="model_version"):
-        beside(pd.DataFrame({"model_version": ["2"]}), Answers([1.0]), None, ids=["i"], version="3")
+        add_predictions(pd.DataFrame({"model_version": ["2"]}), Answers([1.0]), None, ids=["i"], version="3")
