@@ -111,5 +111,5 @@ def test_your_own_data_takes_the_commands_of_its_page(
         "2",
         "3",
     ]
-    assert len((cells.root / "answers.jsonl").read_text().splitlines()) == 59
+    assert len((cells.root / "predictions.jsonl").read_text().splitlines()) == 59
     assert [part.part for part in health(cells.project) if part.up] == []
