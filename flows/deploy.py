@@ -1,4 +1,4 @@
-"""Put the promoted model behind the gateway."""
+"""Deploy the promoted model behind the gateway."""
 
 from pathlib import Path
 
@@ -12,10 +12,10 @@ ROOT = Project.at(Path(__file__).parent).folder.root
 
 @flow(name="deploy", flow_run_name=flow_run.title, timeout_seconds=900)
 def deploy() -> flow_run.Ended:
-    """Start the champion beside what serves, switch when it is ready, then end the old one.
+    """Start the champion, switch the gateway once it is ready, then stop the old deployment.
 
-    No request fails on the way, and where the new one is not ready the old one goes on serving. A
-    champion that serves already is left alone.
+    No request fails. If the new deployment does not become ready, the old one keeps serving. A champion
+    that already serves is not restarted.
     """
     served = tasks.deploy.deploy(ROOT, Project.at(ROOT).promoted())
     return flow_run.ended(f"Version {served.body['version']} serves at {Project.at(ROOT).folder.address}.")

@@ -1,4 +1,4 @@
-"""Has what is served drifted from what the champion was trained on?"""
+"""Compare the served rows with the champion's training data."""
 
 from datetime import datetime
 from pathlib import Path
@@ -13,16 +13,16 @@ ROOT = Project.at(Path(__file__).parent).folder.root
 
 @flow(name="monitor", flow_run_name=flow_run.title, timeout_seconds=900)
 def monitor(as_of: datetime | None = None) -> flow_run.Ended:
-    """Judge the window of served rows that ends at `as_of`; confirmed drift is announced.
+    """Measure drift in the window of served rows that ends at `as_of`.
 
-    Every feature that is not a date, and the model's own answer, is compared with what the champion
-    learnt from; its loss, as far as labels have come, with that at training. Confirmed drift starts
-    `retrain` by itself.
-    The run leaves a table of the columns and a link to Evidently's report.
+    Every feature except dates, and the prediction, is compared with the champion's training data; its
+    loss, where labels have arrived, with the loss at training. Confirmed drift starts `retrain`
+    automatically.
+    The run's artifacts are a table of the columns and a link to Evidently's report.
 
     Args:
-        as_of: End of the window, in the time of the rows, UTC. Empty for just after the newest row
-            served.
+        as_of: End of the window, in the time of the rows, UTC. Empty for just after the newest served
+            row.
     """
     checked = tasks.monitor.check(ROOT, as_of)
     if checked.body["confirmed"]:

@@ -1,4 +1,4 @@
-"""Learn from what was served since, and serve the result if it proves better."""
+"""Retrain on served rows with labels, and deploy the model if the gate promotes it."""
 
 from datetime import datetime
 from pathlib import Path
@@ -14,16 +14,16 @@ ROOT = Project.at(Path(__file__).parent).folder.root
 
 @flow(name="retrain", flow_run_name=flow_run.title, timeout_seconds=3600)
 def retrain(as_of: datetime | None = None, cause: str | None = None) -> flow_run.Ended:
-    """Train a challenger on the newest rows with labels; promote and deploy it if the gate agrees.
+    """Train a challenger on the newest labelled rows; promote and deploy it if it passes the gate.
 
-    Confirmed drift starts it by itself. It works on the branch `mlops/loop` and leaves your files
-    alone. Where the policy or the gate says no, the run ends as *Refused* and says why.
+    Confirmed drift starts it automatically. It works on the branch `mlops/loop`; your files stay
+    unchanged. If the policy or the gate rejects it, the run ends as *Refused* with the reason.
 
     Args:
-        as_of: Only rows served before then are learnt from, UTC. Empty for the newest row
-            served, or the newest labelled row of the lake if that is later.
-        cause: The ledger's entry of confirmed drift, which brings its own time. Leave it empty when
-            you ask yourself.
+        as_of: Train only on rows served before this time, UTC. Empty for the newest served row, or the
+            newest labelled row of the lake if that is later.
+        cause: The ledger's entry of confirmed drift, which sets the time. Leave it empty for a run of
+            your own.
     """
     with tasks.retrain.alone(ROOT):
         started = tasks.retrain.claim(ROOT, as_of, cause)

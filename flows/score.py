@@ -1,4 +1,4 @@
-"""A whole table answered by the champion."""
+"""Score a whole table with the champion."""
 
 from pathlib import Path
 
@@ -14,18 +14,18 @@ ROOT = Project.at(Path(__file__).parent).folder.root
 def score(
     source: Path | None = None, destination: Path | None = None, unlogged: bool = False
 ) -> flow_run.Ended:
-    """Answer every row of a table with the promoted model, into a file of the table with its answers.
+    """Predict every row of a table with the promoted model, and write the table with its predictions.
 
-    The answers are in the prediction log as if the service had given them: monitored, and labelled
-    by key or id. The same table again with the same version is written anew and not logged twice.
+    The predictions are logged like the service's: monitored, and labelled by key or id. Scoring the same
+    table again with the same version writes the file again, and logs nothing twice.
 
     Args:
         source: CSV, Parquet or JSON lines on the machine of the runner. Empty for `score.source`.
         destination: A file that ends in .parquet, .csv or .jsonl, or a folder. Empty for
             `score.destination`.
-        unlogged: Leave the answers out of the prediction log.
+        unlogged: Do not log the predictions.
     """
     with tasks.score.alone(ROOT):
-        wanted = tasks.score.find(ROOT, source, destination)
-        rows = tasks.score.answer(ROOT, wanted, logged=not unlogged)
-        return flow_run.ended(tasks.score.publish(ROOT, wanted, rows, logged=not unlogged))
+        scoring = tasks.score.find(ROOT, source, destination)
+        rows = tasks.score.answer(ROOT, scoring, logged=not unlogged)
+        return flow_run.ended(tasks.score.publish(ROOT, scoring, rows, logged=not unlogged))

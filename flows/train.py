@@ -1,4 +1,4 @@
-"""Train on the newest version of the data, and let the gate decide what serves."""
+"""Train on the newest version of the data; the gate decides about promotion."""
 
 from pathlib import Path
 
@@ -12,15 +12,15 @@ ROOT = Project.at(Path(__file__).parent).folder.root
 
 @flow(name="train", flow_run_name=flow_run.title, timeout_seconds=3600)
 def train(force: bool = False, overrides: dict[str, str] | None = None) -> flow_run.Ended:
-    """Run DVC's stages that have something new, log the run, register its model, ask the gate.
+    """Run the changed DVC stages, log the run, register its model, and apply the gate.
 
-    The gate compares the new model with the champion on the same held-out rows. What it promotes is
-    deployed by `deploy`; what it refuses is kept in MLflow, and the run ends as *Refused*.
+    The gate compares the new model with the champion on the same holdout. `deploy` deploys a promoted
+    model; a rejected one stays in MLflow, and the run ends as *Refused*.
 
     Args:
-        force: Run every stage, and make another run in MLflow, even where nothing changed.
-        overrides: Parameters of this run alone, by their path in params.yaml, as
-            {"model.params.max_depth": "6"}. It works at your last commit, on a branch of its own.
+        force: Run every stage, and log another run in MLflow, even if nothing changed.
+        overrides: Parameters of this run only, by their path in params.yaml, as
+            {"model.params.max_depth": "6"}. Works at your last commit, on a separate branch.
     """
     with tasks.retrain.alone(ROOT), tasks.experiment.work_tree(ROOT, overrides) as attempt:
         commit = tasks.train.reproduce(ROOT, attempt.tree, force=force)

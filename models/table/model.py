@@ -1,7 +1,7 @@
-"""A model for a table of any kind: gradient boosting, or a linear model beside it.
+"""A model for any table: gradient boosting or a linear model.
 
-`build` is what the toolkit calls; everything else here is for it. Edit it as you like: a model
-remembers the very module it was fitted with.
+The toolkit calls `build`; the rest are its helpers. Edit it as you like: a bundle contains the module
+that its model was fitted with.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def build(params: dict[str, Any], schema: Schema) -> Pipeline:
     Parameters
     ----------
     params
-        `algorithm`, boosting or linear; the rest goes to the last step as it is.
+        `algorithm`, boosting or linear; the others are passed to the last step.
     """
     rest = dict(params)
     algorithm = rest.pop("algorithm", "boosting")
@@ -41,10 +41,10 @@ def build(params: dict[str, Any], schema: Schema) -> Pipeline:
 
 
 def _boosting(schema: Schema, params: dict[str, Any]) -> Pipeline:
-    # Trees take missing numbers as they are. A category becomes a code of its own, which suits few of
-    # them, and the mean of the target where it occurs, fitted on other rows than it is used on, which
-    # suits many: alone it blurs categories of nearly one mean. Several classes have no such mean. Both
-    # survive compilation, which scikit-learn's own handling of categories does not.
+    # Trees handle missing numbers. A category becomes an ordinal code, which suits few categories, and
+    # its cross-fitted target mean, which suits many, but alone merges categories with similar means.
+    # With several classes there is no such mean. Both encodings survive compilation; scikit-learn's
+    # native categories do not.
     categories = _named(schema, "category")
     codes = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1, max_categories=250)
     means = TargetEncoder(target_type="binary" if schema.task == "binary" else "continuous")
@@ -56,7 +56,7 @@ def _boosting(schema: Schema, params: dict[str, Any]) -> Pipeline:
     ]
     regression = schema.task == "regression"
     model = HistGradientBoostingRegressor if regression else HistGradientBoostingClassifier
-    return make_pipeline(_applied(columns), model(**params))
+    return make_pipeline(_transformer(columns), model(**params))
 
 
 def _linear(schema: Schema, params: dict[str, Any]) -> Pipeline:
@@ -69,18 +69,18 @@ def _linear(schema: Schema, params: dict[str, Any]) -> Pipeline:
         *_texts(schema),
     ]
     if schema.task == "regression":
-        return make_pipeline(_applied(columns), Ridge(**params))
-    return make_pipeline(_applied(columns), LogisticRegression(**{"max_iter": 500, **params}))
+        return make_pipeline(_transformer(columns), Ridge(**params))
+    return make_pipeline(_transformer(columns), LogisticRegression(**{"max_iter": 500, **params}))
 
 
-def _applied(columns: list[tuple[str, Any, Any]]) -> ColumnTransformer:
-    """Return a table of numbers, of the parts that have columns."""
+def _transformer(columns: list[tuple[str, Any, Any]]) -> ColumnTransformer:
+    """Return a dense transformer of the parts that have columns."""
     return ColumnTransformer([part for part in columns if part[2]], sparse_threshold=0.0)
 
 
 def _texts(schema: Schema) -> list[tuple[str, Any, str]]:
-    """Each column of text as some numbers: what its words are about (latent semantic analysis)."""
-    # Hashed, so that it can be done whatever words there are, or none.
+    """Return per text column its latent semantic analysis: 16 numeric components."""
+    # Hashed, so that it works with any vocabulary, also an empty one.
     words = make_pipeline(
         HashingVectorizer(n_features=4096), TfidfTransformer(), TruncatedSVD(n_components=16)
     )
