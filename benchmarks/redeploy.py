@@ -16,6 +16,7 @@ import pandas as pd
 from scratch import flights, run, running
 
 from mlops.deployment.client import Client
+from mlops.ledger.records import DriftConfirmed
 from mlops.project.context import Project
 from mlops.project.labels import add_labels
 
@@ -39,7 +40,7 @@ def main() -> None:
         add_labels(project, inbox, by="key", skip_unknown=False)
         print(run(project, "monitor", as_of=AS_OF))
         answered = first_answer(project, version="2")
-        drift = project.ledger.entries("drift.confirmed")[0].recorded_at
+        drift = project.ledger.entries(DriftConfirmed)[0].recorded_at
         fit = stage_seconds(project, "train")
         for entry in project.ledger.entries():
             if entry.recorded_at >= drift:

@@ -40,7 +40,8 @@ from mlops.config.project_folder import ProjectFolder, find_project
 from mlops.config.settings import load_settings
 from mlops.deployment.client import Client, records
 from mlops.errors import MlopsError, UsageError
-from mlops.ledger.store import Entry
+from mlops.ledger.entry import Entry
+from mlops.ledger.records import DeploymentServed, DriftConfirmed, RetrainFinished, RetrainRefused
 from mlops.scaffold.template import stamp
 
 HERE = Path(__file__).parents[1]
@@ -172,7 +173,7 @@ def learn(project: Any, data: list[pd.DataFrame], first: int) -> None:
         say(run(folder, "ingest", file=file))
     say(run(folder, "train"))
     say(run(folder, "deploy"))
-    if project.ledger.last("deployment.served").body["target"] == "process":
+    if project.ledger.last(DeploymentServed).record.target == "process":
         say("It is a local process: `mlops --project .demo doctor` says what a container would need.")
 
 
@@ -184,25 +185,19 @@ def live(project: Any, traffic: Traffic, number: int, *, last: bool) -> None:
     add_labels(project, traffic.frame[(known >= start) & (known < end)], number)
     sentence = run(project.folder, "monitor", as_of=end)
     say(f"[bold]{end:%Y-%m-%d}[/] {sentence}")
-    confirmed = [e for e in project.ledger.entries("drift.confirmed") if e.as_of == end]
+    confirmed = [e for e in project.ledger.entries(DriftConfirmed) if e.as_of == end]
     if not confirmed:
         return
 
     def answered() -> list[Entry]:
-        return [
-            e
-            for e in project.ledger.effects(confirmed[0])
-            if e.kind in {"retrain.finished", "retrain.refused"}
-        ]
+        return project.ledger.effects(confirmed[0], RetrainFinished, RetrainRefused)
 
     # The next month has begun meanwhile: requests keep coming while the model is swapped.
     upto = end if last else end + timedelta(days=20)
     traffic.trickle(lambda: bool(answered()), end=upto)
     outcome = answered()
     say(
-        f"           {outcome[0].body['sentence']}"
-        if outcome
-        else "           no answer to the drift in time"
+        f"           {outcome[0].record.sentence}" if outcome else "           no answer to the drift in time"
     )
 
 

@@ -9,7 +9,8 @@ from typing import Any
 import pandas as pd
 
 from mlops.evaluation import metrics
-from mlops.ledger.store import Entry
+from mlops.ledger.entry import Entry
+from mlops.ledger.records import DriftChecked, GateJudged, ModelPromoted, RetrainFinished, RetrainRefused
 from mlops.model.predictions import Answers
 from mlops.model.predictor import load
 from mlops.prediction_log import label_log, reader
@@ -27,7 +28,7 @@ def month_bounds(number: int) -> tuple[datetime, datetime]:
 
 def rows(project: Project, months: Iterable[int]) -> list[dict[str, Any]]:
     """Return a row for each month, from the log, the labels and the ledger."""
-    first = project.bundle_of(project.ledger.entries("model.promoted")[0])
+    first = project.bundle_of(project.ledger.entries(ModelPromoted)[0])
     predictor = load(first)
     known = label_log.read(project.folder.labels)
     table = []
@@ -61,26 +62,26 @@ def _loss(project: Project, told: pd.DataFrame, answers: Answers, first: Any) ->
 
 
 def _drift(project: Project, as_of: datetime) -> dict[str, Any]:
-    checked = _at(project.ledger.entries("drift.checked"), as_of)
+    checked = _at(project.ledger.entries(DriftChecked), as_of)
     if checked is None:
         return {"confirmed": False, "drifted": 0, "judged": 0}
-    verdicts = [column["verdict"] for column in checked.body["report"]["columns"]]
+    verdicts = [column.verdict for column in checked.record.report.columns]
     return {
-        "confirmed": checked.body["confirmed"],
+        "confirmed": checked.record.confirmed,
         "drifted": verdicts.count("drift"),
         "judged": verdicts.count("drift") + verdicts.count("ok"),
     }
 
 
 def _decision(project: Project, as_of: datetime) -> str:
-    answer = _at(project.ledger.entries("retrain.finished", "retrain.refused"), as_of)
+    answer = _at(project.ledger.entries(RetrainFinished, RetrainRefused), as_of)
     if answer is None:
         return "none asked"
     if answer.kind == "retrain.refused":
         return "not retrained"
-    judged = _at(project.ledger.entries("gate.judged"), as_of)
+    judged = _at(project.ledger.entries(GateJudged), as_of)
     assert judged is not None
-    return f"{'promoted' if answer.body['promoted'] else 'refused'} {judged.body['version']}"
+    return f"{'promoted' if answer.record.promoted else 'refused'} {judged.record.version}"
 
 
 def _versions(served: pd.DataFrame) -> dict[str, float]:

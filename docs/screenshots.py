@@ -26,6 +26,7 @@ from PIL import Image
 from playwright.sync_api import Error, Page, Route, sync_playwright
 
 from mlops.errors import MlopsError, UsageError
+from mlops.ledger.records import DriftChecked, DriftReported, ModelPromoted
 from mlops.project.context import Project
 
 HERE = Path(__file__).parent
@@ -105,15 +106,15 @@ def mlflow(project: Project) -> Iterator[Shot]:
     """Yield the pictures of MLflow: the runs, one of them, a version, a drift report."""
     from mlops.adapters.mlflow.links import version_page
 
-    champion, reported = project.promotion, project.ledger.last("drift.reported")
+    champion, reported = project.promotion, project.ledger.last(DriftReported)
     if champion is None or reported is None:
         raise UsageError("Nothing was judged yet.", remedy="Run `make demo` first.")
-    judged = project.ledger.get(reported.cause or "")
-    subject = project.ledger.get(judged.cause or "") if judged else None
+    judged = project.ledger.get(reported.cause, DriftChecked)
+    subject = project.ledger.get(judged.cause, ModelPromoted) if judged else None
     assert subject is not None
-    run = project.registry.run_url(champion.body["run_id"])
-    report = project.registry.run_url(subject.body["run_id"], f"reports/{Path(reported.body['path']).name}")
-    version = version_page(project.folder.mlflow_uri, project.params.data.name, champion.body["version"])
+    run = project.registry.run_url(champion.record.run_id)
+    report = project.registry.run_url(subject.record.run_id, f"reports/{Path(reported.record.path).name}")
+    version = version_page(project.folder.mlflow_uri, project.params.data.name, champion.record.version)
     columns = partial(_columns, loss=project.params.gate.metric)
     yield Shot("mlflow-runs", run.rpartition("/runs/")[0] + "/runs", "retrain", columns)
     yield Shot("mlflow-run", run, "Registered models", _calm)

@@ -18,4 +18,4 @@ def deploy() -> flow_run.Ended:
     that already serves is not restarted.
     """
     served = tasks.deploy.deploy(ROOT, Project.at(ROOT).promoted())
-    return flow_run.ended(f"Version {served.body['version']} serves at {Project.at(ROOT).folder.address}.")
+    return flow_run.ended(f"Version {served.record.version} serves at {Project.at(ROOT).folder.address}.")

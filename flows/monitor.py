@@ -25,7 +25,7 @@ def monitor(as_of: datetime | None = None) -> flow_run.Ended:
             row.
     """
     checked = tasks.monitor.check(ROOT, as_of)
-    if checked.body["confirmed"]:
+    if checked.record.confirmed:
         tasks.monitor.announce(ROOT, checked)
     tasks.monitor.write_report(ROOT, checked)
     return flow_run.ended(tasks.monitor.summary(checked))

@@ -6,6 +6,7 @@ from pathlib import Path
 from prefect import flow
 
 from mlops.errors import TooFewRowsError
+from mlops.ledger.records import RetrainRefused, RetrainStarted
 from mlops.orchestration import flow_run, tasks
 from mlops.project.context import Project
 
@@ -27,8 +28,9 @@ def retrain(as_of: datetime | None = None, cause: str | None = None) -> flow_run
     """
     with tasks.retrain.alone(ROOT):
         started = tasks.retrain.claim(ROOT, as_of, cause)
-        if started.kind != "retrain.started":
-            return flow_run.ended(started.body["sentence"], refused=started.kind == "retrain.refused")
+        if not isinstance(started.record, RetrainStarted):
+            refused = isinstance(started.record, RetrainRefused)
+            return flow_run.ended(started.record.sentence, refused=refused)
         judged = tasks.retrain.judged_before(ROOT, started)
         if judged is None:
             tree = tasks.ingest.loop_worktree(ROOT)
@@ -39,7 +41,7 @@ def retrain(as_of: datetime | None = None, cause: str | None = None) -> flow_run
             commit = tasks.train.reproduce(ROOT, tree)
             registered = tasks.train.register(ROOT, tree, commit, started.id)
             judged = tasks.train.judge(ROOT, tree, registered, started.as_of)
-        if judged.body["promote"]:
+        if judged.record.promote:
             tasks.deploy.deploy(ROOT, tasks.train.promote(ROOT, judged))
-        tasks.retrain.finish(ROOT, started, promoted=judged.body["promote"], sentence=judged.body["reason"])
-    return flow_run.ended(judged.body["reason"], refused=not judged.body["promote"])
+        tasks.retrain.finish(ROOT, started, judged)
+    return flow_run.ended(judged.record.sentence, refused=not judged.record.promote)

@@ -26,6 +26,6 @@ def train(force: bool = False, overrides: dict[str, str] | None = None) -> flow_
         commit = tasks.train.reproduce(ROOT, attempt.tree, force=force)
         registered = tasks.train.register(ROOT, attempt.tree, commit, force=force)
         judged = tasks.train.judge(ROOT, attempt.tree, registered)
-        if judged.body["promote"]:
+        if judged.record.promote:
             tasks.train.promote(ROOT, judged)
-    return flow_run.ended(attempt.told(judged.body["reason"], commit), refused=not judged.body["promote"])
+    return flow_run.ended(attempt.told(judged.record.sentence, commit), refused=not judged.record.promote)

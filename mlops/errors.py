@@ -12,6 +12,7 @@ MlopsError                       exit 1
 │   ├── RowError                 an invalid row of a request
 │   └── UnknownLabelsError
 ├── BundleError                  a bundle that does not match its manifest
+├── UnknownFormatError           stored in a format that this version does not know
 ├── StageError                   a stage of dvc.yaml failed, or its inputs changed meanwhile
 ├── UnexpectedError              a bug: an unexpected exception in a flow's task
 ├── NothingPromotedError         no model to deploy, monitor or score with yet
@@ -45,6 +46,7 @@ __all__ = [
     "TooFewRowsError",
     "UnavailableError",
     "UnexpectedError",
+    "UnknownFormatError",
     "UnknownLabelsError",
     "UnusableValueError",
     "UsageError",
@@ -195,6 +197,26 @@ class UnknownLabelsError(DataError):
 
 class BundleError(MlopsError):
     """A bundle does not match its manifest, or contains a type that is not on the trusted list."""
+
+
+class UnknownFormatError(MlopsError):
+    """Something is stored in a format that this version of mlops does not know.
+
+    Parameters
+    ----------
+    what
+        What is stored, and where: ``The ledger's row 12``.
+    found, known
+        The format's version there, and those that can be read.
+    """
+
+    def __init__(self, what: str, *, found: object, known: Sequence[int], detail: str = "") -> None:
+        super().__init__(
+            f"{what} has format {found}; known: {shown(known)}{f' ({detail})' if detail else ''}.",
+            remedy="Another version of mlops wrote it: run that one, or a newer one.",
+        )
+        self.found = found
+        self.known = tuple(known)
 
 
 class StageError(MlopsError):

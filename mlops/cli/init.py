@@ -106,5 +106,5 @@ def _result(begun: Begun) -> dict[str, Any]:
         "decided": list(profile.decided),
         "kept": list(begun.kept),
         "said": begun.said,
-        "data": begun.version.body["md5"],
+        "data": begun.version.record.md5,
     }

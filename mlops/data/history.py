@@ -9,7 +9,8 @@ from typing import Any
 
 from mlops.data.versions import Commit, DatasetVersion
 from mlops.errors import UsageError, shown
-from mlops.ledger.store import Entry
+from mlops.ledger.entry import Entry
+from mlops.ledger.records import DataVersioned, ModelRegistered
 
 __all__ = ["Pointed", "Recorded", "find", "recorded"]
 
@@ -61,7 +62,7 @@ class Recorded:
 
 def recorded(
     pointed: Sequence[Pointed],
-    entries: Sequence[Entry],
+    entries: Sequence[Entry[DataVersioned | ModelRegistered]],
     rows: Mapping[str, int],
     current: DatasetVersion | None,
 ) -> list[Recorded]:
@@ -84,11 +85,12 @@ def recorded(
     for one in pointed:
         known = names.setdefault(one.version.md5, [])
         known += [branch for branch in one.branches if branch not in known]
-    added = {e.body["md5"]: e.body["rows"] for e in reversed(entries) if e.kind == "data.versioned"}
+    versions = [entry.record for entry in entries if isinstance(entry.record, DataVersioned)]
+    added = {version.md5: version.rows for version in reversed(versions)}
     models: dict[str, list[str]] = {}
     for entry in entries:
-        if entry.kind == "model.registered" and entry.body.get("data_md5"):
-            models.setdefault(entry.body["data_md5"], []).append(str(entry.body["version"]))
+        if isinstance(entry.record, ModelRegistered):
+            models.setdefault(entry.record.data_md5, []).append(entry.record.version)
 
     def told(version: DatasetVersion, at: Pointed | None) -> Recorded:
         md5 = version.md5

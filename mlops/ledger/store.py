@@ -1,8 +1,8 @@
 """The ledger: every decision of the loop, append-only, each row with its cause.
 
 One table. A row is never changed: what happens next to a thing is another row that names
-the first as its cause. A row's `once` is unique where it is given, which is how two
-processes that want to do the same thing find out that only one of them may.
+the first as its cause. A row's idempotency key is unique where its record has one: of two processes
+that record the same, one writes the row and both get it.
 """
 
 from __future__ import annotations
@@ -10,12 +10,11 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast, overload
 
 from sqlalchemy import (
     Column,
@@ -27,9 +26,10 @@ from sqlalchemy import (
     Text,
     create_engine,
     event,
+    inspect,
     select,
 )
-from sqlalchemy.engine import URL, Engine, make_url
+from sqlalchemy.engine import URL, Connection, Engine, make_url
 from sqlalchemy.exc import (
     ArgumentError,
     IntegrityError,
@@ -38,9 +38,21 @@ from sqlalchemy.exc import (
     ProgrammingError,
 )
 
-from mlops.errors import ConfigError, ConflictError, UnavailableError, UsageError
+from mlops.errors import ConfigError, UnavailableError, UnknownFormatError, UsageError, shown
+from mlops.ledger.codec import UnreadableValueError, utc_text
+from mlops.ledger.entry import Entry
+from mlops.ledger.record import Record
+from mlops.ledger.records import RECORDS
 
-__all__ = ["Entry", "Ledger"]
+__all__ = ["FORMAT", "Ledger"]
+
+R = TypeVar("R", bound=Record)
+S = TypeVar("S", bound=Record)
+
+FORMAT = 1
+"""The version of the rows that are written; a change of a record that old rows do not follow raises it."""
+_KNOWN = (FORMAT,)
+_BY_KIND = {record.kind: record for record in RECORDS}
 
 _metadata = MetaData()
 _entries = Table(
@@ -52,7 +64,9 @@ _entries = Table(
     Column("recorded_at", String(32), nullable=False),
     Column("as_of", String(32), index=True),
     Column("cause", String(32), ForeignKey("entries.id"), index=True),
-    Column("once", String(200), unique=True),
+    Column("idempotency_key", String(200), unique=True),
+    Column("format", Integer, nullable=False),
+    Column("sentence", Text, nullable=False),
     Column("body", Text, nullable=False),
 )
 
@@ -63,7 +77,8 @@ BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END
 # Else `INSERT OR REPLACE` would put a row in the place of another, which fires no trigger of DELETE.
 _SQLITE_ANEW = """
 CREATE TRIGGER IF NOT EXISTS entries_no_replacement BEFORE INSERT ON entries
-WHEN EXISTS (SELECT 1 FROM entries WHERE id = NEW.id OR seq = NEW.seq OR once = NEW.once)
+WHEN EXISTS (SELECT 1 FROM entries WHERE id = NEW.id OR seq = NEW.seq
+  OR idempotency_key = NEW.idempotency_key)
 BEGIN SELECT RAISE(ABORT, 'the ledger is append-only, and holds this row'); END
 """
 _POSTGRES = """
@@ -91,23 +106,6 @@ _OPTIONS: dict[str, dict[str, Any]] = {
 }
 
 
-@dataclass(frozen=True)
-class Entry:
-    """One row: what was decided or done, when, and because of what.
-
-    `recorded_at` is the wall clock (UTC); `as_of` is the event time the decision was made
-    for, where there is one.
-    """
-
-    id: str
-    kind: str
-    recorded_at: datetime
-    as_of: datetime | None = None
-    cause: str | None = None
-    once: str | None = None
-    body: Mapping[str, Any] = field(default_factory=dict)
-
-
 class Ledger:
     """The append-only table of decisions, in SQLite or any database SQLAlchemy reaches.
 
@@ -132,114 +130,151 @@ class Ledger:
         self._engine = _open(uri)
 
     def record(
-        self,
-        kind: str,
-        *,
-        cause: Entry | str | None = None,
-        as_of: datetime | None = None,
-        once: str | None = None,
-        **body: Any,
-    ) -> Entry:
+        self, record: R, *, cause: Entry[Record] | str | None = None, as_of: datetime | None = None
+    ) -> Entry[R]:
         """Append a row and return it once it is durable.
+
+        Where a row has the record's idempotency key already, that one is returned and nothing is appended.
 
         Parameters
         ----------
-        kind
-            What it tells, a noun and a past participle: ``model.promoted``.
         cause
-            The row that made this one happen.
-        once
-            A name under which this may be recorded a single time.
+            The row that made this one happen, or its id.
+        as_of
+            The event time it was done for.
 
         Raises
         ------
-        ConflictError
-            A row with this `once` exists: somebody did it, or is about to.
+        ValueError
+            A time without a zone, or a number that is not finite.
         """
-        entry = Entry(
-            id=uuid.uuid4().hex,
-            kind=kind,
-            recorded_at=self._clock(),
-            as_of=as_of,
-            cause=cause.id if isinstance(cause, Entry) else cause,
-            once=once,
-            body=body,
-        )
-        values = {
-            "id": entry.id,
-            "kind": kind,
-            "recorded_at": _text(entry.recorded_at),
-            "as_of": _text(as_of) if as_of else None,
-            "cause": entry.cause,
-            "once": once,
-            "body": json.dumps(body, sort_keys=True, allow_nan=False),
-        }
+        why = cause.id if isinstance(cause, Entry) else cause
+        key = record.key(cause=why, as_of=as_of)
+        known = self._keyed(key)
+        if known is not None:
+            return cast(Entry[R], known)
+        entry = Entry(uuid.uuid4().hex, record, self._clock(), as_of, why, key)
         try:
             with _answering(self._engine), self._engine.begin() as connection:
-                connection.execute(_entries.insert().values(values))
-        except IntegrityError as exc:
-            if once is not None and self.named(once) is not None:
-                raise ConflictError(
-                    f"The ledger already holds {once!r}.", remedy="See it with `mlops status`."
-                ) from exc
-            raise
+                connection.execute(_entries.insert().values(_row(entry)))
+        except IntegrityError:
+            # Another process recorded it meanwhile; or the cause is missing, and nothing has the key.
+            first = self._keyed(key)
+            if first is None:
+                raise
+            return cast(Entry[R], first)
         return entry
 
-    def record_once(self, once: str, kind: str, **entry: Any) -> Entry:
-        """Append a row unless one was recorded under this `once`; return the row that stands."""
-        known = self.named(once)
-        if known is not None:
-            return known
-        try:
-            return self.record(kind, once=once, **entry)
-        except ConflictError:
-            standing = self.named(once)
-            assert standing is not None
-            return standing
+    def find(self, kind: type[R], **parts: Any) -> Entry[R] | None:
+        """Return the row of a kind by the parts of its idempotency key, if any.
 
-    def named(self, once: str) -> Entry | None:
-        """Return the row recorded under this `once`, if any."""
-        return next(self._select(_entries.c.once == once, most=1), None)
+        Parameters
+        ----------
+        parts
+            As the kind's `key_template` names them: ``find(ModelPromoted, cause=judged.id)``.
+        """
+        return cast(Entry[R] | None, self._keyed(kind.key_of(**parts)))
 
-    def get(self, id: str) -> Entry | None:
-        """Return the row with this id, if any."""
-        return next(self._select(_entries.c.id == id, most=1), None)
+    @overload
+    def get(self, id: str | None) -> Entry[Record] | None: ...
+    @overload
+    def get(self, id: str | None, kind: type[R]) -> Entry[R] | None: ...
+    def get(self, id: str | None, kind: type[Record] = Record) -> Entry[Record] | None:
+        """Return the row with this id, if there is one, and of this kind where one is named."""
+        found = next(self._select(_entries.c.id == id, most=1), None) if id else None
+        return found if found is not None and isinstance(found.record, kind) else None
 
-    def entries(self, *kinds: str) -> list[Entry]:
+    @overload
+    def entries(self) -> list[Entry[Record]]: ...
+    @overload
+    def entries(self, kind: type[R], /) -> list[Entry[R]]: ...
+    @overload
+    def entries(self, kind: type[R], other: type[S], /) -> list[Entry[R | S]]: ...
+    @overload
+    def entries(self, *kinds: type[Record]) -> list[Entry[Record]]: ...
+    def entries(self, *kinds: type[Record]) -> list[Any]:
         """Return the rows of these kinds (all kinds where none is named), oldest first."""
-        return list(self._select(_entries.c.kind.in_(kinds)) if kinds else self._select())
+        return list(self._select(*_of(kinds)))
 
-    def last(self, *kinds: str) -> Entry | None:
+    @overload
+    def last(self, kind: type[R], /) -> Entry[R] | None: ...
+    @overload
+    def last(self, kind: type[R], other: type[S], /) -> Entry[R | S] | None: ...
+    def last(self, *kinds: type[Record]) -> Any:
         """Return the newest row of these kinds, if any."""
-        return next(self._select(_entries.c.kind.in_(kinds), newest_first=True, most=1), None)
+        return next(self._select(*_of(kinds), newest_first=True, most=1), None)
 
-    def newest(self) -> Entry | None:
+    def newest(self) -> Entry[Record] | None:
         """Return the newest row of any kind, if any."""
         return next(self._select(newest_first=True, most=1), None)
 
-    def effects(self, cause: Entry | str) -> list[Entry]:
-        """Return the rows that name `cause` as their cause, oldest first."""
+    @overload
+    def effects(self, cause: Entry[Record] | str) -> list[Entry[Record]]: ...
+    @overload
+    def effects(self, cause: Entry[Record] | str, kind: type[R], /) -> list[Entry[R]]: ...
+    @overload
+    def effects(self, cause: Entry[Record] | str, kind: type[R], other: type[S], /) -> list[Entry[R | S]]: ...
+    def effects(self, cause: Entry[Record] | str, *kinds: type[Record]) -> list[Any]:
+        """Return the rows of these kinds (all where none is named) whose cause is `cause`, oldest first."""
         id = cause.id if isinstance(cause, Entry) else cause
-        return list(self._select(_entries.c.cause == id))
+        return list(self._select(_entries.c.cause == id, *_of(kinds)))
 
     def close(self) -> None:
         """Give back the database's connections."""
         self._engine.dispose()
 
-    def _select(self, *where: Any, newest_first: bool = False, most: int | None = None) -> Iterator[Entry]:
+    def _keyed(self, key: str | None) -> Entry[Record] | None:
+        if key is None:
+            return None
+        return next(self._select(_entries.c.idempotency_key == key, most=1), None)
+
+    def _select(
+        self, *where: Any, newest_first: bool = False, most: int | None = None
+    ) -> Iterator[Entry[Record]]:
         order = _entries.c.seq.desc() if newest_first else _entries.c.seq
         asked = select(_entries).where(*where).order_by(order).limit(most)
         with _answering(self._engine), self._engine.connect() as connection:
             for row in connection.execute(asked).mappings():
-                yield Entry(
-                    id=row["id"],
-                    kind=row["kind"],
-                    recorded_at=datetime.fromisoformat(row["recorded_at"]),
-                    as_of=datetime.fromisoformat(row["as_of"]) if row["as_of"] else None,
-                    cause=row["cause"],
-                    once=row["once"],
-                    body=json.loads(row["body"]),
-                )
+                yield _entry(row)
+
+
+def _of(kinds: tuple[type[Record], ...]) -> list[Any]:
+    return [_entries.c.kind.in_([kind.kind for kind in kinds])] if kinds else []
+
+
+def _row(entry: Entry[Record]) -> dict[str, Any]:
+    return {
+        "id": entry.id,
+        "kind": entry.kind,
+        "recorded_at": utc_text(entry.recorded_at),
+        "as_of": utc_text(entry.as_of) if entry.as_of else None,
+        "cause": entry.cause,
+        "idempotency_key": entry.key,
+        "format": FORMAT,
+        "sentence": entry.record.sentence,  # for who reads with SQL; the fields are what counts
+        "body": json.dumps(entry.record.to_dict(), sort_keys=True, allow_nan=False),
+    }
+
+
+def _entry(row: Any) -> Entry[Record]:
+    what = f"The ledger's row {row['seq']}, {row['kind']},"
+    if row["format"] not in _KNOWN:
+        raise UnknownFormatError(what, found=row["format"], known=_KNOWN)
+    kind = _BY_KIND.get(row["kind"])
+    if kind is None:
+        raise UnknownFormatError(what, found=row["format"], known=_KNOWN, detail="the kind is unknown")
+    try:
+        record = kind.from_dict(json.loads(row["body"]))
+    except UnreadableValueError as exc:
+        raise UnknownFormatError(what, found=row["format"], known=_KNOWN, detail=str(exc)) from exc
+    return Entry(
+        id=row["id"],
+        record=record,
+        recorded_at=datetime.fromisoformat(row["recorded_at"]),
+        as_of=datetime.fromisoformat(row["as_of"]) if row["as_of"] else None,
+        cause=row["cause"],
+        key=row["idempotency_key"],
+    )
 
 
 def _open(uri: str) -> Engine:
@@ -293,6 +328,7 @@ def _create(engine: Engine) -> None:
                 if engine.dialect.name == "postgresql":  # whose `IF NOT EXISTS` two at once can break
                     connection.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtext('mlops.ledger'))")
                 _metadata.create_all(connection)
+                _check_columns(connection)
                 for statement in forbid:
                     connection.exec_driver_sql(statement)
             return
@@ -303,6 +339,16 @@ def _create(engine: Engine) -> None:
             if not at_work or time.monotonic() > deadline:
                 raise
             time.sleep(0.1)
+
+
+def _check_columns(connection: Connection) -> None:
+    """Refuse a table that was made before its rows had a format."""
+    missing = set(_entries.c.keys()) - {each["name"] for each in inspect(connection).get_columns("entries")}
+    if missing:
+        where = connection.engine.url.render_as_string(hide_password=True)
+        raise UnknownFormatError(
+            f"The ledger at {where}", found="none", known=_KNOWN, detail=f"no column {shown(sorted(missing))}"
+        )
 
 
 @contextmanager
@@ -317,9 +363,3 @@ def _answering(engine: Engine) -> Iterator[None]:
             remedy="Check MLOPS_LEDGER_URI and that what it names can be written.",
             cause=str(exc.orig).strip().rstrip("."),
         ) from exc
-
-
-def _text(time: datetime) -> str:
-    if time.tzinfo is None:
-        raise ValueError(f"{time!r} has no time zone: the ledger holds UTC")
-    return time.astimezone(UTC).isoformat()

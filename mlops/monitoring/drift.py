@@ -9,16 +9,16 @@ its own days differ by is no drift.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from math import ceil
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from mlops.errors import MissingColumnError, shown
+from mlops.errors import MissingColumnError
+from mlops.ledger.drift_report import ColumnVerdict, DriftReport, QualityVerdict, ServedWindow
 from mlops.monitoring.validity import validate
 from mlops.schema import Kind, Schema
 from mlops.stats.bootstrap import block_interval, blocks_of
@@ -29,11 +29,7 @@ if TYPE_CHECKING:
     from mlops.config.params import MonitorParams
 
 __all__ = [
-    "ColumnVerdict",
-    "DriftReport",
-    "QualityVerdict",
     "Statistics",
-    "Window",
     "as_blocks",
     "as_reference",
     "confirmed",
@@ -51,135 +47,6 @@ Statistics = Callable[[pd.DataFrame, pd.DataFrame, Mapping[str, Kind]], dict[str
 _DRAWS_IN_TAIL = 5
 """Draws beyond the threshold's quantile, so that it is not one draw's accident."""
 _QUALITY_RESAMPLES = 2000
-
-
-@dataclass(frozen=True)
-class Window:
-    """The served rows that are judged: event times in [start, end), and how many."""
-
-    start: datetime
-    end: datetime
-    rows: int
-
-
-@dataclass(frozen=True)
-class ColumnVerdict:
-    """One column's statistic and what it means."""
-
-    column: str
-    statistic: str
-    value: float | None
-    threshold: float | None
-    verdict: Literal["ok", "drift", "insufficient", "invalid"]
-    note: str = ""
-
-
-@dataclass(frozen=True)
-class QualityVerdict:
-    """The mean loss on served rows whose labels came, against the loss at training.
-
-    Of the rows with a label, `unanswered` are left out: their logged answer is no number.
-    """
-
-    state: Literal["ok", "worse", "unknown"]
-    loss: float | None
-    low: float | None
-    high: float | None
-    reference_loss: float
-    coverage: float
-    rows: int
-    note: str = ""
-    unanswered: int = 0
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the verdict as a JSON value."""
-        return asdict(self)
-
-
-@dataclass(frozen=True)
-class DriftReport:
-    """What one window showed, column by column.
-
-    `share` is the part of the columns that could be judged which drifted; `drifted` says
-    whether that is enough for the window to count.
-    """
-
-    window: Window
-    reference_rows: int
-    columns: tuple[ColumnVerdict, ...]
-    share: float
-    drifted: bool
-    quality: QualityVerdict | None = None
-
-    @property
-    def judged(self) -> tuple[ColumnVerdict, ...]:
-        """The columns of which something could be said."""
-        return tuple(column for column in self.columns if column.verdict in ("ok", "drift"))
-
-    @property
-    def raised(self) -> bool:
-        """Whether the window speaks for a new model: its columns drifted, or its loss is worse."""
-        return self.drifted or (self.quality is not None and self.quality.state == "worse")
-
-    @property
-    def unknown(self) -> bool:
-        """Whether nothing could be said of the window, neither of a column nor of its loss."""
-        return not self.judged and (self.quality is None or self.quality.state == "unknown")
-
-    @property
-    def broken(self) -> tuple[str, ...]:
-        """A line for each invalid column: what is wrong with it, for its owner."""
-        return tuple(f"{c.column} is invalid: {c.note}." for c in self.columns if c.verdict == "invalid")
-
-    def sentence(self, *, confirmed: bool) -> str:
-        """Say what the window showed, with its columns by how far they moved."""
-        says = self._moved() if self.judged else self._why_not_judged()
-        if broken := self.named("invalid"):
-            says += f"; invalid: {shown(broken)}"
-        if self.quality is not None:
-            says += f"; quality {self.quality.state}"
-            says += f" ({self.quality.loss:.4f})" if self.quality.loss is not None else ""
-            says += f", {lost:,} answers were no number" if (lost := self.quality.unanswered) else ""
-        calm = "No drift" if self.judged else "Unknown"
-        verdict = "Drift is confirmed" if confirmed else "Drift, not confirmed" if self.raised else calm
-        return f"{verdict}: {says}, in {self.window.rows:,} rows."
-
-    def _moved(self) -> str:
-        moved = sorted((c for c in self.judged if c.verdict == "drift"), key=lambda c: -(c.value or 0.0))
-        names = f" ({shown([column.column for column in moved], 4)})" if moved else ""
-        return f"{len(moved)} of {len(self.judged)} columns drifted{names}"
-
-    def _why_not_judged(self) -> str:
-        notes = dict.fromkeys(column.note for column in self.columns if column.verdict == "insufficient")
-        return "; ".join(notes) or "no column could be judged"
-
-    def named(self, verdict: str) -> tuple[str, ...]:
-        """Return the columns with this verdict."""
-        return tuple(column.column for column in self.columns if column.verdict == verdict)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the report as a JSON value; `from_dict` reads it back."""
-        start, end = self.window.start.isoformat(), self.window.end.isoformat()
-        return {
-            **asdict(self),
-            "window": {"start": start, "end": end, "rows": self.window.rows},
-            "columns": [asdict(column) for column in self.columns],
-        }
-
-    @classmethod
-    def from_dict(cls, value: Mapping[str, Any]) -> DriftReport:
-        """Read what `to_dict` wrote."""
-        window, quality = value["window"], value["quality"]
-        return cls(
-            window=Window(
-                datetime.fromisoformat(window["start"]), datetime.fromisoformat(window["end"]), window["rows"]
-            ),
-            reference_rows=value["reference_rows"],
-            columns=tuple(ColumnVerdict(**column) for column in value["columns"]),
-            share=value["share"],
-            drifted=value["drifted"],
-            quality=QualityVerdict(**quality) if quality else None,
-        )
 
 
 def watched(schema: Schema) -> dict[str, Kind]:
@@ -283,7 +150,7 @@ def measure(
         limits,
         invalid,
         watched(schema),
-        window=Window(*window, len(current)),
+        window=ServedWindow(*window, len(current)),
         reference_rows=len(reference),
         policy=policy,
         quality=quality,
@@ -338,7 +205,7 @@ def judge(
     invalid: Mapping[str, str],
     columns: Mapping[str, Kind],
     *,
-    window: Window,
+    window: ServedWindow,
     reference_rows: int,
     policy: MonitorParams,
     quality: QualityVerdict | None = None,

@@ -13,8 +13,16 @@ from typing import Any
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.runtime import flow_run
 
-from mlops.ledger.store import Entry
-from mlops.monitoring.drift import DriftReport, QualityVerdict
+from mlops.ledger.drift_report import QualityVerdict
+from mlops.ledger.entry import Entry
+from mlops.ledger.records import (
+    DataVersioned,
+    DeploymentServed,
+    DriftChecked,
+    GateJudged,
+    ModelRegistered,
+    ModelRolledBack,
+)
 
 __all__ = ["Content", "Figures", "columns", "data", "deployment", "publish", "training", "window"]
 
@@ -48,7 +56,7 @@ def publish(key: str, content: Callable[[], Content], *, description: str) -> No
         log.warning("Prefect does not show %s: %s: %s", key, type(exc).__name__, exc)
 
 
-def columns(checked: Entry) -> list[dict[str, Any]]:
+def columns(checked: DriftChecked) -> list[dict[str, Any]]:
     """Return a row for each column of a judged window, drift first, and what moved most."""
     ranks = ("drift", "invalid", "ok", "insufficient")
     return [
@@ -61,13 +69,13 @@ def columns(checked: Entry) -> list[dict[str, Any]]:
             "note": column.note,
         }
         for column in sorted(
-            DriftReport.from_dict(checked.body["report"]).columns,
+            checked.report.columns,
             key=lambda column: (ranks.index(column.verdict), -(column.value or 0.0)),
         )
     ]
 
 
-def window(checked: Entry, *, report: str, run: str) -> str:
+def window(checked: DriftChecked, *, report: str, run: str) -> str:
     """Tell of a judged window.
 
     Parameters
@@ -75,18 +83,20 @@ def window(checked: Entry, *, report: str, run: str) -> str:
     report, run
         Addresses of the drift report, and of the champion's run.
     """
-    seen = DriftReport.from_dict(checked.body["report"])
+    seen = checked.report
     facts = {
         "window": f"{seen.window.start:%Y-%m-%d %H:%M} to {seen.window.end:%Y-%m-%d %H:%M} UTC",
         "rows": f"{seen.window.rows:,} served, beside {seen.reference_rows:,} of the reference",
         "quality": _quality(seen.quality),
         "report": f"[every column drawn]({report})",
-        "model": f"version {checked.body['version']}, [its run in MLflow]({run})",
+        "model": f"version {checked.version}, [its run in MLflow]({run})",
     }
     return _list(facts)
 
 
-def training(registered: Entry, judged: Entry, figures: Figures, *, run: str) -> str:
+def training(
+    registered: ModelRegistered, judged: GateJudged | ModelRolledBack, figures: Figures, *, run: str
+) -> str:
     """Tell of a trained model and of what the gate said.
 
     Parameters
@@ -96,17 +106,19 @@ def training(registered: Entry, judged: Entry, figures: Figures, *, run: str) ->
     run
         The address of its run.
     """
-    body = registered.body
     facts = {
-        "model": f"version {body['version']}, bundle `{body['digest'][:12]}`",
+        "model": f"version {registered.version}, bundle `{registered.digest[:12]}`",
         "run": f"[in MLflow]({run})",
-        "data": f"version `{body['data_md5'][:12]}`",
-        "commit": f"`{body['commit'][:12]}`",
+        "data": f"version `{registered.data_md5[:12]}`",
+        "commit": f"`{registered.commit[:12]}`",
     }
-    return f"{_list(facts)}\n\n{_compared(figures, judged.body.get('champion') or {})}"
+    champion = {}
+    if isinstance(judged, GateJudged) and judged.comparison is not None:
+        champion = {judged.metric: judged.comparison.other_loss}
+    return f"{_list(facts)}\n\n{_compared(figures, champion)}"
 
 
-def deployment(served: Entry, *, address: str, version: str) -> str:
+def deployment(served: Entry[DeploymentServed], *, address: str, version: str) -> str:
     """Tell of what serves now.
 
     Parameters
@@ -116,25 +128,24 @@ def deployment(served: Entry, *, address: str, version: str) -> str:
     version
         The address of the model version's page.
     """
-    body = served.body
+    made = served.record
     facts = {
         "address": f"[{address}]({address}/version)",
-        "model": f"[version {body['version']}]({version})",
-        "digest": f"`{body['digest']}`",
-        "runs in": f"{body['target']} `{body['deployment']}`",
+        "model": f"[version {made.version}]({version})",
+        "digest": f"`{made.digest}`",
+        "runs in": f"{made.target} `{made.deployment}`",
         "since": f"{served.recorded_at:%Y-%m-%d %H:%M} UTC",
     }
     return _list(facts)
 
 
-def data(versioned: Entry) -> str:
+def data(versioned: DataVersioned) -> str:
     """Tell of a version of the data."""
-    body = versioned.body
     facts = {
-        "version": f"`{body['md5']}`",
-        "rows added": f"{body['rows']:,}",
-        "commit": f"`{body['commit'][:12]}`",
-        **{f"left out, {why}": f"{rows:,}" for why, rows in body["left_out"].items()},
+        "version": f"`{versioned.md5}`",
+        "rows added": f"{versioned.rows:,}",
+        "commit": f"`{versioned.commit[:12]}`",
+        **{f"left out, {why}": f"{rows:,}" for why, rows in versioned.left_out.items()},
     }
     return _list(facts)
 
@@ -145,7 +156,7 @@ def _list(facts: Mapping[str, str]) -> str:
 
 def _compared(figures: Figures, champion: Mapping[str, float]) -> str:
     """Return a table of figures, the gate's first: what the champion has is measured on the same rows."""
-    columns = {"this model": figures["holdout"], "a constant answer": figures["baseline"]}
+    columns = {"this model": figures["holdout"], "baseline (constant prediction)": figures["baseline"]}
     if champion:
         columns["champion until then"] = champion
     names = sorted(figures["holdout"], key=lambda name: name not in champion)

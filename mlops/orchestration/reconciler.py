@@ -19,7 +19,17 @@ from filelock import Timeout
 
 from mlops.config.project_folder import ProjectFolder
 from mlops.errors import UnavailableError
-from mlops.ledger.store import Entry
+from mlops.ledger.entry import Entry
+from mlops.ledger.record import Record
+from mlops.ledger.records import (
+    DeploymentFound,
+    DeploymentServed,
+    DeploymentStarted,
+    DriftConfirmed,
+    ModelPromoted,
+    RunAbandoned,
+    RunRequested,
+)
 from mlops.orchestration.orphans import reap, sweep
 from mlops.orchestration.tasks import retrain
 from mlops.project import deploy, schedule
@@ -32,8 +42,8 @@ SWEEP_EVERY = timedelta(days=1)
 
 log = logging.getLogger("mlops.reconciler")
 
-_SERVES = {"deployment.served", "deployment.found"}
-_ASKED = {"run.requested", "run.abandoned"}
+_SERVES = (DeploymentServed, DeploymentFound)
+_ASKED = (RunRequested, RunAbandoned)
 
 Start = Callable[[str, dict[str, Any], str], None]
 """Starts a flow by name with parameters, once per key."""
@@ -45,7 +55,7 @@ class Missed:
 
     flow: str
     parameters: dict[str, Any]
-    cause: Entry
+    cause: Entry[DriftConfirmed | ModelPromoted]
 
 
 def missed(project: Project) -> Iterator[Missed]:
@@ -60,13 +70,13 @@ def missed(project: Project) -> Iterator[Missed]:
     for drift in [] if training else retrain.unanswered(project)[:1]:
         yield Missed("retrain", retrain.asked_by(drift), drift)
     champion = project.promotion
-    if champion is None or project.ledger.last("deployment.started") is None or _busy(project, "deploy"):
+    if champion is None or project.ledger.last(DeploymentStarted) is None or _busy(project, "deploy"):
         return
     try:
         served = deploy.serving(project)
     except UnavailableError:
         return  # serving was stopped on purpose, or `mlops up` will mend it
-    if served is None or (not training and served[0].body["digest"] != champion.body["digest"]):
+    if served is None or (not training and served[0].record.digest != champion.record.digest):
         yield Missed("deploy", {}, champion)
 
 
@@ -80,8 +90,8 @@ def reconcile(project: Project, start: Start, *, now: datetime) -> list[str]:
     _note_return(project)
     for thing in missed(project):
         since = _since_success(project.ledger.effects(thing.cause))
-        requests = [entry for entry in since if entry.kind == "run.requested"]
-        if any(entry.kind == "run.abandoned" for entry in since):
+        requests = [entry for entry in since if isinstance(entry.record, RunRequested)]
+        if any(isinstance(entry.record, RunAbandoned) for entry in since):
             # Drift that is still missed has no answer: who gave it up was killed before it told.
             _answer(project, thing, attempts=len(requests))
             continue
@@ -90,10 +100,11 @@ def reconcile(project: Project, start: Start, *, now: datetime) -> list[str]:
             continue
         if len(requests) < MOST_ATTEMPTS:
             start(thing.flow, thing.parameters, f"{newest.id}-{len(requests)}")
-            project.ledger.record("run.requested", cause=thing.cause, flow=thing.flow)
+            project.ledger.record(RunRequested(flow=thing.flow), cause=thing.cause)
             done.append(f"started {thing.flow} for {thing.cause.kind} {thing.cause.id[:8]}")
             continue
-        project.ledger.record("run.abandoned", cause=thing.cause, flow=thing.flow, attempts=len(requests))
+        abandoned = RunAbandoned(flow=thing.flow, attempts=len(requests))
+        project.ledger.record(abandoned, cause=thing.cause)
         _answer(project, thing, attempts=len(requests))
         done.append(f"gave up {thing.flow} for {thing.cause.id[:8]}: see its runs in Prefect")
     return done
@@ -107,27 +118,29 @@ def _note_return(project: Project) -> None:
     """
     champion = project.promotion
     effects = project.ledger.effects(champion) if champion else []
-    told = [entry.kind for entry in effects if entry.kind in _SERVES | _ASKED]
-    if champion is None or not told or told[-1] in _SERVES:
+    records = [entry.record for entry in effects if isinstance(entry.record, _SERVES + _ASKED)]
+    if champion is None or not records or isinstance(records[-1], _SERVES):
         return
     try:
         served = deploy.serving(project)
     except UnavailableError:
         return
-    if served is not None and served[0].body["digest"] == champion.body["digest"]:
-        facts = {fact: served[0].body[fact] for fact in ("deployment", "version", "digest")}
-        project.ledger.record("deployment.found", cause=champion, **facts)
+    if served is not None and served[0].record.digest == champion.record.digest:
+        known = served[0].record
+        there = DeploymentFound(deployment=known.deployment, version=known.version, digest=known.digest)
+        project.ledger.record(there, cause=champion)
 
 
 def _answer(project: Project, given_up: Missed, *, attempts: int) -> None:
     """Answer the drift whose retraining was given up, or no other drift would have its turn."""
-    if given_up.flow == "retrain":
-        retrain.abandon(project, given_up.cause, attempts=attempts)
+    drift = project.ledger.get(given_up.cause.id, DriftConfirmed)
+    if drift is not None:
+        retrain.abandon(project, drift, attempts=attempts)
 
 
-def _since_success(effects: list[Entry]) -> list[Entry]:
+def _since_success(effects: list[Entry[Record]]) -> list[Entry[Record]]:
     """Return the effects after the newest success: what failed before it counts no more."""
-    successes = [n for n, entry in enumerate(effects) if entry.kind in _SERVES]
+    successes = [n for n, entry in enumerate(effects) if isinstance(entry.record, _SERVES)]
     return effects[successes[-1] :] if successes else effects
 
 

@@ -6,15 +6,17 @@ a cause. Walking back meets the gate's verdict, the training, and the drift that
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from mlops.errors import MlopsError
-from mlops.ledger.store import Entry
+from mlops.ledger.entry import Entry
+from mlops.ledger.record import Record
+from mlops.ledger.records import AnyDeployment, GateJudged, ModelPromoted, ModelRolledBack
 from mlops.model.registry import ModelVersion
 
-__all__ = ["Lineage", "why"]
+__all__ = ["Lineage", "of_deployment", "why"]
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ class Lineage:
     data_md5: str | None
     digest: str | None
     decision: str | None
-    chain: tuple[Entry, ...]
+    chain: tuple[Entry[Record], ...]
 
     def to_dict(self) -> dict[str, Any]:
         """Return the lineage as a JSON value."""
@@ -51,7 +53,9 @@ class Lineage:
         return {**self.__dict__, "chain": chain}
 
 
-def why(record: Mapping[str, Any], entries: Sequence[Entry], version: ModelVersion | None = None) -> Lineage:
+def why(
+    record: Mapping[str, Any], entries: Sequence[Entry[Record]], version: ModelVersion | None = None
+) -> Lineage:
     """Walk from a prediction back to its causes.
 
     Parameters
@@ -59,9 +63,7 @@ def why(record: Mapping[str, Any], entries: Sequence[Entry], version: ModelVersi
     record
         The prediction, as the log holds it: ``id``, ``deployment``, ``version``.
     entries
-        The ledger's rows, oldest first. A fact is read from the body of the nearest row on
-        the way back that has it: ``run_id``, ``commit``, ``data_md5``, ``digest``, and
-        ``reason`` for the decision.
+        The ledger's rows, oldest first.
     version
         The version that answered, where the registry can be asked; it knows best.
 
@@ -71,34 +73,44 @@ def why(record: Mapping[str, Any], entries: Sequence[Entry], version: ModelVersi
         The ledger knows nothing of the deployment: it is another project's, or was lost.
     """
     deployment = str(record["deployment"])
-    start = next((entry for entry in entries if entry.body.get("deployment") == deployment), None)
-    if start is None:
+    chain = tuple(_back(deployment, entries))
+    if not chain:
         raise MlopsError(
             f"Prediction {record['id']} came from deployment {deployment}, of which the ledger holds no row.",
             remedy="Ask in the project, and with the ledger, that served it.",
         )
-    chain = tuple(_back(start, {entry.id: entry for entry in entries}))
-    registered = version.__dict__ if version is not None else {}
-
-    def fact(name: str) -> str | None:
-        told = (entry.body[name] for entry in chain if entry.body.get(name))
-        return registered.get(name) or next(told, None)
-
+    behind = [entry.record for entry in chain]
+    placed = behind[0]
+    assert isinstance(placed, AnyDeployment)
+    promoted = next((each for each in behind if isinstance(each, ModelPromoted)), None)
+    decided = next((each for each in behind if isinstance(each, GateJudged | ModelRolledBack)), None)
+    model = version or promoted
     return Lineage(
         prediction=str(record["id"]),
         deployment=deployment,
         version=str(record["version"]),
-        run_id=fact("run_id"),
-        commit=fact("commit"),
-        data_md5=fact("data_md5"),
-        digest=fact("digest"),
-        decision=fact("reason"),
+        run_id=model.run_id if model else None,
+        commit=model.commit if model else None,
+        data_md5=model.data_md5 if model else None,
+        digest=version.digest if version else placed.digest,
+        decision=decided.sentence if decided else None,
         chain=chain,
     )
 
 
-def _back(entry: Entry, by_id: Mapping[str, Entry]) -> Iterator[Entry]:
-    current: Entry | None = entry
+def of_deployment(deployment: str, entries: Iterable[Entry[Record]]) -> list[Entry[AnyDeployment]]:
+    """Return the rows that name a deployment, in their order."""
+    return [
+        cast("Entry[AnyDeployment]", entry)
+        for entry in entries
+        if isinstance(entry.record, AnyDeployment) and entry.record.deployment == deployment
+    ]
+
+
+def _back(deployment: str, entries: Sequence[Entry[Record]]) -> Iterator[Entry[Record]]:
+    """Yield the first row of a deployment, its cause, and so on."""
+    by_id = {entry.id: entry for entry in entries}
+    current: Entry[Record] | None = next(iter(of_deployment(deployment, entries)), None)
     while current is not None:
         yield current
         current = by_id.get(current.cause or "")

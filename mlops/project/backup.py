@@ -24,6 +24,7 @@ from mlops.config.paths import LOOP_BRANCH
 from mlops.errors import MlopsError, UsageError
 from mlops.files import archive
 from mlops.files.archive import Archive
+from mlops.ledger.records import ModelRegistered
 from mlops.prediction_log import reader
 from mlops.prediction_log.segment import folders
 from mlops.project.context import Project
@@ -173,7 +174,7 @@ def _save_data(project: Project, out: Archive) -> None:
     from mlops.adapters.dvc.tree import DvcTree
     from mlops.project.data_log import kept
 
-    commits = [entry.body["commit"] for entry in project.ledger.entries("model.registered")]
+    commits = [entry.record.commit for entry in project.ledger.entries(ModelRegistered)]
     tree = DvcTree(project.folder.root)
     cache = tree.cache()
     for path in tree.objects(commits, kept(project)).needed:

@@ -20,13 +20,15 @@ from filelock import FileLock, Timeout
 from mlops.config.params import Params
 from mlops.config.project_folder import ProjectFolder, find_project, load_params
 from mlops.errors import ConflictError, NothingPromotedError
+from mlops.ledger.records import DeploymentServed, ModelPromoted, ModelRegistered
 from mlops.moments import parse_moment
 
 if TYPE_CHECKING:
     from mlops.adapters.mlflow.tracking import MlflowRegistry
     from mlops.adapters.traefik import TraefikGateway
     from mlops.deployment.rollout import Target, TargetContext
-    from mlops.ledger.store import Entry, Ledger
+    from mlops.ledger.entry import Entry
+    from mlops.ledger.store import Ledger
     from mlops.model.bundle import Bundle
     from mlops.schema import Schema
 
@@ -137,11 +139,11 @@ class Project:
         )
 
     @property
-    def promotion(self) -> Entry | None:
+    def promotion(self) -> Entry[ModelPromoted] | None:
         """The ledger's newest promotion: version, digest and all it was promoted with."""
-        return self.ledger.last("model.promoted")
+        return self.ledger.last(ModelPromoted)
 
-    def promoted(self) -> Entry:
+    def promoted(self) -> Entry[ModelPromoted]:
         """Return the newest promotion.
 
         Raises
@@ -154,7 +156,7 @@ class Project:
             raise NothingPromotedError
         return promotion
 
-    def served(self) -> Entry:
+    def served(self) -> Entry[ModelPromoted]:
         """Return the promotion of what serves.
 
         Raises
@@ -162,8 +164,8 @@ class Project:
         NothingPromotedError
             Nothing was ever deployed.
         """
-        deployed = self.ledger.last("deployment.served")
-        promoted = self.ledger.get(deployed.cause or "") if deployed else None
+        deployed = self.ledger.last(DeploymentServed)
+        promoted = self.ledger.get(deployed.cause, ModelPromoted) if deployed else None
         if promoted is None:
             raise NothingPromotedError("deployed", "mlops deploy")
         return promoted
@@ -190,12 +192,12 @@ class Project:
         newest = reader.newest(self.folder.predictions, before=now)
         return now if newest is None else newest + timedelta(microseconds=1)
 
-    def bundle_of(self, entry: Entry) -> Bundle:
+    def bundle_of(self, entry: Entry[ModelPromoted | ModelRegistered]) -> Bundle:
         """Return the bundle that a ledger's entry names by digest and version.
 
         From this machine, or else from MLflow.
         """
-        return self.bundle(entry.body["digest"], entry.body["version"])
+        return self.bundle(entry.record.digest, entry.record.version)
 
     def bundle(self, digest: str, version: str) -> Bundle:
         """Return a version's bundle, from this machine or else from MLflow."""

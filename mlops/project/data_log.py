@@ -18,6 +18,7 @@ from mlops.config.paths import LAKE, LOOP_BRANCH, RAW
 from mlops.data.history import Pointed, Recorded, find, recorded
 from mlops.data.versions import DatasetVersion, pointed, read_pointer
 from mlops.errors import DataError, UsageError, shown
+from mlops.ledger.records import DataVersioned, ModelRegistered
 from mlops.project.context import Project
 
 __all__ = ["FOLDERS", "Chosen", "choose", "kept", "named", "versions"]
@@ -49,7 +50,7 @@ def versions(project: Project, *, most: int | None = None) -> list[Recorded]:
         How many, at most.
     """
     changes = _changes(project)
-    entries = project.ledger.entries("data.versioned", "model.registered") if _has_ledger(project) else []
+    entries = project.ledger.entries(DataVersioned, ModelRegistered) if _has_ledger(project) else []
     found = recorded(changes, entries, {}, pointed(project.folder.root, LAKE))[:most]
     rows = _rows([version.md5 for version in found], project.folder.root)
     return recorded(changes, entries, rows, pointed(project.folder.root, LAKE))[:most]
@@ -148,10 +149,10 @@ def _at_revision(project: Project, rev: str) -> Chosen | None:
 
 def _of_model(project: Project, name: str) -> Chosen:
     wanted = name.removeprefix("model:")
-    known = project.ledger.entries("model.registered") if _has_ledger(project) else []
+    known = project.ledger.entries(ModelRegistered) if _has_ledger(project) else []
     for entry in reversed(known):
-        if str(entry.body["version"]) == wanted:
-            md5, commit = entry.body["data_md5"], entry.body["commit"]
+        if entry.record.version == wanted:
+            md5, commit = entry.record.data_md5, entry.record.commit
             of_it = [one.version for one in _changes(project) if one.version.md5 == md5]
             at = _at_revision(project, commit)
             if of_it:
@@ -159,7 +160,7 @@ def _of_model(project: Project, name: str) -> Chosen:
             if at is not None and at.version.md5 == md5:
                 return at
             return Chosen(DatasetVersion(md5, 0, commit), None)
-    have = [str(entry.body["version"]) for entry in known]
+    have = [entry.record.version for entry in known]
     raise UsageError(
         f"The ledger knows no version {wanted!r} of the model; it knows {shown(have) or 'none'}.",
         remedy="See which were trained on what: `mlops data log`.",

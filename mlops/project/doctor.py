@@ -20,7 +20,8 @@ from mlops.adapters.traefik import find_traefik
 from mlops.config.project_folder import ProjectFolder, load_params
 from mlops.errors import MlopsError, PortTakenError, UnavailableError
 from mlops.files.ports import check_port
-from mlops.ledger.store import Entry
+from mlops.ledger.entry import Entry
+from mlops.ledger.record import Record
 from mlops.maintenance import packages
 from mlops.maintenance.packages import Finding
 from mlops.project.context import Project
@@ -155,7 +156,7 @@ def of_space(total: int, free: int) -> Finding:
     return Finding("disk", "ok", told)
 
 
-def of_clock(now: datetime, newest: Entry | None, disk: datetime | None) -> Finding:
+def of_clock(now: datetime, newest: Entry[Record] | None, disk: datetime | None) -> Finding:
     """Compare the clock with the ledger's newest row, and with the time that the disk gives a file.
 
     Parameters

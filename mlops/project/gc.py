@@ -11,6 +11,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from mlops.errors import MlopsError, UsageError
+from mlops.ledger.records import (
+    DeploymentServed,
+    DeploymentStarted,
+    DriftChecked,
+    GateJudged,
+    ModelPromoted,
+    ModelRegistered,
+    StorageCollected,
+)
 from mlops.maintenance.retention import FRESH, Bundles, Inventory, Item, Removal, removals
 from mlops.prediction_log.segment import folders
 from mlops.project.context import Project
@@ -61,7 +70,8 @@ def collect(project: Project, *, cache: bool = False, now: datetime | None = Non
             target.prune(keep=project.params.deploy.keep)
         if gone:
             freed = sum(removal.bytes for removal in gone)
-            project.ledger.record("storage.collected", removed=[one.what for one in gone][:200], bytes=freed)
+            removed = tuple(one.what for one in gone[:200])
+            project.ledger.record(StorageCollected(removed=removed, bytes=freed))
     return gone
 
 
@@ -79,7 +89,7 @@ def alone(project: Project, *names: str) -> Iterator[None]:
 def inventory(project: Project) -> Inventory:
     """Return what lies in the project's .mlops and grows."""
     home = project.folder.home
-    judged = project.ledger.last("drift.checked")
+    judged = project.ledger.last(DriftChecked)
     moved = (home / "aside").glob("[!.]*")
     return Inventory(
         reports=_items((home / "reports").glob("*.html")),
@@ -123,18 +133,18 @@ def weigh(path: Path) -> int:
 
 def _bundles(project: Project) -> Bundles:
     ledger, folder = project.ledger, project.folder.bundles
-    registered = {e.id: e.body["digest"] for e in ledger.entries("model.registered")}
-    served = [e.body["digest"] for e in ledger.entries("deployment.served")]
+    registered = {e.id: e.record.digest for e in ledger.entries(ModelRegistered)}
+    served = [e.record.digest for e in ledger.entries(DeploymentServed)]
     # The one before, too: a way back leads there.
     in_use = set(list(dict.fromkeys(reversed(served)))[:2])
     in_use |= {service.digest for target in project.targets for service in target.running(unhealthy=True)}
-    started = ledger.last("deployment.started")
+    started = ledger.last(DeploymentStarted)
     return Bundles(
         local=_items(path for path in folder.glob("[0-9a-f]*") if path.is_dir()),
-        in_use=frozenset(in_use | ({started.body["digest"]} if started else set())),
-        promoted=[e.body["digest"] for e in ledger.entries("model.promoted")],
+        in_use=frozenset(in_use | ({started.record.digest} if started else set())),
+        promoted=[e.record.digest for e in ledger.entries(ModelPromoted)],
         judged={
-            registered[e.cause]: e.recorded_at for e in ledger.entries("gate.judged") if e.cause in registered
+            registered[e.cause]: e.recorded_at for e in ledger.entries(GateJudged) if e.cause in registered
         },
         registered=frozenset(registered.values()),
     )
@@ -173,7 +183,7 @@ def _cache(project: Project, now: datetime) -> Iterator[Removal]:
             f"DVC's cache is at {tree.cache()}, where other projects may need what it holds.",
             remedy="Name them all: `dvc gc --all-branches --all-tags --projects FOLDER ...`.",
         )
-    commits = [entry.body["commit"] for entry in project.ledger.entries("model.registered")]
+    commits = [entry.record.commit for entry in project.ledger.entries(ModelRegistered)]
     trees = [worktree, *project.folder.reproductions.glob("[!.]*")]
     beside = [DvcTree(other) for other in trees if (other / ".dvc").is_dir()]
     spare = tree.objects(commits, kept(project), beside=beside).spare

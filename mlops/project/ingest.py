@@ -8,7 +8,6 @@ from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from mlops.adapters.dvc.tree import DvcTree
 from mlops.adapters.git.worktree import Tree
@@ -17,8 +16,9 @@ from mlops.data import source
 from mlops.data.lake import Appended
 from mlops.data.source import Fetched
 from mlops.errors import ConflictError, DataError, shown
+from mlops.ledger.entry import Entry
 from mlops.ledger.outcome import Outcome
-from mlops.ledger.store import Entry
+from mlops.ledger.records import DataRefused, DataVersioned, IngestedFile, SourcePosition
 from mlops.project.context import Project
 from mlops.project.ingest_table import Standing, Taken, take
 from mlops.project.source_pull import Pull, pull
@@ -42,7 +42,7 @@ class Ingested:
     """
 
     outcome: Outcome
-    version: Entry | None = None
+    version: Entry[DataVersioned] | None = None
 
     @property
     def is_idle(self) -> bool:
@@ -132,13 +132,13 @@ def _add(project: Project, tree: Path, tables: Sequence[Fetched], pulled: Pull |
             return Ingested(_refused(project, refused, standing))
         with project.lock("tree"):
             versioned = _publish(standing, taken, pulled)
-    if versioned is None or (taken and not versioned.body["rows"] and not versioned.body["left_out"]):
+    if versioned is None or (taken and not versioned.record.rows and not versioned.record.left_out):
         names = shown([table.name for table in new])
         return Ingested(Outcome(f"Nothing new: all rows of {names} are in the lake already."), versioned)
     return Ingested(Outcome(_told(versioned, taken)), versioned)
 
 
-def _publish(standing: Standing, taken: Sequence[Taken], pulled: Pull | None) -> Entry | None:
+def _publish(standing: Standing, taken: Sequence[Taken], pulled: Pull | None) -> Entry[DataVersioned] | None:
     """Show what was staged and make it a version; None where the lake's version holds it all."""
     project, tree = standing.project, standing.tree
     for each in taken:
@@ -159,15 +159,19 @@ def _publish(standing: Standing, taken: Sequence[Taken], pulled: Pull | None) ->
     rows = sum(_fresh(added, standing) for added in done)
     names = shown([each.table.name for each in taken])
     because = f"Add {rows} rows from {names}" if taken else "Keep what a killed run added"
-    facts: dict[str, Any] = {
-        "files": [each.facts(added) for each, added in zip(taken, done, strict=True)],
-        "contract": standing.contract_digest,
-    }
-    if pulled is not None:
-        facts["source"] = {"name": pulled.source, "position": pulled.position}
     new = {LAKE: standing.lake.names() - standing.versioned, RAW: _kept(tree) - standing.raw}
     counts = {"quarantined": out} if out else {}
-    return version(project, tree, new, rows=rows, because=because, counts=counts, facts=facts)
+    return version(
+        project,
+        tree,
+        new,
+        rows=rows,
+        because=because,
+        left_out=counts,
+        files=tuple(each.file(added) for each, added in zip(taken, done, strict=True)),
+        contract=standing.contract_digest,
+        source=SourcePosition(pulled.source, pulled.position) if pulled is not None else None,
+    )
 
 
 def _fresh(added: Appended, standing: Standing) -> int:
@@ -176,14 +180,16 @@ def _fresh(added: Appended, standing: Standing) -> int:
     return sum(rows for name, rows in added.held.items() if name not in known)
 
 
-def _nothing_new(known: Sequence[tuple[Fetched, Entry | None]], pulled: Pull | None) -> Outcome:
+def _nothing_new(
+    known: Sequence[tuple[Fetched, Entry[DataVersioned] | None]], pulled: Pull | None
+) -> Outcome:
     if pulled is not None or not known:
         return Outcome(_NOTHING)
     table, entry = known[0]
     assert entry is not None  # else it were new
     return Outcome(
         f"Nothing new: {table.name} was ingested on {entry.recorded_at:%Y-%m-%d} "
-        f"as version {entry.body['md5'][:12]}."
+        f"as version {entry.record.md5[:12]}."
     )
 
 
@@ -192,22 +198,22 @@ def _refused(project: Project, refused: Taken, standing: Standing) -> Outcome:
     if refused.report.error is not None and standing.contract is None:
         error = refused.report.error
         raise DataError(f"{refused.table.file}: {error.message}", remedy=error.remedy) from error
-    reasons = list(refused.refusals)
-    project.ledger.record_once(
-        f"refused:{refused.sha256}:{standing.contract_digest}",
-        "data.refused",
-        file=refused.table.name,
-        sha256=refused.sha256,
-        reasons=reasons,
+    recorded = project.ledger.record(
+        DataRefused(
+            file=refused.table.name,
+            sha256=refused.sha256,
+            contract=standing.contract_digest,
+            reasons=refused.refusals,
+        )
     )
-    told = f"{refused.table.name} was refused: {' '.join(reasons)} Nothing was added."
+    told = f"{recorded.record.sentence} Nothing was added."
     more = f" `mlops data check {refused.table.file}` tells more." if refused.report.refusals else ""
     return Outcome(told + more, refused=True)
 
 
-def _told(versioned: Entry, taken: Sequence[Taken]) -> str:
-    body = versioned.body
-    said = [f"{body['rows']:,} rows added; the data is at version {body['md5'][:12]}."]
+def _told(versioned: Entry[DataVersioned], taken: Sequence[Taken]) -> str:
+    made = versioned.record
+    said = [f"{made.rows:,} rows added; the data is at version {made.md5[:12]}."]
     for each in taken:
         report = each.report
         said += [f"{note}." for note in report.notes]
@@ -234,9 +240,11 @@ def version(
     because: str,
     as_of: datetime | None = None,
     cause: str | None = None,
-    counts: Mapping[str, int] | None = None,
-    facts: Mapping[str, Any] | None = None,
-) -> Entry:
+    left_out: Mapping[str, int] | None = None,
+    files: tuple[IngestedFile, ...] = (),
+    contract: str | None = None,
+    source: SourcePosition | None = None,
+) -> Entry[DataVersioned]:
     """Make what is new in the lake, and in what is kept as it came, a version of the tree."""
     data = DvcTree(tree)
     version = data.add(LAKE, new=sorted(new[LAKE]))
@@ -245,15 +253,18 @@ def version(
     if tree != project.folder.root:
         leave_to_the_cache(tree)
     return project.ledger.record(
-        "data.versioned",
+        DataVersioned(
+            rows=rows,
+            md5=version.md5,
+            raw=kept.md5 if kept else None,
+            commit=commit,
+            left_out=left_out or {},
+            files=files,
+            contract=contract,
+            source=source,
+        ),
         cause=cause,
         as_of=as_of,
-        rows=rows,
-        md5=version.md5,
-        raw=kept and kept.md5,
-        commit=commit,
-        left_out=dict(counts or {}),
-        **(facts or {}),
     )
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from mlops.adapters.dvc.tree import DvcTree
 from mlops.adapters.git.worktree import Tree
@@ -22,7 +22,8 @@ from mlops.data.staging import Staging
 from mlops.data.versions import DatasetVersion, place, raw_folder, read_pointer
 from mlops.errors import DataError, MlopsError, shown
 from mlops.files import hashing
-from mlops.ledger.store import Entry
+from mlops.ledger.entry import Entry
+from mlops.ledger.records import BadRows, DataVersioned, IngestedFile
 from mlops.project.context import Project
 from mlops.project.data_check import contract_of, examined
 from mlops.tables.readers import stem
@@ -99,9 +100,9 @@ class Standing:
     @property
     def is_told(self) -> bool:
         """Whether the ledger knows the lake's version."""
-        return self.md5 is None or any(entry.body["md5"] == self.md5 for entry in self._versions)
+        return self.md5 is None or any(entry.record.md5 == self.md5 for entry in self._versions)
 
-    def known(self, table: Fetched) -> Entry | None:
+    def known(self, table: Fetched) -> Entry[DataVersioned] | None:
         """Return the version that a table was ingested as into this lake, None where it is new.
 
         One of which rows were set aside is new again under another contract, where a key keeps its
@@ -109,11 +110,11 @@ class Standing:
         """
         sha = self.sha256(table)
         for entry in reversed(self._versions):
-            for file in entry.body.get("files", ()):
-                if file["sha256"] != sha or not self.versioned.issuperset(file["parts"]):
+            for file in entry.record.files:
+                if file.sha256 != sha or not self.versioned.issuperset(file.parts):
                     continue
-                same_rule = entry.body["contract"] == self.contract_digest
-                if same_rule or not file["quarantined"] or self.project.schema.key is None:
+                same_rule = entry.record.contract == self.contract_digest
+                if same_rule or not file.quarantined or self.project.schema.key is None:
                     return entry
         return None
 
@@ -121,8 +122,8 @@ class Standing:
         """Tell whether rows of a new table may be in this lake already, and would count a second time."""
         if self.project.schema.key is not None:
             return False
-        files = [file for entry in self._versions for file in entry.body.get("files", ())]
-        return table.again or any(file["name"] == table.name for file in files)
+        files = [file for entry in self._versions for file in entry.record.files]
+        return table.again or any(file.name == table.name for file in files)
 
     def sha256(self, table: Fetched) -> str:
         """Return the digest of a table's file.
@@ -148,8 +149,8 @@ class Standing:
         return {}
 
     @cached_property
-    def _versions(self) -> list[Entry]:
-        return self.project.ledger.entries("data.versioned")
+    def _versions(self) -> list[Entry[DataVersioned]]:
+        return self.project.ledger.entries(DataVersioned)
 
 
 def _committed(
@@ -223,21 +224,18 @@ class Taken:
         if self.report.bad:
             _unseen(standing, self.table).replace(_quarantine(standing, self.table))
 
-    def facts(self, added: Appended) -> dict[str, Any]:
+    def file(self, added: Appended) -> IngestedFile:
         """Return what the ledger keeps of it: no value of a row."""
         report = self.report
-        return {
-            "name": self.table.name,
-            "sha256": self.sha256,
-            "rows": report.good,
-            "parts": sorted(added.held),
-            "quarantined": report.bad,
-            "quarantine": str(self.quarantined) if report.bad else None,
-            "reasons": [
-                {"column": reason.column, "rule": reason.rule, "rows": reason.rows}
-                for reason in report.reasons
-            ],
-        }
+        return IngestedFile(
+            name=self.table.name,
+            sha256=self.sha256,
+            rows=report.good,
+            parts=tuple(sorted(added.held)),
+            quarantined=report.bad,
+            quarantine=str(self.quarantined) if report.bad else None,
+            reasons=tuple(BadRows(reason.column, reason.rule, reason.rows) for reason in report.reasons),
+        )
 
     @property
     def _copy(self) -> Path:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from mlops.data import source
 from mlops.data.contract import infer
 from mlops.errors import DataError
+from mlops.ledger.records import DataVersioned
 from mlops.moments import to_times
 from mlops.project.context import Project
 from mlops.project.ingest import add_files
@@ -25,7 +26,7 @@ from mlops.tables.sampling import Sample, take
 if TYPE_CHECKING:
     import pandas as pd
 
-    from mlops.ledger.store import Entry
+    from mlops.ledger.entry import Entry
 
 __all__ = ["Begun", "begin"]
 
@@ -54,7 +55,7 @@ class Begun:
     proposal: Proposal
     kept: Sequence[str]
     said: str
-    version: Entry
+    version: Entry[DataVersioned]
 
 
 def begin(folder: Path, table: str, asked: Asked, *, name: str | None = None) -> Begun:
@@ -118,9 +119,9 @@ def _span(sample: Sample, profile: Profile) -> Span | None:
     return Span.of(moments, first, last)
 
 
-def _first_version(folder: Path, files: Sequence[Path]) -> tuple[str, Entry]:
+def _first_version(folder: Path, files: Sequence[Path]) -> tuple[str, Entry[DataVersioned]]:
     outcome = add_files(folder.resolve(), files).outcome
-    version = Project.at(folder).ledger.last("data.versioned")
+    version = Project.at(folder).ledger.last(DataVersioned)
     if outcome.refused or version is None:
         raise DataError(
             f"The project is made, its first version of the data is not: {outcome.text}",

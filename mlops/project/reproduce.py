@@ -13,7 +13,8 @@ from mlops.adapters.dvc.tree import DvcTree
 from mlops.adapters.git.scratch import Scratch
 from mlops.config.paths import BUNDLE, HOLDOUT, LOCK
 from mlops.errors import BundleError, DataError, UsageError
-from mlops.ledger.store import Entry
+from mlops.ledger.entry import Entry
+from mlops.ledger.records import ModelPromoted, ModelRegistered, ModelReproduced
 from mlops.maintenance.packages import installed, unlocked
 from mlops.model import bundle, predictor
 from mlops.model.bundle import Bundle
@@ -46,7 +47,7 @@ class Subject:
     version: str
     digest: str
     commit: str
-    entry: Entry | None = None
+    entry: Entry[ModelPromoted | ModelRegistered] | None = None
 
 
 @dataclass(frozen=True)
@@ -79,8 +80,8 @@ def find(project: Project, asked: str | None) -> Subject:
     if asked is None or asked == CHAMPION:
         return _subject(project.promoted())
     name = project.params.data.name
-    for entry in reversed(project.ledger.entries("model.registered")):
-        if (entry.body["name"], entry.body["version"]) == (name, asked):
+    for entry in reversed(project.ledger.entries(ModelRegistered)):
+        if (entry.record.name, entry.record.version) == (name, asked):
             return _subject(entry)
     found = project.registry.find(asked)
     if found is None:
@@ -120,16 +121,7 @@ def reproduce(project: Project, subject: Subject, *, keep: bool) -> Again:
             rebuilt = _rebuild(tree)
             result = _compare(registered, rebuilt, tree)
         kept = scratch.keep(tree) if keep else None
-        project.ledger.record(
-            "model.reproduced",
-            cause=subject.entry,
-            version=subject.version,
-            digest=subject.digest,
-            rebuilt=result.rebuilt,
-            identical=result.identical,
-            outcome=result.outcome,
-            sentence=result.sentence,
-        )
+        project.ledger.record(_record(subject, result), cause=subject.entry)
     return Again(subject, result, kept)
 
 
@@ -185,6 +177,22 @@ def _timed(name: str, body: Callable[[], object]) -> None:
     log.info("%s · %.1f s", name, time.monotonic() - started)
 
 
-def _subject(entry: Entry) -> Subject:
-    body = entry.body
-    return Subject(body["version"], body["digest"], body["commit"], entry)
+def _subject(entry: Entry[ModelPromoted | ModelRegistered]) -> Subject:
+    model = entry.record
+    return Subject(model.version, model.digest, model.commit, entry)
+
+
+def _record(subject: Subject, result: Reproduction) -> ModelReproduced:
+    apart = result.apart
+    return ModelReproduced(
+        version=subject.version,
+        digest=subject.digest,
+        rebuilt=result.rebuilt,
+        identical=result.identical,
+        outcome=result.outcome,
+        differences=tuple(str(each) for each in result.differences),
+        rows=apart.rows if apart else None,
+        differing=apart.differing if apart else None,
+        largest=apart.largest if apart else None,
+        summary=result.sentence,
+    )

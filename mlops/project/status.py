@@ -12,23 +12,37 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from mlops.config.target_names import describe_target
+from mlops.ledger.records import (
+    DataVersioned,
+    DeploymentFailed,
+    DeploymentServed,
+    DriftChecked,
+    GateJudged,
+    ModelPromoted,
+    ModelRegistered,
+    ModelRolledBack,
+    RetrainRefused,
+    RunAbandoned,
+)
 from mlops.net.request import get
 from mlops.project.context import Project
 from mlops.project.health import Health, health
 from mlops.project.schedule import Upcoming, upcoming
 
 if TYPE_CHECKING:
-    from mlops.ledger.store import Entry, Ledger
+    from mlops.ledger.entry import Entry
+    from mlops.ledger.record import Record
+    from mlops.ledger.store import Ledger
 
 __all__ = ["Overview", "Traffic", "overview"]
 
 _DECISIONS = (
-    "gate.judged",
-    "model.promoted",
-    "model.rolled_back",
-    "retrain.refused",
-    "run.abandoned",
-    "deployment.failed",
+    GateJudged,
+    ModelPromoted,
+    ModelRolledBack,
+    RetrainRefused,
+    RunAbandoned,
+    DeploymentFailed,
 )
 _WIDTH = 100
 _COUNT = re.compile(r'mlops_requests_total\{path="/(?:predict|invocations)",status="(\d)\d\d"\} (\S+)')
@@ -81,13 +95,13 @@ class Overview:
     model: str
     address: str
     at: datetime
-    serving: Entry | None
+    serving: Entry[DeploymentServed] | None
     trouble: str
     traffic: Traffic | None
-    data: Entry | None
+    data: Entry[DataVersioned] | None
     data_until: datetime | None
-    drift: Entry | None
-    decisions: Sequence[Entry]
+    drift: Entry[DriftChecked] | None
+    decisions: Sequence[Entry[Record]]
     next: Sequence[Upcoming]
     parts: Sequence[Health]
 
@@ -120,10 +134,10 @@ class Overview:
     def _serving(self) -> list[str]:
         if self.serving is None:
             return ["nothing was deployed yet; run `mlops deploy`"]
-        body = self.serving.body
-        where = describe_target(body["target"])
+        served = self.serving.record
+        where = describe_target(served.target)
         lines = [
-            f"{self.model} version {body['version']}, digest {body['digest'][:12]}, in {where}",
+            f"{self.model} version {served.version}, digest {served.digest[:12]}, in {where}",
             f"since {_when(self.serving.recorded_at, self.at)}, at {self.address}",
         ]
         if self.trouble:
@@ -134,19 +148,19 @@ class Overview:
         if self.data is None:
             return ["none yet; run `mlops ingest FILE`"]
         until = f"; its rows reach {self.data_until:%Y-%m-%d %H:%M}" if self.data_until else ""
-        return [f"version {self.data.body['md5'][:12]}, {_ago(self.data.recorded_at, self.at)}{until}"]
+        return [f"version {self.data.record.md5[:12]}, {_ago(self.data.recorded_at, self.at)}{until}"]
 
     def _drift(self) -> list[str]:
         if self.drift is None:
             return ["no window judged yet; run `mlops monitor`"]
         until = f", window up to {self.drift.as_of:%Y-%m-%d %H:%M}" if self.drift.as_of else ""
-        said = textwrap.wrap(self.drift.body["sentence"], _WIDTH)
+        said = textwrap.wrap(self.drift.record.sentence, _WIDTH)
         return [f"judged {_ago(self.drift.recorded_at, self.at)}{until}", *said]
 
     def _decisions(self) -> list[str]:
         if not self.decisions:
             return ["none yet"]
-        told = [(_ago(e.recorded_at, self.at), _sentence(e)) for e in reversed(self.decisions)]
+        told = [(_ago(e.recorded_at, self.at), e.record.sentence) for e in reversed(self.decisions)]
         return _table([(ago, textwrap.shorten(said, _WIDTH, placeholder=" …")) for ago, said in told])
 
     def _next(self) -> list[str]:
@@ -169,8 +183,8 @@ def overview(project: Project, *, now: datetime) -> Overview:
         version = pool.submit(get, f"{address}/version")
         metrics = pool.submit(get, f"{address}/metrics")
         ledger = project.ledger  # imports its database's client while the others answer
-        deployed, data = ledger.last("deployment.served"), _newest_data(ledger)
-        drift, decisions = ledger.last("drift.checked"), _decisions(ledger, most=3)
+        deployed, data = ledger.last(DeploymentServed), _newest_data(ledger)
+        drift, decisions = ledger.last(DriftChecked), _decisions(ledger, most=3)
     counts = metrics.result()
     return Overview(
         model=project.params.data.name,
@@ -188,60 +202,49 @@ def overview(project: Project, *, now: datetime) -> Overview:
     )
 
 
-def _trouble(deployed: Entry, version: bytes) -> str:
+def _trouble(deployed: Entry[DeploymentServed], version: bytes) -> str:
     """Compare what answers behind the gateway with what the ledger says was deployed."""
     try:
         answering = json.loads(version)["deployment"]
     except (ValueError, KeyError, TypeError):
         return "its service or the gateway is down; run `mlops up`, which brings both back"
-    if answering == deployed.body["deployment"]:
+    if answering == deployed.record.deployment:
         return ""
     return f"{answering} answers in its place; run `mlops deploy`"
 
 
-def _newest_data(ledger: Ledger) -> Entry | None:
+def _newest_data(ledger: Ledger) -> Entry[DataVersioned] | None:
     """Return the row that recorded the newest version: rows that added nothing name it again."""
-    newest = None
-    for entry in ledger.entries("data.versioned"):
-        if newest is None or entry.body["md5"] != newest.body["md5"]:
+    newest: Entry[DataVersioned] | None = None
+    for entry in ledger.entries(DataVersioned):
+        if newest is None or entry.record.md5 != newest.record.md5:
             newest = entry
     return newest
 
 
-def _data_until(ledger: Ledger, data: Entry) -> datetime | None:
+def _data_until(ledger: Ledger, data: Entry[DataVersioned]) -> datetime | None:
     """Return the event time that a version of the data reaches: the gate held out its newest rows."""
-    for judged in reversed(ledger.entries("gate.judged")):
-        registered = ledger.get(judged.cause or "")
-        if registered is not None and registered.body["data_md5"] == data.body["md5"]:
-            window = judged.body["window"]
-            return datetime.fromisoformat(window[1]) if window else None
+    for judged in reversed(ledger.entries(GateJudged)):
+        registered = ledger.get(judged.cause, ModelRegistered)
+        if registered is not None and registered.record.data_md5 == data.record.md5:
+            window = judged.record.window
+            return window.end if window else None
     return None
 
 
-def _decisions(ledger: Ledger, *, most: int) -> list[Entry]:
+def _decisions(ledger: Ledger, *, most: int) -> list[Entry[Record]]:
     """Return the newest decisions, oldest first, without promotions that their own cause tells."""
     found = ledger.entries(*_DECISIONS)
-    judged = {entry.id for entry in found if entry.kind in ("gate.judged", "model.rolled_back")}
-    return [e for e in found if not (e.kind == "model.promoted" and e.cause in judged)][-most:]
+    judged = {entry.id for entry in found if isinstance(entry.record, GateJudged | ModelRolledBack)}
+    return [e for e in found if not (isinstance(e.record, ModelPromoted) and e.cause in judged)][-most:]
 
 
-def _sentence(entry: Entry) -> str:
-    body = entry.body
-    if entry.kind == "model.promoted":
-        return f"Version {body['version']} was promoted."
-    if entry.kind == "run.abandoned":
-        return f"Gave up {body['flow']} after {body['attempts']} attempts: see its runs in Prefect."
-    if entry.kind == "deployment.failed":
-        return f"Deploying version {body['version']} failed: {body['why']}"
-    return str(body.get("reason") or body.get("sentence"))
+def _said(entry: Entry[Record]) -> dict[str, Any]:
+    return {"kind": entry.kind, "at": _iso(entry.recorded_at), "sentence": entry.record.sentence}
 
 
-def _said(entry: Entry) -> dict[str, Any]:
-    return {"kind": entry.kind, "at": _iso(entry.recorded_at), "sentence": _sentence(entry)}
-
-
-def _body(entry: Entry | None) -> dict[str, Any] | None:
-    return {"since": _iso(entry.recorded_at), **entry.body} if entry else None
+def _body(entry: Entry[Record] | None) -> dict[str, Any] | None:
+    return {"since": _iso(entry.recorded_at), **entry.record.to_dict()} if entry else None
 
 
 def _iso(moment: datetime | None) -> str | None:

@@ -8,9 +8,9 @@ from mlops.adapters.dvc.tree import DvcTree
 from mlops.adapters.git.worktree import Tree
 from mlops.config.paths import BUNDLE, DVC_LOCK, LAKE
 from mlops.files import hashing
-from mlops.ledger.keys import judgement, marking
+from mlops.ledger.entry import Entry
 from mlops.ledger.outcome import Outcome
-from mlops.ledger.store import Entry
+from mlops.ledger.records import GateJudged, ModelMarked, ModelPromoted, ModelRegistered, ModelRolledBack
 from mlops.project.context import Project
 
 __all__ = ["settled", "verdict_on"]
@@ -45,35 +45,44 @@ def settled(project: Project) -> Outcome | None:
             data.mend(LAKE, aside=project.folder.aside)
     except Timeout:
         return None
-    body = registered.body
+    model, verdict = registered.record, judged.record
     return Outcome(
-        f"Nothing changed since version {body['version']} (run {body['run_id']}). {judged.body['reason']}",
-        refused=not judged.body["promote"],
+        f"Nothing changed since version {model.version} (run {model.run_id}). {verdict.sentence}",
+        refused=not verdict.promote,
     )
 
 
-def verdict_on(project: Project, registered: Entry) -> Entry | None:
-    """Return what the gate said of a registered version beside the champion of today, if it did."""
+def verdict_on(
+    project: Project, registered: Entry[ModelRegistered]
+) -> Entry[GateJudged | ModelRolledBack] | None:
+    """Return what decided on a registered version beside the champion of today, if anything did.
+
+    The gate; of the champion itself it may be the person who put it back.
+    """
     champion = project.promotion
-    if champion is not None and champion.body["digest"] == registered.body["digest"]:
-        return project.ledger.get(champion.cause or "")
-    return project.ledger.named(judgement(registered, champion))
+    if champion is not None and champion.record.digest == registered.record.digest:
+        by_hand = project.ledger.get(champion.cause, ModelRolledBack)
+        return by_hand or project.ledger.get(champion.cause, GateJudged)
+    against = champion.id if champion else None
+    return project.ledger.find(GateJudged, cause=registered.id, promotion=against)
 
 
-def _half_done(project: Project, judged: Entry) -> bool:
+def _half_done(project: Project, judged: Entry[GateJudged | ModelRolledBack]) -> bool:
     """Whether a promotion is yet to be recorded, or MLflow to be told."""
-    promoted = [entry for entry in project.ledger.effects(judged) if entry.kind == "model.promoted"]
-    if judged.body["promote"] and not promoted:
+    promoted = project.ledger.effects(judged, ModelPromoted)
+    if judged.record.promote and not promoted:
         return True
-    return any(project.ledger.named(marking(decided)) is None for decided in (judged, *promoted))
+    return any(
+        project.ledger.find(ModelMarked, cause=id) is None for id in (judged.id, *(e.id for e in promoted))
+    )
 
 
-def _registered(project: Project) -> Entry | None:
+def _registered(project: Project) -> Entry[ModelRegistered] | None:
     """Return the registration of the bundle in the tree, of a run that the tree's dvc.lock stands for."""
     root = project.folder.root
     digest = hashing.of_file(root / BUNDLE / "manifest.json")
     lock, tree = (root / DVC_LOCK).read_text(), Tree(root)
-    for entry in reversed(project.ledger.entries("model.registered")):
-        if entry.body["digest"] == digest and tree.read(DVC_LOCK, entry.body["commit"]) == lock:
+    for entry in reversed(project.ledger.entries(ModelRegistered)):
+        if entry.record.digest == digest and tree.read(DVC_LOCK, entry.record.commit) == lock:
             return entry
     return None

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 from mlops.adapters.mlflow.links import version_page
 from mlops.config.target_names import describe_target
 from mlops.errors import UsageError
+from mlops.ledger.records import AnyDeployment, DeploymentServed, ScoringStarted, TableScored
 from mlops.prediction_log.lineage import Lineage
 from mlops.project.context import Project
 
 if TYPE_CHECKING:
-    from mlops.ledger.store import Entry
+    from mlops.ledger.entry import Entry
     from mlops.prediction_log.label_log import Label
 
 __all__ = ["Trace", "trace"]
@@ -44,13 +45,13 @@ class Trace:
 
     record: Mapping[str, Any]
     lineage: Lineage
-    served: Entry
+    served: Entry[AnyDeployment]
     labels: Sequence[Label]
     page: str
 
     def to_dict(self) -> dict[str, Any]:
         """Return it for machines."""
-        about = {name: self.served.body.get(name) for name in ("target", "image", "source")}
+        about = {name: getattr(self.served.record, name, None) for name in ("target", "image", "source")}
         labels = [{**asdict(label), "at": label.at.isoformat()} for label in self.labels]
         lineage = {name: value for name, value in self.lineage.to_dict().items() if name != "prediction"}
         return {**self.record, **lineage, **about, "labels": labels, "page": self.page}
@@ -79,11 +80,13 @@ class Trace:
         return [", ".join(parts)] if parts else []
 
     def _deployment(self) -> list[str]:
-        body = self.served.body
-        if "source" in body:
-            return [self.lineage.deployment, f"scored from {body['source']}"]
-        where = describe_target(body["target"]) if "target" in body else "not recorded"
-        return [self.lineage.deployment, where + (f", image {body['image']}" if body.get("image") else "")]
+        served = self.served.record
+        if isinstance(served, ScoringStarted | TableScored):
+            return [self.lineage.deployment, f"scored from {served.source}"]
+        if not isinstance(served, DeploymentServed):
+            return [self.lineage.deployment, "not recorded"]
+        where = describe_target(served.target)
+        return [self.lineage.deployment, where + (f", image {served.image}" if served.image else "")]
 
     def _chain(self) -> list[str]:
         lines = [f"{entry.recorded_at:%Y-%m-%d %H:%M}  {entry.kind}" for entry in self.lineage.chain[:_MOST]]
@@ -114,8 +117,8 @@ def trace(project: Project, id: str) -> Trace:
     entries = project.ledger.entries()
     found = lineage.why(record, entries)
     # Of all that was recorded of a deployment, the row that it served knows most.
-    about = [entry for entry in entries if entry.body.get("deployment") == found.deployment]
-    served = next((entry for entry in reversed(about) if entry.kind == "deployment.served"), about[-1])
+    about = lineage.of_deployment(found.deployment, entries)
+    served = next((each for each in reversed(about) if isinstance(each.record, DeploymentServed)), about[-1])
     return Trace(
         record=record,
         lineage=found,

@@ -13,6 +13,7 @@ from mlops.config.project_folder import find_project
 from mlops.data.versions import read_pointer
 from mlops.errors import MlopsError, UsageError
 from mlops.files import atomic
+from mlops.ledger.records import DataVersioned
 from mlops.ledger.store import Ledger
 
 __all__ = ["begin", "ready", "stamp", "template"]
@@ -152,7 +153,7 @@ def _has_data(folder: Path) -> bool:
     if not (pointer.exists() and (folder / "params.yaml").exists()):
         return pointer.exists()
     version, ledger = read_pointer(pointer.read_text()), Ledger(find_project(folder).ledger_uri)
-    return any(entry.body["md5"] == version.md5 for entry in ledger.entries("data.versioned"))
+    return any(entry.record.md5 == version.md5 for entry in ledger.entries(DataVersioned))
 
 
 def _refuse_ignored(tree: Tree, paths: list[str]) -> None:

@@ -16,7 +16,16 @@ import pytest
 
 from mlops.config.project_folder import find_project
 from mlops.errors import ConflictError, MlopsError
-from mlops.ledger.store import Entry
+from mlops.ledger.entry import Entry
+from mlops.ledger.records import (
+    DataVersioned,
+    DeploymentServed,
+    DriftChecked,
+    GateJudged,
+    ModelPromoted,
+    ModelRegistered,
+    RunRequested,
+)
 from mlops.prediction_log import reader
 from mlops.prediction_log.writer import PredictionLog
 from mlops.project.backup import backup
@@ -26,6 +35,7 @@ from mlops.project.gc import collect, plan
 from mlops.project.restore import restore
 from mlops.project.run_marks import marks
 from tests.flows.orchard import Told
+from tests.ledger_rows import made
 
 Say = Callable[..., Told]
 DIGESTS = [character * 64 for character in "abcde"]
@@ -54,12 +64,11 @@ def lived(root: Path) -> Project:
         folder = project.folder.bundles / digest
         folder.mkdir(parents=True)
         (folder / "manifest.json").write_text("{}" * number)
-        registered = project.ledger.record(
-            "model.registered", digest=digest, version=str(number), run_id="r", commit="0" * 40
-        )
-        judged = project.ledger.record("gate.judged", cause=registered, promote=number < 4)
+        facts = {"digest": digest, "version": str(number), "commit": "0" * 40}
+        registered = project.ledger.record(made(ModelRegistered, **facts))
+        judged = project.ledger.record(made(GateJudged, promote=number < 4), cause=registered)
         if number < 4:
-            project.ledger.record("model.promoted", cause=judged, digest=digest, version=str(number))
+            project.ledger.record(made(ModelPromoted, **facts), cause=judged)
     return project
 
 
@@ -157,17 +166,17 @@ class TestGc:
         assert "deleted" in done.out
         assert not litter.exists()
         [row] = [entry for entry in entries(clone) if entry.kind == "storage.collected"]
-        assert row.body["bytes"] == 4
+        assert row.record.bytes == 4
 
     def test_the_bundles_of_the_last_promotions_and_of_what_serves_stay(
         self, clone: Path, later: datetime
     ) -> None:
         project = lived(clone)
-        promoted = project.ledger.last("model.promoted")
-        first = project.ledger.entries("model.promoted")[0]
+        promoted = project.ledger.last(ModelPromoted)
+        first = project.ledger.entries(ModelPromoted)[0]
         for entry in (first, promoted):
             assert entry is not None
-            project.ledger.record("deployment.served", cause=entry, digest=entry.body["digest"])
+            project.ledger.record(made(DeploymentServed, digest=entry.record.digest), cause=entry)
         gone = collect(project, now=later)
         # a serves no more but served before; b, c, d are the last three; e was refused long ago.
         assert [path.name for removal in gone for path in removal.paths] == [DIGESTS[4]]
@@ -193,7 +202,7 @@ class TestGc:
             folder.mkdir(parents=True)
             (folder / "segment.parquet").write_text("rows")
         as_of = datetime(2026, 4, 10, tzinfo=UTC)
-        project.ledger.record("drift.checked", as_of=as_of, confirmed=False)
+        project.ledger.record(made(DriftChecked), cause=project.promoted(), as_of=as_of)
         gone = [one.what for one in collect(project, now=later) if one.what.startswith("predictions")]
         assert gone == ["predictions 2026-01"]
         left = {path.parent.name for path in project.folder.predictions.rglob("*.parquet")}
@@ -325,7 +334,7 @@ class TestBackup:
         file = tmp_path / "saved.tar"
         backup(project_with_rows, file)
         other = cloned(stamp, tmp_path / "other")
-        own = Project.at(other).ledger.record("data.versioned", rows=1)
+        own = Project.at(other).ledger.record(made(DataVersioned, rows=1))
         told = say(other, "restore", str(file))
         assert told.code == 2
         assert "--force" in told.err
@@ -379,10 +388,13 @@ class TestBackup:
 
 def test_who_backs_up_goes_on_reading_the_ledger(project: Path, tmp_path: Path) -> None:
     opened = Project.at(project)
-    first = opened.ledger.record("a.thing")
+    first = opened.ledger.record(RunRequested(flow="train"))
     backup(opened, tmp_path / "saved.tar.gz")
     # Another process that finds no lock on the ledger takes its write-ahead log away as it ends.
-    program = "import sys; from mlops.ledger.store import Ledger; Ledger(sys.argv[1]).record('another.thing')"
+    program = (
+        "import sys; from mlops.ledger.records import RunRequested; from mlops.ledger.store import Ledger; "
+        "Ledger(sys.argv[1]).record(RunRequested(flow='train'))"
+    )
     for rows in (2, 3):
         subprocess.run([sys.executable, "-c", program, opened.folder.ledger_uri], check=True)
         since = [entry for entry in opened.ledger.entries() if entry.recorded_at >= first.recorded_at]

@@ -18,12 +18,14 @@ from mlops.cli.data_diff import shown_difference
 from mlops.config.paths import LAKE
 from mlops.data.diff import Column, ColumnDifference, Difference, RowDifference, Spread
 from mlops.data.lake import Lake
+from mlops.ledger.records import DataVersioned, ModelRegistered
 from mlops.orchestration.tasks import ingest
 from mlops.project.backup import backup
 from mlops.project.context import Project
 from mlops.project.data_log import choose
 from mlops.project.restore import restore
 from tests.flows.orchard import Told, plums
+from tests.ledger_rows import made
 
 Say = Callable[..., Told]
 
@@ -39,7 +41,7 @@ def add(root: Path, rows: pd.DataFrame, message: str) -> str:
     added = Lake(root / LAKE).append(rows, project.schema)
     version = DvcTree(root).add(new=added.files)
     commit = Tree(root).commit_paths([f"{LAKE}.dvc", "data/.gitignore"], message)
-    project.ledger.record("data.versioned", rows=added.rows, md5=version.md5, commit=commit)
+    project.ledger.record(DataVersioned(rows=added.rows, md5=version.md5, commit=commit))
     project.ledger.close()
     return version.md5
 
@@ -53,9 +55,7 @@ def grown(stamp: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     add(root, first, "Add the first days")
     second = add(root, plums(4, 2, season=0), "Add two days")
     project = Project.at(root)
-    project.ledger.record(
-        "model.registered", name="plums", version="7", data_md5=second, commit=Tree(root).head(), digest="d"
-    )
+    project.ledger.record(made(ModelRegistered, version="7", data_md5=second, commit=Tree(root).head()))
     project.ledger.close()
     git(root, "switch", "-q", "-c", "mlops/loop")
     add(root, plums(6, 1, season=1), "Add what was served")

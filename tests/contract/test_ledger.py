@@ -5,6 +5,7 @@ Postgres is tried where MLOPS_TEST_POSTGRES names a database that tables may be 
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 import uuid
@@ -19,9 +20,24 @@ from sqlalchemy.engine import Engine
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.pool import NullPool
 
-from mlops.errors import ConflictError, UnavailableError, UsageError
-from mlops.ledger.store import Entry, Ledger
+from mlops.errors import UnavailableError, UnknownFormatError, UsageError
+from mlops.ledger.entry import Entry
+from mlops.ledger.records import (
+    DataVersioned,
+    DriftChecked,
+    DriftConfirmed,
+    GateJudged,
+    ModelMarked,
+    ModelPromoted,
+    ModelRegistered,
+    RetrainStarted,
+    RunAbandoned,
+    RunRequested,
+)
+from mlops.ledger.store import FORMAT, Ledger
+from tests.ledger_rows import COMPARISON, made
 
+DRIVERS = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg"}
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
 
 
@@ -53,8 +69,7 @@ def ledger(uri: str) -> Iterator[Ledger]:
 def by_hand(uri: str, statement: str) -> None:
     """Change the database as somebody with its password does."""
     plain = make_url(uri)
-    driver = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg"}[plain.get_backend_name()]
-    engine = create_engine(plain.set(drivername=driver))
+    engine = create_engine(plain.set(drivername=DRIVERS[plain.get_backend_name()]))
     try:
         with engine.begin() as connection:
             connection.exec_driver_sql(statement)
@@ -83,20 +98,21 @@ def at_once(times: int, body: Callable[[], object]) -> list[object]:
 
 def test_a_row_comes_back_as_it_was_recorded(uri: str, ledger: Ledger) -> None:
     east = timezone(timedelta(hours=2))
-    first = ledger.record("data.versioned", as_of=datetime(2013, 4, 1, 2, tzinfo=east), rows=3, md5="a.dir")
-    second = ledger.record("model.registered", cause=first, once="registered:1", version="1")
+    versioned, registered = made(DataVersioned, rows=3), made(ModelRegistered, version="7")
+    first = ledger.record(versioned, as_of=datetime(2013, 4, 1, 2, tzinfo=east))
+    second = ledger.record(registered, cause=first)
     again = Ledger(uri)
-    assert again.get(first.id) == Entry(
-        first.id, "data.versioned", NOW, datetime(2013, 4, 1, tzinfo=UTC), body={"md5": "a.dir", "rows": 3}
-    )
-    assert again.named("registered:1") == second == again.newest()
-    assert again.effects(first) == [second]
-    assert again.get("nobody") is None
+    assert again.get(first.id) == Entry(first.id, versioned, NOW, datetime(2013, 4, 1, tzinfo=UTC))
+    assert again.find(ModelRegistered, name="plums", version="7", run_id="r1") == second == again.newest()
+    assert again.effects(first) == again.effects(first, ModelRegistered) == [second]
+    assert again.effects(first, DataVersioned) == []
+    assert again.get(second.id, ModelRegistered) == second
+    assert again.get(second.id, DataVersioned) is again.get("nobody") is again.get(None) is None
     again.close()
 
 
 def test_for_one_row_one_row_is_asked_for(ledger: Ledger) -> None:
-    first, *_, last = (ledger.record("a.done", once=f"a:{n}") for n in range(3))
+    rows = [ledger.record(made(ModelRegistered, version=str(n))) for n in range(3)]
     asked: list[str] = []
 
     def hear(*told: Any) -> None:
@@ -104,8 +120,9 @@ def test_for_one_row_one_row_is_asked_for(ledger: Ledger) -> None:
 
     event.listen(Engine, "before_cursor_execute", hear)
     try:
-        assert (ledger.named("a:0"), ledger.get(first.id)) == (first, first)
-        assert (ledger.last("a.done"), ledger.newest()) == (last, last)
+        found = ledger.find(ModelRegistered, name="plums", version="0", run_id="r1")
+        assert (found, ledger.get(rows[0].id)) == (rows[0], rows[0])
+        assert (ledger.last(ModelRegistered), ledger.newest()) == (rows[-1], rows[-1])
     finally:
         event.remove(Engine, "before_cursor_execute", hear)
     reads = [statement for statement in asked if statement.startswith("SELECT")]
@@ -113,10 +130,12 @@ def test_for_one_row_one_row_is_asked_for(ledger: Ledger) -> None:
 
 
 def test_rows_come_in_the_order_they_were_recorded(ledger: Ledger) -> None:
-    rows = [ledger.record(f"kind.{n % 2}", n=n) for n in range(12)]
-    assert ledger.entries() == rows
-    assert ledger.entries("kind.0") == rows[::2]
-    assert ledger.last("kind.0", "kind.1") == rows[-1]
+    kinds = (RunRequested, RunAbandoned)
+    rows = [ledger.record(made(kinds[n % 2], flow=f"flow-{n}")) for n in range(12)]
+    assert ledger.entries() == rows == ledger.entries(*kinds)
+    assert ledger.entries(RunRequested) == rows[::2]
+    assert ledger.last(*kinds) == rows[-1]
+    assert ledger.last(RunRequested) == rows[-2]
 
 
 @pytest.mark.parametrize(
@@ -125,7 +144,7 @@ def test_rows_come_in_the_order_they_were_recorded(ledger: Ledger) -> None:
 def test_a_row_is_never_changed(uri: str, ledger: Ledger, statement: str) -> None:
     if statement.startswith("TRUNCATE") and uri.startswith("sqlite"):
         pytest.skip("SQLite has no TRUNCATE")
-    row = ledger.record("model.promoted")
+    row = ledger.record(made(RunRequested))
     with pytest.raises(DBAPIError, match="append-only"):
         by_hand(uri, statement)
     Ledger(uri).close()  # opened again it is no other
@@ -134,42 +153,55 @@ def test_a_row_is_never_changed(uri: str, ledger: Ledger, statement: str) -> Non
     assert ledger.entries() == [row]
 
 
-@pytest.mark.parametrize("same", ["id", "seq", "once"])
+@pytest.mark.parametrize("same", ["id", "seq", "idempotency_key"])
 def test_no_row_takes_the_place_of_another(uri: str, ledger: Ledger, same: str) -> None:
     if not uri.startswith("sqlite"):
         pytest.skip("only SQLite replaces a row that is in the way")
-    row = ledger.record("gate.judged", once="judged:1", promote=False)
-    columns = "seq, id, kind, recorded_at, once, body"
-    given = {"seq": "99", "id": "'other'", "once": "'other'"} | {same: same}
+    row = ledger.record(made(ModelRegistered))
+    columns = "seq, id, kind, recorded_at, idempotency_key, format, sentence, body"
+    given = {"seq": "99", "id": "'other'", "idempotency_key": "'other'"} | {same: same}
     with pytest.raises(DBAPIError, match="append-only"):
         by_hand(
             uri,
-            f"INSERT OR REPLACE INTO entries ({columns}) "
-            f"SELECT {given['seq']}, {given['id']}, kind, recorded_at, {given['once']}, '{{}}' FROM entries",
+            f"INSERT OR REPLACE INTO entries ({columns}) SELECT {given['seq']}, {given['id']}, kind, "
+            f"recorded_at, {given['idempotency_key']}, format, sentence, '{{}}' FROM entries",
         )
     assert ledger.entries() == [row]
 
 
-def test_what_may_happen_once_happens_once(ledger: Ledger) -> None:
-    first = ledger.record("model.promoted", once="promoted:1", version="1")
-    with pytest.raises(ConflictError, match="promoted:1"):
-        ledger.record("model.promoted", once="promoted:1", version="2")
-    assert ledger.record_once("promoted:1", "model.promoted", version="3") == first
-    results = at_once(6, lambda: ledger.record("retrain.started", once="claim"))
-    assert [type(result) for result in results].count(ConflictError) == 5
-    assert [result for result in results if isinstance(result, Entry)] == [ledger.named("claim")]
+def test_what_has_one_key_is_recorded_once_and_everybody_gets_that_row(ledger: Ledger) -> None:
+    started = ledger.record(made(RetrainStarted))
+    first = ledger.record(made(ModelPromoted, version="1"), cause=started)
+    assert ledger.record(made(ModelPromoted, version="2"), cause=started) == first
+    assert ledger.find(ModelPromoted, cause=started.id) == first
+    names = iter(range(6))
+    results = at_once(6, lambda: ledger.record(made(ModelMarked, alias=str(next(names))), cause=started))
+    assert results == [ledger.find(ModelMarked, cause=started.id)] * 6
+    assert len(ledger.entries(ModelMarked)) == 1
+
+
+def test_what_has_no_key_is_recorded_each_time(ledger: Ledger) -> None:
+    rows = [ledger.record(made(RunRequested)) for _ in range(2)]
+    assert ledger.entries(RunRequested) == rows
+    assert [row.key for row in rows] == [None, None]
+
+
+def test_a_record_whose_key_names_its_cause_must_have_one(ledger: Ledger) -> None:
+    with pytest.raises(ValueError, match=r"drift\.checked is recorded once per cause, as_of"):
+        ledger.record(made(DriftChecked))
+    assert ledger.entries() == []
 
 
 def test_a_cause_must_be_there(ledger: Ledger) -> None:
     with pytest.raises(IntegrityError):
-        ledger.record("drift.confirmed", cause="nobody")
+        ledger.record(made(DriftConfirmed), cause="nobody")
 
 
 def test_opened_by_many_at_once_it_is_one(uri: str) -> None:
     opened = at_once(6, lambda: Ledger(uri))
     ledgers = [ledger for ledger in opened if isinstance(ledger, Ledger)]
     assert len(ledgers) == 6, opened
-    ledgers[0].record("a.thing")
+    ledgers[0].record(made(RunRequested))
     with pytest.raises(DBAPIError, match="append-only"):
         by_hand(uri, "DELETE FROM entries")
     for ledger in ledgers:
@@ -179,8 +211,62 @@ def test_opened_by_many_at_once_it_is_one(uri: str) -> None:
 
 def test_a_time_without_a_zone_is_refused(ledger: Ledger) -> None:
     with pytest.raises(ValueError, match="no time zone"):
-        ledger.record("a.thing", as_of=datetime(2026, 1, 1))
+        ledger.record(made(RunRequested), as_of=datetime(2026, 1, 1))
+    with pytest.raises(ValueError, match="no time zone"):
+        ledger.record(made(GateJudged, chosen_until=datetime(2026, 1, 1)), cause="x")
     assert ledger.entries() == []
+
+
+def test_who_reads_with_sql_finds_the_sentence_and_the_figures(uri: str, ledger: Ledger) -> None:
+    judged = ledger.record(made(GateJudged), cause=ledger.record(made(ModelRegistered)))
+    engine = create_engine(make_url(uri).set(drivername=DRIVERS[make_url(uri).get_backend_name()]))
+    with engine.connect() as connection:
+        query = "SELECT format, sentence, body FROM entries WHERE kind = 'gate.judged'"
+        [(format, sentence, body)] = connection.exec_driver_sql(query).all()
+    engine.dispose()
+    assert (format, sentence) == (FORMAT, judged.record.sentence)
+    assert json.loads(body)["comparison"]["difference"] == COMPARISON.difference
+
+
+FOREIGN = {
+    "a newer format": ({"format": 99}, r"row 1, run\.requested, has format 99; known: 1"),
+    "an unknown kind": ({"kind": "'run.dreamt'"}, r"row 1, run\.dreamt, has format 1.*the kind is unknown"),
+    "an unknown field": (
+        {"body": '\'{"flow": "train", "mood": "good"}\''},
+        r"run\.requested, has format 1.*the field mood is unknown",
+    ),
+    "a missing field": ({"body": "'{}'"}, r"the field flow is missing"),
+    "another type": ({"body": "'{\"flow\": 7}'"}, r"the field flow is 7, not str"),
+}
+
+
+@pytest.mark.parametrize(("changes", "match"), FOREIGN.values(), ids=FOREIGN)
+def test_a_row_that_this_version_does_not_know_is_refused_by_name(
+    uri: str, ledger: Ledger, changes: dict[str, object], match: str
+) -> None:
+    row = {
+        "id": "'x'",
+        "kind": "'run.requested'",
+        "recorded_at": f"'{NOW.isoformat()}'",
+        "format": FORMAT,
+        "sentence": "''",
+        "body": '\'{"flow": "train"}\'',
+    } | changes
+    by_hand(uri, f"INSERT INTO entries ({', '.join(row)}) VALUES ({', '.join(str(v) for v in row.values())})")
+    with pytest.raises(UnknownFormatError, match=match) as refused:
+        ledger.entries()
+    assert "newer one" in refused.value.remedy
+
+
+def test_a_table_from_before_formats_is_refused_by_name(uri: str) -> None:
+    if uri.startswith("sqlite"):
+        Path(make_url(uri).database or "").parent.mkdir(parents=True)
+    by_hand(
+        uri,
+        "CREATE TABLE entries (seq INTEGER PRIMARY KEY, id VARCHAR(32) UNIQUE, kind VARCHAR(64), body TEXT)",
+    )
+    with pytest.raises(UnknownFormatError, match=r"format none; known: 1 \(no column .*format"):
+        Ledger(uri)
 
 
 @pytest.mark.postgres
@@ -194,7 +280,7 @@ def test_a_database_that_does_not_answer_is_named_without_its_password() -> None
 def test_a_database_that_was_started_again_is_found_again(uri: str, ledger: Ledger) -> None:
     if uri.startswith("sqlite"):
         pytest.skip("SQLite has no server")
-    ledger.record("a.thing")
+    ledger.record(made(RunRequested))
     with pytest.raises(DBAPIError):  # it ends itself, too
         by_hand(
             uri, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()"

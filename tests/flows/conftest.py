@@ -11,6 +11,7 @@ import pytest
 
 from mlops.deployment.client import Client
 from mlops.errors import MlopsError
+from mlops.ledger.records import DriftConfirmed
 from tests.flows.orchard import EXTRA_EVENTS, HISTORY, Closed, Orchard, Requests, Told, plums, stamped, until
 
 
@@ -116,7 +117,7 @@ def closed(served: Orchard) -> Closed:
     params.write_text(committed.replace("gate:\n  min_rows: 100", "gate:\n  min_rows: 1000000"))
     subprocess.run(["git", "add", "note.txt"], cwd=served.root, check=True)
     person = persons_tree(served.root)
-    champion = project.promoted().body["digest"]
+    champion = project.promoted().record.digest
     seen, done = Requests(0, [], set()), threading.Event()
     asking = threading.Thread(target=ask, args=(served, seen, done))
     asking.start()
@@ -126,7 +127,7 @@ def closed(served: Orchard) -> Closed:
         assert first.code == 0, first.err
         second = served.flow("monitor", as_of=as_of)
         served.release()
-        drift = project.ledger.last("drift.confirmed")
+        drift = project.ledger.last(DriftConfirmed)
         assert drift is not None, first.out
         served.emit(drift, times=EXTRA_EVENTS)
         answer = served.answer(drift)

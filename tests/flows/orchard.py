@@ -21,8 +21,10 @@ from mlops.adapters.git.worktree import Tree
 from mlops.config.project_folder import find_project
 from mlops.deployment.client import Client
 from mlops.files.ports import free_port
-from mlops.ledger.store import Entry
-from mlops.monitoring.drift import DriftReport, Window
+from mlops.ledger.drift_report import DriftReport, ServedWindow
+from mlops.ledger.entry import Entry
+from mlops.ledger.record import Record
+from mlops.ledger.records import DriftChecked, DriftConfirmed, RetrainFinished, RetrainRefused
 from mlops.project.context import Project
 from mlops.scaffold.template import stamp
 
@@ -245,21 +247,19 @@ class Orchard:
         self._day += 2
         return end + timedelta(days=1)
 
-    def drift(self, as_of: datetime) -> Entry:
+    def drift(self, as_of: datetime) -> Entry[DriftConfirmed]:
         """Record confirmed drift and tell nobody."""
         from mlops.orchestration.tasks import retrain
 
         project = self.project
-        checked = project.ledger.record(
-            "drift.checked",
-            cause=project.promoted(),
-            as_of=as_of,
+        champion = project.promoted()
+        verdict = DriftChecked(
+            version=champion.record.version,
             raised=True,
             confirmed=True,
-            sentence="told by a test",
-            report=DriftReport(Window(as_of, as_of, 0), 0, (), 0.0, drifted=True).to_dict(),
+            report=DriftReport(ServedWindow(as_of, as_of, 0), 0, (), 0.0, drifted=True),
         )
-        return retrain.confirm(project, checked)
+        return retrain.confirm(project, project.ledger.record(verdict, cause=champion, as_of=as_of))
 
     def ask(self, method: str, path: str, body: Any = None) -> Any:
         """Return what Prefect answers, None where that is nothing."""
@@ -274,19 +274,19 @@ class Orchard:
         answered.raise_for_status()
         return answered.json() if answered.content else None
 
-    def runs(self, drift: Entry) -> list[dict[str, Any]]:
+    def runs(self, drift: Entry[DriftConfirmed]) -> list[dict[str, Any]]:
         """The runs of flows that this drift is the cause of, as Prefect tells them."""
         wanted = {"deployments": {"name": {"any_": [self.project.params.data.name]}}}
         found = self.ask("POST", "/flow_runs/filter", wanted)
         return [run for run in found if run["parameters"].get("cause") == drift.id]
 
-    def ended(self, drift: Entry, number: int) -> bool:
+    def ended(self, drift: Entry[DriftConfirmed], number: int) -> bool:
         """Whether this many runs came of a drift, and all of them have ended."""
         runs = self.runs(drift)
         ends = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
         return len(runs) >= number and all(run["state_type"] in ends for run in runs)
 
-    def emit(self, drift: Entry, *, times: int = 1) -> None:
+    def emit(self, drift: Entry[DriftConfirmed], *, times: int = 1) -> None:
         """Send the event of confirmed drift to the project's Prefect, over HTTP."""
         import uuid
 
@@ -306,15 +306,15 @@ class Orchard:
         ]
         self.ask("POST", "/events", events)
 
-    def effects(self, cause: Entry, *kinds: str) -> list[Entry]:
+    def effects(self, cause: Entry[Record], *kinds: type[Record]) -> list[Entry[Any]]:
         """Return the ledger's rows of these kinds that `cause` made happen."""
-        return [entry for entry in self.project.ledger.effects(cause) if entry.kind in kinds]
+        return self.project.ledger.effects(cause, *kinds)
 
-    def answer(self, drift: Entry) -> Entry:
+    def answer(self, drift: Entry[DriftConfirmed]) -> Entry[Any]:
         """Wait for a retraining to answer confirmed drift, and to leave its place to the next."""
-        found: list[Entry] = until(
+        found: list[Entry[Any]] = until(
             f"answer to the drift {drift.id}",
-            lambda: self.effects(drift, "retrain.finished", "retrain.refused"),
+            lambda: self.effects(drift, RetrainFinished, RetrainRefused),
         )
         with self.project.lock("retrain", patience=EVENT_PATIENCE):
             return found[0]
@@ -334,10 +334,10 @@ class Closed:
     """The loop closed once, as a person found it before and after."""
 
     orchard: Orchard
-    drift: Entry
+    drift: Entry[DriftConfirmed]
     sentences: tuple[str, str]
     before: str
-    answer: Entry
+    answer: Entry[Any]
     requests: Requests
     person_before: str
     person_after: str

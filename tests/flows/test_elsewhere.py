@@ -20,6 +20,7 @@ from mlops.adapters.prefect_server.rest import Deployments
 from mlops.config.project_folder import find_project
 from mlops.errors import MlopsError, NameTakenError, PortTakenError
 from mlops.files.ports import free_port
+from mlops.ledger.records import ModelRegistered
 from mlops.net.request import get
 from mlops.orchestration.orphans import reap
 from mlops.orchestration.tasks import train
@@ -85,16 +86,16 @@ def test_each_has_its_own_experiment_versions_and_champion(both: tuple[Orchard, 
     ours, theirs = both
     client = MlflowClient(ours.project.folder.mlflow_uri)
     for orchard, name in ((ours, "plums"), (theirs, "pears")):
-        registered = orchard.project.ledger.entries("model.registered")
+        registered = orchard.project.ledger.entries(ModelRegistered)
         held = {(v.version, v.run_id) for v in client.search_model_versions(f"name='{name}'")}
-        assert held == {(e.body["version"], e.body["run_id"]) for e in registered}
+        assert held == {(e.record.version, e.record.run_id) for e in registered}
         experiment = client.get_experiment_by_name(name)
         assert experiment.tags["mlops.project"] == orchard.project.origin
         runs = client.search_runs([experiment.experiment_id])
-        assert {run.info.run_id for run in runs} >= {e.body["run_id"] for e in registered}
+        assert {run.info.run_id for run in runs} >= {e.record.run_id for e in registered}
         champion = client.get_model_version_by_alias(name, "champion")
-        assert champion.run_id == orchard.project.promoted().body["run_id"]
-    assert ours.project.promoted().body["digest"] != theirs.project.promoted().body["digest"]
+        assert champion.run_id == orchard.project.promoted().record.run_id
+    assert ours.project.promoted().record.digest != theirs.project.promoted().record.digest
 
 
 def test_each_has_its_own_deployments_schedule_trigger_and_page(both: tuple[Orchard, Orchard]) -> None:
@@ -132,7 +133,7 @@ def test_the_drift_of_one_starts_nothing_of_the_other(both: tuple[Orchard, Orcha
 def test_each_status_tells_of_its_own(both: tuple[Orchard, Orchard]) -> None:
     seen = [orchard.mlops("status").out for orchard in both]
     for text, own, other in zip(seen, both, reversed(both), strict=True):
-        assert own.project.promoted().body["version"] in text
+        assert own.project.promoted().record.version in text
         assert other.project.folder.address not in text
 
 
@@ -174,9 +175,9 @@ def test_a_second_project_of_one_name_is_refused_before_anything_starts(
 
 def test_a_second_project_of_one_name_logs_no_run(trained: Orchard, namesake: Orchard) -> None:
     project = trained.project
-    registered = project.ledger.entries("model.registered")[0]
+    registered = project.ledger.entries(ModelRegistered)[0]
     bundle = project.bundle_of(registered)
-    run = train._training_run(project, project.folder.root, bundle, registered.body["commit"])
+    run = train._training_run(project, project.folder.root, bundle, registered.record.commit)
     with pytest.raises(NameTakenError, match="MLflow"):
         namesake.project.registry.log_run(run, force=True)
 

@@ -11,7 +11,8 @@ import pytest
 
 from mlops.adapters.git.worktree import Tree
 from mlops.errors import ConflictError, DataError, TooFewRowsError
-from mlops.ledger.store import Entry
+from mlops.ledger.entry import Entry
+from mlops.ledger.records import RetrainStarted
 from mlops.model.predictions import Answers
 from mlops.orchestration.tasks import ingest, retrain
 from mlops.prediction_log import label_log
@@ -21,6 +22,7 @@ from mlops.project.context import Project
 from mlops.project.ingest import add_files
 from mlops.schema import Rows
 from tests.flows.orchard import BEGIN, plums, stamped
+from tests.ledger_rows import promoted
 
 HISTORY = 20
 CHOSEN_UNTIL = (BEGIN + timedelta(days=HISTORY)).to_pydatetime()
@@ -35,9 +37,7 @@ def root(tmp_path: Path) -> Path:
     table = tmp_path / "history.parquet"
     plums(0, HISTORY, season=0).to_parquet(table)
     add_files(root, [table])
-    Project.at(root).ledger.record(
-        "model.promoted", digest="a", version="1", gate_end=CHOSEN_UNTIL.isoformat()
-    )
+    promoted(Project.at(root).ledger, digest="a", version="1", gate_end=CHOSEN_UNTIL)
     return root
 
 
@@ -49,7 +49,7 @@ def tree(root: Path) -> Path:
 @pytest.fixture
 def start(root: Path) -> Iterator[Callable[..., Entry]]:
     project = Project.at(root)
-    yield lambda as_of=AS_OF, asked=False: project.ledger.record("retrain.started", as_of=as_of, asked=asked)
+    yield lambda as_of=AS_OF, asked=False: project.ledger.record(RetrainStarted(asked=asked), as_of=as_of)
     project.ledger.close()
 
 
@@ -96,7 +96,7 @@ def test_where_nothing_was_served_the_lakes_own_tables_are_learnt_from(
     newer.assign(plum=newer["plum"] + "x").head(10).to_parquet(table)
     add_files(root, [table])
     ingest.loop_worktree.fn(root)
-    assert ingest.add_labelled_rows.fn(root, tree, start()).body["rows"] == 0
+    assert ingest.add_labelled_rows.fn(root, tree, start()).record.rows == 0
 
 
 def test_rows_newer_than_the_present_hinder_nothing_and_learn_nobody_the_future(
@@ -129,7 +129,7 @@ def test_an_edit_that_is_not_committed_decides_nothing(
         .replace("    heat: number\n", "    weight: number\n")
         .replace("min_rows: 200", "min_rows: 9999")
     )
-    assert ingest.add_labelled_rows.fn(root, tree, start()).body["rows"] == 400
+    assert ingest.add_labelled_rows.fn(root, tree, start()).record.rows == 400
     with pytest.raises(ConflictError, match=r"Commit params\.yaml"):
         ingest.add_tables.fn(root, tree)
     Tree(root).commit_paths(["params.yaml"], "Ask for more")
@@ -139,5 +139,5 @@ def test_an_edit_that_is_not_committed_decides_nothing(
 
 
 def test_who_names_the_time_of_a_retraining_is_kept_to_it(root: Path) -> None:
-    assert retrain.claim.fn(root, AS_OF, None).body["asked"]
-    assert not retrain.claim.fn(root, None, None).body["asked"]
+    assert retrain.claim.fn(root, AS_OF, None).record.asked
+    assert not retrain.claim.fn(root, None, None).record.asked

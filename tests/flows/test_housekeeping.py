@@ -41,12 +41,12 @@ def test_a_bundle_and_a_report_that_went_come_back(closed: Closed) -> None:
     subject = project.ledger.get(checked.cause or "")
     assert subject is not None
     report.unlink()
-    shutil.rmtree(project.folder.bundles / subject.body["digest"])
+    shutil.rmtree(project.folder.bundles / subject.record.digest)
     with temporary_settings({PREFECT_API_URL: project.folder.prefect_uri}):
         drawn = monitor.write_report.fn(project.folder.root, checked)  # type: ignore[attr-defined]
     assert drawn == report
     assert report.stat().st_size > 100_000
-    assert project.bundle_of(subject).digest == subject.body["digest"]
+    assert project.bundle_of(subject).digest == subject.record.digest
 
 
 def test_a_running_loop_is_saved_whole_and_not_written_over(closed: Closed, tmp_path: Path) -> None:
@@ -61,6 +61,6 @@ def test_a_running_loop_is_saved_whole_and_not_written_over(closed: Closed, tmp_
     saved = Project.at(clone).ledger.entries()
     assert saved == project.ledger.entries()[: len(saved)]
     assert saved[-1].recorded_at > closed.answer.recorded_at - timedelta(seconds=1)
-    named = [entry.body["commit"] for entry in saved if entry.kind == "model.registered"]
+    named = [entry.record.commit for entry in saved if entry.kind == "model.registered"]
     for commit in named:
         subprocess.run(["git", "cat-file", "-e", commit], cwd=clone, check=True)

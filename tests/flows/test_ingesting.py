@@ -20,6 +20,7 @@ from mlops.data.contract import infer
 from mlops.data.lake import Lake
 from mlops.errors import DataError, MlopsError
 from mlops.files import yaml
+from mlops.ledger.records import DataRefused, DataVersioned
 from mlops.orchestration.tasks.train import reproduce
 from tests.flows.orchard import Orchard, plums, stamped
 from tests.outside import SOURCE
@@ -55,7 +56,7 @@ def rows(orchard: Orchard, tree: Path | None = None) -> pd.DataFrame:
 def state(orchard: Orchard) -> tuple[Any, ...]:
     """All that an ingestion may change for the person."""
     files = sorted(str(path) for path in (orchard.root / "data").rglob("*"))
-    versions = orchard.project.ledger.entries("data.versioned")
+    versions = orchard.project.ledger.entries(DataVersioned)
     return git(orchard.root, "rev-parse", "HEAD"), git(orchard.root, "status", "--porcelain"), files, versions
 
 
@@ -77,23 +78,23 @@ def test_bad_rows_are_kept_apart_and_the_rest_is_a_version_with_the_file_as_it_c
     orchard: Orchard, june: Path
 ) -> None:
     said = orchard.flow("ingest", file=june).text
-    [versioned] = orchard.project.ledger.entries("data.versioned")
-    [told] = versioned.body["files"]
-    aside = orchard.root / told["quarantine"]
+    [versioned] = orchard.project.ledger.entries(DataVersioned)
+    [told] = versioned.record.files
+    aside = orchard.root / told.quarantine
     [raw] = [path for path in (orchard.root / RAW).rglob("*") if path.is_file()]
 
     assert said.startswith("76 rows added")
     assert "4 rows of june.csv are in .mlops/quarantine/june-" in said
     assert len(rows(orchard)) == 76
     assert len(aside.read_text().splitlines()) == 4
-    assert "abc" not in json.dumps(dict(versioned.body))  # values of rows stay out of the ledger
+    assert "abc" not in json.dumps(versioned.record.to_dict())  # values of rows stay out of the ledger
     assert (raw.name, raw.read_bytes()) == ("june.csv", june.read_bytes())
     assert set(git(orchard.root, "show", "--name-only", "--format=").split()) == {
         "data/.gitignore",
         "data/lake.dvc",
         "data/raw.dvc",
     }
-    assert DvcTree(orchard.root).verify(RAW).md5 == versioned.body["raw"]
+    assert DvcTree(orchard.root).verify(RAW).md5 == versioned.record.raw
 
     before = state(orchard)
     assert orchard.flow("ingest", file=june).text.startswith("Nothing new: june.csv was ingested on ")
@@ -121,7 +122,7 @@ def test_a_source_that_the_project_brings_gives_each_row_once(orchard: Orchard) 
             assert told.code == 0, told.err
             assert len(rows(orchard)) == held
     assert told.out.startswith("Nothing new")
-    assert len(orchard.project.ledger.entries("data.versioned")) == 2
+    assert len(orchard.project.ledger.entries(DataVersioned)) == 2
 
 
 def test_a_refused_batch_changes_nothing_and_is_recorded_once(
@@ -135,7 +136,7 @@ def test_a_refused_batch_changes_nothing_and_is_recorded_once(
     assert all(outcome.refused for outcome in outcomes)
     assert "bad.csv was refused: 80 of 80 rows are bad" in outcomes[0].text
     assert state(orchard) == before
-    assert len(orchard.project.ledger.entries("data.refused")) == 1
+    assert len(orchard.project.ledger.entries(DataRefused)) == 1
     assert list((orchard.root / ".mlops" / "quarantine").iterdir()) == []
 
 

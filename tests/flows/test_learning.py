@@ -17,8 +17,8 @@ from mlops.adapters.git.worktree import Tree
 from mlops.config.paths import LAKE
 from mlops.data.lake import Lake
 from mlops.files import hashing
-from mlops.ledger.keys import marking
-from mlops.ledger.store import Entry
+from mlops.ledger.entry import Entry
+from mlops.ledger.records import GateJudged, ModelMarked, ModelPromoted
 from mlops.orchestration.tasks import train
 from mlops.project.context import Project
 from mlops.project.up_to_date import settled
@@ -30,12 +30,12 @@ from tests.tiny import ROWS, SCHEMA, tiny_bundle
 
 @pytest.fixture(scope="module")
 def promoted(trained: Orchard) -> Entry:
-    return trained.project.ledger.entries("model.promoted")[0]
+    return trained.project.ledger.entries(ModelPromoted)[0]
 
 
 @pytest.fixture(scope="module")
 def run(trained: Orchard, promoted: Entry) -> Any:
-    return MlflowClient(trained.project.folder.mlflow_uri).get_run(promoted.body["run_id"])
+    return MlflowClient(trained.project.folder.mlflow_uri).get_run(promoted.record.run_id)
 
 
 def test_the_first_model_is_promoted_because_of_a_judgement_of_a_registration(
@@ -45,10 +45,10 @@ def test_the_first_model_is_promoted_because_of_a_judgement_of_a_registration(
     judged = ledger.get(promoted.cause or "")
     assert judged is not None
     assert judged.kind == "gate.judged"
-    assert judged.body["reason"].startswith("Promoted as the first model")
+    assert judged.record.sentence.startswith("Promoted as the first model")
     registered = ledger.get(judged.cause or "")
     assert registered is not None
-    assert (registered.kind, registered.body["digest"]) == ("model.registered", promoted.body["digest"])
+    assert (registered.kind, registered.record.digest) == ("model.registered", promoted.record.digest)
 
 
 def test_the_run_carries_parameters_metrics_and_the_version_of_the_data(
@@ -61,17 +61,17 @@ def test_the_run_carries_parameters_metrics_and_the_version_of_the_data(
     fitted, held = run.inputs.dataset_inputs
     assert (fitted.dataset.name, held.dataset.name) == ("plums-train", "plums-holdout")
     # As dvc.lock names what their files hold.
-    lock = Tree(trained.root).read("dvc.lock", promoted.body["commit"]) or ""
+    lock = Tree(trained.root).read("dvc.lock", promoted.record.commit) or ""
     for data in (fitted, held):
         assert f"md5: {data.dataset.digest}\n" in lock
-        assert promoted.body["data_md5"] == json.loads(data.dataset.source)["version"]
+        assert promoted.record.data_md5 == json.loads(data.dataset.source)["version"]
 
 
 def test_the_run_names_the_commit_that_holds_its_lock(trained: Orchard, promoted: Entry, run: Any) -> None:
     tree = Tree(trained.root)
     tags = set(run.data.tags.values())
-    assert promoted.body["commit"] in tags
-    held = tree.read("dvc.lock", promoted.body["commit"])
+    assert promoted.record.commit in tags
+    held = tree.read("dvc.lock", promoted.record.commit)
     assert held is not None
     assert hashing.of_bytes(held.encode()) in tags
     assert held == (trained.root / "dvc.lock").read_text()
@@ -91,7 +91,7 @@ def test_the_run_reads_well_in_mlflows_own_lists(promoted: Entry, run: Any) -> N
 def test_the_champion_alias_names_the_promoted_digest(trained: Orchard) -> None:
     champion = trained.project.registry.find("champion")
     assert champion is not None
-    assert champion.digest == trained.project.promoted().body["digest"]
+    assert champion.digest == trained.project.promoted().record.digest
     assert "challenger" not in champion.aliases
 
 
@@ -131,7 +131,7 @@ def test_where_nothing_changed_the_verb_tells_the_run_that_exists(trained: Orcha
     project = trained.project
     told = settled(project)
     assert told is not None
-    assert promoted.body["run_id"] in told.text
+    assert promoted.record.run_id in told.text
     before = flow_runs(trained)
     assert trained.mlops("train").out == told.text + "\n"
     assert flow_runs(trained) == before
@@ -164,10 +164,10 @@ def test_to_find_nothing_new_takes_neither_prefect_nor_mlflow(trained: Orchard) 
 
 def test_the_ledger_tells_that_mlflow_shows_what_was_decided(trained: Orchard, promoted: Entry) -> None:
     ledger = trained.project.ledger
-    [marked] = [entry for entry in ledger.effects(promoted) if entry.kind == "model.marked"]
-    assert marked.body["alias"] == "champion"
-    for judged in ledger.entries("gate.judged"):
-        assert ledger.named(marking(judged)) is not None
+    [marked] = ledger.effects(promoted, ModelMarked)
+    assert marked.record.alias == "champion"
+    for judged in ledger.entries(GateJudged):
+        assert ledger.find(ModelMarked, cause=judged.id) is not None
 
 
 def test_the_same_file_again_adds_nothing(trained: Orchard) -> None:

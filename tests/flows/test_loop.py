@@ -11,7 +11,7 @@ import pytest
 from mlops.config.project_folder import ProjectFolder
 from mlops.config.settings import Settings
 from mlops.errors import BundleError
-from mlops.ledger.keys import marking
+from mlops.ledger.records import GateJudged, ModelMarked
 from mlops.model.bundle import Bundle
 from mlops.model.predictions import Answers
 from mlops.prediction_log.reader import compact
@@ -21,6 +21,7 @@ from mlops.project.context import Project
 from mlops.project.up_to_date import _half_done
 from mlops.schema import Rows
 from tests.flows.orchard import PARAMS
+from tests.ledger_rows import promoted
 from tests.tiny import tiny_bundle
 
 PICKED = datetime(2013, 7, 4, 15, tzinfo=UTC)
@@ -99,9 +100,10 @@ def test_a_bundle_that_was_fetched_wrongly_stands_in_nobodys_way(project: Projec
 
 def test_a_verdict_or_a_promotion_that_mlflow_was_not_told_of_is_half_done(project: Project) -> None:
     told = []
-    judged = project.ledger.record("gate.judged", promote=True)
-    promoted = project.ledger.record("model.promoted", cause=judged)
-    for decided in (judged, promoted):
+    promotion = promoted(project.ledger)
+    judged = project.ledger.get(promotion.cause, GateJudged)
+    assert judged is not None
+    for decided in (judged, promotion):
         told.append(_half_done(project, judged))
-        project.ledger.record_once(marking(decided), "model.marked", cause=decided, alias=None)
+        project.ledger.record(ModelMarked(alias=None), cause=decided)
     assert (*told, _half_done(project, judged)) == (True, True, False)

@@ -16,9 +16,9 @@ from mlops.config.paths import BUNDLE, HOLDOUT, LAKE, RAW
 from mlops.data.lake import Lake
 from mlops.data.source import given
 from mlops.errors import MissingColumnError
-from mlops.ledger.store import Entry
+from mlops.ledger.entry import Entry
+from mlops.ledger.records import DeploymentServed, ModelPromoted, ModelRegistered, RetrainStarted
 from mlops.model.predictions import Answers
-from mlops.monitoring.drift import DriftReport
 from mlops.orchestration.tasks import ingest as intake
 from mlops.orchestration.tasks import monitor, train
 from mlops.prediction_log import label_log
@@ -28,6 +28,7 @@ from mlops.project.context import Project
 from mlops.schema import Rows
 from mlops.stages.pipeline import STAGES
 from tests.flows.orchard import A_DAY, BEGIN, plums, stamped
+from tests.ledger_rows import made
 
 HISTORY, NEWER, SERVED = 20, 5, 5
 AS_OF = (BEGIN + timedelta(days=HISTORY + NEWER + SERVED + 1)).to_pydatetime()
@@ -41,16 +42,16 @@ def ingest(root: Path, first_day: int, days: int) -> None:
     weather = table["heat"].gt(20).map({True: "sun", False: "rain"})
     file = root.parent / f"from-{first_day}.csv"
     table.assign(weather=weather).to_csv(file, index=False)
-    assert intake.add_files(root, [file]).text.startswith(f"{days * A_DAY} rows added")
+    assert intake.add_files(root, [file]).outcome.text.startswith(f"{days * A_DAY} rows added")
 
 
-def learn(root: Path) -> Entry:
+def learn(root: Path) -> Entry[ModelRegistered]:
     """Train, and keep the model as a version."""
     DvcTree(root).reproduce(stages=STAGES)
     commit = Tree(root).commit_paths(["data", "dvc.lock", "build", "params.yaml"], "Train")
     project = Project.at(root)
     digest, version = project.keep_bundle(root / BUNDLE).digest, str(len(project.ledger.entries()))
-    return project.ledger.record("model.registered", digest=digest, version=version, commit=commit)
+    return project.ledger.record(made(ModelRegistered, digest=digest, version=version, commit=commit))
 
 
 @pytest.fixture
@@ -78,8 +79,8 @@ def test_training_the_gate_monitoring_and_retraining_go_on(
     root: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     ledger, first = Project.at(root).ledger, learn(root)
-    champion = ledger.record("model.promoted", cause=first, **first.body, gate_end=None)
-    ledger.record("deployment.served", cause=champion)
+    champion = ledger.record(ModelPromoted.of(first.record, gate_end=None), cause=first)
+    ledger.record(made(DeploymentServed), cause=champion)
     add_weather(root)
     with pytest.raises(MissingColumnError, match="no column weather"):  # a slip, for all that is known
         DvcTree(root).reproduce(stages=STAGES)
@@ -92,17 +93,18 @@ def test_training_the_gate_monitoring_and_retraining_go_on(
     project = Project.at(root)
     assert "weather" in project.bundle_of(registered).schema.features
     rows = pd.read_parquet(root / HOLDOUT)
-    verdict, losses = train._verdict(project, root, registered, rows, None)
-    assert "log_loss" in losses
-    assert "The champion sees" not in verdict.reason
+    verdict = train._verdict(project, root, registered, rows, None)
+    assert verdict.metric == "log_loss"
+    assert verdict.comparison is not None
+    assert verdict.champion_columns == ()
 
     serve(project, champion, plums(HISTORY + NEWER, SERVED, season=0))
     checked = monitor.check.fn(root, AS_OF)
-    watched = {column.column for column in DriftReport.from_dict(checked.body["report"]).columns}
+    watched = {column.column for column in checked.record.report.columns}
     assert watched == {"size", "heat", "colour", "prediction"}
 
-    tree, started = intake.loop_worktree.fn(root), ledger.record("retrain.started", as_of=AS_OF, asked=False)
-    assert intake.add_labelled_rows.fn(root, tree, started).body["rows"] == SERVED * A_DAY
+    tree, started = intake.loop_worktree.fn(root), ledger.record(RetrainStarted(asked=False), as_of=AS_OF)
+    assert intake.add_labelled_rows.fn(root, tree, started).record.rows == SERVED * A_DAY
     assert weather_of(tree).value_counts()[""] == (HISTORY + SERVED) * A_DAY
 
 
@@ -113,7 +115,7 @@ def serve(project: Project, version: Entry, rows: pd.DataFrame) -> None:
     asked = Rows({}, features, rows["plum"].tolist(), [time.isoformat() for time in rows["picked"]])
     answers = Answers([True] * n, [0.5] * n)
     ids = [str(i) for i in range(n)]
-    log.write(records(asked, answers, ids=ids, at=at, deployment="d1", version=version.body["version"]))
+    log.write(records(asked, answers, ids=ids, at=at, deployment="d1", version=version.record.version))
     log.close()
     table, known = rows[["plum", "ripe"]], set(rows["plum"])
     label_log.add(project.folder.labels, table, by="key", schema=project.schema, known=known, at=at)

@@ -17,6 +17,16 @@ from mlops.config.project_folder import ProjectFolder
 from mlops.config.settings import Settings
 from mlops.errors import MlopsError, PortTakenError, UnavailableError
 from mlops.files.ports import free_port
+from mlops.ledger.judgement import Window
+from mlops.ledger.records import (
+    DataVersioned,
+    DeploymentServed,
+    DriftChecked,
+    GateJudged,
+    ModelPromoted,
+    ModelRegistered,
+    RetrainRefused,
+)
 from mlops.ledger.store import Ledger
 from mlops.project import up
 from mlops.project.context import Project
@@ -25,6 +35,7 @@ from mlops.project.name_check import check_name_conflict
 from mlops.project.status import Overview, Traffic, overview
 from mlops.serving.prometheus import Metrics
 from tests.flows.orchard import PARAMS
+from tests.ledger_rows import made
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HEAVY = {"pandas", "numpy", "sklearn", "pyarrow", "mlflow", "prefect", "dvc", "evidently", "docker"}
@@ -46,17 +57,16 @@ def project(tmp_path: Path) -> Iterator[Project]:
     times = iter(NOW - timedelta(days=age) for age in range(7, -1, -1))
     ledger = Ledger(project.folder.ledger_uri, clock=lambda: next(times))
     project.__dict__["ledger"] = ledger
-    ledger.record("data.versioned", md5="d1" * 16, rows=960)
-    ledger.record("data.versioned", md5="d1" * 16, rows=0)
-    facts = {"version": "3", "digest": "ab" * 32, "data_md5": "d1" * 16}
-    registered = ledger.record("model.registered", **facts)
-    window = ["2026-01-20T00:00:00+00:00", "2026-01-24T16:00:00+00:00"]
-    reason = "Promoted as the first model."
-    judged = ledger.record("gate.judged", cause=registered, promote=True, reason=reason, window=window)
-    promoted = ledger.record("model.promoted", cause=judged, **facts)
-    ledger.record("deployment.served", cause=promoted, deployment="plums-v3", target="process", **facts)
-    ledger.record("drift.checked", as_of=NOW, sentence="No drift.", report={}, confirmed=False)
-    ledger.record("retrain.refused", sentence="Refused: too few rows.")
+    ledger.record(made(DataVersioned, md5="d1" * 16, rows=960))
+    ledger.record(made(DataVersioned, md5="d1" * 16, rows=0))
+    facts = {"version": "3", "digest": "ab" * 32}
+    registered = ledger.record(made(ModelRegistered, data_md5="d1" * 16, **facts))
+    window = Window(datetime(2026, 1, 20, tzinfo=UTC), datetime(2026, 1, 24, 16, tzinfo=UTC))
+    judged = ledger.record(made(GateJudged, window=window), cause=registered)
+    promoted = ledger.record(ModelPromoted.of(registered.record, gate_end=window.end), cause=judged)
+    ledger.record(made(DeploymentServed, deployment="plums-v3", **facts), cause=promoted)
+    ledger.record(made(DriftChecked), cause=promoted, as_of=NOW)
+    ledger.record(made(RetrainRefused, rule="too_few_rows", reason="too few rows."))
     yield project
     ledger.close()
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from mlops.errors import EmptyWindowError
+from mlops.ledger.records import ModelPromoted
 from tests.flows.orchard import Closed, Orchard, until
 
 
@@ -40,12 +41,12 @@ def test_a_retraining_tells_what_it_learnt_from_what_the_gate_said_and_what_serv
     run = next(r for r in runs(closed.orchard, f"retrain as of {as_of} on drift") if told(closed.orchard, r))
     pages = told(closed.orchard, run)
     assert set(pages) == {"plums-data", "plums-training", "plums-deployment"}
-    assert pages["plums-training"]["description"] == closed.answer.body["sentence"]
-    promoted = closed.orchard.project.ledger.entries("model.promoted")[1]
-    assert f"/runs/{promoted.body['run_id']}" in pages["plums-training"]["data"]
+    assert pages["plums-training"]["description"] == closed.answer.record.sentence
+    promoted = closed.orchard.project.ledger.entries(ModelPromoted)[1]
+    assert f"/runs/{promoted.record.run_id}" in pages["plums-training"]["data"]
     assert "champion until then" in pages["plums-training"]["data"]
-    assert promoted.body["digest"] in pages["plums-deployment"]["data"]
-    assert run["state"]["message"] == closed.answer.body["sentence"]
+    assert promoted.record.digest in pages["plums-deployment"]["data"]
+    assert run["state"]["message"] == closed.answer.record.sentence
 
 
 def test_a_judged_window_is_a_table_of_columns_and_leads_to_its_report(closed: Closed) -> None:

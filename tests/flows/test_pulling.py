@@ -20,6 +20,7 @@ from mlops.data.lake import Lake
 from mlops.data.source import Fetched
 from mlops.errors import UsageError
 from mlops.files import yaml
+from mlops.ledger.records import DataVersioned
 from mlops.orchestration.tasks import ingest
 from mlops.project.context import Project
 from mlops.project.ingest import add_files
@@ -118,7 +119,7 @@ def test_what_a_clone_holds_already_is_not_told_as_added(root: Path, tmp_path: P
     assert (
         add_files(clone, [file]).outcome.text == "Nothing new: all rows of june.csv are in the lake already."
     )
-    assert Project.at(clone).ledger.entries("data.versioned")[-1].body["rows"] == 0
+    assert Project.at(clone).ledger.entries(DataVersioned)[-1].record.rows == 0
     assert add_files(clone, [file]).outcome.text.startswith("Nothing new: june.csv was ingested on ")
 
 
@@ -139,8 +140,8 @@ def test_several_tables_a_folder_a_pattern_and_an_address_are_one_version(root: 
     )
     said = ingest.add_file.fn(root, *words[:1], words[1:]).text  # type: ignore[attr-defined]
     assert said.startswith("200 rows added")
-    [versioned] = Project.at(root).ledger.entries("data.versioned")
-    assert sorted(file["name"] for file in versioned.body["files"]) == [f"{day}.csv" for day in range(5)]
+    [versioned] = Project.at(root).ledger.entries(DataVersioned)
+    assert sorted(file.name for file in versioned.record.files) == [f"{day}.csv" for day in range(5)]
     for word, error in (
         ("nowhere.csv", "no table nowhere.csv"),
         ("memory://gone", "nothing at memory://gone"),

@@ -14,12 +14,27 @@ from mlops.config.settings import Settings
 from mlops.deployment.rollout import Serving
 from mlops.errors import UnavailableError
 from mlops.files.ports import free_port
-from mlops.ledger.store import Entry, Ledger
+from mlops.ledger.entry import Entry
+from mlops.ledger.record import Record
+from mlops.ledger.records import (
+    DeploymentFailed,
+    DeploymentFound,
+    DeploymentServed,
+    DeploymentStarted,
+    DriftChecked,
+    RetrainFinished,
+    RetrainRefused,
+    RetrainStarted,
+    RunAbandoned,
+    RunRequested,
+)
+from mlops.ledger.store import Ledger
 from mlops.orchestration.reconciler import MOST_ATTEMPTS, Missed, Reconciler, missed, reconcile
 from mlops.orchestration.tasks import retrain
 from mlops.project import deploy
 from mlops.project.context import Project
 from tests.flows.orchard import PARAMS
+from tests.ledger_rows import made, promoted
 
 GRACE = timedelta(seconds=Settings().reconcile_grace)
 BEGAN = datetime(2026, 3, 1, tzinfo=UTC)
@@ -92,18 +107,23 @@ def drift(project: Project) -> Entry:
 
 
 def confirmed(project: Project, as_of: datetime) -> Entry:
-    facts = {"report": {"columns": []}, "confirmed": True, "sentence": "told by a test"}
-    return retrain.confirm(project, project.ledger.record("drift.checked", as_of=as_of, **facts))
+    return retrain.confirm(project, checked(project, as_of))
+
+
+def checked(project: Project, as_of: datetime) -> Entry[DriftChecked]:
+    """A window that confirms drift; its promotion was a test's."""
+    promotion = project.promotion or promoted(project.ledger)
+    return project.ledger.record(made(DriftChecked, confirmed=True), cause=promotion, as_of=as_of)
 
 
 def deployed(
-    project: Project, *, running: bool, gateway: bool = True, outcome: str = "deployment.served"
+    project: Project, *, running: bool, gateway: bool = True, outcome: type[Record] | None = DeploymentServed
 ) -> Entry:
     """A champion that was deployed, and whether its service is there; returns its promotion."""
     facts = {"digest": "a", "version": "1"}
-    champion = project.ledger.record("model.promoted", **facts)
-    for kind in filter(None, ("deployment.started", outcome)):
-        project.ledger.record(kind, cause=champion, deployment="d1", target="still", **facts)
+    champion = promoted(project.ledger, **facts)
+    for kind in filter(None, (DeploymentStarted, outcome)):
+        project.ledger.record(made(kind, **facts), cause=champion)
     service = Serving("d1", "1", "a", "still", "http://127.0.0.1:1", "ref")
     project.__dict__["gateway"] = StillGateway(service.address, up=gateway)
     project.__dict__["_process"] = StillTarget(*([service] if running else []))
@@ -121,9 +141,9 @@ def test_confirmed_drift_without_an_answer_is_missed(project: Project, drift: En
     assert list(missed(project)) == [Missed("retrain", asked, drift)]
 
 
-@pytest.mark.parametrize("answer", ["retrain.finished", "retrain.refused"])
-def test_answered_drift_is_not_missed(project: Project, drift: Entry, answer: str) -> None:
-    project.ledger.record(answer, cause=drift)
+@pytest.mark.parametrize("answer", [RetrainFinished, RetrainRefused])
+def test_answered_drift_is_not_missed(project: Project, drift: Entry, answer: type[Record]) -> None:
+    project.ledger.record(made(answer), cause=drift)
     assert list(missed(project)) == []
 
 
@@ -172,9 +192,9 @@ def test_drift_given_up_is_answered_with_what_to_do(
     for attempt in range(MOST_ATTEMPTS + 1):
         clock.now += GRACE * 4**attempt
         reconcile(project, starts, now=clock.now)
-    [refused] = [e for e in project.ledger.effects(drift) if e.kind == "retrain.refused"]
-    assert "failed 3 times" in refused.body["sentence"]
-    assert "mlops retrain" in refused.body["sentence"]
+    [refused] = project.ledger.effects(drift, RetrainRefused)
+    assert "failed 3 times" in refused.record.sentence
+    assert "mlops retrain" in refused.record.sentence
     assert refused.as_of == AS_OF
     assert list(missed(project)) == []
 
@@ -184,12 +204,12 @@ def test_drift_given_up_by_a_process_that_was_killed_before_it_told_is_answered_
 ) -> None:
     later = confirmed(project, AS_OF + timedelta(days=9))
     for _ in range(MOST_ATTEMPTS):
-        project.ledger.record("run.requested", cause=drift, flow="retrain")
-    project.ledger.record("run.abandoned", cause=drift, flow="retrain", attempts=MOST_ATTEMPTS)
+        project.ledger.record(RunRequested(flow="retrain"), cause=drift)
+    project.ledger.record(RunAbandoned(flow="retrain", attempts=MOST_ATTEMPTS), cause=drift)
     for _ in range(2):
         reconcile(project, starts, now=BEGAN + 1000 * GRACE)
-    [refused] = [e for e in project.ledger.effects(drift) if e.kind == "retrain.refused"]
-    assert "failed 3 times" in refused.body["sentence"]
+    [refused] = project.ledger.effects(drift, RetrainRefused)
+    assert "failed 3 times" in refused.record.sentence
     assert [parameters for _, parameters, _ in starts] == [retrain.asked_by(later)]
 
 
@@ -197,7 +217,7 @@ def test_an_attempt_that_began_puts_off_the_next(
     project: Project, drift: Entry, starts: Starts, clock: Clock
 ) -> None:
     clock.now += timedelta(seconds=10)
-    project.ledger.record("retrain.started", cause=drift)
+    project.ledger.record(made(RetrainStarted), cause=drift)
     assert reconcile(project, starts, now=BEGAN + GRACE) == []
     assert len(reconcile(project, starts, now=clock.now + GRACE)) == 1
 
@@ -222,14 +242,14 @@ def test_a_service_that_is_gone_does_not_wait_for_a_training(project: Project, d
 
 def test_what_a_training_promoted_is_left_for_it_to_deploy(project: Project) -> None:
     deployed(project, running=True)
-    newer = project.ledger.record("model.promoted", digest="b", version="2")
+    newer = promoted(project.ledger, digest="b", version="2")
     with project.lock("retrain"):
         assert list(missed(project)) == []
     assert list(missed(project)) == [Missed("deploy", {}, newer)]
 
 
 def test_a_deployment_that_never_ended_is_done_again(project: Project) -> None:
-    champion = deployed(project, running=True, outcome="")
+    champion = deployed(project, running=True, outcome=None)
     assert list(missed(project)) == [Missed("deploy", {}, champion)]
 
 
@@ -243,23 +263,22 @@ def test_a_promotion_whose_deployment_failed_is_deployed_while_an_earlier_one_se
     project: Project,
 ) -> None:
     deployed(project, running=True)
-    newer = project.ledger.record("model.promoted", digest="b", version="2")
-    project.ledger.record("deployment.started", cause=newer, deployment="d2", digest="b", version="2")
-    project.ledger.record("deployment.failed", cause=newer, deployment="d2", digest="b", version="2")
+    newer = promoted(project.ledger, digest="b", version="2")
+    for kind in (DeploymentStarted, DeploymentFailed):
+        project.ledger.record(made(kind, deployment="d2", digest="b", version="2"), cause=newer)
     assert list(missed(project)) == [Missed("deploy", {}, newer)]
 
 
 def test_a_champion_that_was_never_deployed_waits_for_its_person(project: Project) -> None:
-    project.ledger.record("model.promoted", digest="a", version="1")
+    promoted(project.ledger, digest="a", version="1")
     assert list(missed(project)) == []
 
 
 def test_a_verdict_that_was_never_announced_is_found(project: Project) -> None:
-    facts = {"report": {"columns": []}, "confirmed": True, "sentence": "killed before its announcement"}
-    checked = project.ledger.record("drift.checked", as_of=AS_OF, **facts)
+    unannounced = checked(project, AS_OF)
     [thing] = missed(project)
     assert thing.flow == "retrain"
-    assert thing.cause.cause == checked.id
+    assert thing.cause.cause == unannounced.id
 
 
 def test_a_start_that_fails_is_no_attempt(project: Project, drift: Entry, starts: Starts) -> None:
@@ -295,8 +314,8 @@ def test_looks_that_were_mistaken_do_not_add_up(project: Project, starts: Starts
         project.__dict__["_process"] = there
         assert reconcile(project, starts, now=clock.now) == reconcile(project, starts, now=clock.now) == []
     assert len(starts) == len({key for _, _, key in starts}) == MOST_ATTEMPTS + 2
-    found = [entry for entry in project.ledger.effects(champion) if entry.kind == "deployment.found"]
-    assert [entry.body["deployment"] for entry in found] == ["d1"] * len(starts)
+    found = project.ledger.effects(champion, DeploymentFound)
+    assert [entry.record.deployment for entry in found] == ["d1"] * len(starts)
 
 
 def test_one_that_was_given_up_and_came_back_is_looked_after_again(
@@ -304,8 +323,8 @@ def test_one_that_was_given_up_and_came_back_is_looked_after_again(
 ) -> None:
     champion = deployed(project, running=True)
     there = project.__dict__["_process"]
-    for kind in (*["run.requested"] * MOST_ATTEMPTS, "run.abandoned"):
-        project.ledger.record(kind, cause=champion, flow="deploy")
+    for kind in (*[RunRequested] * MOST_ATTEMPTS, RunAbandoned):
+        project.ledger.record(made(kind, flow="deploy"), cause=champion)
     assert reconcile(project, starts, now=clock.now) == []
     project.__dict__["_process"] = StillTarget()
     assert len(reconcile(project, starts, now=clock.now + GRACE)) == 1
@@ -329,16 +348,15 @@ def test_a_look_that_breaks_hinders_no_other(
 
 
 def test_before_the_first_deployment_there_is_nothing_to_bring_back(project: Project) -> None:
-    project.ledger.record("model.promoted", digest="a", version="1")
+    promoted(project.ledger, digest="a", version="1")
     assert deploy.bring_back(project) is None
 
 
 def test_what_serves_is_not_brought_back_whatever_it_is(project: Project) -> None:
     deployed(project, running=True)
-    newer = project.ledger.record("model.promoted", digest="b", version="2")
-    project.ledger.record(
-        "deployment.served", cause=newer, deployment="d2", digest="b", version="2", target="x"
-    )
+    newer = promoted(project.ledger, digest="b", version="2")
+    served = made(DeploymentServed, deployment="d2", digest="b", version="2", target="x")
+    project.ledger.record(served, cause=newer)
     before = project.ledger.entries()
     assert deploy.bring_back(project) is None
     assert project.ledger.entries() == before
@@ -348,7 +366,7 @@ def test_what_served_last_is_brought_back_not_what_was_promoted_since(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     served = deployed(project, running=False)
-    project.ledger.record("model.promoted", digest="b", version="2")
+    promoted(project.ledger, digest="b", version="2")
     placed: list[Entry] = []
     monkeypatch.setattr(deploy, "place", lambda _, promoted: (placed.append(promoted), None))
     deploy.bring_back(project)

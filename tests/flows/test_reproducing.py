@@ -20,7 +20,8 @@ from mlops.adapters.git.worktree import Tree
 from mlops.config.paths import LAKE
 from mlops.data.lake import Lake
 from mlops.errors import ConflictError, DataError, UnavailableError
-from mlops.ledger.store import Entry
+from mlops.ledger.entry import Entry
+from mlops.ledger.records import ModelPromoted, ModelRegistered, ModelReproduced
 from mlops.model import bundle
 from mlops.model.bundle import Bundle, to_json
 from mlops.project import gc, reproduce
@@ -37,8 +38,8 @@ def register(root: Path, made: Bundle, version: str, **facts: Any) -> Entry:
     kept = project.keep_bundle(made.folder)
     body = {"name": project.params.data.name, "version": version, "run_id": "0" * 32, "digest": kept.digest}
     body |= {"commit": Tree(root).head(), "data_md5": kept.lineage["data"], **facts}
-    registered = project.ledger.record("model.registered", **body)
-    return project.ledger.record("model.promoted", cause=registered, gate_end=None, **body)
+    registered = project.ledger.record(ModelRegistered(**body))
+    return project.ledger.record(ModelPromoted(**body), cause=registered)
 
 
 def grow(root: Path, day: int, days: int) -> None:
@@ -97,7 +98,7 @@ def objects(root: Path) -> list[Path]:
 
 def forged(root: Path, folder: Path, *, versions: Mapping[str, str] | None = None, **lineage: Any) -> Bundle:
     """Write the bundle of version 1 with another lineage or other versions of packages."""
-    [promoted] = [e for e in Project.at(root).ledger.entries("model.promoted") if e.body["version"] == "1"]
+    [promoted] = [e for e in Project.at(root).ledger.entries(ModelPromoted) if e.record.version == "1"]
     first = Project.at(root).bundle_of(promoted)
     files = {p.name: p.read_bytes() for p in first.folder.iterdir() if p.name != "manifest.json"}
     model = first.model.to_dict() | {"versions": {**first.model.versions, **(versions or {})}}
@@ -109,10 +110,10 @@ def test_an_untouched_version_is_identical_though_data_and_parameters_moved_on(p
     result = again(project)
     assert (result.outcome, result.rebuilt) == ("bytes", result.digest)
     assert trees(project) == ["plums"]
-    told = Project.at(project).ledger.last("model.reproduced")
+    told = Project.at(project).ledger.last(ModelReproduced)
     assert told is not None
-    assert (told.body["version"], told.body["identical"]) == ("1", True)
-    assert told.body["sentence"] == result.sentence
+    assert (told.record.version, told.record.identical) == ("1", True)
+    assert told.record.sentence == result.sentence
     registered = Project.at(project).ledger.get(told.cause or "")
     assert registered is not None
     assert registered.kind == "model.registered"
@@ -120,7 +121,7 @@ def test_an_untouched_version_is_identical_though_data_and_parameters_moved_on(p
 
 def test_the_champion_is_the_one_that_is_meant_where_none_is_named(project: Path) -> None:
     opened = Project.at(project)
-    assert reproduce.find(opened, None).digest == opened.promoted().body["digest"]
+    assert reproduce.find(opened, None).digest == opened.promoted().record.digest
     assert reproduce.find(opened, "champion") == reproduce.find(opened, None)
 
 
@@ -283,15 +284,13 @@ def test_a_version_of_the_loops_own_branch_is_identical(closed: Closed) -> None:
     orchard = closed.orchard
     before = persons_tree(orchard.root)
     project = orchard.project
-    attempts = [
-        e for e in project.ledger.entries("model.registered") if e.cause == closed.answer.body["started"]
-    ]
+    attempts = [e for e in project.ledger.entries(ModelRegistered) if e.cause == closed.answer.record.started]
     [registered] = attempts
     assert Tree(orchard.root).tip("mlops/loop") is not None
     # The bundle comes from MLflow where this machine has it no more.
-    shutil.rmtree(project.folder.bundles / registered.body["digest"])
-    told = orchard.mlops("reproduce", registered.body["version"], "--verify")
+    shutil.rmtree(project.folder.bundles / registered.record.digest)
+    told = orchard.mlops("reproduce", registered.record.version, "--verify")
     assert told.code == 0, told.err
     assert "Identical: the same bundle" in told.out
     assert persons_tree(orchard.root) == before
-    assert project.folder.bundles.joinpath(registered.body["digest"]).is_dir()
+    assert project.folder.bundles.joinpath(registered.record.digest).is_dir()

@@ -13,10 +13,20 @@ import pytest
 
 from mlops.adapters.git.worktree import Tree
 from mlops.errors import ConflictError, DataError
-from mlops.ledger.store import Entry
+from mlops.ledger.entry import Entry
+from mlops.ledger.records import (
+    GateJudged,
+    ModelPromoted,
+    ModelRegistered,
+    RetrainFinished,
+    RetrainRefused,
+    RetrainStarted,
+    RunRequested,
+)
 from mlops.orchestration.tasks import deploy, retrain, train
 from mlops.project.context import Project
 from tests.flows.orchard import EXTRA_EVENTS, PARAMS, Closed, Orchard, until
+from tests.ledger_rows import made
 
 
 @dataclass
@@ -45,8 +55,8 @@ def held(served: Orchard) -> Iterator[Held]:
 def test_many_events_of_one_drift_are_one_retraining(closed: Closed) -> None:
     orchard = closed.orchard
     assert orchard.ended(closed.drift, EXTRA_EVENTS + 1)
-    assert len(orchard.effects(closed.drift, "retrain.started")) == 1
-    assert len(orchard.effects(closed.drift, "retrain.finished", "retrain.refused")) == 1
+    assert len(orchard.effects(closed.drift, RetrainStarted)) == 1
+    assert len(orchard.effects(closed.drift, RetrainFinished, RetrainRefused)) == 1
 
 
 def test_a_second_retraining_at_the_same_time_is_a_conflict(held: Held) -> None:
@@ -58,27 +68,27 @@ def test_a_second_retraining_at_the_same_time_is_a_conflict(held: Held) -> None:
 
 def test_a_retraining_killed_in_the_middle_of_its_fit_converges(held: Held) -> None:
     orchard = held.orchard
-    assert len(orchard.effects(held.drift, "retrain.started")) == 1
+    assert len(orchard.effects(held.drift, RetrainStarted)) == 1
     os.kill(held.pid, signal.SIGKILL)
     orchard.release()
     answer = orchard.answer(held.drift)
-    assert answer.kind == "retrain.finished", answer.body["sentence"]
-    assert answer.body["promoted"], answer.body["sentence"]
+    assert answer.kind == "retrain.finished", answer.record.sentence
+    assert answer.record.promoted, answer.record.sentence
     project = orchard.project
     assert project.promoted().as_of == held.drift.as_of
     running = deploy.serving(project)
     assert running is not None
-    assert running[0].body["digest"] == project.promoted().body["digest"]
-    assert len(orchard.effects(held.drift, "retrain.started")) == 2
-    assert [e.body["flow"] for e in orchard.effects(held.drift, "run.requested")] == ["retrain"]
+    assert running[0].record.digest == project.promoted().record.digest
+    assert len(orchard.effects(held.drift, RetrainStarted)) == 2
+    assert [e.record.flow for e in orchard.effects(held.drift, RunRequested)] == ["retrain"]
 
 
 def test_drift_whose_event_was_lost_is_found_by_the_reconciler(served: Orchard) -> None:
     drift = served.drift(served.season())
     answer = served.answer(drift)
-    assert answer.kind == "retrain.finished", answer.body["sentence"]
-    assert len(served.effects(drift, "run.requested")) == 1
-    assert len(served.effects(drift, "retrain.started")) == 1
+    assert answer.kind == "retrain.finished", answer.record.sentence
+    assert len(served.effects(drift, RunRequested)) == 1
+    assert len(served.effects(drift, RetrainStarted)) == 1
 
 
 def test_drift_without_labels_is_refused_and_said(served: Orchard) -> None:
@@ -87,26 +97,26 @@ def test_drift_without_labels_is_refused_and_said(served: Orchard) -> None:
     served.flow("retrain", cause=drift.id)  # at once: the reconciler gives the event its time
     answer = served.answer(drift)
     assert answer.kind == "retrain.refused"
-    assert "retraining needs 200" in answer.body["sentence"]
+    assert "retraining needs 200" in answer.record.sentence
     assert served.project.promoted() == champion
 
 
 def test_drift_within_the_cooldown_is_refused_and_said(closed: Closed) -> None:
     served = closed.orchard
-    finished = served.project.ledger.last("retrain.finished")
+    finished = served.project.ledger.last(RetrainFinished)
     assert finished is not None
     assert finished.as_of is not None
     drift = served.drift(finished.as_of)
     served.flow("retrain", cause=drift.id)
     answer = served.answer(drift)
     assert answer.kind == "retrain.refused"
-    assert "retrain.cooldown" in answer.body["sentence"]
+    assert "retrain.cooldown" in answer.record.sentence
 
 
 def test_what_a_retraining_promoted_is_not_deployed_over_what_outdid_it(closed: Closed) -> None:
     project = closed.orchard.project
-    outdone = project.ledger.entries("model.promoted")[0]
-    judged = project.ledger.get(outdone.cause or "")
+    outdone = project.ledger.entries(ModelPromoted)[0]
+    judged = project.ledger.get(outdone.cause, GateJudged)
     assert judged is not None
     assert train.promote.fn(project.folder.root, judged) == project.promoted() != outdone
 
@@ -119,22 +129,24 @@ def test_one_that_nothing_caused_gets_its_end_if_it_was_killed_after_its_promoti
     (tmp_path / "params.yaml").write_text(params)
     as_of, ledger = datetime(2026, 2, 1, tzinfo=UTC), Project.at(tmp_path).ledger
     killed = retrain.claim.fn(tmp_path, as_of, None)
-    registered = ledger.record("model.registered", cause=killed)
-    judged = ledger.record("gate.judged", cause=registered, reason="Promoted: better.")
+    registered = ledger.record(made(ModelRegistered), cause=killed)
+    judged = ledger.record(made(GateJudged), cause=registered)
     if promoted:
-        ledger.record("model.promoted", cause=judged)
+        ledger.record(made(ModelPromoted), cause=judged)
     for _ in range(2):
         assert retrain.claim.fn(tmp_path, as_of + timedelta(days=1), None).kind == "retrain.started"
-    ends = [(end.cause, end.as_of, dict(end.body)) for end in ledger.entries("retrain.finished")]
-    told = {"promoted": True, "sentence": "Promoted: better.", "started": killed.id}
-    assert ends == ([(killed.id, as_of, told)] if promoted else [])
+    ends = [(end.cause, end.as_of, end.record) for end in ledger.entries(RetrainFinished)]
+    end = RetrainFinished(
+        started=killed.id, judged=judged.id, version="1", promoted=True, verdict=judged.record.sentence
+    )
+    assert ends == ([(killed.id, as_of, end)] if promoted else [])
 
 
 def test_a_fault_is_no_answer(served: Orchard) -> None:
-    before = served.project.ledger.entries("retrain.finished", "retrain.refused")
+    before = served.project.ledger.entries(RetrainFinished, RetrainRefused)
     with pytest.raises(DataError, match="would learn from its future"):
         served.flow("retrain", as_of=datetime(2026, 1, 10, tzinfo=UTC))
-    assert served.project.ledger.entries("retrain.finished", "retrain.refused") == before
+    assert served.project.ledger.entries(RetrainFinished, RetrainRefused) == before
 
 
 def test_a_model_that_is_no_better_changes_nothing(served: Orchard) -> None:
@@ -153,10 +165,10 @@ def test_a_model_that_is_no_better_changes_nothing(served: Orchard) -> None:
     assert deploy.serving(project) == serving
     registered = project.registry.find("champion")
     assert registered is not None
-    assert registered.digest == champion.body["digest"]
-    finished = project.ledger.last("retrain.finished")
+    assert registered.digest == champion.record.digest
+    finished = project.ledger.last(RetrainFinished)
     assert finished is not None
-    assert (finished.as_of, finished.body["promoted"]) == (as_of, False)
+    assert (finished.as_of, finished.record.promoted) == (as_of, False)
 
 
 def state_of(orchard: Orchard, name: str) -> tuple[str, str, str]:

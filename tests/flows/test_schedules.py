@@ -17,6 +17,7 @@ from mlops.config.project_folder import ProjectFolder, find_project
 from mlops.data.lake import Lake
 from mlops.errors import ConfigError, UnavailableError, UsageError
 from mlops.files.ports import free_port
+from mlops.ledger.records import DataVersioned, RetrainFinished, RetrainRefused
 from mlops.project import schedule as schedules
 from mlops.project.health import tools_supervisor
 from tests.flows.orchard import Orchard, mlops, plums, stamped, until
@@ -334,7 +335,7 @@ def test_a_scheduled_ingest_leaves_the_person_alone_and_adds_a_table_once(
     monkeypatch.setenv(UNATTENDED, "of a schedule")
 
     assert orchard.flow("ingest").text == "Nothing is new in data.source."
-    assert orchard.project.ledger.entries("data.versioned") == []
+    assert orchard.project.ledger.entries(DataVersioned) == []
     plums(0, 2, season=0).to_parquet(incoming / "b.parquet")
     plums(2, 1, season=0).to_csv(incoming / "a.csv", index=False)
     (incoming / "notes.txt").write_text("no table")
@@ -349,8 +350,8 @@ def test_a_scheduled_ingest_leaves_the_person_alone_and_adds_a_table_once(
     assert len(lake.read(orchard.project.schema)) == 120
     assert orchard.flow("ingest").text == "Nothing is new in data.source."
 
-    [versioned] = orchard.project.ledger.entries("data.versioned")
-    assert git(root, "rev-parse", "mlops/loop") == versioned.body["commit"]
+    [versioned] = orchard.project.ledger.entries(DataVersioned)
+    assert git(root, "rev-parse", "mlops/loop") == versioned.record.commit
     assert (git(root, "rev-parse", "HEAD"), git(root, "status", "--porcelain")) == person
     assert not (root / "data" / "lake.dvc").exists()
 
@@ -358,7 +359,7 @@ def test_a_scheduled_ingest_leaves_the_person_alone_and_adds_a_table_once(
     plums(4, 1, season=0).to_csv(incoming / "d.csv", index=False)
     with pytest.raises(Exception, match=r"c\.csv: .* has no column heat"):
         orchard.flow("ingest")
-    assert len(orchard.project.ledger.entries("data.versioned")) == 1
+    assert len(orchard.project.ledger.entries(DataVersioned)) == 1
 
     (incoming / "c.csv").unlink()
     monkeypatch.delenv(UNATTENDED)
@@ -370,7 +371,7 @@ def test_a_scheduled_ingest_leaves_the_person_alone_and_adds_a_table_once(
     assert by_hand.code == 0, by_hand.err
     assert git(root, "rev-parse", "HEAD") != person[0]
     assert git(root, "status", "--porcelain", "data") == ""
-    assert len(orchard.project.ledger.entries("data.versioned")) == 2
+    assert len(orchard.project.ledger.entries(DataVersioned)) == 2
     assert orchard.flow("ingest").text == "Nothing is new in data.source."
 
 
@@ -387,9 +388,9 @@ def test_a_scheduled_retraining_that_is_refused_says_so_in_the_ledger(
     outcome = served.flow("retrain")
     assert outcome.refused
     # By the policy where too little is new, else by the gate.
-    entry = served.project.ledger.last("retrain.refused", "retrain.finished")
+    entry = served.project.ledger.last(RetrainRefused, RetrainFinished)
     assert entry is not None
-    assert outcome.text == entry.body["sentence"]
+    assert outcome.text == entry.record.sentence
 
 
 @pytest.mark.story

@@ -20,7 +20,8 @@ from mlops.errors import (
     NothingPromotedError,
     UsageError,
 )
-from mlops.ledger.store import Entry
+from mlops.ledger.entry import Entry
+from mlops.ledger.records import ScoringStarted, TableScored
 from mlops.model.predictor import load
 from mlops.orchestration.tasks import score as scoring
 from mlops.prediction_log import reader
@@ -29,6 +30,7 @@ from mlops.project.why import trace
 from mlops.schema import parse_rows
 from mlops.tables.writers import Destination
 from tests.flows.orchard import Orchard, plums
+from tests.ledger_rows import promoted
 from tests.tiny import ROWS, SCHEMA, tiny_bundle
 
 PARAMS = """\
@@ -90,7 +92,7 @@ def champion(project: Project, bundles: dict[str, Path]) -> Entry:
 
 def promote(project: Project, bundles: dict[str, Path], version: str) -> Entry:
     bundle = project.keep_bundle(bundles[version])
-    return project.ledger.record("model.promoted", version=version, digest=bundle.digest)
+    return promoted(project.ledger, version=version, digest=bundle.digest)
 
 
 def score(project: Project, table: Path | None, destination: Path | None, *, logged: bool = True) -> str:
@@ -157,7 +159,7 @@ def test_the_same_table_again_is_written_again_and_not_logged_twice(
     assert "they were logged then, and are not again" in said
     assert out.read_bytes() == content
     pd.testing.assert_frame_equal(logged(project), before)
-    assert len(project.ledger.entries("table.scored")) == 1
+    assert len(project.ledger.entries(TableScored)) == 1
     assert files(project.folder.predictions / "laid") == set()
 
 
@@ -186,7 +188,7 @@ def test_without_the_log_the_table_alone_is_written(
     assert logged(project).empty
     score(project, table, out)
     assert set(logged(project)["id"]) == ids
-    assert [entry.body["logged"] for entry in project.ledger.entries("table.scored")] == [False, True]
+    assert [entry.record.logged for entry in project.ledger.entries(TableScored)] == [False, True]
 
 
 class KilledError(BaseException):
@@ -225,7 +227,7 @@ def test_killed_while_it_is_logged_it_converges(
         reader.compact(project.folder.predictions, SCHEMA)
     score(project, table, out)
     assert sorted(logged(project)["id"]) == sorted(pd.read_parquet(out)["prediction_id"])
-    assert len(project.ledger.entries("scoring.started")) == len(project.ledger.entries("table.scored")) == 1
+    assert len(project.ledger.entries(ScoringStarted)) == len(project.ledger.entries(TableScored)) == 1
     assert files(project.folder.predictions / "laid") == set()
 
 
@@ -341,7 +343,7 @@ def test_a_scored_table_says_what_the_gateway_says(served: Orchard) -> None:
     rows.drop(columns="ripe").to_parquet(table)
     told = served.mlops("score", str(table), f"{folder}/")
     assert told.code == 0, told.err
-    out = folder / f"autumn-v{served.project.promoted().body['version']}.parquet"
+    out = folder / f"autumn-v{served.project.promoted().record.version}.parquet"
     assert told.out.startswith("40 rows of autumn.parquet scored by version ")
     assert told.out.endswith(f" into .mlops/scores/{out.name}.\n")
     written = pd.read_parquet(out)

@@ -11,6 +11,7 @@ import pytest
 
 from mlops.deployment.client import Client
 from mlops.errors import MlopsError
+from mlops.ledger.records import DeploymentServed
 from mlops.orchestration.tasks import deploy
 from mlops.prediction_log import reader
 from tests.flows.orchard import Orchard, Told, until
@@ -29,8 +30,8 @@ def test_a_question_before_any_deployment_is_told_what_to_do(unanswered: Told) -
 def test_the_gateway_leads_to_the_promoted_model(served: Orchard) -> None:
     said = httpx.get(f"{served.project.folder.address}/version", trust_env=False).json()
     champion = served.project.promoted()
-    assert said["digest"] == champion.body["digest"]
-    assert str(said["version"]) == str(champion.body["version"])
+    assert said["digest"] == champion.record.digest
+    assert str(said["version"]) == str(champion.record.version)
 
 
 def test_an_answer_is_in_the_log_with_what_it_was_asked(served: Orchard) -> None:
@@ -44,15 +45,16 @@ def test_an_answer_is_in_the_log_with_what_it_was_asked(served: Orchard) -> None
     assert written["key"] == "asked"
     assert written["features"]["size"] == 4.0
     assert str(written["version"]) == answer["model_version"]
-    entry = project.ledger.last("deployment.served")
+    entry = project.ledger.last(DeploymentServed)
     assert entry is not None
-    assert written["deployment"] == entry.body["deployment"]
+    assert written["deployment"] == entry.record.deployment
     told = served.mlops("why", prediction["id"], "--json")
     assert told.code == 0, told.err
-    behind, promoted = json.loads(told.out), project.served().body
+    behind, promoted = json.loads(told.out), project.served().record
     assert (behind["key"], behind["target"]) == ("asked", "process")
     assert all(
-        behind[fact] == promoted[fact] for fact in ("commit", "data_md5", "digest", "run_id", "version")
+        behind[fact] == getattr(promoted, fact)
+        for fact in ("commit", "data_md5", "digest", "run_id", "version")
     )
     assert behind["decision"].startswith("Promoted")
 
@@ -79,7 +81,7 @@ def test_deploying_again_leaves_what_serves_alone(served: Orchard) -> None:
 
 def test_another_limit_is_another_deployment(served: Orchard) -> None:
     params = served.root / "params.yaml"
-    text, before = params.read_text(), served.project.ledger.last("deployment.served")
+    text, before = params.read_text(), served.project.ledger.last(DeploymentServed)
     rows = [ROW] * 300
     assert before is not None
     params.write_text(text.replace("deploy:\n", "deploy:\n  max_rows: 299\n"))
@@ -95,14 +97,14 @@ def test_another_limit_is_another_deployment(served: Orchard) -> None:
         served.flow("deploy")
     with Client(served.project.folder.address) as client:
         assert len(client.predict(rows)["predictions"]) == 300
-    after = served.project.ledger.last("deployment.served")
+    after = served.project.ledger.last(DeploymentServed)
     assert after is not None
-    assert after.body == before.body  # with the same limits it is the same, and was still warm
+    assert after.record == before.record  # with the same limits it is the same, and was still warm
 
 
 def test_a_model_is_deployed_to_a_target_that_the_project_brings(served: Orchard) -> None:
     params, file = served.root / "params.yaml", served.root / ".mlops" / "asked.jsonl"
-    text, before = params.read_text(), served.project.ledger.last("deployment.served")
+    text, before = params.read_text(), served.project.ledger.last(DeploymentServed)
     (served.root / "targets").mkdir()
     (served.root / "targets" / "bare.py").write_text(TARGET)
     file.write_text(json.dumps(ROW) + "\n")
@@ -122,10 +124,10 @@ def test_a_model_is_deployed_to_a_target_that_the_project_brings(served: Orchard
     assert serving is not None
     assert serving[1].target == "bare"
     assert back.code == 0, back.err
-    after = served.project.ledger.last("deployment.served")
+    after = served.project.ledger.last(DeploymentServed)
     assert before is not None
     assert after is not None
-    assert after.body["target"] == before.body["target"] == "process"
+    assert after.record.target == before.record.target == "process"
 
 
 def test_status_tells_what_serves_as_one_object(served: Orchard) -> None:
@@ -137,5 +139,5 @@ def test_status_tells_what_serves_as_one_object(served: Orchard) -> None:
         return status if status["answers"] and all(part["up"] for part in status["parts"]) else None
 
     status = until("status with every part up", seen)
-    assert status["serving"]["digest"] == served.project.served().body["digest"]
+    assert status["serving"]["digest"] == served.project.served().record.digest
     assert [part["part"] for part in status["parts"]] == ["prefect", "mlflow", "gateway", "runner"]

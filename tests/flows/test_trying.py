@@ -19,7 +19,8 @@ from mlflow import MlflowClient
 
 from mlops.adapters.git.worktree import Tree
 from mlops.errors import ConfigError, ConflictError
-from mlops.ledger.store import Entry
+from mlops.ledger.entry import Entry
+from mlops.ledger.records import GateJudged, ModelRegistered
 from mlops.orchestration.tasks.experiment import Attempt
 from mlops.project import reproduce
 from tests.flows.conftest import persons_tree
@@ -52,7 +53,7 @@ def told(trained: Orchard, person: str) -> Told:
 @pytest.fixture(scope="module")
 def registered(trained: Orchard, told: Told) -> Entry:
     """What that training left in the ledger."""
-    entry = trained.project.ledger.last("model.registered")
+    entry = trained.project.ledger.last(ModelRegistered)
     assert entry is not None
     return entry
 
@@ -77,9 +78,9 @@ def test_it_is_gated_and_the_person_notices_nothing(
     assert persons_tree(trained.root) == person
     assert left(trained) == []
     assert not list((trained.root / ".mlops" / "try").iterdir())
-    judged = [e for e in trained.project.ledger.effects(registered) if e.kind == "gate.judged"]
+    judged = trained.project.ledger.effects(registered, GateJudged)
     assert len(judged) == 1
-    assert told.code == (0 if judged[0].body["promote"] else 3)
+    assert told.code == (0 if judged[0].record.promote else 3)
 
 
 def test_it_says_where_it_is_held_how_to_keep_it_and_what_was_left_out(
@@ -93,7 +94,7 @@ def test_it_says_where_it_is_held_how_to_keep_it_and_what_was_left_out(
 
 
 def test_data_parameters_and_lock_of_its_commit_agree(trained: Orchard, registered: Entry) -> None:
-    tree, commit = Tree(trained.root), registered.body["commit"]
+    tree, commit = Tree(trained.root), registered.record.commit
     [branch] = branches(trained)
     assert tree.tip(branch) == commit
     params, lock = tree.read("params.yaml", commit), tree.read("dvc.lock", commit)
@@ -108,7 +109,7 @@ def test_data_parameters_and_lock_of_its_commit_agree(trained: Orchard, register
 
 
 def test_its_run_in_mlflow_shows_the_parameter_and_the_branch(trained: Orchard, registered: Entry) -> None:
-    run = MlflowClient(trained.project.folder.mlflow_uri).get_run(registered.body["run_id"])
+    run = MlflowClient(trained.project.folder.mlflow_uri).get_run(registered.record.run_id)
     assert run.data.params["model.params.strength"] == "4.0"
     assert run.data.tags["mlflow.source.git.branch"] == branches(trained)[0]
 
@@ -117,12 +118,12 @@ def test_a_value_that_yaml_1_1_reads_otherwise_is_one_for_us_dvc_and_mlflow(
     trained: Orchard, registered: Entry
 ) -> None:
     values = {"rate": 0.06, "mode": "on", "code": 12}
-    lock = Tree(trained.root).read("dvc.lock", registered.body["commit"])
+    lock = Tree(trained.root).read("dvc.lock", registered.record.commit)
     recorded = loads_yaml(lock)["stages"]["train"]["params"]["params.yaml"]["model"]["params"]
     with Repo(str(trained.root)) as repo:
         shown = repo.params.show()[""]["data"]["params.yaml"]["data"]["model"]["params"]
     lineage = trained.project.bundle_of(registered).lineage["params"]["model"]["params"]
-    run = MlflowClient(trained.project.folder.mlflow_uri).get_run(registered.body["run_id"])
+    run = MlflowClient(trained.project.folder.mlflow_uri).get_run(registered.record.run_id)
     for params in (trained.project.params.model.params, lineage, recorded, shown):
         assert {name: params[name] for name in values} == values
     assert {name: run.data.params[f"model.params.{name}"] for name in values} == {
@@ -131,20 +132,20 @@ def test_a_value_that_yaml_1_1_reads_otherwise_is_one_for_us_dvc_and_mlflow(
 
 
 def test_the_same_again_finds_the_run_that_exists(trained: Orchard, person: str, registered: Entry) -> None:
-    before = trained.project.ledger.entries("model.registered")
+    before = trained.project.ledger.entries(ModelRegistered)
     again = trained.flow("train", overrides=STRONGER)
     assert "mlops/try/" in again.text
-    assert trained.project.ledger.entries("model.registered") == before
-    assert Tree(trained.root).tip(branches(trained)[0]) == registered.body["commit"]
+    assert trained.project.ledger.entries(ModelRegistered) == before
+    assert Tree(trained.root).tip(branches(trained)[0]) == registered.record.commit
 
 
 def test_a_value_it_has_already_changes_nothing(trained: Orchard, person: str, told: Told) -> None:
-    before, held = trained.project.ledger.entries("model.registered"), branches(trained)
+    before, held = trained.project.ledger.entries(ModelRegistered), branches(trained)
     strength = trained.project.params.model.params["strength"]
     same = trained.flow("train", overrides={"model.params.strength": str(strength)})
     said = f"Nothing changed: params.yaml says model.params.strength={strength} already."
     assert same.text.startswith(said)
-    assert trained.project.ledger.entries("model.registered") == before
+    assert trained.project.ledger.entries(ModelRegistered) == before
     assert branches(trained) == held
     assert persons_tree(trained.root) == person
 
@@ -180,7 +181,7 @@ def test_words_that_are_no_key_and_value_are_told_before_anything_runs(
 
 def test_it_is_reproduced_like_any_other(trained: Orchard, person: str, registered: Entry) -> None:
     project = trained.project
-    subject = reproduce.find(project, registered.body["version"])
+    subject = reproduce.find(project, registered.record.version)
     assert reproduce.reproduce(project, subject, keep=False).result.outcome == "bytes"
 
 

@@ -8,6 +8,7 @@ import sys
 import pytest
 from mlflow import MlflowClient
 
+from mlops.ledger.records import ModelRegistered
 from mlops.model import bundle
 from mlops.model.trials import from_csv
 from tests.flows.orchard import HISTORY, Orchard, Told, plums, stamped
@@ -44,10 +45,10 @@ def test_a_training_tells_of_each_trial_and_fits_the_best(orchard: Orchard, told
     assert told.code == 0, told.err
     for number in range(1, 5):
         assert f"trial {number}/4: log_loss" in told.err
-    registered = orchard.project.ledger.entries("model.registered")[-1]
+    registered = orchard.project.ledger.entries(ModelRegistered)[-1]
     searched = orchard.project.bundle_of(registered).lineage["search"]
     client = MlflowClient(orchard.project.folder.mlflow_uri)
-    run = client.get_run(registered.body["run_id"])
+    run = client.get_run(registered.record.run_id)
     assert run.data.params["model.params.strength"] == str(searched["params"]["strength"])
     assert run.data.metrics["search/log_loss"] == pytest.approx(searched["loss"])
     trials = client.search_runs([run.info.experiment_id], f"tags.`mlflow.parentRunId` = '{run.info.run_id}'")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pandas as pd
@@ -14,13 +16,22 @@ from mlflow import MlflowClient
 from mlops.config.project_folder import ProjectFolder
 from mlops.config.settings import Settings
 from mlops.errors import ConflictError, NothingPromotedError, UsageError
-from mlops.ledger.keys import judgement
-from mlops.ledger.store import Entry
+from mlops.ledger.entry import Entry
+from mlops.ledger.record import Record
+from mlops.ledger.records import (
+    DeploymentServed,
+    DeploymentStarted,
+    GateJudged,
+    ModelPromoted,
+    ModelRegistered,
+    ModelRolledBack,
+)
 from mlops.model.registry import CHAMPION
 from mlops.orchestration.tasks import deploy, train
 from mlops.project.context import Project
 from mlops.project.rollback import put_back
 from tests.flows.orchard import PARAMS, Closed
+from tests.ledger_rows import made
 from tests.tiny import tiny_bundle
 
 
@@ -45,26 +56,27 @@ def project(new: Project) -> Project:
 def by_gate(project: Project, version: str) -> Entry:
     made = tiny_bundle(project.folder.root / f"made-{version}", compiled=False, strength=float(version))
     digest = project.keep_bundle(made.folder).digest
-    registered = project.ledger.record("model.registered", version=version, digest=digest)
-    judged = project.ledger.record("gate.judged", cause=registered, promote=True, reason="Promoted: better.")
+    registered = project.ledger.record(made(ModelRegistered, version=version, digest=digest))
+    judged = project.ledger.record(made(GateJudged, version=version), cause=registered)
     end = datetime(2026, 2, int(version), tzinfo=UTC)
-    facts = {**registered.body, "gate_end": end.isoformat()}
-    return project.ledger.record("model.promoted", cause=judged, as_of=end, **facts)
+    return project.ledger.record(ModelPromoted.of(registered.record, gate_end=end), cause=judged, as_of=end)
 
 
 def deployed(project: Project) -> None:
-    for kind in ("deployment.started", "deployment.served"):
-        project.ledger.record(kind, cause=project.promoted(), **project.promoted().body)
+    champion = project.promoted()
+    facts = {"version": champion.record.version, "digest": champion.record.digest}
+    for kind in (DeploymentStarted, DeploymentServed):
+        project.ledger.record(made(kind, **facts), cause=champion)
 
 
 class TestWhich:
     def test_the_one_before_and_no_further_unless_it_is_named(self, project: Project) -> None:
         back = put_back(project)
-        assert back.body["version"] == "2"
+        assert back.record.version == "2"
         deployed(project)
         assert put_back(project) == put_back(project, "2") == back
-        assert put_back(project, "1").body["version"] == "1"
-        assert [row.body["replaced"] for row in project.ledger.entries("model.rolled_back")] == ["3", "2"]
+        assert put_back(project, "1").record.version == "1"
+        assert [row.record.replaced for row in project.ledger.entries(ModelRolledBack)] == ["3", "2"]
 
     def test_there_is_none_before_the_first(self, new: Project) -> None:
         by_gate(new, "1")
@@ -74,10 +86,10 @@ class TestWhich:
     def test_none_that_was_taken_away_but_by_its_number(self, project: Project) -> None:
         put_back(project)
         by_gate(project, "4")
-        assert put_back(project).body["version"] == "2"
-        assert put_back(project, "3").body["version"] == "3"
+        assert put_back(project).record.version == "2"
+        assert put_back(project, "3").record.version == "3"
         by_gate(project, "5")
-        assert put_back(project).body["version"] == "3"
+        assert put_back(project).record.version == "3"
 
     def test_killed_between_its_two_rows_it_is_finished(
         self, project: Project, monkeypatch: pytest.MonkeyPatch
@@ -85,25 +97,25 @@ class TestWhich:
         deployed(project)
         record = project.ledger.record
 
-        def killed(kind: str, **entry: object) -> Entry:
-            if kind == "model.promoted":
+        def killed(made: Record, **entry: Any) -> Entry[Record]:
+            if isinstance(made, ModelPromoted):
                 raise KeyboardInterrupt
-            return record(kind, **entry)  # type: ignore[arg-type]
+            return record(made, **entry)
 
         monkeypatch.setattr(project.ledger, "record", killed)
         with pytest.raises(KeyboardInterrupt):
             put_back(project)
         monkeypatch.undo()
-        assert put_back(project).body["version"] == "2"
-        assert len(project.ledger.entries("model.rolled_back")) == 1
+        assert put_back(project).record.version == "2"
+        assert len(project.ledger.entries(ModelRolledBack)) == 1
 
     @pytest.mark.parametrize("version", ["4", "champion", ""])
     def test_one_that_nothing_proved_better_is_refused(self, project: Project, version: str) -> None:
-        project.ledger.record("model.registered", version="4", digest="4" * 64)
+        project.ledger.record(made(ModelRegistered, version="4", digest="4" * 64))
         with pytest.raises(UsageError, match="Promoted were: 3, 2, 1") as refused:
             put_back(project, version)
         assert refused.value.exit_code == 2
-        assert project.ledger.last("model.rolled_back") is None
+        assert project.ledger.last(ModelRolledBack) is None
 
     def test_without_a_champion_there_is_no_way_back(self, new: Project) -> None:
         with pytest.raises(NothingPromotedError):
@@ -112,32 +124,32 @@ class TestWhich:
 
 def test_the_ledger_tells_why_and_the_spent_window_stays_spent(project: Project) -> None:
     again = put_back(project, "1", reason="too many false alarms")
-    asked = project.ledger.get(again.cause or "")
+    asked = project.ledger.get(again.cause, ModelRolledBack)
     assert asked is not None
-    assert asked.body["reason"] == (
+    assert asked.record.reason == "too many false alarms"
+    assert asked.record.sentence == (
         "Version 1 was put back by hand in place of version 3: too many false alarms."
     )
-    first = project.ledger.get(asked.cause or "")
+    first = project.ledger.get(asked.cause, ModelPromoted)
     assert first is not None
-    assert first.kind == "model.promoted"
-    assert again.body == {**first.body, "gate_end": "2026-02-03T00:00:00+00:00"}
+    assert again.record == replace(first.record, gate_end=datetime(2026, 2, 3, tzinfo=UTC))
     assert again.as_of == datetime(2026, 2, 3, tzinfo=UTC)
 
 
 def test_the_gate_does_not_promote_again_what_was_taken_away(project: Project) -> None:
-    third = project.ledger.entries("model.registered")[-1]
+    third = project.ledger.entries(ModelRegistered)[-1]
     put_back(project, reason="too many false alarms")
-    verdict, _ = train._verdict(project, project.folder.root, third, pd.DataFrame(), window=None)
+    verdict = train._verdict(project, project.folder.root, third, pd.DataFrame(), window=None)
     assert not verdict.promote
-    assert "model of version 3, which was rolled back" in verdict.reason
-    assert "`mlops rollback 3`" in verdict.reason
+    assert "same model as version 3, rolled back on" in verdict.sentence
+    assert "`mlops rollback 3`" in verdict.sentence
 
 
 def test_what_was_compared_with_the_one_taken_away_is_not_promoted(project: Project) -> None:
-    registered = project.ledger.record("model.registered", version="4", digest="4" * 64)
-    verdict = {"promote": True, "reason": "Promoted: better.", "window": None}
-    name = judgement(registered, project.promotion)
-    judged = project.ledger.record("gate.judged", cause=registered, once=name, **verdict)
+    registered = project.ledger.record(made(ModelRegistered, version="4", digest="4" * 64))
+    judged = project.ledger.record(
+        made(GateJudged, version="4", promotion=project.promoted().id), cause=registered
+    )
     back = put_back(project)
     with pytest.raises(ConflictError, match="a model that is the champion no more"):
         train.promote.fn(project.folder.root, judged)
@@ -149,23 +161,23 @@ def test_it_serves_behind_the_same_address_and_mlflow_shows_it(closed: Closed) -
     project, taken = orchard.project, orchard.project.promoted()
     done = orchard.mlops("rollback", "--reason", "they taste of soap", "--json")
     assert done.code == 0, done.err
-    assert project.promoted().body["digest"] != taken.body["digest"]
+    assert project.promoted().record.digest != taken.record.digest
     serves(project)
     assert "they taste of soap" in orchard.mlops("status").out
 
-    forth = orchard.mlops("rollback", str(taken.body["version"]))
+    forth = orchard.mlops("rollback", str(taken.record.version))
     assert forth.code == 0, forth.err
-    assert project.promoted().body["digest"] == taken.body["digest"]
+    assert project.promoted().record.digest == taken.record.digest
     serves(project)
     # A deployment that was asked for before waits for its turn, and finds what is the champion by now.
     assert deploy.deploy.fn(project.folder.root, taken).cause == project.promoted().id
 
 
 def serves(project: Project) -> None:
-    champion = project.promoted().body
+    champion = project.promoted().record
     said = httpx.get(f"{project.folder.address}/version", trust_env=False).json()
-    assert (said["version"], said["digest"]) == (champion["version"], champion["digest"])
+    assert (said["version"], said["digest"]) == (champion.version, champion.digest)
     alias = MlflowClient(project.folder.mlflow_uri).get_model_version_by_alias(
         project.params.data.name, CHAMPION
     )
-    assert alias.version == champion["version"]
+    assert alias.version == champion.version

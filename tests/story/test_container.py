@@ -45,7 +45,7 @@ def test_a_table_becomes_a_container_that_answers(orchard: Orchard) -> None:
 
     project = orchard.project
     said = httpx.get(f"{project.folder.address}/version", trust_env=False).json()
-    assert said["digest"] == project.promoted().body["digest"]
+    assert said["digest"] == project.promoted().record.digest
 
     [serving] = project.target.running()
     facts = docker.from_env().containers.get(serving.ref).attrs

@@ -16,6 +16,7 @@ import psutil
 import pytest
 from mlflow import MlflowClient
 
+from mlops.ledger.records import DataVersioned, DeploymentServed, GateJudged, ModelPromoted
 from mlops.project import deploy
 from mlops.project.health import serving_supervisor, tools_supervisor
 from mlops.project.run_marks import marks
@@ -56,7 +57,7 @@ def orchard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Orchard]:
 @pytest.fixture
 def served(orchard: Orchard) -> Orchard:
     """The project with a model behind the gateway; as the killed verbs left it, where they ran before."""
-    if orchard.project.ledger.last("deployment.served") is None:
+    if orchard.project.ledger.last(DeploymentServed) is None:
         for words in (("ingest", str(history(orchard))), ("train",), ("deploy",)):
             done(orchard, *words)
     return orchard
@@ -134,7 +135,7 @@ def processes(orchard: Orchard) -> list[psutil.Process]:
 def answers(orchard: Orchard) -> bool:
     try:
         said = httpx.get(f"{orchard.project.folder.address}/version", trust_env=False, timeout=2)
-        return bool(said.is_success and said.json()["digest"] == orchard.project.promoted().body["digest"])
+        return bool(said.is_success and said.json()["digest"] == orchard.project.promoted().record.digest)
     except httpx.HTTPError:
         return False
 
@@ -165,13 +166,13 @@ def test_verbs_killed_anywhere_end_with_one_of_each(orchard: Orchard) -> None:
     done(orchard, "deploy")
 
     project = orchard.project
-    assert len({entry.body["md5"] for entry in project.ledger.entries("data.versioned")}) == 1
-    for kind in ("model.promoted", "gate.judged"):
+    assert len({entry.record.md5 for entry in project.ledger.entries(DataVersioned)}) == 1
+    for kind in (ModelPromoted, GateJudged):
         assert len(project.ledger.entries(kind)) == 1, kind
     versions = MlflowClient(project.folder.mlflow_uri).search_model_versions()
     assert len({version.tags["mlops.digest"] for version in versions}) == 1
     [service] = [service for target in project.targets for service in target.running()]
-    assert service.digest == project.promoted().body["digest"]
+    assert service.digest == project.promoted().record.digest
     assert answers(orchard)
     until("end of what was killed", lambda: not unfinished(orchard), patience=BURIED)
     until("end of its marks", lambda: not [m for m in marks(project.folder.home) if m.is_dead], patience=90)
@@ -207,7 +208,7 @@ def test_a_runner_killed_with_its_retraining_converges(served: Orchard) -> None:
         process.kill()
     served.hold.unlink()
     answer = served.answer(drift)
-    assert answer.kind == "retrain.finished", answer.body["sentence"]
+    assert answer.kind == "retrain.finished", answer.record.sentence
     assert answers(served)
     until("end of what was killed", lambda: not unfinished(served), patience=BURIED)
 

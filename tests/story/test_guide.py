@@ -14,6 +14,7 @@ import pytest
 
 from mlops.config.project_folder import load_params
 from mlops.files.ports import free_port
+from mlops.ledger.records import DataVersioned, DriftConfirmed, ModelRegistered, RetrainFinished
 from mlops.project.health import health
 from tests.flows.orchard import PORTS, Orchard, until
 
@@ -72,9 +73,9 @@ def test_the_guide_leads_where_it_says(clone: Orchard) -> None:
     for block in before:
         said += run(block, clone.root)
         if "--as-of 2013-05-01" in block:  # a person looks at `mlops status` until it has ended
-            drift = ledger.last("drift.confirmed")
+            drift = ledger.last(DriftConfirmed)
             assert drift is not None, said
-            until("retraining's end", lambda: ledger.last("retrain.finished"), patience=240)
+            until("retraining's end", lambda: ledger.last(RetrainFinished), patience=240)
             assert ledger.effects(drift)[-1].kind == "retrain.finished"
     status = clone.mlops("status").out
     assert "nothing deployed" not in status
@@ -104,9 +105,9 @@ def test_your_own_data_takes_the_commands_of_its_page(
     assert "Promoted as the first model" in said
     assert "60 good" in said
     assert "Identical: the same bundle" in said
-    versions = cells.project.ledger.entries("data.versioned")
-    assert [entry.body["rows"] for entry in versions] == [450, 60]
-    assert [entry.body["version"] for entry in cells.project.ledger.entries("model.registered")] == [
+    versions = cells.project.ledger.entries(DataVersioned)
+    assert [entry.record.rows for entry in versions] == [450, 60]
+    assert [entry.record.version for entry in cells.project.ledger.entries(ModelRegistered)] == [
         "1",
         "2",
         "3",

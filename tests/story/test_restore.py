@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from mlops.files.ports import free_port
+from mlops.ledger.records import GateJudged
 from mlops.prediction_log import reader
 from tests.flows.orchard import HISTORY, PORTS, Orchard, plums, stamped
 
@@ -82,4 +83,4 @@ def test_a_loop_goes_on_where_it_was_restored(orchards: tuple[Orchard, Orchard],
     told = second.mlops("retrain", "--as-of", later.season().isoformat())
     assert told.code in {0, 3}, told.err
     judgements = [entry for entry in before if entry.kind == "gate.judged"]
-    assert second.project.ledger.last("gate.judged") != judgements[-1]
+    assert second.project.ledger.last(GateJudged) != judgements[-1]

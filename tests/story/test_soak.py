@@ -16,6 +16,7 @@ import pytest
 
 from mlops.adapters.processes import process_id
 from mlops.deployment.client import Client
+from mlops.ledger.records import DriftConfirmed
 from mlops.project.health import serving_supervisor, tools_supervisor
 from mlops.project.labels import add_labels
 from tests.flows.conftest import orphans
@@ -77,7 +78,7 @@ def live(orchard: Orchard, week: int) -> None:
     add_labels(project, file, by="key", skip_unknown=False)
     end: datetime = (BEGIN + timedelta(days=day + 7)).to_pydatetime()
     finished(orchard, "monitor", as_of=end.isoformat())
-    drifts = [entry for entry in project.ledger.entries("drift.confirmed") if entry.as_of == end]
+    drifts = [entry for entry in project.ledger.entries(DriftConfirmed) if entry.as_of == end]
     for drift in drifts:
         orchard.answer(drift)
     # The reports that the rule keeps, and no more; and whatever else a person would clear.

@@ -9,17 +9,31 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TypeVar
 
 import pandas as pd
 import pytest
 
 from mlops.files.ports import free_port
-from mlops.ledger.store import Entry
+from mlops.ledger.entry import Entry
+from mlops.ledger.record import Record
+from mlops.ledger.records import (
+    DriftChecked,
+    GateJudged,
+    ModelPromoted,
+    ModelRegistered,
+    RetrainFinished,
+    RetrainRefused,
+    RetrainStarted,
+)
 from mlops.project.context import Project
 from tests import tables
 from tests.flows.orchard import PORTS, Told, mlops, until
 
 pytestmark = pytest.mark.timeout(600)
+
+
+R = TypeVar("R", bound=Record)
 
 
 @dataclass(frozen=True)
@@ -82,13 +96,13 @@ class Person:
             frame.to_csv(path, index=False)
         return str(path)
 
-    def ledger(self, kind: str) -> list[Entry]:
+    def ledger(self, kind: type[R]) -> list[Entry[R]]:
         return Project.at(self.root).ledger.entries(kind)
 
-    def retrained(self) -> list[Entry]:
+    def retrained(self) -> list[Entry[ModelRegistered]]:
         """What a retraining registered, not a person's training."""
-        started = {entry.id for entry in self.ledger("retrain.started")}
-        return [entry for entry in self.ledger("model.registered") if entry.cause in started]
+        started = {entry.id for entry in self.ledger(RetrainStarted)}
+        return [entry for entry in self.ledger(ModelRegistered) if entry.cause in started]
 
 
 # The smallest is told with every run of the tests, the others by `make story`.
@@ -122,7 +136,7 @@ def test_a_table_becomes_a_loop(person: Person) -> None:
     person.do("train", codes=(0, 3))
     person.do("deploy")
 
-    second = str(person.ledger("gate.judged")[1].body["reason"])
+    second = person.ledger(GateJudged)[1].record.sentence
     assert ("held out for the champion too" in second) is not bool(begun["time"])
 
     target = case.words[1]
@@ -138,29 +152,30 @@ def test_a_table_becomes_a_loop(person: Person) -> None:
     # Rows without a time are of now; two days later their labels count as all there.
     as_of = () if begun["time"] else ("--as-of", (datetime.now(UTC) + timedelta(days=2)).isoformat())
     person.do("monitor", *as_of)
-    if not person.ledger("drift.checked")[-1].body["confirmed"]:
+    if not person.ledger(DriftChecked)[-1].record.confirmed:
         person.do("retrain", *as_of, codes=(0, 3))
     [registered] = until("model that a retraining made", person.retrained, patience=240)
-    finished = until("retraining's end", lambda: person.ledger("retrain.finished"))
-    assert finished[-1].body["started"] == registered.cause
-    assert [judged.cause for judged in person.ledger("gate.judged")][-1] == registered.id
+    finished = until("retraining's end", lambda: person.ledger(RetrainFinished))
+    assert finished[-1].record.started == registered.cause
+    assert [judged.cause for judged in person.ledger(GateJudged)][-1] == registered.id
 
     status = json.loads(person.do("status", "--json").out)
-    promoted = person.ledger("model.promoted")[-1].body
-    assert status["serving"]["digest"] == promoted["digest"]
-    assert json.loads(person.do("reproduce", str(promoted["version"]), "--verify", "--json").out)["identical"]
+    promoted = person.ledger(ModelPromoted)[-1].record
+    assert status["serving"]["digest"] == promoted.digest
+    assert json.loads(person.do("reproduce", str(promoted.version), "--verify", "--json").out)["identical"]
     _keeps_its_promises(person.root)
 
 
 def _judged_without_labels(person: Person) -> None:
     """While no label came, nobody knows how good the answers are, and nothing is learnt from them."""
     person.do("monitor")
-    [checked] = person.ledger("drift.checked")
-    quality = checked.body["report"]["quality"]
-    assert (quality["state"], quality["coverage"]) == ("unknown", 0.0)
-    if not checked.body["confirmed"]:
+    [checked] = person.ledger(DriftChecked)
+    quality = checked.record.report.quality
+    assert quality is not None
+    assert (quality.state, quality.coverage) == ("unknown", 0.0)
+    if not checked.record.confirmed:
         person.do("retrain", codes=(3,))
-    until("refusal", lambda: person.ledger("retrain.refused"))
+    until("refusal", lambda: person.ledger(RetrainRefused))
     assert person.retrained() == []
 
 

@@ -10,7 +10,10 @@ from types import ModuleType
 
 import pytest
 
+from mlops.ledger.record import Record
+from mlops.ledger.records import DriftConfirmed, RetrainFinished, RetrainRefused
 from mlops.ledger.store import Ledger
+from tests.ledger_rows import made, promoted
 
 APRIL = datetime(2013, 5, 1, tzinfo=UTC)
 
@@ -30,18 +33,18 @@ def check() -> ModuleType:
 def ledger(tmp_path: Path) -> Iterator[Ledger]:
     (tmp_path / ".mlops").mkdir()
     ledger = Ledger(f"sqlite:///{tmp_path / '.mlops' / 'ledger.db'}")
-    ledger.record("model.promoted", version="1")
+    promoted(ledger)
     yield ledger
     ledger.close()
 
 
-@pytest.mark.parametrize("answer", ["retrain.finished", "retrain.refused", None])
+@pytest.mark.parametrize("answer", [RetrainFinished, RetrainRefused, None])
 def test_a_drift_that_nobody_answered_is_told(
-    tmp_path: Path, check: ModuleType, ledger: Ledger, answer: str | None
+    tmp_path: Path, check: ModuleType, ledger: Ledger, answer: type[Record] | None
 ) -> None:
-    drift = ledger.record("drift.confirmed", as_of=APRIL)
+    drift = ledger.record(made(DriftConfirmed), cause=ledger.newest(), as_of=APRIL)
     if answer:
-        ledger.record(answer, cause=drift, as_of=APRIL)
+        ledger.record(made(answer), cause=drift, as_of=APRIL)
     expected = [] if answer else ["the drift confirmed as of 2013-05-01 was not answered"]
     assert check.unclosed(tmp_path, shuffled=False) == expected
 
@@ -51,6 +54,6 @@ def test_a_promotion_on_noise_is_told(
     tmp_path: Path, check: ModuleType, ledger: Ledger, shuffled: bool
 ) -> None:
     assert check.unclosed(tmp_path, shuffled=shuffled) == []
-    ledger.record("model.promoted", version="2")
+    promoted(ledger, version="2")
     expected = ["version 2 was promoted on labels that are noise"] if shuffled else []
     assert check.unclosed(tmp_path, shuffled=shuffled) == expected

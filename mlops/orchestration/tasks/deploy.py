@@ -8,8 +8,8 @@ from pathlib import Path
 from mlops.adapters.mlflow.links import version_page
 from mlops.deployment.rollout import Serving
 from mlops.errors import MlopsError
-from mlops.ledger.keys import marking
-from mlops.ledger.store import Entry
+from mlops.ledger.entry import Entry
+from mlops.ledger.records import DeploymentServed, ModelMarked, ModelPromoted
 from mlops.model.registry import CHAMPION
 from mlops.orchestration import artifacts
 from mlops.orchestration.task import step
@@ -22,7 +22,7 @@ log = logging.getLogger("mlops")
 
 
 @step(name="deploy behind the gateway", timeout=600)
-def deploy(root: Path, promoted: Entry) -> Entry:
+def deploy(root: Path, promoted: Entry[ModelPromoted]) -> Entry[DeploymentServed]:
     """Start the version beside the one that serves, switch when it is ready.
 
     Where another was promoted meanwhile, that one.
@@ -41,7 +41,7 @@ def deploy(root: Path, promoted: Entry) -> Entry:
     project = Project.at(root)
     with project.lock("deploy"):
         if (champion := project.promoted()).id != promoted.id:
-            log.info("version %s is the champion by now", champion.body["version"])
+            log.info("version %s is the champion by now", champion.record.version)
         running = serving(project)
         if running is None or running[1].id != name_of(project, champion):
             running = place(project, champion)
@@ -51,9 +51,9 @@ def deploy(root: Path, promoted: Entry) -> Entry:
         return _told(project, running[0])
 
 
-def _told(project: Project, served: Entry) -> Entry:
+def _told(project: Project, served: Entry[DeploymentServed]) -> Entry[DeploymentServed]:
     """Show in Prefect what serves."""
-    name, version = project.params.data.name, str(served.body["version"])
+    name, version = project.params.data.name, served.record.version
     page = version_page(project.folder.mlflow_uri, name, version)
     artifacts.publish(
         f"{name}-deployment",
@@ -63,7 +63,7 @@ def _told(project: Project, served: Entry) -> Entry:
     return served
 
 
-def _tell(project: Project, promoted: Entry, made: Serving) -> None:
+def _tell(project: Project, promoted: Entry[ModelPromoted], made: Serving) -> None:
     """Let the version in MLflow name what serves it; who deploys does not need MLflow for that.
 
     The alias follows a promotion that MLflow has not heard of: a person's, or one made while it was away.
@@ -77,10 +77,10 @@ def _tell(project: Project, promoted: Entry, made: Serving) -> None:
             tags={name: value for name, value in tags.items() if value},
         )
         if unheard:
-            project.ledger.record_once(marking(promoted), "model.marked", cause=promoted, alias=CHAMPION)
+            project.ledger.record(ModelMarked(alias=CHAMPION), cause=promoted)
     except MlopsError as exc:
         log.warning("version %s is not marked as deployed: %s", made.version, exc)
 
 
-def _is_unheard(project: Project, promoted: Entry) -> bool:
-    return project.ledger.named(marking(promoted)) is None
+def _is_unheard(project: Project, promoted: Entry[ModelPromoted]) -> bool:
+    return project.ledger.find(ModelMarked, cause=promoted.id) is None

@@ -15,8 +15,9 @@ from mlops.adapters.git.loop_branch import loop_tree
 from mlops.config.paths import LAKE, LOOP_BRANCH, POSITIONS, RAW, TRAINING_OUTPUTS
 from mlops.data.lake import Lake
 from mlops.errors import DataError, UsageError
+from mlops.ledger.entry import Entry
 from mlops.ledger.outcome import Outcome
-from mlops.ledger.store import Entry
+from mlops.ledger.records import DataVersioned, RetrainStarted
 from mlops.monitoring.retraining import check_enough, honest_rows
 from mlops.orchestration import artifacts, flow_run
 from mlops.orchestration.task import step
@@ -109,7 +110,7 @@ def loop_worktree(root: Path) -> Path:
 
 
 @step(name="add served rows with their labels to the lake")
-def add_labelled_rows(root: Path, tree: Path, started: Entry) -> Entry:
+def add_labelled_rows(root: Path, tree: Path, started: Entry[RetrainStarted]) -> Entry[DataVersioned]:
     """Append to the loop's lake what was served and has its label by the retraining's `as_of`.
 
     As the tree's params.yaml has it, which the stages and the gate go by too: the person's may be
@@ -151,7 +152,7 @@ def add_labelled_rows(root: Path, tree: Path, started: Entry) -> Entry:
             because=f"Add {added.rows} served rows with their labels, as of {as_of:%Y-%m-%d}",
             as_of=as_of,
             cause=started.id,
-            counts={"unlabelled": honest.unlabelled, "immature": honest.immature},
+            left_out={"unlabelled": honest.unlabelled, "immature": honest.immature},
         )
     _publish(project, versioned)
     return versioned
@@ -168,10 +169,10 @@ def _tell(root: Path, tree: Path, ingested: Ingested) -> Outcome:
     return ingested.outcome
 
 
-def _publish(project: Project, versioned: Entry) -> None:
-    because = f"Add {versioned.body['rows']:,} rows"
+def _publish(project: Project, versioned: Entry[DataVersioned]) -> None:
+    because = f"Add {versioned.record.rows:,} rows"
     artifacts.publish(
-        f"{project.params.data.name}-data", lambda: artifacts.data(versioned), description=because
+        f"{project.params.data.name}-data", lambda: artifacts.data(versioned.record), description=because
     )
 
 
@@ -179,11 +180,11 @@ def _not_before(project: Project, maturity: timedelta) -> datetime | None:
     """Return from when on served rows may be new to the lake; without keys nothing else tells."""
     if project.schema.key is not None:
         return None
-    earlier = [entry.as_of for entry in project.ledger.entries("data.versioned") if entry.as_of is not None]
+    earlier = [entry.as_of for entry in project.ledger.entries(DataVersioned) if entry.as_of is not None]
     return max(earlier) - maturity if earlier else None
 
 
-def _present(project: Project, lake: pd.DataFrame, started: Entry) -> datetime:
+def _present(project: Project, lake: pd.DataFrame, started: Entry[RetrainStarted]) -> datetime:
     """Return the present of a retraining: its `as_of`, or later where labels in the lake tell so.
 
     An `as_of` that a person asked for is kept to.
@@ -193,7 +194,7 @@ def _present(project: Project, lake: pd.DataFrame, started: Entry) -> datetime:
     newest = lake.loc[lake[project.schema.target].notna(), time].max() if time else pd.NaT
     if pd.isna(newest) or newest < pd.Timestamp(as_of):
         return as_of
-    if started.body["asked"]:
+    if started.record.asked:
         raise DataError(
             f"The lake holds labelled rows up to {newest:%Y-%m-%d %H:%M}: a retraining as of "
             f"{as_of:%Y-%m-%d %H:%M} would learn from its future.",
@@ -209,8 +210,8 @@ def _chosen_until(project: Project, maturity: timedelta) -> datetime | None:
     champion = project.promotion
     if champion is None:
         return None
-    if project.schema.time is not None and champion.body["gate_end"]:
-        return datetime.fromisoformat(champion.body["gate_end"])
+    if project.schema.time is not None and champion.record.gate_end:
+        return champion.record.gate_end
     return champion.as_of - maturity if champion.as_of else None
 
 
@@ -221,8 +222,8 @@ def _unknown_to_champion(project: Project, *tables: pd.DataFrame) -> int:
     count = sum(map(len, labelled))
     if champion is None:
         return count
-    if time is not None and champion.body["gate_end"]:
-        end = pd.Timestamp(champion.body["gate_end"])
+    if time is not None and champion.record.gate_end:
+        end = pd.Timestamp(champion.record.gate_end)
         return sum(int((rows[time] >= end).sum()) for rows in labelled)
     lineage = project.bundle_of(champion).lineage
     return max(0, count - int(lineage["train"]["rows"] + lineage["holdout"]["rows"]))

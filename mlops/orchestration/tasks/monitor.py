@@ -13,11 +13,12 @@ from prefect.events import emit_event
 from mlops.config.params import Params
 from mlops.errors import EmptyWindowError
 from mlops.evaluation import metrics as metric
-from mlops.ledger.store import Entry
+from mlops.ledger.drift_report import DriftReport, QualityVerdict
+from mlops.ledger.entry import Entry
+from mlops.ledger.records import DriftChecked, DriftConfirmed, DriftReported, ModelPromoted
 from mlops.model.bundle import Bundle
 from mlops.model.predictions import Answers
 from mlops.monitoring import drift
-from mlops.monitoring.drift import DriftReport, QualityVerdict
 from mlops.orchestration import artifacts
 from mlops.orchestration.task import step
 from mlops.orchestration.tasks import retrain
@@ -37,7 +38,7 @@ def model_resource(name: str) -> str:
 
 
 @step(name="compare the window with the champion's reference")
-def check(root: Path, as_of: datetime | None = None) -> Entry:
+def check(root: Path, as_of: datetime | None = None) -> Entry[DriftChecked]:
     """Judge the rows that what serves has answered in the window up to `as_of`, in the ledger.
 
     Parameters
@@ -58,51 +59,38 @@ def check(root: Path, as_of: datetime | None = None) -> Entry:
     project = Project.at(root)
     as_of = project.moment(as_of)
     subject = project.served()
-    once = f"drift:{subject.id}:{as_of.isoformat()}"
-    known = project.ledger.named(once)
+    known = project.ledger.find(DriftChecked, cause=subject.id, as_of=as_of)
     if known is not None:
         return _told(project, known)
     reader.compact(project.folder.predictions, project.schema)
     report = _report(project, subject, _served(project, subject, as_of), as_of)
     policy = project.params.monitor
-    before = [_report_of(e) for e in project.ledger.effects(subject) if e.kind == "drift.checked"]
+    before = [checked.record.report for checked in project.ledger.effects(subject, DriftChecked)]
     history = drift.raised_before(before, as_of=as_of, apart=policy.window / 2)
     confirmed = report.raised and drift.confirmed([*history, True], confirm=policy.confirm, of=policy.of)
-    checked = project.ledger.record_once(
-        once,
-        "drift.checked",
-        cause=subject,
-        as_of=as_of,
-        version=subject.body["version"],
-        raised=report.raised,
-        confirmed=confirmed,
-        sentence=report.sentence(confirmed=confirmed),
-        report=report.to_dict(),
+    verdict = DriftChecked(
+        version=subject.record.version, raised=report.raised, confirmed=confirmed, report=report
     )
-    return _told(project, checked)
+    return _told(project, project.ledger.record(verdict, cause=subject, as_of=as_of))
 
 
-def _told(project: Project, checked: Entry) -> Entry:
+def _told(project: Project, checked: Entry[DriftChecked]) -> Entry[DriftChecked]:
     """Show in Prefect what the window's columns showed."""
     artifacts.publish(
         f"{project.params.data.name}-drift",
-        lambda: artifacts.columns(checked),
-        description=checked.body["sentence"],
+        lambda: artifacts.columns(checked.record),
+        description=checked.record.sentence,
     )
     return checked
 
 
-def summary(checked: Entry) -> str:
+def summary(checked: Entry[DriftChecked]) -> str:
     """Say what a judged window showed, and in a line each what is wrong with its invalid columns."""
-    return "\n".join([checked.body["sentence"], *_report_of(checked).broken])
-
-
-def _report_of(checked: Entry) -> DriftReport:
-    return DriftReport.from_dict(checked.body["report"])
+    return "\n".join([checked.record.sentence, *checked.record.report.broken])
 
 
 @step(name="announce confirmed drift")
-def announce(root: Path, checked: Entry) -> Entry:
+def announce(root: Path, checked: Entry[DriftChecked]) -> Entry[DriftConfirmed]:
     """Record confirmed drift, then emit the event that the automation waits for.
 
     The row is the truth. An event that is lost costs time, not the retraining: the
@@ -122,18 +110,18 @@ def announce(root: Path, checked: Entry) -> Entry:
 
 
 @step(name="write the drift report", retries=2, timeout=300)
-def write_report(root: Path, checked: Entry) -> Path:
+def write_report(root: Path, checked: Entry[DriftChecked]) -> Path:
     """Draw Evidently's full report of a judged window; kept as HTML and beside the run in MLflow."""
     from mlops.adapters.evidently import write_report as draw
 
     project = Project.at(root)
-    subject = project.ledger.get(checked.cause or "")
+    subject = project.ledger.get(checked.cause, ModelPromoted)
     assert subject is not None
     assert checked.as_of is not None
     path = project.folder.home / "reports" / f"drift-{checked.as_of:%Y-%m-%d}-{checked.id[:6]}.html"
-    if project.ledger.named(f"reported:{checked.id}") is not None and path.is_file():
+    if project.ledger.find(DriftReported, cause=checked.id) is not None and path.is_file():
         return _shown(project, checked, subject, path)
-    columns = _report_of(checked).columns
+    columns = checked.record.report.columns
     limits = {column.column: column.threshold for column in columns if column.threshold is not None}
     path.parent.mkdir(parents=True, exist_ok=True)
     bundle = project.bundle_of(subject)
@@ -146,37 +134,36 @@ def write_report(root: Path, checked: Entry) -> Path:
         thresholds=limits,
         share=project.params.monitor.min_share,
     )
-    project.registry.attach(subject.body["run_id"], path)
+    project.registry.attach(subject.record.run_id, path)
     # By the days since training, so that champions can be laid over one another.
     known_until = bundle.lineage["holdout"]["end"]
     trained = datetime.fromisoformat(known_until) if known_until else subject.recorded_at
     project.registry.measure(
-        subject.body["run_id"],
-        _figures(checked, project.params.gate.metric),
+        subject.record.run_id,
+        _figures(checked.record.report, project.params.gate.metric),
         at=checked.as_of,
         step=(checked.as_of - trained).days,
     )
-    project.ledger.record_once(
-        f"reported:{checked.id}", "drift.reported", cause=checked, as_of=checked.as_of, path=str(path)
-    )
+    project.ledger.record(DriftReported(path=str(path)), cause=checked, as_of=checked.as_of)
     return _shown(project, checked, subject, path)
 
 
-def _shown(project: Project, checked: Entry, subject: Entry, report: Path) -> Path:
+def _shown(
+    project: Project, checked: Entry[DriftChecked], subject: Entry[ModelPromoted], report: Path
+) -> Path:
     """Show in Prefect what the window showed, and where it is drawn."""
 
     def page() -> str:
-        run_id = subject.body["run_id"]
+        run_id = subject.record.run_id
         drawn = project.registry.run_url(run_id, f"reports/{report.name}")
-        return artifacts.window(checked, report=drawn, run=project.registry.run_url(run_id))
+        return artifacts.window(checked.record, report=drawn, run=project.registry.run_url(run_id))
 
-    artifacts.publish(f"{project.params.data.name}-window", page, description=checked.body["sentence"])
+    artifacts.publish(f"{project.params.data.name}-window", page, description=checked.record.sentence)
     return report
 
 
-def _figures(checked: Entry, metric: str) -> dict[str, float]:
+def _figures(report: DriftReport, metric: str) -> dict[str, float]:
     """Return a judged window's numbers, to be seen over time beside the champion's own."""
-    report = _report_of(checked)
     figures = {
         "monitor/drifted_share": report.share,
         "monitor/drifted_columns": float(sum(column.verdict == "drift" for column in report.columns)),
@@ -187,24 +174,26 @@ def _figures(checked: Entry, metric: str) -> dict[str, float]:
     return figures
 
 
-def _served(project: Project, subject: Entry, as_of: datetime) -> pd.DataFrame:
+def _served(project: Project, subject: Entry[ModelPromoted], as_of: datetime) -> pd.DataFrame:
     """Return the window's rows that this version answered: another's answers say nothing of it.
 
     With the features that it sees, which params.yaml may name otherwise by now.
     """
     start, schema = as_of - project.params.monitor.window, project.bundle_of(subject).schema
     served = reader.read(project.folder.predictions, schema, start=start, end=as_of)
-    served = served[served["version"] == str(subject.body["version"])]
+    served = served[served["version"] == subject.record.version]
     if served.empty:
         raise EmptyWindowError(
-            f"Version {subject.body['version']} served no row between {start:%Y-%m-%d %H:%M} and "
+            f"Version {subject.record.version} served no row between {start:%Y-%m-%d %H:%M} and "
             f"{as_of:%Y-%m-%d %H:%M} UTC.",
             remedy="Name the end of a window that has some with --as-of.",
         )
     return served
 
 
-def _report(project: Project, subject: Entry, served: pd.DataFrame, as_of: datetime) -> DriftReport:
+def _report(
+    project: Project, subject: Entry[ModelPromoted], served: pd.DataFrame, as_of: datetime
+) -> DriftReport:
     from mlops.adapters.evidently import statistics
 
     bundle = project.bundle_of(subject)

@@ -8,8 +8,18 @@ from datetime import datetime
 from pathlib import Path
 
 from mlops.errors import MlopsError, UsageError
-from mlops.ledger.store import Entry
-from mlops.monitoring.drift import DriftReport
+from mlops.ledger.entry import Entry
+from mlops.ledger.records import (
+    DriftChecked,
+    DriftConfirmed,
+    GateJudged,
+    ModelPromoted,
+    ModelRegistered,
+    ModelRolledBack,
+    RetrainFinished,
+    RetrainRefused,
+    RetrainStarted,
+)
 from mlops.monitoring.retraining import may_start
 from mlops.orchestration import flow_run
 from mlops.orchestration.orphans import mark
@@ -48,7 +58,9 @@ def alone(root: Path) -> Iterator[None]:
 
 
 @step(name="ask the policy")
-def claim(root: Path, as_of: datetime | None, cause: str | None) -> Entry:
+def claim(
+    root: Path, as_of: datetime | None, cause: str | None
+) -> Entry[RetrainStarted | RetrainFinished | RetrainRefused]:
     """Record that a retraining starts, or that the policy refuses it.
 
     An earlier one that was killed after its promotion, and that nothing begins again, gets its end first.
@@ -83,7 +95,7 @@ def claim(root: Path, as_of: datetime | None, cause: str | None) -> Entry:
     as_of = project.moment(as_of)
     earlier = [
         entry.as_of
-        for entry in project.ledger.entries("retrain.finished")
+        for entry in project.ledger.entries(RetrainFinished)
         if entry.as_of is not None and entry.as_of <= as_of
     ]
     refusal = may_start(
@@ -94,75 +106,67 @@ def claim(root: Path, as_of: datetime | None, cause: str | None) -> Entry:
         asked=drift is None,
     )
     if refusal is not None:
-        return project.ledger.record(
-            "retrain.refused", cause=drift, as_of=as_of, sentence=f"Refused: {refusal.reason}"
-        )
-    return project.ledger.record("retrain.started", cause=drift, as_of=as_of, asked=asked)
+        refused = RetrainRefused(rule=refusal.cause, reason=refusal.reason)
+        return project.ledger.record(refused, cause=drift, as_of=as_of)
+    return project.ledger.record(RetrainStarted(asked=asked), cause=drift, as_of=as_of)
 
 
-def judged_before(root: Path, started: Entry) -> Entry | None:
+def judged_before(root: Path, started: Entry[RetrainStarted]) -> Entry[GateJudged] | None:
     """Return the gate's verdict that an earlier attempt for the same cause already got.
 
     One that was promoted stands, and is only to be deployed. One that was judged against a
     champion of yesterday does not.
     """
     project = Project.at(root)
-    attempts = (
-        [e for e in project.ledger.effects(started.cause) if e.kind == "retrain.started"]
-        if started.cause
-        else []
-    )
+    attempts = project.ledger.effects(started.cause, RetrainStarted) if started.cause else []
     return next(filter(None, (_promoted_by(project, attempt) for attempt in attempts)), None)
 
 
 @step(name="record the outcome")
-def finish(root: Path, started: Entry, *, promoted: bool, sentence: str) -> Entry:
-    """Record how a retraining ended: a refusal by the gate is a success of the gate."""
-    return _finish(Project.at(root), started, promoted=promoted, sentence=sentence)
+def finish(
+    root: Path, started: Entry[RetrainStarted], judged: Entry[GateJudged | ModelRolledBack]
+) -> Entry[RetrainFinished]:
+    """Record how a retraining ended: a rejection by the gate is a success of the gate."""
+    return _finish(Project.at(root), started, judged)
 
 
-def give_up(root: Path, started: Entry, why: MlopsError) -> str:
+def give_up(root: Path, started: Entry[RetrainStarted], why: MlopsError) -> str:
     """Record that a retraining cannot be done with the data there is; return the sentence."""
-    sentence = f"Refused: {why}"
-    Project.at(root).ledger.record(
-        "retrain.refused", cause=started.cause or started, as_of=started.as_of, sentence=sentence
-    )
-    return sentence
+    refused = RetrainRefused(rule="too_few_rows", reason=str(why))
+    ledger = Project.at(root).ledger
+    return ledger.record(refused, cause=started.cause or started, as_of=started.as_of).record.sentence
 
 
-def abandon(project: Project, drift: Entry, *, attempts: int) -> Entry:
+def abandon(project: Project, drift: Entry[DriftConfirmed], *, attempts: int) -> Entry[RetrainRefused]:
     """Record that a retraining failed too often to be started again by itself."""
-    sentence = (
-        f"Refused: the retraining failed {attempts} times. See its runs in Prefect, mend the cause, "
+    reason = (
+        f"the retraining failed {attempts} times. See its runs in Prefect, mend the cause, "
         "and run `mlops retrain`."
     )
-    return project.ledger.record("retrain.refused", cause=drift, as_of=drift.as_of, sentence=sentence)
+    refused = RetrainRefused(rule="attempts", reason=reason)
+    return project.ledger.record(refused, cause=drift, as_of=drift.as_of)
 
 
-def unanswered(project: Project) -> list[Entry]:
+def unanswered(project: Project) -> list[Entry[DriftConfirmed]]:
     """Return confirmed drifts that no retraining has answered yet, oldest first.
 
     Killed between the verdict and its announcement, a monitoring leaves the verdict: it is
     announced here.
     """
-    checks = (entry for entry in project.ledger.entries("drift.checked") if entry.body["confirmed"])
+    checks = (entry for entry in project.ledger.entries(DriftChecked) if entry.record.confirmed)
     return [
         drift for drift in (confirm(project, check) for check in checks) if _answer(project, drift) is None
     ]
 
 
-def confirm(project: Project, checked: Entry) -> Entry:
+def confirm(project: Project, checked: Entry[DriftChecked]) -> Entry[DriftConfirmed]:
     """Record that a verdict confirms drift, once."""
-    return project.ledger.record_once(
-        f"confirmed:{checked.id}",
-        "drift.confirmed",
-        cause=checked,
-        as_of=checked.as_of,
-        sentence=checked.body["sentence"],
-    )
+    verdict = checked.record
+    confirmed = DriftConfirmed(version=verdict.version, columns=verdict.report.named("drift"))
+    return project.ledger.record(confirmed, cause=checked, as_of=checked.as_of)
 
 
-def asked_by(drift: Entry) -> dict[str, str]:
+def asked_by(drift: Entry[DriftConfirmed]) -> dict[str, str]:
     """Return what confirmed drift asks of the flow, whoever starts it: the runs are called the same."""
     assert drift.as_of is not None
     return {"as_of": drift.as_of.isoformat(), "cause": drift.id}
@@ -173,36 +177,39 @@ def _end_killed(project: Project) -> None:
 
     One with a cause is begun again, and ends then.
     """
-    uncaused = [entry for entry in project.ledger.entries("retrain.started") if entry.cause is None]
+    uncaused = [entry for entry in project.ledger.entries(RetrainStarted) if entry.cause is None]
     for started in uncaused[-1:]:
         judged = _promoted_by(project, started)
         if judged is not None and _answer(project, started) is None:
-            _finish(project, started, promoted=True, sentence=judged.body["reason"])
+            _finish(project, started, judged)
 
 
-def _promoted_by(project: Project, started: Entry) -> Entry | None:
+def _promoted_by(project: Project, started: Entry[RetrainStarted]) -> Entry[GateJudged] | None:
     """Return the verdict by which what this retraining made was promoted, if it was."""
-    for registered in _of_kind(project, started, "model.registered"):
-        for judged in _of_kind(project, registered, "gate.judged"):
-            if _of_kind(project, judged, "model.promoted"):
+    for registered in project.ledger.effects(started, ModelRegistered):
+        for judged in project.ledger.effects(registered, GateJudged):
+            if project.ledger.effects(judged, ModelPromoted):
                 return judged
     return None
 
 
-def _finish(project: Project, started: Entry, *, promoted: bool, sentence: str) -> Entry:
-    return project.ledger.record(
-        "retrain.finished",
-        cause=started.cause or started,
-        as_of=started.as_of,
+def _finish(
+    project: Project, started: Entry[RetrainStarted], judged: Entry[GateJudged | ModelRolledBack]
+) -> Entry[RetrainFinished]:
+    verdict = judged.record
+    finished = RetrainFinished(
         started=started.id,
-        promoted=promoted,
-        sentence=sentence,
+        judged=judged.id,
+        version=verdict.version,
+        promoted=verdict.promote,
+        verdict=verdict.sentence,
     )
+    return project.ledger.record(finished, cause=started.cause or started, as_of=started.as_of)
 
 
-def _confirmed(project: Project, id: str) -> Entry:
-    drift = project.ledger.get(id)
-    if drift is None or drift.kind != "drift.confirmed":
+def _confirmed(project: Project, id: str) -> Entry[DriftConfirmed]:
+    drift = project.ledger.get(id, DriftConfirmed)
+    if drift is None:
         raise UsageError(
             f"{id!r} is no confirmed drift of this project's ledger.",
             remedy="Leave the cause out to retrain without one.",
@@ -210,18 +217,15 @@ def _confirmed(project: Project, id: str) -> Entry:
     return drift
 
 
-def _answer(project: Project, drift: Entry) -> Entry | None:
-    return next(iter(_of_kind(project, drift, "retrain.finished", "retrain.refused")), None)
+def _answer(
+    project: Project, cause: Entry[DriftConfirmed | RetrainStarted]
+) -> Entry[RetrainFinished | RetrainRefused] | None:
+    return next(iter(project.ledger.effects(cause, RetrainFinished, RetrainRefused)), None)
 
 
-def _of_kind(project: Project, cause: Entry, *kinds: str) -> list[Entry]:
-    return [entry for entry in project.ledger.effects(cause) if entry.kind in kinds]
-
-
-def _invalid_columns(project: Project, drift: Entry | None) -> list[str]:
-    checked = project.ledger.get(drift.cause or "") if drift else None
+def _invalid_columns(project: Project, drift: Entry[DriftConfirmed] | None) -> list[str]:
+    checked = project.ledger.get(drift.cause, DriftChecked) if drift else None
     if checked is None:
         return []
-    invalid = DriftReport.from_dict(checked.body["report"]).named("invalid")
     # A verdict of before may say it of the model's answer, from which nothing is learnt.
-    return [name for name in invalid if name in project.schema.features]
+    return [name for name in checked.record.report.named("invalid") if name in project.schema.features]

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from mlops.errors import DataError, UsageError
 from mlops.files import hashing
-from mlops.ledger.store import Entry
+from mlops.ledger.entry import Entry
+from mlops.ledger.records import ModelPromoted, ScoringStarted, TableScored
 from mlops.model.predictor import check_golden, load
 from mlops.orchestration import flow_run
 from mlops.orchestration.task import step
@@ -67,7 +68,7 @@ def find(root: Path, table: Path | None = None, destination: Path | None = None)
     """
     project = Project.at(root)
     promoted = project.promoted()
-    version = str(promoted.body["version"])
+    version = promoted.record.version
     asked = root / (table or _default(project.params.score.source, "source"))
     readers.format_of(asked)
     wanted = root / (destination or _default(project.params.score.destination, "destination"))
@@ -127,39 +128,36 @@ def publish(root: Path, scoring: Scoring, rows: int, *, logged: bool = True) -> 
     -------
     What was done, a sentence. The ledger's ``table.scored`` stands once per content and promotion.
     """
-    project, once = Project.at(root), f"scored:{scoring.digest}"
+    project = Project.at(root)
     destination, facts = Destination(scoring.destination), _facts(project, scoring, rows)
     done = f"{rows:,} rows of {scoring.source.name} scored by version {scoring.version}"
     done = f"{done} into {_shown(scoring.destination, root)}"
     if not logged:
         destination.publish()
-        project.ledger.record_once(
-            f"{once}:unlogged", "table.scored", cause=scoring.promotion, logged=False, **facts
-        )
+        project.ledger.record(TableScored(logged=False, **facts), cause=scoring.promotion)
         return f"{done}; they are not in the prediction log."
-    standing = project.ledger.named(once)
+    standing = project.ledger.find(TableScored, scoring=scoring.digest, logged=True)
     if standing is not None:
         destination.publish()
         return f"{done}, as on {standing.recorded_at:%Y-%m-%d}: they were logged then, and are not again."
     # As with the service, an answer is in the log before anybody sees it; and the ledger knows of
     # a deployment before the log names it. Killed between any two lines, the same command again
     # makes the same segments, of which the log takes those that it lacks, and ends.
-    started = project.ledger.record_once(
-        f"scoring:{scoring.digest}", "scoring.started", cause=scoring.promotion, **facts
-    )
+    started = project.ledger.record(ScoringStarted(**facts), cause=scoring.promotion)
     laid = _laid(project, scoring)
     segment.adopt(project.folder.predictions, sorted(laid.iterdir()))
     laid.rmdir()
     destination.publish()
-    project.ledger.record_once(once, "table.scored", cause=started, logged=True, **facts)
+    project.ledger.record(TableScored(logged=True, **facts), cause=started)
     return f"{done}."
 
 
 def _facts(project: Project, scoring: Scoring, rows: int) -> dict[str, Any]:
     return {
+        "scoring": scoring.digest,
         "deployment": scoring.deployment,
         "version": scoring.version,
-        "digest": _promotion(project, scoring).body["digest"],
+        "digest": _promotion(project, scoring).record.digest,
         "source": str(scoring.source),
         "destination": str(scoring.destination),
         "content": scoring.content,
@@ -167,14 +165,14 @@ def _facts(project: Project, scoring: Scoring, rows: int) -> dict[str, Any]:
     }
 
 
-def _promotion(project: Project, scoring: Scoring) -> Entry:
-    promoted = project.ledger.get(scoring.promotion)
+def _promotion(project: Project, scoring: Scoring) -> Entry[ModelPromoted]:
+    promoted = project.ledger.get(scoring.promotion, ModelPromoted)
     assert promoted is not None  # find() took it from there
     return promoted
 
 
 def _is_to_be_logged(project: Project, scoring: Scoring, logged: bool) -> bool:
-    return logged and project.ledger.named(f"scored:{scoring.digest}") is None
+    return logged and project.ledger.find(TableScored, scoring=scoring.digest, logged=True) is None
 
 
 def _default(value: str | None, key: str) -> Path:

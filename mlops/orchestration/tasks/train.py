@@ -31,12 +31,13 @@ from mlops.config.paths import (
     TRAINING_OUTPUTS,
     TRIALS,
 )
-from mlops.errors import ConflictError, DataError, shown
+from mlops.errors import ConflictError, DataError
+from mlops.evaluation import gate
 from mlops.evaluation import metrics as metric
-from mlops.evaluation.gate import Comparison, GateVerdict, compare, decide
 from mlops.files import hashing, yaml
-from mlops.ledger.keys import CHOOSING, judgement, marking, promotion
-from mlops.ledger.store import Entry
+from mlops.ledger.entry import Entry
+from mlops.ledger.judgement import Comparison, GateJudged, Window
+from mlops.ledger.records import ModelMarked, ModelPromoted, ModelRegistered, ModelRolledBack
 from mlops.model import predictions
 from mlops.model import trials as trial
 from mlops.model.bundle import Bundle
@@ -55,12 +56,15 @@ from mlops.schema import Columns
 from mlops.stages.pipeline import STAGES
 from mlops.stages.split import held_out
 from mlops.stages.train import train
-from mlops.stats.bootstrap import block_interval, blocks_of
+from mlops.stats.bootstrap import Interval, block_interval, blocks_of
 from mlops.tables.conform import columns_of, seen_by
 
 log = logging.getLogger("mlops")
 
 __all__ = ["judge", "promote", "register", "reproduce"]
+
+Losses = np.ndarray[Any, Any]
+"""A loss per row."""
 
 # By these names MLflow shows the model's figures first and what they are compared with beside them.
 _SECTIONS = {"holdout": "holdout", "baseline": "holdout_baseline", "rows": "rows"}
@@ -100,7 +104,9 @@ def reproduce(root: Path, tree: Path, *, force: bool = False) -> str:
 
 
 @step(name="log the run and register its model", retries=2)
-def register(root: Path, tree: Path, commit: str, cause: str | None = None, *, force: bool = False) -> Entry:
+def register(
+    root: Path, tree: Path, commit: str, cause: str | None = None, *, force: bool = False
+) -> Entry[ModelRegistered]:
     """Log what the stages made to MLflow and register it; what is known already is found.
 
     Returns
@@ -114,10 +120,7 @@ def register(root: Path, tree: Path, commit: str, cause: str | None = None, *, f
     run = _training_run(project, tree, bundle, commit)
     run_id = project.registry.log_run(run, force=force)
     version = project.registry.register(run_id, bundle.digest, description=run.description)
-    return project.ledger.record_once(
-        f"registered:{version.name}:{version.version}:{run_id}",
-        "model.registered",
-        cause=cause,
+    registered = ModelRegistered(
         name=version.name,
         version=version.version,
         run_id=run_id,
@@ -125,46 +128,40 @@ def register(root: Path, tree: Path, commit: str, cause: str | None = None, *, f
         commit=version.commit,
         data_md5=version.data_md5,
     )
+    return project.ledger.record(registered, cause=cause)
 
 
 @step(name="compare challenger and champion on the same rows", retries=2)
-def judge(root: Path, tree: Path, registered: Entry, as_of: datetime | None = None) -> Entry:
+def judge(
+    root: Path, tree: Path, registered: Entry[ModelRegistered], as_of: datetime | None = None
+) -> Entry[GateJudged | ModelRolledBack]:
     """Let the gate decide on a registered version, once, as the params.yaml it was trained with says.
 
     Returns
     -------
-    The ledger's ``gate.judged``: ``promote``, the sentence, the numbers, the window used.
+    The ledger's ``gate.judged``, with every figure; of a champion that a person put back, the
+    ``model.rolled_back`` that did.
     """
     project = Project.at(root, tree)
     champion, judged = project.promotion, verdict_on(project, registered)
     if champion is not None and judged is not None and judged.id == champion.cause:
-        log.info("nothing changed: version %s is the champion", champion.body["version"])
-        if project.ledger.named(marking(judged)) is None:  # MLflow was away, or the process killed
-            _mark(project, judged, champion.body["version"])
+        log.info("nothing changed: version %s is the champion", champion.record.version)
+        if project.ledger.find(ModelMarked, cause=judged.id) is None:  # MLflow was away, or a kill
+            _mark(project, judged, champion.record.version)
         return _told(project, tree, registered, judged)
     if judged is None:
         rows = pd.read_parquet(tree / HOLDOUT)
-        _check_unmoved(tree, registered.body["commit"])
+        _check_unmoved(tree, registered.record.commit)
         rows = rows[rows[project.schema.target].notna()]
         window = _window(rows, project.schema.time)
-        verdict, losses = _verdict(project, tree, registered, rows, window)
-        judged = project.ledger.record_once(
-            judgement(registered, champion),
-            "gate.judged",
-            cause=registered,
-            as_of=as_of,
-            version=registered.body["version"],
-            window=window,
-            promote=verdict.promote,
-            reason=verdict.reason,
-            champion=losses,
-        )
-    _mark(project, judged, registered.body["version"], CHALLENGER)
+        verdict = _verdict(project, tree, registered, rows, window)
+        judged = project.ledger.record(verdict, cause=registered, as_of=as_of)
+    _mark(project, judged, registered.record.version, CHALLENGER)
     return _told(project, tree, registered, judged)
 
 
 @step(name="promote", retries=2)
-def promote(root: Path, judged: Entry) -> Entry:
+def promote(root: Path, judged: Entry[GateJudged | ModelRolledBack]) -> Entry[ModelPromoted]:
     """Record the promotion the gate allowed and let the alias follow it.
 
     Returns
@@ -178,39 +175,46 @@ def promote(root: Path, judged: Entry) -> Entry:
         A person has put another champion in the place of the one it was compared with.
     """
     project = Project.at(root)
-    with project.lock(CHOOSING):
-        promoted = project.ledger.named(promotion(judged)) or _promoted(project, judged)
+    with project.lock(rollback.SELECTION_LOCK):
+        promoted = project.ledger.find(ModelPromoted, cause=judged.id) or _promoted(project, judged)
     champion = project.promoted()
-    project.registry.mark(champion.body["version"], CHAMPION)
-    project.ledger.record_once(marking(promoted), "model.marked", cause=promoted, alias=CHAMPION)
+    project.registry.mark(champion.record.version, CHAMPION)
+    project.ledger.record(ModelMarked(alias=CHAMPION), cause=promoted)
     return champion
 
 
-def _promoted(project: Project, judged: Entry) -> Entry:
-    registered, window = _cause(project, judged), judged.body["window"]
-    if judged.once != judgement(registered, project.promotion):
+def _promoted(project: Project, judged: Entry[GateJudged | ModelRolledBack]) -> Entry[ModelPromoted]:
+    verdict, champion = judged.record, project.promotion
+    registered = project.ledger.get(judged.cause, ModelRegistered)
+    assert isinstance(verdict, GateJudged)  # a rollback records its promotion itself
+    assert registered is not None  # the ledger's foreign key
+    if verdict.promotion != (champion.id if champion else None):
         raise ConflictError(
-            f"Version {registered.body['version']} was compared with a model that is the champion no more.",
+            f"Version {verdict.version} was compared with a model that is the champion no more.",
             remedy="Run the same again: it is compared with the champion of now.",
         )
-    return project.ledger.record_once(
-        promotion(judged),
-        "model.promoted",
-        cause=judged,
-        as_of=judged.as_of,
-        **registered.body,
-        gate_end=window[1] if window else None,
-    )
+    promoted = ModelPromoted.of(registered.record, gate_end=verdict.window.end if verdict.window else None)
+    return project.ledger.record(promoted, cause=judged, as_of=judged.as_of)
 
 
-def _mark(project: Project, judged: Entry, version: str, alias: str | None = None) -> None:
+def _mark(
+    project: Project, judged: Entry[GateJudged | ModelRolledBack], version: str, alias: str | None = None
+) -> None:
     """Let a version in MLflow tell what the gate said of it, and the ledger that it does."""
+    project.registry.mark(version, alias, tags=_tags(judged.record))
+    project.ledger.record(ModelMarked(alias=alias), cause=judged)
+
+
+def _tags(verdict: GateJudged | ModelRolledBack) -> dict[str, str]:
     tags = {
-        "mlops.gate": "promoted" if judged.body["promote"] else "refused",
-        "mlops.gate.reason": judged.body["reason"],
+        "mlops.gate": "promoted" if verdict.promote else "refused",
+        "mlops.gate.reason": verdict.sentence,
     }
-    project.registry.mark(version, alias, tags=tags)
-    project.ledger.record_once(marking(judged), "model.marked", cause=judged, alias=alias)
+    comparison = verdict.comparison if isinstance(verdict, GateJudged) else None
+    if comparison is not None:
+        figures = {name: getattr(comparison, name) for name in ("difference", "low", "high")}
+        tags |= {f"mlops.gate.{name}": f"{figure:.6g}" for name, figure in figures.items()}
+    return tags
 
 
 def _training_run(project: Project, tree: Path, bundle: Bundle, commit: str) -> TrainingRun:
@@ -269,84 +273,89 @@ def _rows_used(tree: Path, bundle: Bundle, name: str) -> list[RowsUsed]:
     ]
 
 
-def _told(project: Project, tree: Path, registered: Entry, judged: Entry) -> Entry:
+def _told(
+    project: Project,
+    tree: Path,
+    registered: Entry[ModelRegistered],
+    judged: Entry[GateJudged | ModelRolledBack],
+) -> Entry[GateJudged | ModelRolledBack]:
     """Show in Prefect what was trained and what the gate said of it."""
 
     def page() -> str:
         figures = json.loads((tree / METRICS).read_text())
-        run = project.registry.run_url(registered.body["run_id"])
-        return artifacts.training(registered, judged, figures, run=run)
+        run = project.registry.run_url(registered.record.run_id)
+        return artifacts.training(registered.record, judged.record, figures, run=run)
 
-    artifacts.publish(f"{project.params.data.name}-training", page, description=judged.body["reason"])
+    artifacts.publish(f"{project.params.data.name}-training", page, description=judged.record.sentence)
     return judged
 
 
 def _verdict(
-    project: Project, tree: Path, registered: Entry, rows: pd.DataFrame, window: list[str] | None
-) -> tuple[GateVerdict, dict[str, float]]:
-    """Return what the gate says, and the champion's loss on the same rows, by the metric's name."""
-    taken = rollback.taken_away(project, registered.body["digest"])
+    project: Project,
+    tree: Path,
+    registered: Entry[ModelRegistered],
+    rows: pd.DataFrame,
+    window: Window | None,
+) -> GateJudged:
+    """Return what the gate says of a registered version on these rows."""
+    policy, promotion = project.params.gate, project.promotion
+    version, against = registered.record.version, promotion.id if promotion else None
+    taken = rollback.taken_away(project, registered.record.digest)
     if taken is not None:
-        return GateVerdict(False, _taken(taken)), {}
-    policy, schema, champion = project.params.gate, project.schema, project.promotion
-    spent = champion.body["gate_end"] if champion else None
-    if champion and window and spent and not fresh(_time(window[0]), _time(spent)):
-        stale = (
-            f"Refused: rows from {_time(window[0]):%Y-%m-%d %H:%M} on are not fresh, the champion was chosen "
-            f"on rows up to {_time(spent):%Y-%m-%d %H:%M}. Train again when newer rows have their labels."
+        as_version, at = taken.record.replaced, taken.recorded_at
+        return gate.reject_rolled_back(
+            policy, version=version, promotion=against, as_version=as_version, at=at
         )
-        return GateVerdict(False, stale), {}
     challenger = project.bundle_of(registered)
-    blocks = blocks_of(rows, schema, policy.block)
+    if promotion is None:
+        _, baseline, skill = _measured(challenger, rows, project)
+        return gate.decide(None, baseline, skill, policy, version=version, window=window)
+    spent = promotion.record.gate_end
+    subject = {"version": version, "promotion": promotion.id, "champion": promotion.record.version}
+    if window is not None and spent is not None and not fresh(window.start, spent):
+        return gate.reject_stale(policy, **subject, window=window, chosen_until=spent)
+    ours, baseline, skill = _measured(challenger, rows, project)
+    standing = project.bundle_of(promotion)
+    seen, absent, incomplete = _as_seen(standing, rows, tree)
+    theirs = _losses(load(standing).predict(seen), standing, rows, project)
+    comparison = _compare(ours, theirs, rows, project)
+    verdict = gate.decide(comparison, baseline, skill, policy, **subject, window=window)
+    if window is None:
+        # Without a time a row stays held out, and is compared on again and again.
+        held_out_before = min(len(rows), int(standing.lineage["holdout"]["rows"]))
+        verdict = replace(verdict, held_out_before=held_out_before)
+    return replace(verdict, champion_columns=absent, incomplete_rows=incomplete)
+
+
+def _measured(
+    challenger: Bundle, rows: pd.DataFrame, project: Project
+) -> tuple[Losses, Comparison, Interval]:
+    """Return the challenger's losses, their comparison with a constant prediction's, and its skill."""
+    schema, model = project.schema, challenger.model
     given = load(challenger).predict(columns_of(rows, challenger.schema))
     ours = _losses(given, challenger, rows, project)
-    constant = predictions.constant(challenger.model.prior, challenger.model.classes, len(rows))
-    against_baseline = _compare(ours, _losses(constant, challenger, rows, project), blocks, project)
-    covariances = metric.skill(rows[schema.target].to_numpy(), given, challenger.model.classes)
-    skill = block_interval(covariances, blocks, **_options(project))
-    if champion is None:
-        return decide(None, against_baseline, skill, policy), {}
-    standing = project.bundle_of(champion)
-    seen, unknown = _as_seen(standing, rows, tree)
-    theirs = _losses(load(standing).predict(seen), standing, rows, project)
-    against_champion = _compare(ours, theirs, blocks, project)
-    verdict = decide(against_champion, against_baseline, skill, policy)
-    if window is None:
-        verdict = replace(verdict, reason=f"{verdict.reason} {_not_fresh(standing, rows)}")
-    verdict = replace(verdict, reason=" ".join([verdict.reason, *unknown]))
-    return verdict, {policy.metric: against_champion.champion}
+    constant = predictions.constant(model.prior, model.classes, len(rows))
+    baseline = _compare(ours, _losses(constant, challenger, rows, project), rows, project)
+    covariances = metric.skill(rows[schema.target].to_numpy(), given, model.classes)
+    blocks = blocks_of(rows, schema, project.params.gate.block)
+    return ours, baseline, block_interval(covariances, blocks, **_options(project))
 
 
-def _taken(rolled_back: Entry) -> str:
-    version, at = rolled_back.body["replaced"], rolled_back.recorded_at
-    return (
-        f"Refused: this is the model of version {version}, which was rolled back on {at:%Y-%m-%d %H:%M}. "
-        f"It serves again only by hand: `mlops rollback {version}`."
-    )
-
-
-def _as_seen(champion: Bundle, rows: pd.DataFrame, tree: Path) -> tuple[Columns, list[str]]:
+def _as_seen(champion: Bundle, rows: pd.DataFrame, tree: Path) -> tuple[Columns, tuple[str, ...], int]:
     """Return the rows as the champion sees them, whatever params.yaml calls or leaves out since.
 
-    Beside them a sentence where a column that was left out is not known of all rows: there it is
-    missing to the champion, as it is once nobody sends it any more.
+    Beside them the columns that were left out, where they are not known of all rows, and of how many
+    they are not: there they are missing to the champion, as they are once nobody sends them any more.
     """
     absent = {name: kind for name, kind in champion.schema.features.items() if name not in rows}
     if not absent:
-        return seen_by(champion.schema, rows), []
+        return seen_by(champion.schema, rows), (), 0
     whole = held_out(tree, absent)
     if len(whole) != len(rows):
         raise ConflictError(f"{tree}: the data changed meanwhile.", remedy="Run `mlops train` again.")
     cells = whole[list(absent)]
-    known = (cells.notna() & ~cells.isin([""])).all(axis=1)
-    told = f"The champion sees {shown(list(absent))} too, not known of {(~known).sum():,} of the rows."
-    return seen_by(champion.schema, whole), [] if known.all() else [told]
-
-
-def _not_fresh(champion: Bundle, rows: pd.DataFrame) -> str:
-    """Say what no time leaves unknown: a row stays held out, and is compared on again and again."""
-    seen = min(len(rows), int(champion.lineage["holdout"]["rows"]))
-    return f"Without a time column they are not fresh: {seen:,} of them were held out for the champion too."
+    incomplete = int((~(cells.notna() & ~cells.isin([""])).all(axis=1)).sum())
+    return seen_by(champion.schema, whole), tuple(absent) if incomplete else (), incomplete
 
 
 def _options(project: Project) -> dict[str, Any]:
@@ -367,30 +376,19 @@ def _check_unmoved(tree: Path, commit: str) -> None:
         )
 
 
-def _cause(project: Project, entry: Entry) -> Entry:
-    cause = project.ledger.get(entry.cause or "")
-    assert cause is not None  # the ledger's foreign key
-    return cause
+def _compare(ours: Losses, theirs: Losses, rows: pd.DataFrame, project: Project) -> Comparison:
+    blocks = blocks_of(rows, project.schema, project.params.gate.block)
+    return gate.compare(ours, theirs, blocks, **_options(project))
 
 
-def _compare(
-    ours: np.ndarray[Any, Any], theirs: np.ndarray[Any, Any], blocks: np.ndarray[Any, Any], project: Project
-) -> Comparison:
-    return compare(ours, theirs, blocks, **_options(project))
-
-
-def _losses(given: Answers, bundle: Bundle, rows: pd.DataFrame, project: Project) -> np.ndarray[Any, Any]:
+def _losses(given: Answers, bundle: Bundle, rows: pd.DataFrame, project: Project) -> Losses:
     truth = rows[project.schema.target].to_numpy()
     return metric.losses(project.params.gate.metric, truth, given, bundle.model.classes)
 
 
-def _window(rows: pd.DataFrame, time: str | None) -> list[str] | None:
+def _window(rows: pd.DataFrame, time: str | None) -> Window | None:
     if time is None:
         return None
     # Half-open, as every window here: its end is the first moment after its last row.
     end = rows[time].max() + pd.Timedelta(1, "us")
-    return [rows[time].min().isoformat(), end.isoformat()]
-
-
-def _time(text: str) -> datetime:
-    return datetime.fromisoformat(text)
+    return Window(rows[time].min().to_pydatetime(), end.to_pydatetime())

@@ -9,7 +9,10 @@ import pytest
 from mlops.data.history import Pointed, find, recorded
 from mlops.data.versions import Commit, DatasetVersion
 from mlops.errors import UsageError
-from mlops.ledger.store import Entry
+from mlops.ledger.entry import Entry
+from mlops.ledger.record import Record
+from mlops.ledger.records import DataVersioned, ModelRegistered
+from tests.ledger_rows import made
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 A, B, C = (DatasetVersion(letter * 32 + ".dir", files) for letter, files in (("a", 1), ("b", 2), ("c", 3)))
@@ -20,8 +23,8 @@ def pointed(version: DatasetVersion, hour: int, *branches: str) -> Pointed:
     return Pointed(version, commit, branches or ("main",))
 
 
-def entry(kind: str, **body: object) -> Entry:
-    return Entry(id="1", kind=kind, recorded_at=NOON, body=body)
+def entry(kind: type[Record], **facts: object) -> Entry[Record]:
+    return Entry("1", made(kind, **facts), NOON)
 
 
 def test_each_version_is_told_once_by_the_commit_that_brought_it():
@@ -42,10 +45,10 @@ def test_a_version_is_held_by_every_branch_that_ever_named_it():
 
 def test_the_ledger_tells_what_came_and_what_was_trained():
     entries = [
-        entry("data.versioned", md5=A.md5, rows=40),
-        entry("data.versioned", md5=A.md5, rows=0),  # the same file again
-        entry("model.registered", data_md5=A.md5, version="1"),
-        entry("model.registered", data_md5=A.md5, version="3"),
+        entry(DataVersioned, md5=A.md5, rows=40),
+        entry(DataVersioned, md5=A.md5, rows=0),  # the same file again
+        entry(ModelRegistered, data_md5=A.md5, version="1"),
+        entry(ModelRegistered, data_md5=A.md5, version="3"),
     ]
     [first, second] = recorded([pointed(B, 2), pointed(A, 1)], entries, {}, B)
     assert (second.added, second.models) == (40, ("1", "3"))

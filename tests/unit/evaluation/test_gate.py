@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pandas as pd
@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 
 from mlops.config.params import GateParams
 from mlops.errors import DataError, TooFewRowsError
-from mlops.evaluation.gate import Comparison, compare, decide
+from mlops.evaluation import gate
+from mlops.evaluation.gate import compare
+from mlops.ledger.judgement import Comparison, Window
 from mlops.schema import Schema
 from mlops.stats.bootstrap import Interval, block_interval, blocks_of
 
@@ -19,10 +21,12 @@ SKILL = Interval(0.02, 0.01, 0.03, 9321, 10)
 USUAL = {"confidence": 0.95, "resamples": 1000, "seed": 0}
 
 
-def comparison(difference=0.02, half=0.01, *, champion=0.51, rows=9321, blocks=10):
-    return Comparison(
-        rows, blocks, champion - difference, champion, difference, difference - half, difference + half
-    )
+def comparison(better=0.02, half=0.01, *, champion=0.51, rows=9321, blocks=10):
+    return Comparison(rows, blocks, champion - better, champion, -better, -better - half, -better + half)
+
+
+def decide(against_champion, against_baseline, skill, policy, **facts):
+    return gate.decide(against_champion, against_baseline, skill, policy, version="2", **facts)
 
 
 def days(rng, n_days=10, rows=40, spread=0.3):
@@ -32,19 +36,22 @@ def days(rng, n_days=10, rows=40, spread=0.3):
 
 
 def test_better_challenger_is_promoted_with_the_numbers_in_a_sentence():
-    seen = Comparison(9321, 10, 0.4931, 0.5127, 0.0196, 0.0121, 0.027)
+    seen = Comparison(9321, 10, 0.4931, 0.5127, -0.0196, -0.027, -0.0121)
     verdict = decide(seen, comparison(0.1), SKILL, POLICY)
     assert verdict.promote
-    assert verdict.reason == (
-        "Promoted: log loss 0.4931 against the champion's 0.5127 on the same 9,321 rows in 10 days; "
-        "0.0196 better (95% interval 0.0121 to 0.0270)."
+    assert verdict.sentence == (
+        "Promoted: log loss 0.4931 vs champion 0.5127 "
+        "(−0.0196, 95% CI −0.0270 to −0.0121; 9,321 rows, 10 days)."
     )
 
 
 def test_worse_challenger_is_refused():
     verdict = decide(comparison(-0.02), comparison(0.1), SKILL, POLICY)
     assert not verdict.promote
-    assert "0.0200 worse" in verdict.reason
+    assert verdict.sentence == (
+        "Rejected: improvement not significant. log loss 0.5300 vs champion 0.5100 "
+        "(0.0200, 95% CI 0.0100 to 0.0300; 9,321 rows, 10 days)."
+    )
 
 
 def test_challenger_that_may_be_no_better_is_refused():
@@ -56,7 +63,7 @@ def test_improvement_below_the_asked_margin_is_refused():
     assert decide(comparison(0.02, half=0.004), comparison(0.1), SKILL, policy).promote
     refused = decide(comparison(0.02, half=0.006), comparison(0.1), SKILL, policy)
     assert not refused.promote
-    assert "by more than 0.0150" in refused.reason
+    assert "improvement not significantly above 0.0150" in refused.sentence
 
 
 @pytest.mark.parametrize("skill", [0.0, 0.01])
@@ -64,23 +71,25 @@ def test_challenger_whose_answers_may_not_rise_with_the_truth_is_refused(skill):
     unsure = Interval(skill, skill - 0.01, skill + 0.01, 900, 9)
     verdict = decide(comparison(0.02), comparison(0.1), unsure, POLICY)
     assert not verdict.promote
-    assert "nothing to learn" in verdict.reason
+    assert "no significant skill" in verdict.sentence
 
 
 @pytest.mark.parametrize("few", [{"rows": 99}, {"blocks": 4}])
 def test_too_few_rows_or_blocks_are_refused(few):
     verdict = decide(comparison(0.02, **few), comparison(0.1), SKILL, POLICY)
     assert not verdict.promote
-    assert "too few" in verdict.reason
+    assert "too few rows" in verdict.sentence
+    assert "gate.min_rows is 100, gate.min_blocks 5" in verdict.sentence
 
 
 def test_first_model_is_promoted_and_its_worth_told():
     good, poor = (decide(None, seen, SKILL, POLICY) for seen in (comparison(0.1), comparison(0.0)))
     assert good.promote
     assert poor.promote
-    assert "not surely" not in good.reason
-    assert "not surely better than a constant answer" in poor.reason
-    assert "too few rows" in decide(None, comparison(rows=9), SKILL, POLICY).reason
+    assert "not significantly" not in good.sentence
+    assert "vs baseline (constant prediction)" in good.sentence
+    assert "not significantly better than the baseline" in poor.sentence
+    assert "too few rows" in decide(None, comparison(rows=9), SKILL, POLICY).sentence
 
 
 finite = st.floats(-1, 1)
@@ -105,8 +114,8 @@ def test_comparison_moves_with_its_losses(seed, shift):
     zero = np.zeros_like(losses)
     one = compare(losses, zero, blocks, **USUAL)
     other = compare(losses - shift, zero, blocks, **USUAL)
-    assert other.low == pytest.approx(one.low + shift)
-    assert other.high == pytest.approx(one.high + shift)
+    assert other.low == pytest.approx(one.low - shift)
+    assert other.high == pytest.approx(one.high - shift)
 
 
 def test_comparison_ignores_the_order_of_rows():
@@ -188,6 +197,28 @@ def test_rows_of_their_own_are_not_called_days() -> None:
         for blocks in (np.arange(30), np.arange(30) // 3)
     )
     skill = block_interval(np.ones(30), np.arange(30), confidence=0.95, resamples=100, seed=0)
-    said = [decide(None, seen, skill, GateParams(min_rows=10)).reason for seen in (alone, daily)]
-    assert "on the same 30 rows;" in said[0]
-    assert "on the same 30 rows in 10 days;" in said[1]
+    said = [decide(None, seen, skill, GateParams(min_rows=10)).sentence for seen in (alone, daily)]
+    assert "; 30 rows)" in said[0]
+    assert "; 30 rows, 10 days)" in said[1]
+
+
+def test_the_verdict_holds_every_figure_it_was_decided_on():
+    window = Window(datetime(2013, 1, 1, tzinfo=UTC), datetime(2013, 1, 11, tzinfo=UTC))
+    seen, baseline = comparison(0.02), comparison(0.1)
+    verdict = decide(seen, baseline, SKILL, POLICY, promotion="p1", champion="1", window=window)
+    assert (verdict.version, verdict.promotion, verdict.champion) == ("2", "p1", "1")
+    assert (verdict.comparison, verdict.baseline, verdict.window) == (seen, baseline, window)
+    assert (verdict.metric, verdict.confidence) == (POLICY.metric, POLICY.confidence)
+    assert verdict.skill is not None
+    assert (verdict.skill.covariance, verdict.skill.low, verdict.skill.high) == (0.02, 0.01, 0.03)
+    assert (verdict.limits.min_rows, verdict.limits.min_blocks) == (POLICY.min_rows, POLICY.min_blocks)
+
+
+def test_rows_that_selected_the_champion_are_named():
+    start, end, until = (datetime(2013, 1, day, tzinfo=UTC) for day in (1, 11, 5))
+    stale = gate.reject_stale(
+        POLICY, version="2", promotion="p1", champion="1", window=Window(start, end), chosen_until=until
+    )
+    assert not stale.promote
+    assert stale.sentence.startswith("Rejected: rows not fresh. They begin on 2013-01-01 00:00;")
+    assert "up to 2013-01-05 00:00" in stale.sentence

@@ -12,11 +12,9 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 
 from mlops.config.params import MonitorParams
 from mlops.errors import MissingColumnError
+from mlops.ledger.codec import decode, encode
+from mlops.ledger.drift_report import ColumnVerdict, DriftReport, QualityVerdict, ServedWindow
 from mlops.monitoring.drift import (
-    ColumnVerdict,
-    DriftReport,
-    QualityVerdict,
-    Window,
     as_blocks,
     as_reference,
     confirmed,
@@ -204,7 +202,13 @@ def judged(statistics, *, limit=0.1, invalid=(), rows=1000, policy=POLICY):
     limits = dict.fromkeys(statistics, limit)
     broken = dict.fromkeys(invalid, "broken")
     return judge(
-        statistics, limits, broken, columns, window=Window(START, END, rows), reference_rows=9, policy=policy
+        statistics,
+        limits,
+        broken,
+        columns,
+        window=ServedWindow(START, END, rows),
+        reference_rows=9,
+        policy=policy,
     )
 
 
@@ -223,12 +227,12 @@ def test_verdict_is_monotone_in_the_statistics(statistics, more):
 )
 def test_report_survives_json(statistics, invalid, rows):
     report = judged(statistics, invalid=invalid, rows=rows)
-    assert DriftReport.from_dict(json.loads(json.dumps(report.to_dict(), allow_nan=False))) == report
+    assert decode(DriftReport, json.loads(json.dumps(encode(report), allow_nan=False))) == report
 
 
 def test_measured_report_survives_json():
     report = window_of(0)
-    assert DriftReport.from_dict(json.loads(json.dumps(report.to_dict(), allow_nan=False))) == report
+    assert decode(DriftReport, json.loads(json.dumps(encode(report), allow_nan=False))) == report
 
 
 def test_thresholds_are_at_least_the_least_effect():
@@ -259,7 +263,9 @@ def ended(day, *, drifted=False, rows=1000, state=None):
     verdict = "insufficient" if rows < POLICY.min_rows else "drift" if drifted else "ok"
     seen = QualityVerdict(state, None, None, None, 0.5, 0.9, rows) if state else None
     columns = (ColumnVerdict("a", "distance", None, None, verdict),)
-    return DriftReport(Window(end - timedelta(days=4), end, rows), 9, columns, float(drifted), drifted, seen)
+    return DriftReport(
+        ServedWindow(end - timedelta(days=4), end, rows), 9, columns, float(drifted), drifted, seen
+    )
 
 
 def history(*reports):
@@ -337,7 +343,7 @@ def test_loss_surely_above_trainings_is_worse_and_raises_the_window():
     rng = np.random.default_rng(0)
     report = measured(table(rng, 60), table(rng, 15), policy=MonitorParams(min_rows=200), quality=seen)
     assert (report.drifted, report.raised) == (False, True)
-    assert DriftReport.from_dict(report.to_dict()) == report
+    assert decode(DriftReport, encode(report)) == report
 
 
 def test_loss_within_the_least_effect_is_ok():

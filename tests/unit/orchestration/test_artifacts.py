@@ -1,21 +1,20 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
-from mlops.ledger.store import Entry
-from mlops.monitoring.drift import ColumnVerdict, DriftReport, QualityVerdict, Window
+from mlops.ledger.drift_report import ColumnVerdict, DriftReport, QualityVerdict, ServedWindow
+from mlops.ledger.entry import Entry
+from mlops.ledger.records import DataVersioned, DeploymentServed, DriftChecked, GateJudged, ModelRegistered
 from mlops.orchestration import artifacts
 from mlops.orchestration.tasks import monitor
+from tests.ledger_rows import COMPARISON, made
 
 NOW = datetime(2013, 4, 1, 12, 30, tzinfo=UTC)
-SENTENCE = "Drift is confirmed: 1 of 2 columns drifted (dep_hour), in 9,000 rows."
-
-
-def entry(kind, **body):
-    return Entry("e1", kind, NOW, body=body)
+SENTENCE = "Drift is confirmed: 1 of 2 columns drifted (dep_hour); invalid: temp, in 9,000 rows."
 
 
 def column(name, verdict, value=None, threshold=None, note=""):
@@ -24,7 +23,7 @@ def column(name, verdict, value=None, threshold=None, note=""):
 
 def checked(quality=None):
     report = DriftReport(
-        window=Window(datetime(2013, 3, 2, tzinfo=UTC), datetime(2013, 4, 1, tzinfo=UTC), 9000),
+        window=ServedWindow(datetime(2013, 3, 2, tzinfo=UTC), datetime(2013, 4, 1, tzinfo=UTC), 9000),
         reference_rows=20_000,
         columns=(
             column("wind", "ok", 0.02, 0.11),
@@ -36,7 +35,7 @@ def checked(quality=None):
         drifted=True,
         quality=quality,
     )
-    return entry("drift.checked", version="3", sentence=SENTENCE, report=report.to_dict())
+    return made(DriftChecked, version="3", confirmed=True, report=report)
 
 
 def test_what_drifted_is_told_first():
@@ -54,7 +53,10 @@ def test_what_drifted_is_told_first():
 
 
 def test_a_verdict_tells_in_a_line_what_is_wrong_with_each_broken_column():
-    assert monitor.summary(checked()).splitlines() == [SENTENCE, "temp is invalid: 40% missing."]
+    assert monitor.summary(Entry("e1", checked(), NOW)).splitlines() == [
+        SENTENCE,
+        "temp is invalid: 40% missing.",
+    ]
 
 
 def test_a_window_leads_to_its_report_and_to_the_run_of_what_was_judged():
@@ -75,9 +77,7 @@ def test_a_window_with_labels_tells_the_loss_beside_that_at_training():
     assert "worse: loss 0.4123 on 800 rows with labels, 0.3800 at training" in page
 
 
-REGISTERED = entry(
-    "model.registered", version="4", digest="d" * 64, run_id="r1", commit="c" * 40, data_md5="a" * 32
-)
+REGISTERED = made(ModelRegistered, version="4")
 FIGURES = {
     "holdout": {"log_loss": 0.39, "roc_auc": 0.71},
     "baseline": {"log_loss": 0.45},
@@ -86,33 +86,33 @@ FIGURES = {
 
 
 def test_a_training_tells_what_it_beat_on_the_same_rows_and_nothing_stored():
-    judged = entry("gate.judged", promote=True, reason="Promoted: better.", champion={"log_loss": 0.4})
+    judged = made(GateJudged, comparison=replace(COMPARISON, other_loss=0.4))
     page = artifacts.training(REGISTERED, judged, FIGURES, run="http://mlflow/run")
     assert "[in MLflow](http://mlflow/run)" in page
     assert f"`{'a' * 12}`" in page
-    assert "| on the held-out rows | this model | a constant answer | champion until then |" in page
+    assert (
+        "| on the held-out rows | this model | baseline (constant prediction) | champion until then |" in page
+    )
     assert "| log loss | 0.3900 | 0.4500 | 0.4000 |" in page
     assert "| roc auc | 0.7100 | – | – |" in page
 
 
-def test_a_verdict_from_before_champions_were_noted_is_told_without_them():
-    judged = entry("gate.judged", promote=True, reason="Promoted as the first model.")
+def test_the_first_model_is_told_without_a_champion():
+    judged = made(GateJudged, outcome="first", comparison=None, baseline=COMPARISON)
     page = artifacts.training(REGISTERED, judged, FIGURES, run="")
     assert "| log loss | 0.3900 | 0.4500 |" in page
     assert "champion" not in page
 
 
 def test_a_deployment_tells_where_what_serves():
-    served = entry(
-        "deployment.served", version="4", digest="d" * 64, target="docker", deployment="flights-v4"
-    )
+    served = Entry("e1", made(DeploymentServed, version="4", target="docker", deployment="flights-v4"), NOW)
     page = artifacts.deployment(served, address="http://127.0.0.1:8080", version="http://mlflow/v4")
     for told in ("http://127.0.0.1:8080", "[version 4](http://mlflow/v4)", "d" * 64, "docker", "2013-04-01"):
         assert told in page
 
 
 def test_a_version_of_the_data_counts_what_was_added_and_left_out():
-    versioned = entry("data.versioned", rows=1200, md5="a" * 32, commit="c" * 40, left_out={"unlabelled": 17})
+    versioned = made(DataVersioned, rows=1200, left_out={"unlabelled": 17})
     page = artifacts.data(versioned)
     assert "- **rows added**: 1,200" in page
     assert "- **left out, unlabelled**: 17" in page

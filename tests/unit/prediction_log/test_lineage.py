@@ -7,30 +7,42 @@ from itertools import pairwise
 import pytest
 
 from mlops.errors import MlopsError
-from mlops.ledger.store import Entry
+from mlops.ledger.entry import Entry
+from mlops.ledger.record import Record
+from mlops.ledger.records import (
+    DeploymentServed,
+    DeploymentStarted,
+    DriftConfirmed,
+    GateJudged,
+    ModelPromoted,
+    ModelRegistered,
+    RetrainStarted,
+)
 from mlops.model.registry import ModelVersion
 from mlops.prediction_log.lineage import why
+from tests.ledger_rows import made
 
 RECORD = {"id": "p1", "deployment": "d7", "version": "3", "prediction": True}
 
 
-def row(id: str, kind: str, cause: str | None = None, **body: object) -> Entry:
-    return Entry(id, kind, datetime(2013, 6, 1, tzinfo=UTC), cause=cause, body=body)
+def row(id: str, kind: type[Record], cause: str | None = None, **facts: object) -> Entry[Record]:
+    return Entry(id, made(kind, **facts), datetime(2013, 6, 1, tzinfo=UTC), cause=cause)
 
 
 @pytest.fixture
-def entries() -> list[Entry]:
-    registered = {"run_id": "r1", "commit": "c0ffee", "data_md5": "d.dir", "digest": "b" * 64}
+def entries() -> list[Entry[Record]]:
+    model = {"version": "3", "run_id": "r1", "commit": "c0ffee", "data_md5": "d.dir", "digest": "b" * 64}
+    placed = {"deployment": "d7", "version": "3", "digest": "b" * 64}
     return [
-        row("a", "drift.confirmed", columns=["temp"]),
-        row("s", "retrain.started", "a"),
-        row("b", "model.registered", "s", version="3", **registered),
-        row("x", "gate.judged", "b", promote=False, reason="of another champion"),
-        row("g", "gate.judged", "b", promote=True, reason="Promoted: 0.02 better."),
-        row("c", "model.promoted", "g", version="3"),
-        row("d", "deployment.started", "c", deployment="d7", version="3"),
-        row("e", "deployment.served", "c", deployment="d7", version="3", digest="e" * 64),
-        row("f", "deployment.started", "x", deployment="d8", version="4"),
+        row("a", DriftConfirmed, columns=("temp",)),
+        row("s", RetrainStarted, "a"),
+        row("b", ModelRegistered, "s", **model),
+        row("x", GateJudged, "b", promote=False, outcome="not_significant"),
+        row("g", GateJudged, "b"),
+        row("c", ModelPromoted, "g", **model),
+        row("d", DeploymentStarted, "c", **placed),
+        row("e", DeploymentServed, "c", **placed),
+        row("f", DeploymentStarted, "x", deployment="d8", version="4"),
     ]
 
 
@@ -43,7 +55,7 @@ def test_a_prediction_leads_back_to_its_data_commit_and_decision(entries):
     found = why(RECORD, entries)
     assert (found.deployment, found.version) == ("d7", "3")
     assert (found.run_id, found.commit, found.data_md5, found.digest) == ("r1", "c0ffee", "d.dir", "b" * 64)
-    assert found.decision == "Promoted: 0.02 better."
+    assert found.decision == made(GateJudged).sentence
 
 
 def test_the_chain_runs_from_the_deployment_to_the_first_cause(entries):
@@ -58,12 +70,12 @@ def test_the_chain_runs_from_the_deployment_to_the_first_cause(entries):
 def test_the_registry_knows_better_than_the_ledger(entries, version):
     found = why(RECORD, entries, version)
     assert (found.run_id, found.commit, found.digest) == ("r9", "fade", "9" * 64)
-    assert found.decision == "Promoted: 0.02 better."
+    assert found.decision == made(GateJudged).sentence
 
 
 def test_what_nobody_recorded_is_none():
-    found = why(RECORD, [row("d", "deployment.started", deployment="d7")])
-    assert found.run_id is found.commit is found.data_md5 is found.digest is found.decision is None
+    found = why(RECORD, [row("d", DeploymentStarted, deployment="d7")])
+    assert found.run_id is found.commit is found.data_md5 is found.decision is None
 
 
 def test_a_deployment_the_ledger_does_not_know_is_an_error_that_names_it(entries):

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from mlops.ledger.store import Entry
+from mlops.ledger.entry import Entry
+from mlops.ledger.records import DataVersioned
 from mlops.project.doctor import of_clock, of_dvc, of_space
+from tests.ledger_rows import made
 
 NOW = datetime(2026, 7, 1, tzinfo=UTC)
 GB = 1024**3
@@ -39,7 +41,7 @@ def test_little_space_is_a_warning(total: int, free: int, state: str) -> None:
     ],
 )
 def test_a_clock_that_ran_back_fails(recorded: datetime | None, disk: datetime | None, state: str) -> None:
-    newest = Entry("a", "data.versioned", recorded) if recorded else None
+    newest = Entry("a", made(DataVersioned), recorded) if recorded else None
     assert of_clock(NOW, newest, disk).state == state
 
 

@@ -12,9 +12,9 @@ import pandas as pd
 import pytest
 
 from mlops.config.params import Params
+from mlops.ledger.drift_report import QualityVerdict
 from mlops.model import bundle as bundles
 from mlops.model.bundle import Bundle, ModelInfo
-from mlops.monitoring.drift import QualityVerdict
 from mlops.orchestration.tasks import monitor
 from mlops.schema import Schema, Task
 

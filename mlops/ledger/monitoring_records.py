@@ -1,0 +1,143 @@
+"""Records of judged windows and of the retrainings they start."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from mlops.errors import shown
+from mlops.ledger.drift_report import DriftReport
+from mlops.ledger.record import Record
+
+__all__ = [
+    "DriftChecked",
+    "DriftConfirmed",
+    "DriftReported",
+    "RetrainFinished",
+    "RetrainRefused",
+    "RetrainRule",
+    "RetrainStarted",
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DriftChecked(Record):
+    """A window of served rows that was judged, once per promotion.
+
+    Parameters
+    ----------
+    raised
+        Whether this window counts as drifted.
+    confirmed
+        Whether enough windows did.
+    """
+
+    kind: ClassVar[str] = "drift.checked"
+    key_template: ClassVar[str | None] = "drift:{cause}:{as_of}"
+
+    version: str
+    raised: bool
+    confirmed: bool
+    report: DriftReport
+
+    @property
+    def sentence(self) -> str:
+        """What the window showed."""
+        return self.report.sentence(confirmed=self.confirmed)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DriftConfirmed(Record):
+    """Drift that starts a retraining.
+
+    Parameters
+    ----------
+    columns
+        Those that drifted in the last window; none where its quality alone was worse.
+    """
+
+    kind: ClassVar[str] = "drift.confirmed"
+    key_template: ClassVar[str | None] = "confirmed:{cause}"
+
+    version: str
+    columns: tuple[str, ...]
+
+    @property
+    def sentence(self) -> str:
+        """The version and the columns."""
+        what = shown(self.columns) if self.columns else "quality"
+        return f"Drift of version {self.version} is confirmed: {what}."
+
+
+@dataclass(frozen=True, kw_only=True)
+class DriftReported(Record):
+    """A judged window's report, drawn by Evidently."""
+
+    kind: ClassVar[str] = "drift.reported"
+    key_template: ClassVar[str | None] = "reported:{cause}"
+
+    path: str
+
+    @property
+    def sentence(self) -> str:
+        """The file."""
+        return f"Report written to {self.path}."
+
+
+RetrainRule = Literal["invalid", "policy", "cooldown", "too_few_rows", "attempts"]
+"""What refuses a retraining."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RetrainStarted(Record):
+    """A retraining that begins; `asked` where a person named its `as_of`."""
+
+    kind: ClassVar[str] = "retrain.started"
+
+    asked: bool
+
+    @property
+    def sentence(self) -> str:
+        """That it begins."""
+        return "Retraining started."
+
+
+@dataclass(frozen=True, kw_only=True)
+class RetrainFinished(Record):
+    """A retraining that got the gate's verdict.
+
+    Parameters
+    ----------
+    started, judged
+        The ids of its beginning and of its verdict.
+    verdict
+        The verdict's sentence.
+    """
+
+    kind: ClassVar[str] = "retrain.finished"
+
+    started: str
+    judged: str
+    version: str
+    promoted: bool
+    verdict: str
+
+    @property
+    def sentence(self) -> str:
+        """The verdict."""
+        return self.verdict
+
+
+@dataclass(frozen=True, kw_only=True)
+class RetrainRefused(Record):
+    """A retraining that the policy, the data or too many failures rule out."""
+
+    kind: ClassVar[str] = "retrain.refused"
+
+    rule: RetrainRule
+    reason: str
+
+    @property
+    def sentence(self) -> str:
+        """The reason."""
+        return f"Refused: {self.reason}"
