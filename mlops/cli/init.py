@@ -74,18 +74,18 @@ def _text(begun: Begun) -> str:
     lines += [f"  key       {profile.key}"] if profile.key else []
     counted = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())
     lines.append(f"  features  {len(profile.features)}: {counted}")
-    lines += [f"  left out  {column}: {reason}" for column, reason in profile.left_out.items()]
-    lines += [f"  decided   {sentence}" for sentence in profile.decided]
+    lines += [f"  excluded  {column}: {reason}" for column, reason in profile.left_out.items()]
+    lines += [f"  inferred  {sentence}" for sentence in profile.decided]
     lines += [
         f"  WARNING   {column} almost determines {profile.target} by itself. If it is known only afterwards, "
-        "leave it out: remove its line from params.yaml."
+        "drop it: remove its line from params.yaml."
         for column in profile.suspects
     ]
-    lines += [f"  kept      {path}, which was there" for path in begun.kept]
+    lines += [f"  kept      {path}, an existing file" for path in begun.kept]
     lines += [
-        begun.said,
-        "params.yaml says the rest, a comment on each line; contract.yaml what new rows must be.",
-        "Go on with: mlops train && mlops up && mlops deploy",
+        begun.result,
+        "params.yaml has every setting, with a comment on each line; contract.yaml the rules for new rows.",
+        "Next: mlops train && mlops up && mlops deploy",
     ]
     return "\n".join(lines)
 
@@ -105,6 +105,6 @@ def _result(begun: Begun) -> dict[str, Any]:
         "suspects": list(profile.suspects),
         "decided": list(profile.decided),
         "kept": list(begun.kept),
-        "said": begun.said,
+        "result": begun.result,
         "data": begun.version.record.md5,
     }

@@ -20,7 +20,7 @@ schedule = typer.Typer(invoke_without_command=True)
 
 Flow = Annotated[str, typer.Argument(help="ingest, monitor, score or retrain.")]
 _AWAY = (
-    "Prefect does not answer, or rejected the credentials: "
+    "Prefect does not respond, or rejected the credentials: "
     "this is what params.yaml declares, applied by the next `mlops up`."
 )
 
@@ -51,7 +51,7 @@ def set_(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Set a flow's schedule, in params.yaml and, where it answers, in Prefect.
+    """Set a flow's schedule, in params.yaml and in Prefect if it responds.
 
     Example: mlops schedule set monitor "0 6 * * 1" --timezone Europe/Berlin
     """

@@ -10,7 +10,7 @@ __all__ = ["up"]
 
 
 def up(context: typer.Context, json: Json = False) -> None:
-    """Start Prefect, MLflow, the runner and the gateway; wait until each answers.
+    """Start Prefect, MLflow, the runner and the gateway; wait until each responds.
 
     Services that run are left alone; the model that served before a reboot serves again.
     Example: mlops up

@@ -253,7 +253,7 @@ class RetrainParams(_Section):
     """When a retraining may start."""
 
     policy: Literal["on_drift", "never"] = "on_drift"
-    """Whether confirmed drift starts a retraining. A person or a schedule may always ask for one."""
+    """Whether confirmed drift starts a retraining. A person or a schedule can always start one."""
     cooldown: Duration = timedelta(days=7)
     """Event time that must pass after a retraining before drift may start the next one."""
     min_rows: int = Field(default=1000, ge=1)

@@ -78,7 +78,7 @@ class Settings(BaseSettings):
     """Seconds after which the reconciler does what no event started; it waits four times as long before each
     further attempt."""
     fsync: bool = False
-    """Wait for the disk before each answer, so that the prediction log survives a power loss."""
+    """Sync to disk before each response, so that the prediction log survives a power loss."""
 
 
 def load_settings(file: Path | None = None) -> Settings:

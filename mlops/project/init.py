@@ -45,8 +45,8 @@ class Begun:
     ----------
     kept
         Files that were there before and stayed as they were.
-    said
-        What came of the table, a sentence.
+    result
+        What was ingested, a sentence.
     version
         The ledger's ``data.versioned`` of the first version of the data.
     """
@@ -54,7 +54,7 @@ class Begun:
     folder: Path
     proposal: Proposal
     kept: Sequence[str]
-    said: str
+    result: str
     version: Entry[DataVersioned]
 
 

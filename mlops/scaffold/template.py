@@ -120,7 +120,7 @@ def begin(folder: Path, files: Mapping[str, str], *, name: str) -> list[str]:
     if "params.yaml" in there or _has_data(folder):
         raise UsageError(
             f"{folder} is a project already.",
-            remedy="Go on with it (`mlops status`), or choose another folder.",
+            remedy="Continue with it (`mlops status`), or choose another folder.",
         )
     kept = sorted(path for path in there if path in _YOURS or path.startswith("tests/"))
     if clash := sorted(there - set(kept)):
