@@ -70,4 +70,4 @@ lock: $(READY) ## Resolve the dependencies anew
 		--group demo --group dev pyproject.toml --output-file requirements.lock
 
 clean: down ## Remove the demo and what tools left behind
-	@rm -rf .demo site dist .mypy_cache .ruff_cache .pytest_cache
+	@rm -rf .demo site .cache dist .mypy_cache .ruff_cache .pytest_cache

@@ -70,6 +70,15 @@ class Schema:
     ConfigError
         A feature or the target is called as a column of the prediction log is, or a feature as a
         part of a date is.
+
+    Examples
+    --------
+    >>> import mlops
+    >>> schema = mlops.Schema(
+    ...     features={"size": "number", "picked": "date"}, target="ripe", task="binary", time="picked"
+    ... )
+    >>> list(schema.inputs)
+    ['size', 'picked.month', 'picked.weekday', 'picked.hour']
     """
 
     features: Mapping[str, Kind]
@@ -97,6 +106,17 @@ class Schema:
     def __reduce__(self) -> tuple[Any, ...]:
         # A read-only view cannot be pickled; the values it was made from can.
         return type(self), (dict(self.features), self.target, self.task, self.time, self.key)
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        roles = [(self.target, f"target, {self.task}"), (self.time, "time"), (self.key, "key")]
+        rows = "".join(
+            f"<tr><td>{escape(str(cell))}</td><td>{escape(str(use))}</td></tr>"
+            for cell, use in [*self.features.items(), *((name, role) for name, role in roles if name)]
+        )
+        head = "<tr><th>column</th><th>type or role</th></tr>"
+        return f'<table style="text-align: left">{head}{rows}</table>'
 
     @property
     def named(self) -> list[str]:

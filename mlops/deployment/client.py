@@ -26,6 +26,11 @@ class Client:
         The gateway's, as ``http://127.0.0.1:8080``.
     timeout
         Timeout of a request in seconds.
+
+    Examples
+    --------
+    >>> with mlops.Client(project.folder.address) as client:
+    ...     answer = client.predict([{"size": 4.0, "colour": "red"}])  # doctest: +SKIP
     """
 
     def __init__(self, address: str, *, timeout: float = 30.0) -> None:

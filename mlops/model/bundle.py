@@ -82,10 +82,34 @@ class Bundle:
     ----------
     digest
         The sha256 of manifest.json: the bundle's name everywhere.
+
+    Examples
+    --------
+    >>> bundle = project.champion.bundle
+    >>> list(bundle.schema.features), bundle.model.task
+    (['size', 'colour'], 'binary')
+    >>> mlops.Bundle.open(bundle.folder) == bundle
+    True
     """
 
     folder: Path
     digest: str
+
+    @classmethod
+    def open(cls, folder: str | Path, *, digest: str | None = None) -> Bundle:
+        """Open a bundle and hash every file against its manifest.
+
+        Parameters
+        ----------
+        digest
+            What the bundle must be, where that is known.
+
+        Raises
+        ------
+        mlops.errors.BundleError
+            There is no bundle, it is another one, or a file of it is not what the manifest says.
+        """
+        return open(Path(folder), digest=digest)
 
     def read(self, name: str) -> bytes:
         """Return the content of one of its files.

@@ -32,6 +32,7 @@ __all__ = [
     "Statistics",
     "as_blocks",
     "as_reference",
+    "column_verdicts",
     "confirmed",
     "judge",
     "measure",
@@ -123,28 +124,9 @@ def measure(
     MissingColumnError
         The reference lacks a column of the schema.
     """
-    features, answer = _features(schema), _answer(schema)
-    if missing := [name for name in features if name not in reference]:
-        raise MissingColumnError(missing, have=list(reference.columns), where="The model's reference")
-    # Not the answer: where the target moves, so does it, and that is for a new model to mend.
-    invalid = validate(reference, current, features)
-    sound = {name: kind for name, kind in features.items() if name not in invalid}
-    values: dict[str, float] = {}
-    limits: dict[str, float] = {}
-    for known, part in ((reference, sound), (answers, answer)):
-        if len(current) < policy.min_rows or not part:
-            continue
-        values |= statistics(known, current, part)
-        limits |= thresholds(
-            known,
-            part,
-            blocks_of(known, schema, block),
-            window_blocks=len(np.unique(blocks_of(current, schema, block))),
-            window_rows=len(current),
-            alpha=policy.alpha * len(part) / (len(sound) + len(answer)),
-            min_effect=policy.min_effect,
-            seed=seed,
-        )
+    values, limits, invalid = _measured(
+        reference, answers, current, schema, policy=policy, block=block, statistics=statistics, seed=seed
+    )
     return judge(
         values,
         limits,
@@ -155,6 +137,61 @@ def measure(
         policy=policy,
         quality=quality,
     )
+
+
+def column_verdicts(
+    reference: pd.DataFrame,
+    answers: pd.DataFrame | None,
+    current: pd.DataFrame,
+    schema: Schema,
+    *,
+    policy: MonitorParams,
+    block: timedelta,
+    seed: int,
+) -> tuple[ColumnVerdict, ...]:
+    """Judge each column as `measure` does; the features alone where `answers` is None."""
+    values, limits, invalid = _measured(
+        reference, answers, current, schema, policy=policy, block=block, statistics=distances, seed=seed
+    )
+    columns = watched(schema) if answers is not None else _features(schema)
+    return _verdicts(values, limits, invalid, columns, rows=len(current), policy=policy)
+
+
+def _measured(
+    reference: pd.DataFrame,
+    answers: pd.DataFrame | None,
+    current: pd.DataFrame,
+    schema: Schema,
+    *,
+    policy: MonitorParams,
+    block: timedelta,
+    statistics: Statistics,
+    seed: int,
+) -> tuple[dict[str, float], dict[str, float], dict[str, str]]:
+    """Return by column the statistic, its threshold, and what is wrong with it."""
+    features, predicted = _features(schema), _answer(schema) if answers is not None else {}
+    if missing := [name for name in features if name not in reference]:
+        raise MissingColumnError(missing, have=list(reference.columns), where="The model's reference")
+    # Not the predictions: where the target moves, so do they, and that is for a new model to mend.
+    invalid = validate(reference, current, features)
+    sound = {name: kind for name, kind in features.items() if name not in invalid}
+    values: dict[str, float] = {}
+    limits: dict[str, float] = {}
+    for known, part in ((reference, sound), (answers, predicted)):
+        if known is None or len(current) < policy.min_rows or not part:
+            continue
+        values |= statistics(known, current, part)
+        limits |= thresholds(
+            known,
+            part,
+            blocks_of(known, schema, block),
+            window_blocks=len(np.unique(blocks_of(current, schema, block))),
+            window_rows=len(current),
+            alpha=policy.alpha * len(part) / (len(sound) + len(predicted)),
+            min_effect=policy.min_effect,
+            seed=seed,
+        )
+    return values, limits, invalid
 
 
 def thresholds(
@@ -211,7 +248,24 @@ def judge(
     quality: QualityVerdict | None = None,
 ) -> DriftReport:
     """Turn statistics into verdicts, and verdicts into one on the window."""
-    scarce = window.rows < policy.min_rows
+    verdicts = _verdicts(statistics, thresholds, invalid, columns, rows=window.rows, policy=policy)
+    judged = [column for column in verdicts if column.verdict in ("ok", "drift")]
+    drifting = sum(column.verdict == "drift" for column in judged)
+    share = drifting / len(judged) if judged else 0.0
+    drifted = drifting > 0 and share >= policy.min_share
+    return DriftReport(window, reference_rows, verdicts, share, drifted, quality)
+
+
+def _verdicts(
+    statistics: Mapping[str, float],
+    thresholds: Mapping[str, float],
+    invalid: Mapping[str, str],
+    columns: Mapping[str, Kind],
+    *,
+    rows: int,
+    policy: MonitorParams,
+) -> tuple[ColumnVerdict, ...]:
+    scarce = rows < policy.min_rows
 
     def verdict(name: str, kind: Kind) -> ColumnVerdict:
         value, limit = statistics.get(name), thresholds.get(name)
@@ -226,12 +280,7 @@ def judge(
             return ColumnVerdict(*seen, "insufficient", note)
         return ColumnVerdict(*seen, "drift" if value > limit else "ok")
 
-    verdicts = tuple(verdict(name, kind) for name, kind in columns.items())
-    judged = [column for column in verdicts if column.verdict in ("ok", "drift")]
-    drifting = sum(column.verdict == "drift" for column in judged)
-    share = drifting / len(judged) if judged else 0.0
-    drifted = drifting > 0 and share >= policy.min_share
-    return DriftReport(window, reference_rows, verdicts, share, drifted, quality)
+    return tuple(verdict(name, kind) for name, kind in columns.items())
 
 
 def raised_before(reports: Iterable[DriftReport], *, as_of: datetime, apart: timedelta) -> list[bool]:

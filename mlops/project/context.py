@@ -1,54 +1,100 @@
 """A project with its adapters at hand, each opened when first used.
 
-What the flows' tasks and the CLI's commands stand on. Nothing here decides: it knows where
-things are. Importing it loads nothing heavy: `mlops status` answers in a fraction of a second.
+What the flows' tasks and the CLI's commands stand on, and what `mlops.open` gives to people. Nothing here
+decides: it knows where things are. Importing it loads nothing heavy: `mlops status` answers in a
+fraction of a second.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from filelock import FileLock, Timeout
+from filelock import FileLock
 
 from mlops.config.params import Params
 from mlops.config.project_folder import ProjectFolder, find_project, load_params
-from mlops.errors import ConflictError, NothingPromotedError
+from mlops.errors import NothingPromotedError
 from mlops.ledger.records import DeploymentServed, ModelPromoted, ModelRegistered
 from mlops.moments import parse_moment
+from mlops.project import frames, locks, summary, trained_model
+from mlops.project.project_data import ProjectData
 
 if TYPE_CHECKING:
     from mlops.adapters.mlflow.tracking import MlflowRegistry
     from mlops.adapters.traefik import TraefikGateway
     from mlops.deployment.rollout import Target, TargetContext
     from mlops.ledger.entry import Entry
+    from mlops.ledger.record import Record
     from mlops.ledger.store import Ledger
     from mlops.model.bundle import Bundle
+    from mlops.project.trained_model import TrainedModel
     from mlops.schema import Schema
 
 log = logging.getLogger("mlops")
 
 __all__ = ["Project"]
 
+R = TypeVar("R", bound="Record")
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, repr=False)
 class Project:
-    """A project and the adapters it is set up for.
+    """A project and the adapters it is set up for: what `mlops.open` returns.
+
+    `champion` and `version` are models that predict; `predictions`, `windows`, `decisions` and
+    `versions` are DataFrames, `data` has more. The rest is what the commands stand on.
 
     Parameters
     ----------
+    folder
+        Where its parts lie.
     tree
         The work tree whose params.yaml holds; where None, the person's own.
+
+    Examples
+    --------
+    >>> project = mlops.open(".")
+    >>> predicted = project.champion.predict(rows)
+    >>> log = project.predictions(since="2026-01-10", labels=True)
     """
 
     folder: ProjectFolder
     tree: Path | None = None
+
+    # For people; documented where they are defined.
+    predictions = frames.predictions
+    windows = frames.windows
+    decisions = frames.decisions
+    versions = frames.versions
+    version = trained_model.version
+
+    @property
+    def champion(self) -> TrainedModel:
+        """The version that was promoted last.
+
+        Raises
+        ------
+        mlops.errors.NothingPromotedError
+            There is none yet. Train one: `mlops train`.
+        """
+        return trained_model.champion(self)
+
+    @property
+    def data(self) -> ProjectData:
+        """The versions of the data: `log` lists them, `read` returns the rows of one."""
+        return ProjectData(self)
+
+    def __repr__(self) -> str:
+        return summary.text(self)
+
+    def _repr_html_(self) -> str:
+        return summary.html(self)
 
     @classmethod
     def at(cls, path: Path | str, tree: Path | None = None) -> Project:
@@ -81,6 +127,15 @@ class Project:
         from mlops.ledger.store import Ledger
 
         return Ledger(self.folder.ledger_uri)
+
+    @property
+    def has_ledger(self) -> bool:
+        """Whether there is a ledger yet: looking must not begin one."""
+        return self.folder.settings.ledger_uri is not None or (self.folder.home / "ledger.db").is_file()
+
+    def recorded(self, kind: type[R]) -> list[Entry[R]]:
+        """Return the ledger's rows of a kind, oldest first."""
+        return self.ledger.entries(kind) if self.has_ledger else []
 
     @cached_property
     def registry(self) -> MlflowRegistry:
@@ -219,26 +274,6 @@ class Project:
         folder.mkdir(parents=True, exist_ok=True)
         return FileLock(folder / name, timeout=patience)
 
-    @contextmanager
-    def hold(self, name: str, *, patience: float, refusal: str, remedy: str) -> Iterator[None]:
-        """Hold a lock, or say in `refusal` that somebody else does.
-
-        Parameters
-        ----------
-        patience
-            Seconds to wait for it.
-
-        Raises
-        ------
-        ConflictError
-            Another holds it that long.
-        """
-        lock = self.lock(name, patience=patience)
-        try:
-            lock.acquire()
-        except Timeout as exc:
-            raise ConflictError(refusal, remedy=remedy) from exc
-        try:
-            yield
-        finally:
-            lock.release()
+    def hold(self, name: str, *, patience: float, refusal: str, remedy: str) -> AbstractContextManager[None]:
+        """Hold a lock for which to wait `patience` seconds at most: see `mlops.project.locks.hold`."""
+        return locks.hold(self.lock(name, patience=patience), refusal=refusal, remedy=remedy)

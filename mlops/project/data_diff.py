@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import logging
 
-from mlops.adapters.dvc.tree import DvcTree
-from mlops.config.paths import LAKE
 from mlops.data.diff import Difference, compare
-from mlops.data.snapshot import Snapshot
 from mlops.project.context import Project
 from mlops.project.data_log import Chosen
+from mlops.project.data_snapshot import snapshots
 
 log = logging.getLogger("mlops")
 
@@ -26,18 +24,6 @@ def diff(project: Project, before: Chosen, after: Chosen) -> Difference:
     DataError
         Neither has it.
     """
-    store = DvcTree(project.folder.root).store()
-    listed = [store.files(chosen.version.md5, LAKE) for chosen in (before, after)]
-    store.ensure({md5: f"{LAKE}/{name}" for held in listed for name, md5 in held.items()})
-    schema, rule = project.schema, project.params.data.on_duplicate
-    old, new = (
-        Snapshot(
-            {name: store.objects(md5) for name, md5 in held.items()},
-            time=schema.time,
-            target=schema.target,
-            on_duplicate=rule,
-        )
-        for held in listed
-    )
+    old, new = snapshots(project, before, after)
     log.info("comparing %s rows with %s, column by column", f"{len(old):,}", f"{len(new):,}")
     return compare(old, new, project.schema)

@@ -50,7 +50,7 @@ def versions(project: Project, *, most: int | None = None) -> list[Recorded]:
         How many, at most.
     """
     changes = _changes(project)
-    entries = project.ledger.entries(DataVersioned, ModelRegistered) if _has_ledger(project) else []
+    entries = project.ledger.entries(DataVersioned, ModelRegistered) if project.has_ledger else []
     found = recorded(changes, entries, {}, pointed(project.folder.root, LAKE))[:most]
     rows = _rows([version.md5 for version in found], project.folder.root)
     return recorded(changes, entries, rows, pointed(project.folder.root, LAKE))[:most]
@@ -149,7 +149,7 @@ def _at_revision(project: Project, rev: str) -> Chosen | None:
 
 def _of_model(project: Project, name: str) -> Chosen:
     wanted = name.removeprefix("model:")
-    known = project.ledger.entries(ModelRegistered) if _has_ledger(project) else []
+    known = project.ledger.entries(ModelRegistered) if project.has_ledger else []
     for entry in reversed(known):
         if entry.record.version == wanted:
             md5, commit = entry.record.data_md5, entry.record.commit
@@ -165,11 +165,6 @@ def _of_model(project: Project, name: str) -> Chosen:
         f"The ledger knows no version {wanted!r} of the model; it knows {shown(have) or 'none'}.",
         remedy="See which were trained on what: `mlops data log`.",
     )
-
-
-def _has_ledger(project: Project) -> bool:
-    """Tell whether there is one: looking must not begin it."""
-    return project.folder.settings.ledger_uri is not None or (project.folder.home / "ledger.db").is_file()
 
 
 def _rows(md5s: Sequence[str], root: Path) -> dict[str, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,6 +28,7 @@ __all__ = [
     "reread",
     "seen_by",
     "typed",
+    "typed_or_stored",
     "unlabelled",
     "usable",
 ]
@@ -121,6 +123,22 @@ def lenient(frame: pd.DataFrame, schema: Schema) -> pd.DataFrame:
     _refuse_missing(frame, schema)
     plain = frame.reset_index(drop=True)
     return pd.DataFrame({name: usable(plain[name], schema)[0] for name in schema.named})
+
+
+def typed_or_stored(frame: pd.DataFrame, schema: Schema) -> pd.DataFrame:
+    """Return a table as `conform` does, for looking at: a column with unusable values stays as it is.
+
+    Columns that the schema does not name stay, too.
+    """
+    import pandas as pd
+
+    columns: dict[str, pd.Series[Any]] = {}
+    for name, column in reread(frame, schema).items():
+        columns[str(name)] = column
+        if name in schema.named:
+            with suppress(DataError):
+                columns[str(name)] = typed(column, schema)
+    return pd.DataFrame(columns, index=frame.index)
 
 
 def reread(frame: pd.DataFrame, schema: Schema) -> pd.DataFrame:
