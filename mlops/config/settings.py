@@ -55,11 +55,11 @@ class Settings(BaseSettings):
     )
     """Accept any certificate from Prefect."""
     mlflow_tracking_username: str | None = Field(default=None, validation_alias="MLFLOW_TRACKING_USERNAME")
-    """Name for an MLflow that asks for a login."""
+    """Name for an MLflow that requires authentication."""
     mlflow_tracking_password: str | None = Field(
         default=None, validation_alias="MLFLOW_TRACKING_PASSWORD", repr=False
     )
-    """Password for an MLflow that asks for a login."""
+    """Password for an MLflow that requires authentication."""
     mlflow_tracking_token: str | None = Field(
         default=None, validation_alias="MLFLOW_TRACKING_TOKEN", repr=False
     )

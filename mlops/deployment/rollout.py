@@ -77,7 +77,7 @@ class Serving:
 
 @dataclass(frozen=True)
 class TargetContext:
-    """What a target may know of the project.
+    """The project's settings for a target.
 
     Parameters
     ----------
@@ -86,7 +86,7 @@ class TargetContext:
     root
         The project's folder.
     home
-        Where what the project makes on this machine lies: ``.mlops``.
+        The project's folder of local state: ``.mlops``.
     base_image
         `MLOPS_BASE_IMAGE`.
     """
@@ -101,9 +101,9 @@ class Target(Protocol):
     """Where services run."""
 
     name: str
-    """The value of `Serving.target`; no two targets share one."""
+    """The value of `Serving.target`, unique among targets."""
     leaves: str
-    """What of its services `prune` removes: ``image``."""
+    """What `prune` removes, for messages: ``image``."""
 
     @classmethod
     def open(cls, context: TargetContext) -> Self:
@@ -112,20 +112,20 @@ class Target(Protocol):
         Raises
         ------
         UnavailableError
-            What it stands on, as a container engine, does not answer.
+            Its backend, as a container engine, does not answer.
         """
 
     def check(self) -> None:
-        """Make sure that services can be started.
+        """Check that services can be started.
 
         Raises
         ------
         UnavailableError
-            They cannot; the error says how to mend that.
+            They cannot. The error has the remedy.
         """
 
     def built_from(self) -> Mapping[str, Any]:
-        """Return what a service is built from beside its bundle: with another, it is another deployment."""
+        """Return the inputs of a service's build besides its bundle; if they change, so does its id."""
 
     def start(self, spec: Spec) -> Serving:
         """Start a service, or return the running one with this id."""

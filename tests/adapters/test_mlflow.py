@@ -186,9 +186,9 @@ def test_a_user_without_a_name_trains_too(run, trained, monkeypatch):
     for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(os, "getuid", lambda: 54321)
-    told = mlflow_run.tags(run, trained)
-    assert "mlflow.user" not in told
-    assert told["mlops.digest"] == trained.digest
+    raised = mlflow_run.tags(run, trained)
+    assert "mlflow.user" not in raised
+    assert raised["mlops.digest"] == trained.digest
 
 
 def test_a_run_names_the_rows_it_was_fitted_and_measured_on(registry, client, run):
@@ -225,22 +225,24 @@ def test_what_is_measured_later_is_a_line_that_the_same_again_does_not_bend(regi
 
 
 def test_what_we_say_of_a_project_follows_it_until_a_person_says_more(server, client, run, trained):
-    def told(about: str) -> tuple[str, str]:
-        registry = MlflowRegistry(server, "told", about=about)
+    def raised(about: str) -> tuple[str, str]:
+        registry = MlflowRegistry(server, "raised", about=about)
         registry.register(registry.log_run(run, force=True), trained.digest)
-        experiment = client.get_experiment_by_name("told")
+        experiment = client.get_experiment_by_name("raised")
         assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"
-        model = client.get_registered_model("told")
+        model = client.get_registered_model("raised")
         return experiment.tags.get("mlflow.note.content", ""), model.description or ""
 
-    assert told("") == ("", "")
+    assert raised("") == ("", "")
     for about in ("Plums.", "Ripe plums."):
-        note, description = told(about)
+        note, description = raised(about)
         assert note == description
         assert note.startswith(f"{about}\n\n")
-    client.set_experiment_tag(client.get_experiment_by_name("told").experiment_id, "mlflow.note.content", "M")
-    client.update_registered_model("told", "Mine.")
-    assert told("Other plums.") == ("M", "Mine.")
+    client.set_experiment_tag(
+        client.get_experiment_by_name("raised").experiment_id, "mlflow.note.content", "M"
+    )
+    client.update_registered_model("raised", "Mine.")
+    assert raised("Other plums.") == ("M", "Mine.")
 
 
 def test_a_run_has_its_bundle_as_a_ready_model_with_the_metrics(registry, client, run):
@@ -293,18 +295,18 @@ def test_mlflow_itself_loads_a_version_and_answers_as_the_bundle_does(
 def test_a_signature_tells_what_a_task_answers(task, classes, outputs, tmp_path):
     info = ModelInfo(task, classes, 0.5, compiled=True)
     files = {"model.json": to_json(info.to_dict()), "schema.json": to_json(SCHEMA.to_dict())}
-    told = signature(bundle.write(tmp_path / "bundle", files))
-    assert [str(column).replace("'", "") for column in told.outputs] == outputs
-    assert told.inputs.input_types() == [DataType.double, DataType.string, DataType.boolean]
+    raised = signature(bundle.write(tmp_path / "bundle", files))
+    assert [str(column).replace("'", "") for column in raised.outputs] == outputs
+    assert raised.inputs.input_types() == [DataType.double, DataType.string, DataType.boolean]
 
 
 def test_registering_a_run_again_gives_the_version_that_exists(registry, client, run, trained):
     run_id = registry.log_run(run)
     version = registry.register(run_id, trained.digest, description="first", tags={"own": "tag"})
     assert registry.register(run_id, trained.digest, description="second") == version
-    kept = client.get_model_version("flights", version.version)
-    assert kept.description == "first"
-    assert {"own": "tag", "mlops.digest": trained.digest}.items() <= kept.tags.items()
+    registered = client.get_model_version("flights", version.version)
+    assert registered.description == "first"
+    assert {"own": "tag", "mlops.digest": trained.digest}.items() <= registered.tags.items()
     assert (version.digest, version.commit, version.data_md5) == (trained.digest, run.commit, run.data_md5)
     assert version.run_id == run_id
 
@@ -480,13 +482,13 @@ def test_killed_on_the_way_the_next_run_takes_the_trials_over(registry, client, 
     dead = client.create_run(experiment, tags=mlflow_run.tags(searched, trained)).info.run_id
     two = dataclasses.replace(searched, trials=searched.trials[:2])
     nested_runs.log(client, experiment, dead, two)
-    kept, halved = within(client, dead)
+    complete, halved = within(client, dead)
     client.update_run(halved.info.run_id, status="RUNNING")  # as one that was killed in its midst
     assert {dead, halved.info.run_id} <= set(registry.reap("f1"))
 
     run_id = registry.log_run(searched)
     assert [one.info.run_name for one in within(client, run_id)] == ["trial 1", "trial 2", "trial 3"]
-    assert within(client, run_id)[0].info.run_id == kept.info.run_id
+    assert within(client, run_id)[0].info.run_id == complete.info.run_id
     assert within(client, dead) == []
 
 
@@ -496,11 +498,11 @@ def test_trials_are_taken_over_however_many_pages_they_fill_and_wherever_their_r
     monkeypatch.setattr(nested_runs, "_PAGE", 1)
     experiment = client.get_experiment_by_name("flights").experiment_id
     nested_runs.log(client, experiment, "0" * 32, searched)  # as where `mlflow gc` removed the run
-    kept = {one.info.run_id for one in within(client, "0" * 32)}
-    assert len(kept) == 3
+    trial_ids = {one.info.run_id for one in within(client, "0" * 32)}
+    assert len(trial_ids) == 3
 
     run_id = registry.log_run(searched, force=True)
-    assert {one.info.run_id for one in within(client, run_id)} == kept
+    assert {one.info.run_id for one in within(client, run_id)} == trial_ids
 
 
 def test_a_damaged_bundle_starts_no_run(server, client, run, trained, tmp_path):
@@ -622,9 +624,9 @@ def narrow() -> Iterator[str]:
 
 def test_a_file_that_the_server_does_not_take_is_an_error_that_names_it(narrow, tmp_path):
     (tmp_path / "report.html").write_text("a long report")
-    with pytest.raises(MlopsError, match=rf"{narrow} could not transfer a file: 413.*proxy") as told:
+    with pytest.raises(MlopsError, match=rf"{narrow} could not transfer a file: 413.*proxy") as raised:
         MlflowRegistry(narrow, "flights").attach("1", tmp_path / "report.html")
-    assert not told.value.retriable
+    assert not raised.value.retriable
 
 
 def test_the_server_answers_to_its_own_name_only(server):

@@ -52,9 +52,9 @@ class Deployments:
 
     def all(self) -> list[dict[str, Any]]:
         """Return the deployments of all flows."""
-        which = {"name": {"any_": [self._project.params.data.name]}}
+        by_name = {"name": {"any_": [self._project.params.data.name]}}
         deployments: list[dict[str, Any]] = self._request(
-            "POST", "/deployments/filter", {"deployments": which}
+            "POST", "/deployments/filter", {"deployments": by_name}
         )
         return deployments
 
@@ -92,8 +92,8 @@ class Deployments:
 
     def next_runs(self, deployments: Sequence[str]) -> dict[str, datetime]:
         """Return the time of each deployment's next planned run, overdue ones included."""
-        which = {"id": {"any_": list(deployments)}}
-        runs = self._runs(which, "NEXT_SCHEDULED_START_TIME_ASC") if deployments else []
+        by_id = {"id": {"any_": list(deployments)}}
+        runs = self._runs(by_id, "NEXT_SCHEDULED_START_TIME_ASC") if deployments else []
         return {run["deployment_id"]: _planned(run) for run in reversed(runs)}
 
     def overdue(self, now: datetime) -> list[dict[str, Any]]:
@@ -119,12 +119,12 @@ class Deployments:
         )
 
     def _runs(
-        self, which: dict[str, Any], sort: str, *, flows: Sequence[str] = (), **wanted: Any
+        self, deployments: dict[str, Any], sort: str, *, flows: Sequence[str] = (), **flow_runs: Any
     ) -> list[dict[str, Any]]:
         body = {
             "flows": {"name": {"any_": list(flows)}} if flows else None,
-            "deployments": which,
-            "flow_runs": {"state": _NOT_STARTED, **wanted},
+            "deployments": deployments,
+            "flow_runs": {"state": _NOT_STARTED, **flow_runs},
             "sort": sort,
             "limit": _PAGE,
         }

@@ -100,8 +100,8 @@ def test_an_image_brings_what_the_module_imports_where_the_module_answers(tmp_pa
             for name in json.loads(written.read("manifest.json"))["files"]
             if name != "model.json"
         }
-        told = bundles.to_json({**written.model.to_dict(), "packages": ["lightgbm"], **info})
-        return set(required_packages(bundles.write(written.folder, {**files, "model.json": told}).folder))
+        manifest = bundles.to_json({**written.model.to_dict(), "packages": ["lightgbm"], **info})
+        return set(required_packages(bundles.write(written.folder, {**files, "model.json": manifest}).folder))
 
     compiled, fallback = packages(compiled=True), packages(compiled=False)
     own = packages(compiled=False, own=True)
@@ -114,8 +114,8 @@ def test_an_image_brings_what_the_module_imports_where_the_module_answers(tmp_pa
 def test_a_package_that_the_lock_no_longer_pins_is_refused(image: Image, tmp_path: Path) -> None:
     bundle = tiny_bundle(tmp_path / "loose", compiled=False)
     files = {name: bundle.read(name) for name in json.loads(bundle.read("manifest.json"))["files"]}
-    told = bundles.to_json({**bundle.model.to_dict(), "packages": ["nonesuch", "--help"]})
-    loose = bundles.write(bundle.folder, {**files, "model.json": told})
+    manifest = bundles.to_json({**bundle.model.to_dict(), "packages": ["nonesuch", "--help"]})
+    loose = bundles.write(bundle.folder, {**files, "model.json": manifest})
     with pytest.raises(MlopsError, match=r"needs --help, nonesuch, which requirements\.lock does not pin"):
         write_dependencies(
             tmp_path,

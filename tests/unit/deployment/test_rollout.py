@@ -40,8 +40,8 @@ class Threads:
         return serving
 
     def _answering(self, id: str) -> type[BaseHTTPRequestHandler]:
-        said = self.taken.get(id, json.dumps({"deployment": id}).encode())
-        return _answering(said, ready=id not in self.broken)
+        response = self.taken.get(id, json.dumps({"deployment": id}).encode())
+        return _answering(response, ready=id not in self.broken)
 
     def running(self, *, unhealthy: bool = False) -> list[Serving]:
         return [serving for id, (serving, _) in self.servers.items() if id not in self.dying]
@@ -75,12 +75,12 @@ class Pointer:
         return self.address
 
 
-def _answering(said: bytes, *, ready: bool) -> type[BaseHTTPRequestHandler]:
+def _answering(response: bytes, *, ready: bool) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            if not said:
+            if not response:
                 return  # the connection is closed without a word
-            body = said if ready else json.dumps({"error": "golden row 3 differs"}).encode()
+            body = response if ready else json.dumps({"error": "golden row 3 differs"}).encode()
             self.send_response(200 if ready else 503)
             self.send_header("content-length", str(len(body)))
             self.end_headers()
@@ -167,7 +167,7 @@ def test_one_that_dies_is_not_waited_for(target: Threads) -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "told"),
+    ("response", "reason"),
     [
         (b'{"deployment": "of another project"}', "of another project answers"),
         (b"hello", "something else"),
@@ -175,11 +175,11 @@ def test_one_that_dies_is_not_waited_for(target: Threads) -> None:
     ],
 )
 def test_what_has_its_port_is_not_taken_for_it(
-    target: Threads, gateway: Pointer, said: bytes, told: str
+    target: Threads, gateway: Pointer, response: bytes, reason: str
 ) -> None:
     old = swap(target, gateway, spec("a"))
-    target.taken["b"] = said
-    with pytest.raises(UnavailableError, match=told):
+    target.taken["b"] = response
+    with pytest.raises(UnavailableError, match=reason):
         swap(target, gateway, spec("b"), timeout=0.2)
     assert gateway.current() == old.address
 

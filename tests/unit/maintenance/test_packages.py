@@ -28,27 +28,27 @@ GOOD = {"pandas": "3.0.6", "scikit-learn": "1.9.1"}
 
 
 def test_packages_within_their_bounds_are_one_line() -> None:
-    [found] = check_packages(REQUIRES, GOOD)
-    assert (found.state, found.remedy) == ("ok", "")
-    assert "scikit-learn 1.9.1; 2 within" in found.detail
+    [finding] = check_packages(REQUIRES, GOOD)
+    assert (finding.state, finding.remedy) == ("ok", "")
+    assert "scikit-learn 1.9.1; 2 within" in finding.detail
 
 
 @pytest.mark.parametrize(("version", "state"), [("3.0.6", "ok"), ("3.1.0", "fail"), ("3.1.0rc1", "fail")])
 def test_a_version_known_to_break_another_is_named_with_the_reason(version: str, state: str) -> None:
-    [found] = check_packages(REQUIRES, {**GOOD, "pandas": version})
-    assert found.state == state
-    assert ("breaks `import evidently`" in found.detail) == (state == "fail")
+    [finding] = check_packages(REQUIRES, {**GOOD, "pandas": version})
+    assert finding.state == state
+    assert ("breaks `import evidently`" in finding.detail) == (state == "fail")
 
 
 def test_a_missing_package_is_named() -> None:
-    [found] = check_packages(REQUIRES, {"pandas": "3.0.6"})
-    assert (found.name, found.state, found.detail) == ("Scikit_Learn", "fail", "not installed")
-    assert "`uv pip install -r requirements.lock`" in found.remedy  # in a clone
-    assert "wheel again with `-c requirements.lock`" in found.remedy
+    [finding] = check_packages(REQUIRES, {"pandas": "3.0.6"})
+    assert (finding.name, finding.state, finding.detail) == ("Scikit_Learn", "fail", "not installed")
+    assert "`uv pip install -r requirements.lock`" in finding.remedy  # in a clone
+    assert "wheel again with `-c requirements.lock`" in finding.remedy
 
 
 def test_bounds_that_are_unknown_are_a_warning() -> None:
-    assert [found.state for found in check_packages([], GOOD)] == ["warn"]
+    assert [finding.state for finding in check_packages([], GOOD)] == ["warn"]
 
 
 def test_every_reason_belongs_to_a_bound_that_is_declared() -> None:
@@ -77,9 +77,9 @@ Some_Tool==1.0
     ],
 )
 def test_what_differs_from_the_lock_is_a_warning(packages: dict[str, str], state: str) -> None:
-    found = check_lock(LOCK, packages)
-    assert found.state == state
-    assert bool(found.remedy) == (state == "warn")
+    finding = check_lock(LOCK, packages)
+    assert finding.state == state
+    assert bool(finding.remedy) == (state == "warn")
 
 
 def test_the_lock_of_this_repository_can_be_read() -> None:
@@ -114,15 +114,15 @@ def test_temp(tmp_path: Path) -> None:
     deep.mkdir()
     assert check_temp(deep, Path("/tmp")).state == "ok"
     nowhere = tmp_path / "nowhere"
-    found = check_temp(nowhere, Path("/tmp"))
-    assert found.state == "fail"
-    assert "TMPDIR" in found.remedy
-    found = check_temp(Path("/tmp"), nowhere)
-    assert (found.state, "sockets" in found.remedy) == ("fail", True)
+    finding = check_temp(nowhere, Path("/tmp"))
+    assert finding.state == "fail"
+    assert "TMPDIR" in finding.remedy
+    finding = check_temp(Path("/tmp"), nowhere)
+    assert (finding.state, "sockets" in finding.remedy) == ("fail", True)
 
 
 def test_nothing_that_is_well_has_a_remedy_and_nothing_amiss_has_none() -> None:
-    found = installation.check(LOCKED, {}, "3.11.8")
-    assert found
-    for one in found:
-        assert bool(one.remedy) == (one.state != "ok"), one
+    findings = installation.check(LOCKED, {}, "3.11.8")
+    assert findings
+    for finding in findings:
+        assert bool(finding.remedy) == (finding.state != "ok"), finding

@@ -21,10 +21,10 @@ def item(name: str, age: timedelta = 100 * DAY, bytes: int = 10) -> Item:
 
 
 def gone(inventory: Inventory, **keep: object) -> list[Path]:
-    return [path for removal in told(inventory, **keep) for path in removal.paths]
+    return [path for removal in planned(inventory, **keep) for path in removal.paths]
 
 
-def told(inventory: Inventory, **keep: object) -> list[Removal]:
+def planned(inventory: Inventory, **keep: object) -> list[Removal]:
     return removals(inventory, KeepParams.model_validate(keep), NOW)
 
 
@@ -40,7 +40,7 @@ def test_the_newest_reports_stay() -> None:
 
 
 def test_a_removal_says_what_why_and_how_much() -> None:
-    [removal] = told(Inventory(reports=[item("a.html", DAY), item("b.html", 2 * DAY)]), reports=1)
+    [removal] = planned(Inventory(reports=[item("a.html", DAY), item("b.html", 2 * DAY)]), reports=1)
     assert removal.what == "report b.html"
     assert "keep.reports" in removal.reason
     assert removal.bytes == 10

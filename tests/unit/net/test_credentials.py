@@ -24,18 +24,18 @@ def settings(monkeypatch: pytest.MonkeyPatch, **variables: str) -> Settings:
 
 
 def test_a_login_is_sent_as_the_servers_own_clients_send_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    given = settings(monkeypatch, PREFECT_API_KEY="key", MLFLOW_TRACKING_TOKEN="token")
-    assert credentials.for_prefect(given).authorization == "Bearer key"
-    assert credentials.for_mlflow(given).authorization == "Bearer token"
-    given = settings(
+    configured = settings(monkeypatch, PREFECT_API_KEY="key", MLFLOW_TRACKING_TOKEN="token")
+    assert credentials.for_prefect(configured).authorization == "Bearer key"
+    assert credentials.for_mlflow(configured).authorization == "Bearer token"
+    configured = settings(
         monkeypatch,
         PREFECT_API_AUTH_STRING="ada:secret",
         MLFLOW_TRACKING_USERNAME="ada",
         MLFLOW_TRACKING_PASSWORD="secret",
     )
-    assert credentials.for_prefect(given).authorization == BASIC
-    assert credentials.for_mlflow(given).authorization == BASIC
-    assert "secret" not in repr(given)
+    assert credentials.for_prefect(configured).authorization == BASIC
+    assert credentials.for_mlflow(configured).authorization == BASIC
+    assert "secret" not in repr(configured)
 
 
 def test_without_one_none_is_sent() -> None:
@@ -48,7 +48,10 @@ def test_without_one_none_is_sent() -> None:
 
 
 def test_what_clients_read_is_handed_on_but_for_the_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
-    given = settings(
+    configured = settings(
         monkeypatch, PREFECT_API_URL="http://p", PREFECT_API_KEY="key", MLFLOW_TRACKING_INSECURE_TLS="true"
     )
-    assert credentials.variables(given) == {"PREFECT_API_KEY": "key", "MLFLOW_TRACKING_INSECURE_TLS": "True"}
+    assert credentials.variables(configured) == {
+        "PREFECT_API_KEY": "key",
+        "MLFLOW_TRACKING_INSECURE_TLS": "True",
+    }

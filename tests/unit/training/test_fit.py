@@ -91,17 +91,17 @@ def test_a_regression_has_no_classes(rows: pd.DataFrame) -> None:
 
 
 @pytest.mark.parametrize(
-    ("labels", "said"),
+    ("labels", "message"),
     [
         ([None, None], "No training row has a label"),
         ([True, None], "have 1 distinct labels in y"),
         ([1, 2, 3], "have 3 distinct labels"),
     ],
 )
-def test_labels_that_cannot_be_learned_are_told(labels: list[object], said: str) -> None:
+def test_labels_that_cannot_be_learned_are_told(labels: list[object], message: str) -> None:
     frame = pd.DataFrame({"x": 1.0, "y": np.array(labels, dtype=object)})
 
-    with pytest.raises(TooFewRowsError, match=said):
+    with pytest.raises(TooFewRowsError, match=message):
         fit(frame, BINARY, lambda params, schema: DummyClassifier(), {}, seed=0)
 
 
@@ -116,7 +116,7 @@ def test_what_the_estimator_says_is_told(rows: pd.DataFrame) -> None:
 
 
 @pytest.mark.parametrize(
-    ("source", "said"),
+    ("source", "message"),
     [
         (b"import nothing_like_it", "No module named"),
         (b"x = 1", r"build\(params, schema\).*functions fit, save, load, predict .* has neither"),
@@ -124,8 +124,8 @@ def test_what_the_estimator_says_is_told(rows: pd.DataFrame) -> None:
         (b"build = fit = save = load = predict = print", "has both"),
     ],
 )
-def test_a_module_that_builds_nothing_is_refused(source: bytes, said: str) -> None:
-    with pytest.raises(ConfigError, match=said):
+def test_a_module_that_builds_nothing_is_refused(source: bytes, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
         load_builder(source, "models/x/model.py")
 
 

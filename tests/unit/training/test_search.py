@@ -26,7 +26,7 @@ SCHEMA = Schema({"x": "number"}, "y", "binary", time="at")
 SPACE = {"p": AxisParams(low=0.0, high=1.0)}
 
 
-class Given:
+class FixedSampler:
     """Suggests fixed values in order, and prunes a trial whose last loss is above `enough`."""
 
     def __init__(self, *suggestions: float, enough: float = np.inf) -> None:
@@ -44,7 +44,7 @@ class Given:
         self.trials.append(trial)
 
 
-class Said(DummyClassifier):
+class ConstantClassifier(DummyClassifier):
     """Answers everything with one probability; some it refuses."""
 
     refuses: Callable[[float], bool] = staticmethod(lambda p: p < 0)
@@ -53,7 +53,7 @@ class Said(DummyClassifier):
         super().__init__()
         self.p = p
 
-    def fit(self, X: Any, y: Any) -> Said:
+    def fit(self, X: Any, y: Any) -> ConstantClassifier:
         if self.refuses(self.p):
             raise ValueError(f"{self.p} is no probability")
         super().fit(X, y)
@@ -77,11 +77,11 @@ def parts() -> list[Fold]:
 
 @pytest.fixture
 def run(parts: list[Fold], fitted: list[dict[str, Any]], tmp_path: Path) -> Any:
-    def build(params: dict[str, Any], schema: Schema) -> Said:
+    def build(params: dict[str, Any], schema: Schema) -> ConstantClassifier:
         fitted.append(params)
-        return Said(params["p"])
+        return ConstantClassifier(params["p"])
 
-    def run(sampler: Given, *, clock: Iterator[float] | None = None, **policy: Any) -> list[Trial]:
+    def run(sampler: FixedSampler, *, clock: Iterator[float] | None = None, **policy: Any) -> list[Trial]:
         ticks = clock or iter(range(1000))
         return search(
             parts,
@@ -99,7 +99,7 @@ def run(parts: list[Fold], fitted: list[dict[str, Any]], tmp_path: Path) -> Any:
 
 
 def test_a_trial_is_the_mean_loss_of_its_folds_with_its_parameters(run: Any, fitted: list[Any]) -> None:
-    one, two = run(Given(0.5, 0.75), trials=2)
+    one, two = run(FixedSampler(0.5, 0.75), trials=2)
 
     assert one.losses == pytest.approx([np.log(2)] * 3)
     assert two.loss == pytest.approx(-0.75 * np.log(0.75) - 0.25 * np.log(0.25))
@@ -107,7 +107,7 @@ def test_a_trial_is_the_mean_loss_of_its_folds_with_its_parameters(run: Any, fit
 
 
 def test_what_is_hopeless_is_pruned_before_its_last_fold(run: Any, fitted: list[Any]) -> None:
-    good, bad = run(Given(0.75, 0.1, enough=1.0), trials=2)
+    good, bad = run(FixedSampler(0.75, 0.1, enough=1.0), trials=2)
 
     assert (good.state, bad.state) == ("complete", "pruned")
     assert len(bad.losses) == 1
@@ -118,7 +118,7 @@ def test_one_that_fails_is_recorded_and_the_search_goes_on(
     run: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.INFO, "mlops"):
-        failed, complete = run(Given(-1.0, 0.75), trials=2)
+        failed, complete = run(FixedSampler(-1.0, 0.75), trials=2)
 
     assert (failed.state, failed.losses, failed.loss) == ("failed", (), None)
     assert failed.error.endswith("ValueError: -1.0 is no probability")
@@ -131,7 +131,7 @@ def test_one_that_fails_is_recorded_and_the_search_goes_on(
 
 def test_where_all_fail_the_first_is_quoted(run: Any) -> None:
     with pytest.raises(StageError, match=r"All 2 trials of the search failed; .* -1\.0 is no probability"):
-        run(Given(-1.0, -2.0), trials=2)
+        run(FixedSampler(-1.0, -2.0), trials=2)
 
 
 def test_rows_that_cannot_be_learnt_from_are_no_fault_of_a_trial(
@@ -141,12 +141,12 @@ def test_rows_that_cannot_be_learnt_from_are_no_fault_of_a_trial(
     with pytest.raises(
         TooFewRowsError, match=r"^Fold 2 of 3 of the search: .* have 1 distinct labels"
     ) as refused:
-        run(Given(0.5, 0.75), trials=2)
+        run(FixedSampler(0.5, 0.75), trials=2)
     assert "Lower model.search.folds" in refused.value.remedy
 
 
 def test_the_same_again_is_not_fitted_again(run: Any, fitted: list[Any]) -> None:
-    one, other, again = run(Given(0.5, 0.75, 0.5), trials=3)
+    one, other, again = run(FixedSampler(0.5, 0.75, 0.5), trials=3)
 
     assert len(fitted) == 6
     assert (again.number, again.losses) == (3, one.losses)
@@ -158,11 +158,11 @@ def test_a_killed_search_goes_on_after_the_trials_that_ended(run: Any, fitted: l
         yield from (0.0, 1.0, 1.0, 2.0)  # the clock is read before and after a trial
         raise KeyboardInterrupt
 
-    whole = Given(0.5, 0.75, 0.6)
+    whole = FixedSampler(0.5, 0.75, 0.6)
     with pytest.raises(KeyboardInterrupt):
         run(whole, trials=3, clock=dies())
     assert len(fitted) == 6
-    sampler = Given(0.5, 0.75, 0.6)
+    sampler = FixedSampler(0.5, 0.75, 0.6)
     trials = run(sampler, trials=3)
 
     assert len(fitted) == 9
@@ -175,26 +175,26 @@ def test_what_failed_for_a_reason_that_is_gone_is_tried_again(
     run: Any, fitted: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as missing:
-        missing.setattr(Said, "refuses", staticmethod(lambda p: True))
+        missing.setattr(ConstantClassifier, "refuses", staticmethod(lambda p: True))
         with pytest.raises(StageError, match="All 2 trials"):
-            run(Given(0.5, 0.75), trials=2)
-    again = run(Given(0.5, 0.75), trials=2)
+            run(FixedSampler(0.5, 0.75), trials=2)
+    again = run(FixedSampler(0.5, 0.75), trials=2)
 
     assert [trial.state for trial in again] == ["complete", "complete"]
     with monkeypatch.context() as missing:  # and what did not fail is not fitted again
-        missing.setattr(Said, "refuses", staticmethod(lambda p: p == 0.25))
-        run(Given(0.25, 0.5, 0.6), trials=3)
+        missing.setattr(ConstantClassifier, "refuses", staticmethod(lambda p: p == 0.25))
+        run(FixedSampler(0.25, 0.5, 0.6), trials=3)
         fitted.clear()
-    mended = run(Given(0.25, 0.5, 0.6), trials=3)
+    mended = run(FixedSampler(0.25, 0.5, 0.6), trials=3)
     assert [trial.state for trial in mended] == ["complete"] * 3
     assert fitted == [{"kept": 1, "p": 0.25}] * 3
 
 
 def test_a_shorter_search_takes_no_trial_over_that_it_would_not_have_run(run: Any, fitted: list[Any]) -> None:
-    run(Given(0.5, 0.6, 0.75), trials=3)
+    run(FixedSampler(0.5, 0.6, 0.75), trials=3)
     fitted.clear()
 
-    assert [trial.params["p"] for trial in run(Given(0.5, 0.6, 0.75), trials=2)] == [0.5, 0.6]
+    assert [trial.params["p"] for trial in run(FixedSampler(0.5, 0.6, 0.75), trials=2)] == [0.5, 0.6]
     assert fitted == []
 
 
@@ -202,13 +202,13 @@ def test_no_trial_is_begun_after_the_time_limit_and_one_always_is(run: Any) -> N
     def clock(step: float) -> Iterator[float]:
         return iter(step * tick for tick in range(1000))
 
-    given = Given(0.5, 0.6, 0.7, 0.8)
+    given = FixedSampler(0.5, 0.6, 0.7, 0.8)
     assert len(run(given, trials=4, time_limit="10s", clock=clock(6.0))) == 2
 
 
 def test_what_a_killed_search_took_counts_for_the_limit(run: Any) -> None:
-    assert len(run(Given(0.5, 0.6), trials=1, time_limit="10s", clock=iter([0.0, 20.0]))) == 1
-    assert len(run(Given(0.5, 0.6), trials=2, time_limit="10s", clock=iter([]))) == 1
+    assert len(run(FixedSampler(0.5, 0.6), trials=1, time_limit="10s", clock=iter([0.0, 20.0]))) == 1
+    assert len(run(FixedSampler(0.5, 0.6), trials=2, time_limit="10s", clock=iter([]))) == 1
 
 
 def the_docs() -> Any:
