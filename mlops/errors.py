@@ -17,7 +17,7 @@ MlopsError                       exit 1
 ├── UnexpectedError              a bug: an unexpected exception in a flow's task
 ├── NothingPromotedError         no model to deploy, monitor or score with yet
 ├── ConflictError                another process has a lock or made a change; retriable
-└── UnavailableError             a service or engine does not answer; retriable
+└── UnavailableError             a service or engine does not respond; retriable
     └── PortTakenError
 
 Every error names what failed and how to fix it; `retriable` says whether a retry may succeed. A
@@ -247,7 +247,7 @@ class ConflictError(MlopsError):
 
 
 class UnavailableError(MlopsError):
-    """A service or engine does not answer.
+    """A service or engine does not respond.
 
     Parameters
     ----------
@@ -261,7 +261,7 @@ class UnavailableError(MlopsError):
 
     def __init__(self, what: str, address: str, *, remedy: str, cause: object = "") -> None:
         reason = f" ({cause})" if str(cause) else ""
-        super().__init__(f"{what} does not answer at {address}{reason}.", remedy=remedy)
+        super().__init__(f"{what} does not respond at {address}{reason}.", remedy=remedy)
         self.what = what
         self.address = address
 

@@ -53,7 +53,7 @@ class Client:
         DataError
             The service rejected the request. The message has its error.
         UnavailableError
-            The service does not answer or fails, or another service answers.
+            The service does not respond or fails, or another service answers.
         """
         try:
             response = self._http.post("/predict", json={"rows": list(rows)})

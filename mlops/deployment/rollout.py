@@ -112,7 +112,7 @@ class Target(Protocol):
         Raises
         ------
         UnavailableError
-            Its backend, as a container engine, does not answer.
+            Its backend, as a container engine, does not respond.
         """
 
     def check(self) -> None:
@@ -159,7 +159,7 @@ class Gateway(Protocol):
         Raises
         ------
         UnavailableError
-            The gateway does not answer, or does not switch in time.
+            The gateway does not respond, or does not switch in time.
         """
 
     def current(self) -> str | None:

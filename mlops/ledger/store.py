@@ -353,7 +353,7 @@ def _check_columns(connection: Connection) -> None:
 
 @contextmanager
 def _answering(engine: Engine) -> Iterator[None]:
-    """Tell in our words that the database does not answer."""
+    """Tell in our words that the database does not respond."""
     try:
         yield
     except OperationalError as exc:

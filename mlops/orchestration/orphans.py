@@ -43,7 +43,7 @@ def mark(home: Path) -> None:
 def reap(project: Project, *, now: datetime) -> list[str]:
     """End the runs whose process is gone, in Prefect and in MLflow; return a line for each.
 
-    Where MLflow does not answer, the mark stays for the next time.
+    Where MLflow does not respond, the mark stays for the next time.
     """
     from prefect.client.orchestration import get_client
 

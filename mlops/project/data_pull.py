@@ -21,7 +21,7 @@ def pull(project: Project, *, remote: str | None = None, on_progress: Callable[[
     UsageError
         There is no remote.
     UnavailableError
-        The remote does not answer.
+        The remote does not respond.
     DataError
         It has not all of it, or holds some altered; what is whole was brought.
     """

@@ -25,7 +25,7 @@ def push(project: Project, *, remote: str | None = None, on_progress: Callable[[
     UsageError
         There is no remote, or the cache has not all of the versions.
     UnavailableError
-        The remote does not answer.
+        The remote does not respond.
     DataError
         An object of the cache is altered; the others were sent.
     """

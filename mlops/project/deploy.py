@@ -59,7 +59,7 @@ def place(project: Project, promoted: Entry[ModelPromoted]) -> tuple[Entry[Deplo
     Raises
     ------
     UnavailableError
-        The engine or the gateway does not answer, or the model never became ready. What
+        The engine or the gateway does not respond, or the model never became ready. What
         served before still does.
     """
     spec = _spec(project, promoted)

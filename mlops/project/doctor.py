@@ -240,5 +240,5 @@ def _elsewhere(project: Project) -> Iterator[Finding]:
         elif reply.unauthorized:
             yield Finding(part.part, "fail", f"{part.address}: {reply.problem}", part.access.remedy)
         else:
-            told = f"{part.address} does not answer: {reply.problem}"
+            told = f"{part.address} does not respond: {reply.problem}"
             yield Finding(part.part, "fail", told, f"Start it, or correct {part.elsewhere}.")

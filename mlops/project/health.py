@@ -72,7 +72,7 @@ class Watched:
 
     @property
     def remedy(self) -> str:
-        """What to do about one that runs elsewhere and does not answer."""
+        """What to do about one that runs elsewhere and does not respond."""
         login = f", the login in {self.access.variables}" if self.access.variables else ""
         return f"It runs elsewhere: check {self.elsewhere}{login}, and that it is up."
 

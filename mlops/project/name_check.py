@@ -28,7 +28,7 @@ def mark(project: Project) -> list[str]:
 def check_name_conflict(project: Project) -> None:
     """Make sure that no other project has this one's name on a server that runs elsewhere.
 
-    A server that does not answer passes here: whoever waits for it reports that.
+    A server that does not respond passes here: whoever waits for it reports that.
 
     Raises
     ------

@@ -75,7 +75,7 @@ def find(project: Project, asked: str | None) -> Subject:
     UsageError
         There is no such version.
     UnavailableError
-        The ledger doesn't know it, and MLflow does not answer.
+        The ledger doesn't know it, and MLflow does not respond.
     """
     if asked is None or asked == CHAMPION:
         return _subject(project.promoted())

@@ -38,9 +38,9 @@ class Upcoming:
     cadence
         In Prefect, where it answers; else as declared. None where the flow has no schedule.
     next
-        UTC; None where nothing is planned, and where Prefect does not answer.
+        UTC; None where nothing is planned, and where Prefect does not respond.
     paused
-        None where Prefect does not answer, or does not know the flow yet.
+        None where Prefect does not respond, or does not know the flow yet.
     declared
         What params.yaml says where Prefect holds something else; the next `mlops up` applies it.
     """
@@ -88,7 +88,7 @@ def apply(folder: ProjectFolder) -> list[str]:
     Raises
     ------
     UnavailableError
-        Prefect does not answer.
+        Prefect does not respond.
     """
     changed = []
     # `mlops up` and the runner it has just started may be here at once.
@@ -139,7 +139,7 @@ def pause(folder: ProjectFolder, flow: str) -> Upcoming:
     Raises
     ------
     UnavailableError
-        Prefect does not answer, or does not know the flow yet.
+        Prefect does not respond, or does not know the flow yet.
     UsageError
         The flow has no schedule.
     """
@@ -154,7 +154,7 @@ def resume(folder: ProjectFolder, flow: str) -> Upcoming:
     Raises
     ------
     UnavailableError
-        Prefect does not answer, or does not know the flow yet.
+        Prefect does not respond, or does not know the flow yet.
     UsageError
         The flow has no schedule.
     """
@@ -176,7 +176,7 @@ def catch_up(folder: ProjectFolder, *, now: datetime) -> int:
     Raises
     ------
     UnavailableError
-        Prefect does not answer.
+        Prefect does not respond.
     """
     skipped, prefect = 0, _reach(folder)
     # Page by page, until none is left, or what is left was taken up meanwhile.

@@ -262,7 +262,7 @@ def _planned(run: Upcoming, now: datetime) -> str:
     if run.paused:
         return f"paused; `mlops schedule resume {run.flow}` ends that"
     if run.next is None:
-        return "not planned: Prefect does not answer, or has not heard of it"
+        return "not planned: Prefect does not respond, or has not heard of it"
     return f"in {_span(run.next - now)} ({run.next:%Y-%m-%d %H:%M} UTC)"
 
 

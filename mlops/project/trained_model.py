@@ -56,7 +56,7 @@ class TrainedModel:
         Raises
         ------
         mlops.errors.UnavailableError
-            It is not on this machine, and MLflow does not answer. Start it with `mlops up`.
+            It is not on this machine, and MLflow does not respond. Start it with `mlops up`.
         mlops.errors.BundleError
             A file is not what the manifest says.
         """

@@ -84,7 +84,7 @@ def up(project: Project, *, on_progress: OnProgress, patience: float = 120.0) ->
 def ensure(project: Project, *, on_progress: OnProgress) -> None:
     """Start the loop where nothing of it was started and a flow is to run; else leave it as it is.
 
-    A part that was started and does not answer is for `up` to mend, one elsewhere for its owner.
+    A part that was started and does not respond is for `up` to mend, one elsewhere for its owner.
 
     Raises
     ------

@@ -561,7 +561,7 @@ def test_a_store_that_is_no_server_is_a_wrong_setting():
 def test_a_server_that_is_away_is_reported_within_seconds():
     registry = MlflowRegistry(f"http://127.0.0.1:{free_port()}", "flights")
     started = time.monotonic()
-    with pytest.raises(UnavailableError, match="MLflow does not answer at http") as caught:
+    with pytest.raises(UnavailableError, match="MLflow does not respond at http") as caught:
         registry.find(CHAMPION)
     assert time.monotonic() - started < 5
     assert caught.value.retriable

@@ -36,7 +36,7 @@ def test_with_prefect_elsewhere_down_a_flow_ends_within_seconds(project: Path) -
     told = mlops(project, "train", "--json", environment=away)
     assert told.code == 1
     said = json.loads(told.out)
-    assert "Prefect does not answer" in said["error"]
+    assert "Prefect does not respond" in said["error"]
     assert "mlops up" in said["remedy"]
     assert told.seconds < 15
     assert entries(project) == 0

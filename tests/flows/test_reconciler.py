@@ -57,7 +57,7 @@ class Starts(list[tuple[str, dict[str, Any], str]]):
 
 
 class StillGateway:
-    """A gateway that leads to one address, or does not answer."""
+    """A gateway that leads to one address, or does not respond."""
 
     def __init__(self, address: str | None = None, *, up: bool = True) -> None:
         self.address, self.up = address, up

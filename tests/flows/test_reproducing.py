@@ -126,7 +126,7 @@ def test_the_champion_is_the_one_that_is_meant_where_none_is_named(project: Path
 
 
 def test_a_version_nobody_knows_is_asked_of_mlflow_which_is_away(project: Path) -> None:
-    with pytest.raises(UnavailableError, match="MLflow does not answer"):
+    with pytest.raises(UnavailableError, match="MLflow does not respond"):
         reproduce.find(Project.at(project), "99")
 
 

@@ -297,9 +297,9 @@ def test_without_prefect_a_schedule_is_declared_and_a_pause_is_not(
         told = mlops(folder.root, "schedule", "set", "monitor", "6h")
         assert told.code == 0, told.err
         assert "monitor  every 6h (UTC)" in told.out
-        assert "Prefect does not answer" in told.out
+        assert "Prefect does not respond" in told.out
         assert "mlops up" in told.out
-        with pytest.raises(UnavailableError, match="Prefect does not answer") as refused:
+        with pytest.raises(UnavailableError, match="Prefect does not respond") as refused:
             schedules.pause(again(folder), "monitor")
         assert "mlops up" in refused.value.remedy
     assert figs.deployment("monitor")["schedules"] == []

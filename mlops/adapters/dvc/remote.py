@@ -90,7 +90,7 @@ class Remote:
     Parameters
     ----------
     silence
-        Seconds without a sign of it until it counts as one that does not answer.
+        Seconds without a sign of it until it counts as one that does not respond.
     """
 
     root: Path
@@ -103,7 +103,7 @@ class Remote:
         Raises
         ------
         UnavailableError
-            The remote does not answer; what arrived stays there, and the next push goes on.
+            The remote does not respond; what arrived stays there, and the next push goes on.
         MlopsError
             It refuses, or there is no such remote.
         """
@@ -115,7 +115,7 @@ class Remote:
         Raises
         ------
         UnavailableError
-            The remote does not answer; what came stays in the cache, and the next pull goes on.
+            The remote does not respond; what came stays in the cache, and the next pull goes on.
         MlopsError
             It refuses, or there is no such remote.
         """

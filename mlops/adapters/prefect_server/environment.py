@@ -47,7 +47,7 @@ def connect(folder: ProjectFolder, *, quiet: bool = True, patience: float = 0.0)
     Raises
     ------
     UnavailableError
-        Prefect does not answer in time.
+        Prefect does not respond in time.
     """
     os.environ.update(environment(folder) | variables(folder.settings))
     if quiet:

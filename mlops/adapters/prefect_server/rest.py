@@ -34,7 +34,7 @@ _NOT_STARTED = {"name": {"any_": ["Scheduled", "Late"]}}
 class Deployments:
     """A project's deployments.
 
-    Every method raises `UnavailableError` where Prefect does not answer, and `MlopsError` where it
+    Every method raises `UnavailableError` where Prefect does not respond, and `MlopsError` where it
     rejects the request.
     """
 

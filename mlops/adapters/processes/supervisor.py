@@ -178,7 +178,7 @@ class Supervisor:
         Raises
         ------
         UnavailableError
-            The supervisor does not answer, has no such part, or cannot start it.
+            The supervisor does not respond, has no such part, or cannot start it.
         """
         self._call("stopProcess", name, ignore=Faults.NOT_RUNNING)
         self._call("startProcess", name)
@@ -192,7 +192,7 @@ class Supervisor:
         return {info["name"]: info["pid"] for info in self._infos() if info["pid"]}
 
     def pid(self) -> int | None:
-        """Return the supervisor's process id, None where it does not answer or is shutting down."""
+        """Return the supervisor's process id, None where it does not respond or is shutting down."""
         try:
             return int(self._call("getPID"))
         except UnavailableError:

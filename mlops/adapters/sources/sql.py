@@ -140,6 +140,6 @@ def _array(values: Sequence[Any]) -> pa.Array:
 
 
 def _is_away(exc: Any) -> bool:
-    """Tell a server that does not answer, or a file that cannot be opened, from a query that is wrong."""
+    """Tell a server that does not respond, or a file that cannot be opened, from a query that is wrong."""
     said = str(exc.orig).lower()
     return any(word in said for word in ("connect", "unable to open", "timeout", "refused"))

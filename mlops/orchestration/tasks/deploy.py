@@ -35,7 +35,7 @@ def deploy(root: Path, promoted: Entry[ModelPromoted]) -> Entry[DeploymentServed
     Raises
     ------
     UnavailableError
-        The engine or the gateway does not answer, or the model never became ready. What
+        The engine or the gateway does not respond, or the model never became ready. What
         served before still does.
     """
     project = Project.at(root)

@@ -111,7 +111,7 @@ def test_a_bundle_that_is_gone_comes_from_mlflow_or_says_that_it_does_not_answer
     shutil.rmtree(root / ".mlops" / "bundles")
     project = mlops.open(root)
     assert project.versions()["trained_rows"].isna().all()
-    with pytest.raises(UnavailableError, match="MLflow does not answer"):
+    with pytest.raises(UnavailableError, match="MLflow does not respond"):
         project.champion.predict(plums())
 
 
