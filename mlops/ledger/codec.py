@@ -9,6 +9,8 @@ from functools import cache
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
+from mlops.moments import from_text
+
 __all__ = ["UnreadableValueError", "decode", "encode", "utc_text"]
 
 T = TypeVar("T")
@@ -82,12 +84,19 @@ def _value(hint: Any, value: Any, path: str) -> Any:
     if is_dataclass(hint) and isinstance(hint, type):
         return decode(hint, value, path)
     if hint is datetime and isinstance(value, str):
-        return datetime.fromisoformat(value)
+        return _moment(value, path)
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if isinstance(hint, type) and type(value) is hint:
         return value
     raise UnreadableValueError(f"the field {path} is {value!r}, not {getattr(hint, '__name__', hint)}")
+
+
+def _moment(value: str, path: str) -> datetime:
+    try:
+        return from_text(value)
+    except ValueError as exc:
+        raise UnreadableValueError(f"the field {path} is {value!r}, no time") from exc
 
 
 @cache

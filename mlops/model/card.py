@@ -72,7 +72,8 @@ class ModelCard:
         """Return the card in a few lines: what, on which rows, how good."""
         lineage, metric = self.bundle.lineage, self.gate.metric
         ours, constant = (self.metrics[of].get(metric) for of in ("holdout", "baseline"))
-        good = f"`{metric}` {_figure(ours)} on the holdout; a constant answer has {_figure(constant)}. "
+        baseline = f"baseline (constant prediction) {_figure(constant)}"
+        good = f"`{metric}` {_figure(ours)} on the holdout; {baseline}. "
         most = ", ".join(f"`{feature}`" for feature, _ in self.importances[:3])
         return (
             f"{_sentence(_predicts(self.bundle.schema))}. Fitted on {_rows(lineage['train'])}; measured on "
@@ -140,7 +141,7 @@ class ModelCard:
     def _figures(self) -> str:
         ours, constant = self.metrics["holdout"], self.metrics["baseline"]
         rows = [(f"`{name}`", _figure(ours[name]), _figure(constant.get(name))) for name in ours]
-        return _table(("on the holdout", "this model", "a constant answer"), rows)
+        return _table(("on the holdout", "this model", "baseline (constant prediction)"), rows)
 
     def _features(self) -> str:
         weight = dict(self.importances)

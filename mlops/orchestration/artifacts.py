@@ -102,7 +102,7 @@ def training(
     Parameters
     ----------
     figures
-        Of the model and of a constant answer, on the held-out rows.
+        Of the model and of the baseline, a constant prediction, on the held-out rows.
     run
         The address of its run.
     """

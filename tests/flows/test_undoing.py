@@ -54,8 +54,8 @@ def project(new: Project) -> Project:
 
 
 def by_gate(project: Project, version: str) -> Entry:
-    made = tiny_bundle(project.folder.root / f"made-{version}", compiled=False, strength=float(version))
-    digest = project.keep_bundle(made.folder).digest
+    tiny = tiny_bundle(project.folder.root / f"made-{version}", compiled=False, strength=float(version))
+    digest = project.keep_bundle(tiny.folder).digest
     registered = project.ledger.record(made(ModelRegistered, version=version, digest=digest))
     judged = project.ledger.record(made(GateJudged, version=version), cause=registered)
     end = datetime(2026, 2, int(version), tzinfo=UTC)
@@ -97,10 +97,10 @@ class TestWhich:
         deployed(project)
         record = project.ledger.record
 
-        def killed(made: Record, **entry: Any) -> Entry[Record]:
-            if isinstance(made, ModelPromoted):
+        def killed(entry_of: Record, **entry: Any) -> Entry[Record]:
+            if isinstance(entry_of, ModelPromoted):
                 raise KeyboardInterrupt
-            return record(made, **entry)
+            return record(entry_of, **entry)
 
         monkeypatch.setattr(project.ledger, "record", killed)
         with pytest.raises(KeyboardInterrupt):

@@ -85,6 +85,7 @@ def test_a_promotion_has_all_that_was_registered() -> None:
         ({"comparison": COMPARISON.__dict__ | {"mood": 1}}, "the field comparison.mood is unknown"),
         ({"comparison": 7}, "comparison is 7"),
         ({"outcome": "draw"}, "the field outcome is 'draw'"),
+        ({"chosen_until": "soon"}, "the field chosen_until is 'soon', no time"),
         ({"promote": 1}, "the field promote is 1, not bool"),
         ({"confidence": "0.95"}, "the field confidence is '0.95', not float"),
         ({"champion_columns": ["a", 1]}, r"the field champion_columns\[1\] is 1, not str"),

@@ -109,7 +109,8 @@ def test_the_short_form_tells_what_on_which_rows_and_how_good(tmp_path: Path) ->
     short = card(made(tmp_path)).short()
     assert short.startswith("Predicts `ripe`, a binary label. Fitted on 12,345 rows of 2026-01-01 to")
     assert (
-        "`log_loss` 0.41 on the holdout; a constant answer has 0.69. Counts most: `size`, `colour`." in short
+        "`log_loss` 0.41 on the holdout; baseline (constant prediction) 0.69. Counts most: `size`, `colour`."
+        in short
     )
     assert len(short) < 600
 
