@@ -24,7 +24,7 @@ from pydantic.fields import FieldInfo
 
 from mlops.cli.program import app, main
 from mlops.config import params, settings, source_params
-from mlops.config.params import Params
+from mlops.config.params import VERSION, Params
 from mlops.config.settings import Settings
 from mlops.config.source_params import SOURCES, Source
 from mlops.config.target_names import AUTO, TARGETS
@@ -86,11 +86,14 @@ def _settings_page() -> str:
         "`params.yaml` is the file you edit. An unknown key or a bad value is refused: the message names the "
         "key, its value and what is allowed. A section that is not listed here passes if a stage of "
         "`dvc.yaml` names it among its parameters: it is the project's own.",
+        f"`version: {VERSION}` at the top is the version of the file's format. It may be left out; a file of "
+        "another is refused.",
         "A duration is a whole number with a unit, `s`, `m`, `h`, `d` or `w`: `36h`.",
     ]
     sections = [
         part
         for name, field in Params.model_fields.items()
+        if name != "version"
         for part in _with_inner(name, field.annotation, told)
     ]
     return _page([*head, *sections, *_section("The environment", Settings, told, _variable)])

@@ -11,6 +11,7 @@ MlopsError                       exit 1
 │   ├── TooFewRowsError
 │   ├── RowError                 an invalid row of a request
 │   └── UnknownLabelsError
+├── FormatError                  a stored file of a format that this version does not read
 ├── BundleError                  a bundle that does not match its manifest
 ├── UnknownFormatError           stored in a format that this version does not know
 ├── StageError                   a stage of dvc.yaml failed, or its inputs changed meanwhile
@@ -36,6 +37,7 @@ __all__ = [
     "ConflictError",
     "DataError",
     "EmptyWindowError",
+    "FormatError",
     "MissingColumnError",
     "MlopsError",
     "NameTakenError",
@@ -193,6 +195,25 @@ class UnknownLabelsError(DataError):
             remedy="Nothing was added. Correct them, or pass --skip-unknown to add the others.",
         )
         self.unknown = tuple(unknown)
+
+
+class FormatError(MlopsError):
+    """A stored file is of a format that this version of mlops does not read.
+
+    Parameters
+    ----------
+    found, known
+        Its version, None where it bears none, and the one that is read.
+    """
+
+    def __init__(self, where: str, found: Any, known: int) -> None:
+        super().__init__(
+            f"{where} is of format {found}; this version of mlops reads format {known}.",
+            remedy="Use the version of mlops that wrote it.",
+        )
+        self.where = where
+        self.found = found
+        self.known = known
 
 
 class BundleError(MlopsError):

@@ -28,6 +28,7 @@ from mlops.feature_types import Kind, Metric, Task
 
 __all__ = [
     "SCHEDULED",
+    "VERSION",
     "AxisParams",
     "DataParams",
     "DeployParams",
@@ -42,7 +43,19 @@ __all__ = [
     "ScoreParams",
     "SearchParams",
     "TrainParams",
+    "check_version",
 ]
+
+
+VERSION = 1
+"""Of the formats of params.yaml and contract.yaml."""
+
+
+def check_version(version: int) -> int:
+    """Return the version of a params.yaml or a contract.yaml, if it is known."""
+    if version != VERSION:
+        raise ValueError(f"{VERSION}, the format that this version of mlops reads")
+    return version
 
 
 def _cadence(value: Any) -> Cadence:
@@ -336,6 +349,8 @@ SCHEDULED = tuple(name for name in ScheduleParams.model_fields if name != "timez
 class Params(_Section):
     """params.yaml, whole."""
 
+    version: Annotated[int, AfterValidator(check_version)] = VERSION
+    """Of the file's format; one that this version of mlops does not know is refused."""
     data: DataParams
     model: ModelParams
     train: TrainParams = TrainParams()

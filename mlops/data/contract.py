@@ -11,10 +11,19 @@ from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
 from mlops import moments
 from mlops.config.durations import format_duration, parse_duration
+from mlops.config.params import VERSION, check_version
 from mlops.errors import ConfigError, shown
 from mlops.files import yaml
 from mlops.files.yaml import yaml_line
@@ -90,6 +99,8 @@ class ColumnRule(_Part):
 class Contract(_Part):
     """What a batch must be."""
 
+    version: Annotated[int, AfterValidator(check_version)] = VERSION
+    """Of the file's format."""
     policy: Literal["quarantine", "refuse"] = "quarantine"
     """quarantine: bad rows are kept apart and the rest goes on; refuse: one bad row refuses the batch."""
     max_bad: float = Field(default=0.2, ge=0.0, le=1.0)
@@ -107,6 +118,7 @@ class Contract(_Part):
         """Return the contract as a file that a person reads and edits."""
         lines = [
             "# What a batch must be. `mlops data check FILE` tells before you ingest it.",
+            f"version: {self.version}",
             f"policy: {self.policy:<13} # quarantine: bad rows are kept apart; refuse: one refuses the batch",
             f"max_bad: {self.max_bad:<12g} # a larger share of bad rows refuses the whole batch",
             f"rows: {yaml_line(self.rows.model_dump(exclude_none=True)):<15} # of a batch; max too",

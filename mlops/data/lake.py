@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from mlops.data.staging import Staging
+from mlops.data.staging import FORMAT, Staging
 from mlops.errors import DataError, MissingColumnError
 from mlops.files import atomic
+from mlops.files.formats import check_table
 from mlops.files.hashing import md5_of
 from mlops.schema import Schema
 from mlops.tables.conform import conform, in_order, reread
@@ -314,10 +315,13 @@ def _read_parquet(file: Path, schema: Schema) -> pa.Table:
         table = pq.read_table(file)
     except (OSError, pa.ArrowInvalid) as exc:
         raise DataError(f"{file} cannot be read: {exc}", remedy="Restore it: `dvc checkout`.") from exc
+    check_table(table.schema, FORMAT, file=file, foreign=True)
     roles = (schema.target, schema.time, schema.key)
     if missing := [name for name in roles if name and name not in table.column_names]:
         raise MissingColumnError(missing, have=table.column_names, where=str(file))
-    return table.select([name for name in schema.named if name in table.column_names])
+    return table.select(
+        [name for name in schema.named if name in table.column_names]
+    ).replace_schema_metadata()
 
 
 def _lacking(tables: list[pa.Table], schema: Schema) -> dict[str, NDArray[np.bool_]]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlops.files import hashing
+from mlops.files.formats import stamped
 from mlops.files.parquet import to_arrow
 
 if TYPE_CHECKING:
@@ -16,7 +17,10 @@ if TYPE_CHECKING:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-__all__ = ["Part", "Staging"]
+__all__ = ["FORMAT", "Part", "Staging"]
+
+FORMAT = 1
+"""Of a file of the lake."""
 
 _TIMELESS = "all"
 """The partition of rows that have no time."""
@@ -65,7 +69,7 @@ class Staging:
     def write(self, frame: pd.DataFrame, time: str | None) -> None:
         """Write conformed rows, each to the file of its month."""
         for month, part in _months(frame, time):
-            table = to_arrow(part)
+            table = stamped(to_arrow(part), FORMAT)
             writer, file = self._writer(month, table.schema)
             writer.write_table(table)
             self._rows[file] = (month, self._rows.get(file, (month, 0))[1] + len(part))

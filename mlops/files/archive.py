@@ -21,6 +21,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
 from mlops.errors import MlopsError, UsageError
+from mlops.files import formats
 
 __all__ = ["Archive", "Manifest", "extract", "write"]
 
@@ -169,8 +170,7 @@ def extract(file: Path, into: Path) -> Manifest:
                 else:
                     found[member.name] = _lay(tar, member, into / _inside(member, file), progress)
         manifest = json.loads(told or b"")
-        if manifest["format"] != _FORMAT:
-            raise _broken(file, f"is of format {manifest['format']}, not {_FORMAT}")
+        formats.check(manifest["format"], _FORMAT, where=str(file))
         files = dict(manifest["files"])
     except FileNotFoundError as exc:
         raise UsageError(f"There is no file {file}.", remedy="Name what `mlops backup` wrote.") from exc

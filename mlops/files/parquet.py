@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mlops.files import formats
+
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
@@ -90,16 +92,21 @@ def to_arrow(frame: pd.DataFrame, facts: Any = None) -> pa.Table:
     return table.replace_schema_metadata(metadata)
 
 
-def to_bytes(frame: pd.DataFrame, facts: Mapping[str, Any] | None = None) -> bytes:
+def to_bytes(
+    frame: pd.DataFrame, facts: Mapping[str, Any] | None = None, *, format: int | None = None
+) -> bytes:
     """Return the frame as Parquet: the same rows, the same bytes.
 
     Parameters
     ----------
     facts
         A JSON value to keep in the file's metadata under ``mlops``.
+    format
+        The version that the file bears.
     """
     import pyarrow.parquet as pq
 
     sink = io.BytesIO()
-    pq.write_table(to_arrow(frame, facts), sink, compression="zstd")
+    table = to_arrow(frame, facts)
+    pq.write_table(table if format is None else formats.stamped(table, format), sink, compression="zstd")
     return sink.getvalue()

@@ -26,7 +26,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from mlops.errors import BundleError
-from mlops.files import hashing
+from mlops.files import formats, hashing
 from mlops.schema import Schema, Task
 
 __all__ = ["MANIFEST", "Bundle", "ModelInfo", "open", "to_json", "write"]
@@ -209,8 +209,7 @@ def open(folder: Path, *, verify: bool = True, digest: str | None = None) -> Bun
         files = dict(manifest["files"])
     except (OSError, ValueError, KeyError, TypeError) as exc:
         raise _damaged(folder, f"has no readable {MANIFEST}") from exc
-    if manifest.get("format") != _FORMAT:
-        raise _damaged(folder, f"is of format {manifest.get('format')}, not {_FORMAT}")
+    formats.check(manifest.get("format"), _FORMAT, where=f"Bundle {folder}")
     actual = hashing.of_bytes(content)
     if digest is not None and actual != digest:
         raise _damaged(folder, f"is {actual[:12]}, not {digest[:12]}")

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from mlops.errors import DataError, MissingColumnError, UnknownLabelsError, shown
-from mlops.files import hashing, parquet
+from mlops.files import formats, hashing, parquet
 from mlops.tables.cells import code, spelled
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 __all__ = ["Added", "By", "Label", "add", "history", "join", "read"]
 
 By = Literal["id", "key"]
+
+_FORMAT = 1
 
 
 @dataclass(frozen=True)
@@ -128,15 +130,18 @@ def read(folder: Path) -> pd.DataFrame:
 def history(folder: Path, *, id: str, key: str | None) -> list[Label]:
     """Return all labels of one prediction, corrected ones included, oldest first."""
     import pyarrow.dataset as ds
+    import pyarrow.parquet as pq
 
-    files = [str(path) for path in sorted(folder.glob("*.parquet"))]
+    files = sorted(folder.glob("*.parquet"))
     if not files:
         return []
+    for file in files:
+        formats.check_table(pq.read_schema(file), _FORMAT, file=file)
     by, value = ds.field("by"), ds.field("value")
     condition = (by == "id") & (value == id)
     if key is not None:
         condition = condition | ((by == "key") & (value == key))
-    rows = ds.dataset(files).to_table(filter=condition).sort_by("at").to_pylist()
+    rows = ds.dataset([str(file) for file in files]).to_table(filter=condition).sort_by("at").to_pylist()
     return [Label(row["by"], json.loads(row["label"]), row["at"]) for row in rows]
 
 
@@ -218,7 +223,8 @@ def _append(folder: Path, new: pd.DataFrame, by: By, at: datetime) -> None:
     )
     # Named by their time, so that the order of file names is the order of additions.
     digest = hashing.of_value([by, table["value"].to_pylist(), table["label"].to_pylist()])
-    parquet.write(table, folder / f"{moment:%Y%m%dT%H%M%S.%f}-{digest[:16]}.parquet")
+    file = folder / f"{moment:%Y%m%dT%H%M%S.%f}-{digest[:16]}.parquet"
+    parquet.write(formats.stamped(table, _FORMAT), file)
 
 
 def _newest(folder: Path) -> pd.DataFrame:
@@ -227,7 +233,10 @@ def _newest(folder: Path) -> pd.DataFrame:
 
     columns = [("by", pa.string()), ("value", pa.string()), ("label", pa.string())]
     tables = [pa.schema([*columns, ("at", pa.timestamp("us", "UTC"))]).empty_table()]
-    tables += [pq.read_table(path, partitioning=None) for path in sorted(folder.glob("*.parquet"))]
+    for path in sorted(folder.glob("*.parquet")):
+        table = pq.read_table(path, partitioning=None)
+        formats.check_table(table.schema, _FORMAT, file=path)
+        tables.append(table.replace_schema_metadata())
     frame: pd.DataFrame = pa.concat_tables(tables).to_pandas()
     return frame.drop_duplicates(["by", "value"], keep="last").reset_index(drop=True)
 

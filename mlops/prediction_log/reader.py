@@ -23,8 +23,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 import orjson
 
 from mlops import moments
-from mlops.files import parquet
-from mlops.prediction_log.segment import Record, folders
+from mlops.files import formats, parquet
+from mlops.prediction_log.segment import FORMAT, Record, folders
 from mlops.prediction_log.writer import close, try_lock
 from mlops.schema import TEXTUAL
 from mlops.tables.cells import spelled
@@ -114,12 +114,11 @@ def read(
 
 def ids(folder: Path, *, by: Literal["id", "key"] = "id") -> set[str]:
     """Return the ids of all predictions, or the keys of all predicted rows."""
-    import pyarrow.parquet as pq
 
     values: set[str | None] = set()
     for source in _sources(folder):
         if isinstance(source, Path):
-            values.update(pq.read_table(source, columns=[by], partitioning=None)[by].to_pylist())
+            values.update(_read_columns(source, [by])[by].to_pylist())
         else:
             values.update(record[by] for record in source[0])
     return {value for value in values if value is not None}
@@ -129,7 +128,6 @@ def newest(folder: Path, *, before: datetime) -> datetime | None:
     """Return the newest event time of a row before `before`, None where no row has one."""
     import pyarrow as pa
     import pyarrow.compute as pc
-    import pyarrow.parquet as pq
 
     with open_files(folder) as (segments, parquet_files):
         lines = (record for file in segments.values() for records, _ in _lines(file) for record in records)
@@ -141,7 +139,7 @@ def newest(folder: Path, *, before: datetime) -> datetime | None:
             break
         if month > _month(before) or path.stem in segments:
             continue
-        rows = pq.read_table(path, columns=["time", "at"], partitioning=None)
+        rows = _read_columns(path, ["time", "at"])
         time = rows["time"]
         # For a row without an event time, `time` is the time of the prediction.
         event_times = time.filter(
@@ -153,12 +151,10 @@ def newest(folder: Path, *, before: datetime) -> datetime | None:
 
 def find(folder: Path, id: str) -> Record | None:
     """Return the record of one prediction as its service wrote it, None where there is none."""
-    import pyarrow.parquet as pq
-
     for source in _sources(folder):
         if isinstance(source, Path):
             # Ids begin with a timestamp, so the statistics of most files exclude it.
-            rows = pq.read_table(source, columns=["served"], filters=[("id", "==", id)], partitioning=None)
+            rows = _read_columns(source, ["served"], filters=[("id", "==", id)])
             records = [orjson.loads(line) for line in rows["served"].to_pylist()]
         else:
             records = [record for record in source[0] if record["id"] == id]
@@ -226,9 +222,12 @@ def _lines(file: BinaryIO) -> Iterator[tuple[list[Record], int]]:
         records, torn = [], 0
         for line in lines:
             try:
-                records.append(orjson.loads(line))
+                record = orjson.loads(line)
             except orjson.JSONDecodeError:
                 torn += 1
+                continue
+            formats.check(record.pop("format", None), FORMAT, where=file.name)
+            records.append(record)
         yield records, torn
 
 
@@ -279,9 +278,17 @@ def _convert(segment: Path, schema: Schema, folder: Path) -> tuple[int, int]:
         return 0, torn
     whole = pa.concat_tables(tables)
     for month in sorted(whole["month"].unique().to_pylist()):
-        rows = whole.filter(pc.equal(whole["month"], month)).drop_columns(["month"])
+        rows = formats.stamped(whole.filter(pc.equal(whole["month"], month)).drop_columns(["month"]), FORMAT)
         parquet.write(rows, folder / month / f"{segment.stem}.parquet")
     return len(whole), torn
+
+
+def _read_columns(path: Path, columns: list[str], **how: Any) -> pa.Table:
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(path, columns=columns, partitioning=None, **how)
+    formats.check_table(table.schema, FORMAT, file=path)
+    return table.replace_schema_metadata()
 
 
 def _read_parquet(path: Path, schema: Schema) -> pa.Table:
@@ -290,8 +297,8 @@ def _read_parquet(path: Path, schema: Schema) -> pa.Table:
 
     expected, actual = _table([], schema).schema, pq.read_schema(path)
     if {(field.name, field.type) for field in expected} <= {(field.name, field.type) for field in actual}:
-        return pq.read_table(path, columns=expected.names, partitioning=None)
-    lines = pq.read_table(path, columns=["served"], partitioning=None)["served"]
+        return _read_columns(path, expected.names)
+    lines = _read_columns(path, ["served"])["served"]
     return _table([orjson.loads(line) for line in lines.to_pylist()], schema)
 
 

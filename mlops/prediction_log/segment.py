@@ -18,9 +18,12 @@ from mlops.errors import UnavailableError
 from mlops.model.predictions import Answers
 from mlops.schema import Rows
 
-__all__ = ["Folders", "Record", "adopt", "folders", "lay", "records", "to_lines"]
+__all__ = ["FORMAT", "Folders", "Record", "adopt", "folders", "lay", "records", "to_lines"]
 
 Record = dict[str, Any]
+
+FORMAT = 1
+"""Of a record, as a line and as it is compacted."""
 
 
 @dataclass(frozen=True)
@@ -82,8 +85,9 @@ def records(
 
 
 def to_lines(records: Sequence[Record]) -> bytes:
-    """Return records as JSON, a line each."""
-    return b"".join(orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE) for record in records)
+    """Return records as JSON, a line each, which bears the format's version."""
+    lines = ({"format": FORMAT, **record} for record in records)
+    return b"".join(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE) for line in lines)
 
 
 def lay(path: Path, records: Sequence[Record]) -> None:

@@ -15,9 +15,11 @@ from pathlib import Path
 import psutil
 
 from mlops.adapters.processes import process_id
-from mlops.files import atomic
+from mlops.files import atomic, formats
 
 __all__ = ["Mark", "marks", "orphan", "write"]
+
+_FORMAT = 1
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ class Mark:
 def write(home: Path, run: str) -> None:
     """Leave the mark of a flow run that this process is in."""
     file = home / "runs" / f"{run}.json"
-    text = json.dumps({"host": process_id.machine(), "process": process_id.name(psutil.Process())})
+    text = _text(process_id.machine(), process_id.name(psutil.Process()))
     with suppress(FileNotFoundError):
         if file.read_text("utf-8") == text:
             return
@@ -61,11 +63,23 @@ def write(home: Path, run: str) -> None:
 def orphan(home: Path) -> None:
     """Note of every run that is marked that its process is gone, as where all of `home` was moved here."""
     for mark in list(marks(home)):
-        atomic.write_text(mark.file, json.dumps({"host": mark.host, "process": None}))
+        atomic.write_text(mark.file, _text(mark.host, None))
 
 
 def marks(home: Path) -> Iterator[Mark]:
-    """Yield the marks that were left here."""
+    """Yield the marks that were left here.
+
+    Raises
+    ------
+    FormatError
+        One is of a format that is not known here.
+    """
     for file in sorted((home / "runs").glob("*.json")):
         with suppress(FileNotFoundError, ValueError):
-            yield Mark(run=file.stem, file=file, **json.loads(file.read_text()))
+            content = json.loads(file.read_text())
+            formats.check(content.get("format"), _FORMAT, where=str(file))
+            yield Mark(run=file.stem, host=content["host"], process=content["process"], file=file)
+
+
+def _text(host: str, process: str | None) -> str:
+    return json.dumps({"format": _FORMAT, "host": host, "process": process})

@@ -17,12 +17,14 @@ from mlops.config.paths import POSITIONS
 from mlops.data import cursor
 from mlops.data.source import Fetched, FileSource, Source, SourceContext
 from mlops.errors import DataError
-from mlops.files import hashing
+from mlops.files import formats, hashing
 from mlops.project.context import Project
 
 __all__ = ["Pull", "join_positions", "pull", "put_positions", "source_of"]
 
 _FETCHED = "fetched.json"
+_FORMAT = 1
+"""Of `POSITIONS`."""
 
 
 @dataclass(frozen=True)
@@ -132,7 +134,7 @@ def join_positions(tree: Path, theirs: str, base: str | None = None) -> None:
     base
         What both began with: where only the other has moved since, it may have gone back.
     """
-    ours, began = _positions(_text(tree)), _positions(base or "{}")
+    ours, began = _positions(_text(tree)), _positions(base) if base else {}
     for name, position in _positions(theirs).items():
         same = name in ours and ours[name] == began.get(name)
         ours[name] = position if same else cursor.later(ours.get(name), position)
@@ -149,13 +151,19 @@ def put_positions(tree: Path, text: str | None) -> None:
 
 def _text(tree: Path) -> str:
     file = tree / POSITIONS
-    return file.read_text() if file.is_file() else "{}"
+    return file.read_text() if file.is_file() else _json({})
+
+
+def _json(positions: dict[str, Any]) -> str:
+    return json.dumps({"format": _FORMAT, "positions": positions}, indent=2, sort_keys=True) + "\n"
 
 
 def _positions(text: str) -> dict[str, Any]:
     try:
-        return dict(json.loads(text))
-    except (ValueError, TypeError) as exc:
+        content = json.loads(text)
+        formats.check(content["format"], _FORMAT, where=POSITIONS)
+        return dict(content["positions"])
+    except (ValueError, TypeError, KeyError) as exc:
         raise DataError(
             f"{POSITIONS} cannot be read: {exc}.",
             remedy=f"Restore it from git: `git checkout -- {POSITIONS}`.",
@@ -165,4 +173,4 @@ def _positions(text: str) -> dict[str, Any]:
 def _write(tree: Path, positions: dict[str, Any]) -> None:
     file = tree / POSITIONS
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(positions, indent=2, sort_keys=True) + "\n")
+    file.write_text(_json(positions))

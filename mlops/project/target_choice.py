@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import logging
-from contextlib import suppress
 from importlib import import_module
 
 from mlops.config.target_names import AUTO, TARGETS
 from mlops.deployment.rollout import Target, TargetContext
-from mlops.errors import ConfigError, UnavailableError
+from mlops.errors import ConfigError, MlopsError, UnavailableError
+from mlops.files import atomic
 from mlops.model import user_module
 
 __all__ = ["choose", "every"]
 
 log = logging.getLogger("mlops")
+
+_USED = "targets.json"
+"""The classes of the project that `deploy.target` has named."""
 
 
 def choose(wanted: str, context: TargetContext) -> Target:
@@ -24,6 +28,8 @@ def choose(wanted: str, context: TargetContext) -> Target:
     UnavailableError
         It cannot be used.
     """
+    if wanted not in (AUTO, *TARGETS):
+        _remember(wanted, context)
     if wanted != AUTO:
         return _open(wanted, context)
     *first, last = TARGETS
@@ -38,12 +44,33 @@ def choose(wanted: str, context: TargetContext) -> Target:
 
 
 def every(wanted: str, context: TargetContext) -> list[Target]:
-    """Return every target that can be reached: an engine that comes or goes must not hide a service."""
+    """Return every target that can be reached, those of the project's classes that were used here too.
+
+    An engine that comes or goes, or another `deploy.target`, must not hide a service.
+    """
     found = []
-    for name in dict.fromkeys([*TARGETS, *([wanted] if wanted != AUTO else [])]):
-        with suppress(UnavailableError):
+    for name in dict.fromkeys([*TARGETS, *([wanted] if wanted != AUTO else []), *_remembered(context)]):
+        try:
             found.append(_open(name, context))
+        except UnavailableError:
+            continue
+        except MlopsError as exc:
+            if name == wanted:
+                raise
+            log.warning("services of %s, which deploy.target named, are left alone: %s", name, exc)
     return found
+
+
+def _remembered(context: TargetContext) -> list[str]:
+    file = context.home / _USED
+    return list(json.loads(file.read_text())) if file.is_file() else []
+
+
+def _remember(reference: str, context: TargetContext) -> None:
+    known = _remembered(context)
+    if reference not in known:
+        context.home.mkdir(parents=True, exist_ok=True)
+        atomic.write_text(context.home / _USED, json.dumps([*known, reference]))
 
 
 def _open(name: str, context: TargetContext) -> Target:

@@ -14,6 +14,7 @@ from mlops.config.paths import (
 )
 from mlops.config.project_folder import load_params
 from mlops.errors import StageError
+from mlops.files.formats import check_table
 from mlops.schema import Schema
 from mlops.tables.conform import conform
 
@@ -21,9 +22,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-__all__ = ["log", "read_params", "read_rows", "window", "write"]
+__all__ = ["FORMAT", "log", "read_params", "read_rows", "window", "write"]
 
 log = logging.getLogger("mlops")
+
+FORMAT = 1
+"""Of a table that one stage writes for the next."""
 
 
 def read_params(root: Path) -> Params:
@@ -43,6 +47,7 @@ def read_rows(path: Path, schema: Schema) -> tuple[pd.DataFrame, dict[str, Any]]
 
     try:
         table = pq.read_table(path)
+        check_table(table.schema, FORMAT, file=path)
         facts = json.loads((table.schema.metadata or {})[b"mlops"])
     except (OSError, KeyError, ValueError, pa.ArrowException) as exc:
         raise StageError(

@@ -12,7 +12,7 @@ from mlops.config.paths import (
 from mlops.data.lake import Lake
 from mlops.files.parquet import to_bytes
 from mlops.schema import Schema
-from mlops.stages.io import log, read_params, write
+from mlops.stages.io import FORMAT, log, read_params, write
 
 if TYPE_CHECKING:
     pass
@@ -31,4 +31,4 @@ def prepare(root: Path) -> None:
         told = f"{rows:,} of {len(frame):,}"
         log.info("%s is missing in %s rows, which were taken in without it", name, told)
     # The version of the data travels with the rows: what is trained names what was read.
-    write(root / PREPARED, to_bytes(frame, {"data": lake.digest()}))
+    write(root / PREPARED, to_bytes(frame, {"data": lake.digest()}, format=FORMAT))

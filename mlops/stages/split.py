@@ -16,7 +16,7 @@ from mlops.config.paths import (
 from mlops.data.lake import Lake
 from mlops.files.parquet import to_bytes
 from mlops.schema import Kind, Schema
-from mlops.stages.io import read_params, read_rows, window, write
+from mlops.stages.io import FORMAT, read_params, read_rows, window, write
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,8 +38,8 @@ def split(root: Path) -> None:
     parts = split_rows(known, schema, window=rule.window, holdout=rule.holdout, gap=rule.gap)
     train = window(parts.train_start, parts.train_end, len(parts.train))
     holdout = window(parts.holdout_start, parts.holdout_end, len(parts.holdout))
-    write(root / TRAIN, to_bytes(parts.train, {**facts, "window": train}))
-    write(root / HOLDOUT, to_bytes(parts.holdout, {**facts, "window": holdout}))
+    write(root / TRAIN, to_bytes(parts.train, {**facts, "window": train}, format=FORMAT))
+    write(root / HOLDOUT, to_bytes(parts.holdout, {**facts, "window": holdout}, format=FORMAT))
 
 
 def held_out(root: Path, more: Mapping[str, Kind]) -> pd.DataFrame:

@@ -70,11 +70,15 @@ def test_two_files_of_one_name_and_content_count_once(root: Path, tmp_path: Path
     assert add_files(root, files[:1]).outcome.text.startswith("Nothing new")
 
 
+def positions(source: int) -> str:
+    return json.dumps({"format": 1, "positions": {"source": source}})
+
+
 def test_the_loop_goes_back_in_a_source_with_the_person_unless_it_read_on_itself(tmp_path: Path) -> None:
     def joined(ours: int, theirs: int, base: int) -> int:
-        put_positions(tmp_path, json.dumps({"source": ours}))
-        join_positions(tmp_path, json.dumps({"source": theirs}), json.dumps({"source": base}))
-        return int(json.loads((tmp_path / POSITIONS).read_text())["source"])
+        put_positions(tmp_path, positions(ours))
+        join_positions(tmp_path, positions(theirs), positions(base))
+        return int(json.loads((tmp_path / POSITIONS).read_text())["positions"]["source"])
 
     assert joined(ours=3, theirs=2, base=3) == 2
     assert joined(ours=3, theirs=5, base=3) == 5

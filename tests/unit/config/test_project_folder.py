@@ -66,7 +66,7 @@ mine: {k: 1}
 )
 def test_a_section_that_a_stage_names_is_the_users_own(tmp_path: Path, stage: str) -> None:
     (tmp_path / "params.yaml").write_text(PLUMS)
-    with pytest.raises(ConfigError, match="mine: got 'mine', allowed: data, model"):
+    with pytest.raises(ConfigError, match="mine: got 'mine', allowed: version, data, model"):
         load_params(tmp_path / "params.yaml")
     (tmp_path / "dvc.yaml").write_text(f"stages:\n  empty: {{cmd: x, params: }}\n  own: {stage}\n")
     assert load_params(tmp_path / "params.yaml").data.name == "plums"

@@ -110,7 +110,10 @@ def test_a_day_is_a_moment_in_utc(tmp_path: Path) -> None:
         ("", "contract.yaml: the file: got None"),
         ("columns: {}", "columns: got {}, allowed: "),
         ("policy: drop\ncolumns: {a: {type: text}}", "policy: got 'drop', allowed: 'quarantine' or 'refuse'"),
-        ("maxbad: 1\ncolumns: {a: {type: text}}", "maxbad: got 'maxbad', allowed: policy, max_bad, rows"),
+        (
+            "maxbad: 1\ncolumns: {a: {type: text}}",
+            "maxbad: got 'maxbad', allowed: version, policy, max_bad, rows",
+        ),
         ("rows: {most: 1}\ncolumns: {a: {type: text}}", "rows.most: got 'rows.most', allowed: min, max"),
         ("columns: {size: {type: number, nul: 1}}", "columns.size.nul: .* allowed: type, nulls, min"),
         ("columns: {size: {type: number, nulls: 2}}", "columns.size.nulls: got 2, allowed: less than"),

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from mlops.errors import BundleError
+from mlops.errors import BundleError, FormatError
 from mlops.model import bundle
 
 FILES = {"model.skops": b"model", "golden.json": b'{"rows": []}', "deep/er.txt": b"deep"}
@@ -66,7 +66,7 @@ def test_a_manifest_names_only_files_of_the_bundle(written: bundle.Bundle, name:
 def test_a_bundle_of_another_format_is_refused(written: bundle.Bundle) -> None:
     (written.folder / "manifest.json").write_text(json.dumps({"format": 2, "files": {}}))
 
-    with pytest.raises(BundleError, match="format 2, not 1"):
+    with pytest.raises(FormatError, match="is of format 2; this version of mlops reads format 1"):
         bundle.open(written.folder)
 
 

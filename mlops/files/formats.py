@@ -1,0 +1,52 @@
+"""The version that each stored format bears; one that is not known is refused, with both named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mlops.errors import FormatError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["check", "check_table", "stamped"]
+
+_KEY = b"mlops.format"
+"""In the metadata of a Parquet file."""
+
+
+def check(found: Any, known: int, *, where: str) -> None:
+    """Make sure that a file's format is the one that this version of mlops reads.
+
+    Raises
+    ------
+    FormatError
+        It is another.
+    """
+    if found != known or isinstance(found, bool):
+        raise FormatError(where, found, known)
+
+
+def stamped(table: pa.Table, version: int) -> pa.Table:
+    """Return a table that bears its format's version in its metadata."""
+    return table.replace_schema_metadata({**(table.schema.metadata or {}), _KEY: str(version)})
+
+
+def check_table(schema: pa.Schema, known: int, *, file: Path, foreign: bool = False) -> None:
+    """Make sure that a Parquet file is of the format that this version of mlops reads.
+
+    Parameters
+    ----------
+    foreign
+        Let a file without a version pass: somebody else wrote it.
+
+    Raises
+    ------
+    FormatError
+        It is another.
+    """
+    found = (schema.metadata or {}).get(_KEY)
+    if found is not None or not foreign:
+        version = found.decode() if found is not None else None
+        check(int(version) if version and version.isdecimal() else version, known, where=str(file))

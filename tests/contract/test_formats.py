@@ -1,0 +1,175 @@
+"""Every stored format bears a version, and one that is not known is refused by name."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+from mlops.config.paths import POSITIONS
+from mlops.config.project_folder import load_params
+from mlops.data import contract
+from mlops.data.lake import Lake
+from mlops.errors import ConfigError, MlopsError
+from mlops.files import archive, formats
+from mlops.model import bundle
+from mlops.model.predictions import Answers
+from mlops.prediction_log import label_log, reader
+from mlops.prediction_log.segment import records
+from mlops.prediction_log.writer import PredictionLog
+from mlops.project import run_marks
+from mlops.project.source_pull import join_positions, put_positions
+from mlops.schema import Rows, Schema
+from mlops.stages import io
+from mlops.stages.prepare import prepare
+from tests.tiny import tiny_bundle
+
+SCHEMA = Schema({"size": "number"}, "ripe", "binary", "picked", "plum")
+TABLE = pd.DataFrame(
+    {
+        "plum": ["a", "b"],
+        "picked": pd.to_datetime(["2026-01-01", "2026-01-02"], utc=True),
+        "size": [1.0, 2.0],
+        "ripe": [True, False],
+    }
+)
+PARAMS = """\
+version: 1
+data: {name: plums, target: ripe, time: picked, key: plum, features: {size: number}}
+model: {builder: m.py, task: binary}
+"""
+NOW = datetime(2026, 1, 3, tzinfo=UTC)
+
+Stored = tuple[Path, Callable[[], object]]
+"""A file that was written, and what reads it."""
+
+
+def of_params(root: Path) -> Stored:
+    file = root / "params.yaml"
+    file.write_text(PARAMS)
+    return file, lambda: load_params(file)
+
+
+def of_a_contract(root: Path) -> Stored:
+    file = root / "contract.yaml"
+    file.write_text(contract.infer(TABLE, SCHEMA).to_yaml())
+    return file, lambda: contract.load(file, SCHEMA)
+
+
+def of_a_bundle(root: Path) -> Stored:
+    tiny_bundle(root / "bundle")
+    return root / "bundle" / bundle.MANIFEST, lambda: bundle.open(root / "bundle")
+
+
+def of_a_segment(root: Path) -> Stored:
+    log = PredictionLog(root / "log", "one")
+    rows = Rows({}, [{"size": 1.0}], ["a"], [NOW.isoformat()])
+    log.write(records(rows, Answers([True], [0.5]), ids=["1"], at=NOW, deployment="one", version="1"))
+    log.close()
+    [file] = (root / "log").rglob("*.jsonl")
+    return file, lambda: reader.read(root / "log", SCHEMA)
+
+
+def of_a_compacted_segment(root: Path) -> Stored:
+    of_a_segment(root)
+    reader.compact(root / "log", SCHEMA)
+    [file] = (root / "log").rglob("*.parquet")
+    return file, lambda: reader.read(root / "log", SCHEMA)
+
+
+def of_labels(root: Path) -> Stored:
+    table = pd.DataFrame({"plum": ["a"], "ripe": [True]})
+    label_log.add(root / "labels", table, by="key", schema=SCHEMA, known={"a"}, at=NOW)
+    [file] = (root / "labels").glob("*.parquet")
+    return file, lambda: label_log.read(root / "labels")
+
+
+def of_the_history_of_a_label(root: Path) -> Stored:
+    file, _ = of_labels(root)
+    return file, lambda: label_log.history(root / "labels", id="1", key="a")
+
+
+def of_the_lake(root: Path) -> Stored:
+    lake = Lake(root / "data/lake")
+    lake.append(TABLE, SCHEMA)
+    [file] = (root / "data/lake").rglob("*.parquet")
+    return file, lambda: lake.read(SCHEMA)
+
+
+def of_a_stage(root: Path) -> Stored:
+    of_params(root)
+    of_the_lake(root)
+    prepare(root)
+    file = root / "data/prepared.parquet"
+    return file, lambda: io.read_rows(file, SCHEMA)
+
+
+def of_a_backup(root: Path) -> Stored:
+    (root / "note.txt").write_text("a note")
+    with archive.write(root / "backup.tar", {}) as out:
+        out.add("note.txt", root / "note.txt")
+    return root / "backup.tar", lambda: archive.extract(root / "backup.tar", root / "into")
+
+
+def of_the_mark_of_a_run(root: Path) -> Stored:
+    run_marks.write(root, "one")
+    return root / "runs/one.json", lambda: list(run_marks.marks(root))
+
+
+def of_positions(root: Path) -> Stored:
+    put_positions(root, json.dumps({"format": 1, "positions": {"source": 3}}))
+    return root / POSITIONS, lambda: join_positions(root, (root / POSITIONS).read_text())
+
+
+def with_version(file: Path, version: int) -> None:
+    """Write the file anew, as another version of mlops would."""
+    if file.suffix == ".parquet":
+        pq.write_table(formats.stamped(pq.read_table(file, partitioning=None), version), file)
+        return
+    content = file.read_bytes()
+    for known in (b"version: 1", b'"format": 1', b'"format":1'):
+        number = str(version).encode()
+        content = content.replace(known, known[:-1] + number)
+    # The manifest of an archive has the length that its header tells.
+    assert content != file.read_bytes()
+    file.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        of_params,
+        of_a_contract,
+        of_a_bundle,
+        of_a_segment,
+        of_a_compacted_segment,
+        of_labels,
+        of_the_history_of_a_label,
+        of_the_lake,
+        of_a_stage,
+        of_a_backup,
+        of_the_mark_of_a_run,
+        of_positions,
+    ],
+)
+def test_a_version_that_is_not_known_is_refused_with_both_named(
+    tmp_path: Path, write: Callable[[Path], Stored]
+) -> None:
+    file, read = write(tmp_path)
+    read()
+    version = 9 if file.suffix == ".tar" else 999  # of as many digits as its header tells
+    with_version(file, version)
+    with pytest.raises(MlopsError) as refused:
+        read()
+    if isinstance(refused.value, ConfigError):
+        assert refused.value.path == "version"
+        assert refused.value.value == version
+        assert refused.value.allowed.startswith("1, the format that this version of mlops reads")
+    else:
+        assert f"is of format {version}; this version of mlops reads format 1" in str(refused.value)
+        assert file.name in str(refused.value) or file.parent.name in str(refused.value)
