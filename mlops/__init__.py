@@ -7,11 +7,10 @@ each name is brought in when it is first used.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # as type checkers read it; `typing` itself would take longer than all the rest
 if TYPE_CHECKING:
     from pathlib import Path
+    from typing import Any
 
     from mlops import errors
     from mlops.deployment.client import Client
@@ -77,11 +76,15 @@ def open(path: str | Path = ".") -> Project:
     >>> project = mlops.open(".")
     >>> predicted = project.champion.predict(rows)
     """
+    from importlib import import_module
+
     project: Project = import_module("mlops.project.context").Project.at(path)
     return project
 
 
 def __getattr__(name: str) -> Any:
+    from importlib import import_module
+
     if name == "errors":
         return import_module("mlops.errors")
     if name not in _HOMES:
