@@ -159,7 +159,7 @@ class Reconciler(threading.Thread):
                 # params.yaml is read anew: a person edits it while the loop runs.
                 self._look(Project.at(self._project.root), datetime.now(UTC))
             except Exception as exc:
-                log.warning("could not look: %s: %s", type(exc).__name__, exc)
+                log.warning("reconcile pass failed: %s: %s", type(exc).__name__, exc)
             time.sleep(self._project.settings.reconcile_every)
 
     def _look(self, project: Project, now: datetime) -> None:
@@ -168,7 +168,7 @@ class Reconciler(threading.Thread):
                 for line in chore():
                     log.info(line)
             except Exception as exc:
-                log.warning("could not look: %s: %s", type(exc).__name__, exc)
+                log.warning("reconcile pass failed: %s: %s", type(exc).__name__, exc)
         project.ledger.close()
 
     def _chores(self, project: Project, now: datetime) -> Iterator[Callable[[], list[str]]]:

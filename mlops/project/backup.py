@@ -152,7 +152,7 @@ def _save_databases(home: Path, out: Archive, staging: Path) -> None:
                 source.backup(target)
         except sqlite3.Error as exc:
             raise MlopsError(
-                f"{path} cannot be copied: {exc}.", remedy="Check the disk; do it again."
+                f"{path} cannot be copied: {exc}.", remedy="Check the disk, and run the command again."
             ) from exc
         out.add(_name(path, home), copy)
         copy.unlink()

@@ -134,26 +134,26 @@ def of_remote(root: Path) -> Finding:
     if config.remote is None or config.url is None:
         remedy = "Name one: `dvc remote add --default NAME URL`."
         return Finding("dvc remote", "warn", "none: the data is on this machine alone", remedy)
-    told = f"{config.remote}, {config.url}"
+    detail = f"{config.remote}, {config.url}"
     if "://" not in config.url:
         folder = Path(config.url)
         if folder.is_dir():
-            return Finding("dvc remote", "ok", told)
+            return Finding("dvc remote", "ok", detail)
         remedy = "Mount it if it should be there; else the first push makes it."
-        return Finding("dvc remote", "warn", f"{told}: no such folder", remedy)
+        return Finding("dvc remote", "warn", f"{detail}: no such folder", remedy)
     try:
         Remote(root, config.remote, silence=_REMOTE_SILENCE).ask()
     except MlopsError as exc:
         return Finding("dvc remote", "fail", exc.message, exc.remedy)
-    return Finding("dvc remote", "ok", f"answers: {told}")
+    return Finding("dvc remote", "ok", f"responds: {detail}")
 
 
 def of_space(total: int, free: int) -> Finding:
     """Judge the free space of the disk, in bytes."""
-    told = f"{free / 1024**3:.1f} GB of {total / 1024**3:.0f} GB free"
+    detail = f"{free / 1024**3:.1f} GB of {total / 1024**3:.0f} GB free"
     if free < _LITTLE_BYTES or free < _LITTLE_SHARE * total:
-        return Finding("disk", "warn", told, "See what may go with `mlops gc`.")
-    return Finding("disk", "ok", told)
+        return Finding("disk", "warn", detail, "See what may go with `mlops gc`.")
+    return Finding("disk", "ok", detail)
 
 
 def of_clock(now: datetime, newest: Entry[Record] | None, disk: datetime | None) -> Finding:
@@ -188,8 +188,8 @@ def _clock(folder: ProjectFolder) -> list[Finding]:
         ledger = Project(folder).ledger
         newest = ledger.newest()
         ledger.close()
-        told = f"newest row {newest.recorded_at:%Y-%m-%d %H:%M} UTC, {newest.kind}" if newest else "empty"
-        findings.append(Finding("ledger", "ok", told))
+        detail = f"newest row {newest.recorded_at:%Y-%m-%d %H:%M} UTC, {newest.kind}" if newest else "empty"
+        findings.append(Finding("ledger", "ok", detail))
     return [*findings, of_clock(datetime.now(UTC), newest, _disk_time(folder.root))]
 
 
@@ -236,9 +236,9 @@ def _elsewhere(project: Project) -> Iterator[Finding]:
     for part in (each for each in watched(project) if each.elsewhere):
         reply = part.ask(timeout=5)
         if reply.ok:
-            yield Finding(part.part, "ok", f"answers at {part.address}")
+            yield Finding(part.part, "ok", f"responds at {part.address}")
         elif reply.unauthorized:
             yield Finding(part.part, "fail", f"{part.address}: {reply.problem}", part.access.remedy)
         else:
-            told = f"{part.address} does not respond: {reply.problem}"
-            yield Finding(part.part, "fail", told, f"Start it, or correct {part.elsewhere}.")
+            detail = f"{part.address} does not respond: {reply.problem}"
+            yield Finding(part.part, "fail", detail, f"Start it, or correct {part.elsewhere}.")

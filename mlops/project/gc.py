@@ -81,7 +81,7 @@ def alone(project: Project, *names: str) -> Iterator[None]:
     with ExitStack() as held:
         for name in names:
             refusal = f"Another process of this project holds the lock {name!r}."
-            remedy = "It is at work: wait for it (see `mlops status`) and do it again."
+            remedy = "Wait for it (see `mlops status`), and run the command again."
             held.enter_context(project.hold(name, patience=1, refusal=refusal, remedy=remedy))
         yield
 

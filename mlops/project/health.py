@@ -35,7 +35,7 @@ class Health:
 
     Parameters
     ----------
-    trouble
+    problem
         Why it counts as down; empty where it is up.
     remedy
         What to do then.
@@ -44,7 +44,7 @@ class Health:
     part: str
     address: str
     up: bool
-    trouble: str = ""
+    problem: str = ""
     remedy: str = ""
 
 
@@ -126,23 +126,23 @@ def check_own(project: Project, name: str, *, remedy: str = "Start it with `mlop
 
 
 def health(project: Project, *, timeout: float = 0.5) -> list[Health]:
-    """Ask all parts at once: those that do not answer cost `timeout` seconds together."""
+    """Check all services at once: those that do not respond cost `timeout` seconds together."""
     parts = watched(project)
     with ThreadPoolExecutor(len(parts) + 3) as pool:
         sets = [pool.submit(of(project).states) for of in (tools_supervisor, serving_supervisor)]
-        runner = pool.submit(_trouble_of_flows, project, timeout)
+        runner = pool.submit(_problem_of_flows, project, timeout)
         # Another machine may be some way off.
         asked = [pool.submit(part.ask, timeout=timeout * (3 if part.elsewhere else 1)) for part in parts]
         replies = [each.result() for each in asked]
         states = sets[0].result() | sets[1].result()
     seen = [_seen(part, reply, states) for part, reply in zip(parts, replies, strict=True)]
     state = states.get("runner")
-    idle = runner.result() if state == "RUNNING" else "it does not run"
+    idle = runner.result() if state == "RUNNING" else "not running"
     return [*seen, Health("runner", "", not idle, idle, _remedy("runner", state) if idle else "")]
 
 
 def polled(project: Project) -> str | None:
-    """Return when the runner last asked Prefect for work, None where it never did or nobody tells."""
+    """Return when the runner last polled Prefect; None where it never did, or Prefect does not respond."""
     return _newest(project, 5)[0].get("last_polled")
 
 
@@ -162,19 +162,21 @@ def _seen(part: Watched, reply: Reply, states: dict[str, str]) -> Health:
     state = states.get(part.part)
     if part.elsewhere:
         return Health(part.part, part.address, reply.ok, reply.problem, "" if reply.ok else part.remedy)
-    trouble = reply.problem
+    problem = reply.problem
     if reply.ok and state not in _RUNS:
-        trouble = "this project runs none; another process answers there"
-    remedy = _remedy(part.part, state) if trouble else ""
-    return Health(part.part, part.address, not trouble, trouble, remedy)
+        problem = "another process responds there; this project runs none"
+    remedy = _remedy(part.part, state) if problem else ""
+    return Health(part.part, part.address, not problem, problem, remedy)
 
 
-def _trouble_of_flows(project: Project, timeout: float) -> str:
+def _problem_of_flows(project: Project, timeout: float) -> str:
     """Return why no flow can be started through Prefect; empty where one can."""
     deployment, reply = _newest(project, timeout)
     if not deployment:
-        return f"of Prefect: {reply.problem}" if reply.unauthorized else "Prefect does not know its flows"
-    return "" if deployment.get("status") == "READY" else "it has not asked Prefect for work lately"
+        return (
+            f"Prefect: {reply.problem}" if reply.unauthorized else "its flows are not registered in Prefect"
+        )
+    return "" if deployment.get("status") == "READY" else "it has not polled Prefect lately"
 
 
 def _newest(project: Project, timeout: float) -> tuple[dict[str, str], Reply]:
@@ -189,10 +191,10 @@ def _newest(project: Project, timeout: float) -> tuple[dict[str, str], Reply]:
 
 
 def _remedy(part: str, state: str | None) -> str:
-    """Say what to do about a part of ours, by what its supervisor says of it."""
+    """Return how to fix a service of ours, by its state in the supervisor."""
     log = f".mlops/logs/{part}.log"
     if state is None or state == "STOPPED":
         return "Start it with `mlops up`."
     if state in {"STARTING", "RUNNING"}:
         return f"It may still be starting; else see {log}."
-    return f"It keeps ending: see {log}, mend the cause, and run `mlops up`."
+    return f"It keeps crashing: see {log}, fix the cause, and run `mlops up`."

@@ -107,7 +107,7 @@ def _alone(project: Project) -> AbstractContextManager[None]:
         "ingest",
         patience=_PATIENCE,
         refusal=f"Another ingestion of this project has run for {_PATIENCE / 60:.0f} minutes.",
-        remedy="Wait for it, and do it again.",
+        remedy="Wait for it, and run the command again.",
     )
 
 

@@ -112,7 +112,10 @@ def reproduce(project: Project, subject: Subject, *, keep: bool) -> Again:
         Another reproduction of this project is at work.
     """
     folder = project.folder.reproductions
-    refusal, remedy = "Another reproduction of this project is at work.", "Wait for it, and do it again."
+    refusal, remedy = (
+        "Another `mlops reproduce` of this project is running.",
+        "Wait for it, and run the command again.",
+    )
     with project.hold("reproduce", patience=1, refusal=refusal, remedy=remedy):
         scratch = Scratch(project.folder.root, folder)
         scratch.sweep()

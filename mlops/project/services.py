@@ -50,8 +50,8 @@ def alone(project: Project, name: str) -> AbstractContextManager[None]:
     return project.hold(
         name,
         patience=90,
-        refusal=f"Another `mlops {name}` of this project is at work.",
-        remedy="Wait for it, and do it again.",
+        refusal=f"Another `mlops {name}` of this project is running.",
+        remedy="Wait for it, and run the command again.",
     )
 
 

@@ -50,20 +50,20 @@ _COUNT = re.compile(r'mlops_requests_total\{path="/(?:predict|invocations)",stat
 
 @dataclass(frozen=True)
 class Traffic:
-    """What the service has answered since it started.
+    """The requests to the service since it started.
 
     Parameters
     ----------
     requests
-        Questions for a prediction.
-    refused
-        Those of them that were wrong (4xx).
+        Requests for predictions.
+    rejected
+        Invalid ones (4xx).
     errors
-        Those it failed on (5xx).
+        Failed ones (5xx).
     """
 
     requests: int
-    refused: int
+    rejected: int
     errors: int
 
     @classmethod
@@ -75,7 +75,7 @@ class Traffic:
 
     def __str__(self) -> str:
         requests = f"{self.requests:,} request" + ("" if self.requests == 1 else "s")
-        return f"{requests}, {self.refused:,} refused, {self.errors:,} failed since it started"
+        return f"{requests}, {self.rejected:,} rejected, {self.errors:,} failed since it started"
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class Overview:
 
     Parameters
     ----------
-    trouble
+    problem
         Why what serves cannot be reached; empty where it can.
     data
         The ledger's row that recorded the newest version of the data.
@@ -96,7 +96,7 @@ class Overview:
     address: str
     at: datetime
     serving: Entry[DeploymentServed] | None
-    trouble: str
+    problem: str
     traffic: Traffic | None
     data: Entry[DataVersioned] | None
     data_until: datetime | None
@@ -111,12 +111,12 @@ class Overview:
             "model": self.model,
             "address": self.address,
             "serving": _body(self.serving),
-            "answers": self.serving is not None and not self.trouble,
+            "reachable": self.serving is not None and not self.problem,
             "traffic": asdict(self.traffic) if self.traffic else None,
             "data": _body(self.data),
             "data_until": self.data_until.isoformat() if self.data_until else None,
-            "drift": {**_said(self.drift), "as_of": _iso(self.drift.as_of)} if self.drift else None,
-            "decisions": [_said(entry) for entry in self.decisions],
+            "drift": {**_decision(self.drift), "as_of": _iso(self.drift.as_of)} if self.drift else None,
+            "decisions": [_decision(entry) for entry in self.decisions],
             "next": [run.to_dict() for run in self.next],
             "parts": [asdict(part) for part in self.parts],
         }
@@ -127,7 +127,7 @@ class Overview:
             [("Serving", self._serving()), ("Data", self._data())],
             [("Drift", self._drift()), ("Decisions", self._decisions())],
             [("Next", self._next())],
-            [("Parts", self._parts())],
+            [("Services", self._parts())],
         ]
         return "\n\n".join("\n".join(_row(*row) for row in group) for group in groups)
 
@@ -140,8 +140,8 @@ class Overview:
             f"{self.model} version {served.version}, digest {served.digest[:12]}, in {where}",
             f"since {_when(self.serving.recorded_at, self.at)}, at {self.address}",
         ]
-        if self.trouble:
-            return [*lines, f"DOES NOT ANSWER: {self.trouble}"]
+        if self.problem:
+            return [*lines, f"UNREACHABLE: {self.problem}"]
         return [*lines, *([str(self.traffic)] if self.traffic else [])]
 
     def _data(self) -> list[str]:
@@ -152,16 +152,16 @@ class Overview:
 
     def _drift(self) -> list[str]:
         if self.drift is None:
-            return ["no window judged yet; run `mlops monitor`"]
+            return ["no window checked yet; run `mlops monitor`"]
         until = f", window up to {self.drift.as_of:%Y-%m-%d %H:%M}" if self.drift.as_of else ""
-        said = textwrap.wrap(self.drift.record.sentence, _WIDTH)
-        return [f"judged {_ago(self.drift.recorded_at, self.at)}{until}", *said]
+        verdict = textwrap.wrap(self.drift.record.sentence, _WIDTH)
+        return [f"checked {_ago(self.drift.recorded_at, self.at)}{until}", *verdict]
 
     def _decisions(self) -> list[str]:
         if not self.decisions:
             return ["none yet"]
-        told = [(_ago(e.recorded_at, self.at), e.record.sentence) for e in reversed(self.decisions)]
-        return _table([(ago, textwrap.shorten(said, _WIDTH, placeholder=" …")) for ago, said in told])
+        made = [(_ago(e.recorded_at, self.at), e.record.sentence) for e in reversed(self.decisions)]
+        return _table([(ago, textwrap.shorten(sentence, _WIDTH, placeholder=" …")) for ago, sentence in made])
 
     def _next(self) -> list[str]:
         runs = [run for run in self.next if run.cadence]
@@ -174,7 +174,7 @@ class Overview:
 
 
 def overview(project: Project, *, now: datetime) -> Overview:
-    """Read the ledger, and ask every part once and all at a time."""
+    """Read the ledger, and check all services at once."""
     folder, address = project.folder, project.folder.address
     folder.params  # noqa: B018  # read once, before several threads want it
     with ThreadPoolExecutor() as pool:
@@ -182,7 +182,7 @@ def overview(project: Project, *, now: datetime) -> Overview:
         parts = pool.submit(health, project)
         version = pool.submit(get, f"{address}/version")
         metrics = pool.submit(get, f"{address}/metrics")
-        ledger = project.ledger  # imports its database's client while the others answer
+        ledger = project.ledger  # imports its database's client while the others respond
         deployed, data = ledger.last(DeploymentServed), _newest_data(ledger)
         drift, decisions = ledger.last(DriftChecked), _decisions(ledger, most=3)
     counts = metrics.result()
@@ -191,7 +191,7 @@ def overview(project: Project, *, now: datetime) -> Overview:
         address=address,
         at=now,
         serving=deployed,
-        trouble=_trouble(deployed, version.result().body) if deployed else "",
+        problem=_problem(deployed, version.result().body) if deployed else "",
         traffic=Traffic.parse(counts.body.decode(errors="replace")) if counts.ok else None,
         data=data,
         data_until=_data_until(ledger, data) if data else None,
@@ -202,15 +202,15 @@ def overview(project: Project, *, now: datetime) -> Overview:
     )
 
 
-def _trouble(deployed: Entry[DeploymentServed], version: bytes) -> str:
-    """Compare what answers behind the gateway with what the ledger says was deployed."""
+def _problem(deployed: Entry[DeploymentServed], version: bytes) -> str:
+    """Compare what serves behind the gateway with what the ledger says was deployed."""
     try:
         answering = json.loads(version)["deployment"]
     except (ValueError, KeyError, TypeError):
-        return "its service or the gateway is down; run `mlops up`, which brings both back"
+        return "its service or the gateway is down; run `mlops up`, which restarts both"
     if answering == deployed.record.deployment:
         return ""
-    return f"{answering} answers in its place; run `mlops deploy`"
+    return f"{answering} serves in its place; run `mlops deploy`"
 
 
 def _newest_data(ledger: Ledger) -> Entry[DataVersioned] | None:
@@ -239,7 +239,7 @@ def _decisions(ledger: Ledger, *, most: int) -> list[Entry[Record]]:
     return [e for e in found if not (isinstance(e.record, ModelPromoted) and e.cause in judged)][-most:]
 
 
-def _said(entry: Entry[Record]) -> dict[str, Any]:
+def _decision(entry: Entry[Record]) -> dict[str, Any]:
     return {"kind": entry.kind, "at": _iso(entry.recorded_at), "sentence": entry.record.sentence}
 
 
@@ -255,14 +255,14 @@ def _state(part: Health) -> tuple[str, str]:
     if part.up:
         return "up", part.address
     where = f" at {part.address}" if part.address else ""
-    return "DOWN", f"{part.trouble}{where}. {part.remedy}"
+    return "DOWN", f"{part.problem}{where}. {part.remedy}"
 
 
 def _planned(run: Upcoming, now: datetime) -> str:
     if run.paused:
-        return f"paused; `mlops schedule resume {run.flow}` ends that"
+        return f"paused; resume with `mlops schedule resume {run.flow}`"
     if run.next is None:
-        return "not planned: Prefect does not respond, or has not heard of it"
+        return "not planned: Prefect does not respond, or does not know the flow"
     return f"in {_span(run.next - now)} ({run.next:%Y-%m-%d %H:%M} UTC)"
 
 
@@ -275,7 +275,7 @@ def _ago(moment: datetime, now: datetime) -> str:
 
 
 def _span(length: timedelta) -> str:
-    """Say a length of time in its largest unit, rounded down."""
+    """Write a duration in its largest unit, rounded down."""
     seconds = max(0, int(length.total_seconds()))
     for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
         if seconds >= size:

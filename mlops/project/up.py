@@ -77,7 +77,7 @@ def up(project: Project, *, on_progress: OnProgress, patience: float = 120.0) ->
     _wake_runner(project, before, on_progress)
     _wait_runner(project, patience, on_progress)
     for flow in schedule.apply(project.folder):
-        on_progress(f"{flow} runs as params.yaml says now")
+        on_progress(f"schedule of {flow} updated from params.yaml")
     return health(project)
 
 
@@ -115,22 +115,22 @@ def _bring_back(project: Project, on_progress: OnProgress) -> None:
     try:
         bring_back(project)
     except MlopsError as exc:
-        on_progress(f"what served is not back: {exc}")
+        on_progress(f"model not restored: {exc}")
 
 
 def _wait(project: Project, part: Watched, patience: float, on_progress: OnProgress) -> None:
     # What runs elsewhere either answers or does not; only our own take time to start.
     patience = ELSEWHERE if part.elsewhere else patience
 
-    def trouble() -> str:
-        said = part.ask(timeout=2).problem
-        if not said and not part.elsewhere:
+    def find_problem() -> str:
+        problem = part.ask(timeout=2).problem
+        if not problem and not part.elsewhere:
             check_ports(project)  # two projects that came up at once: who answers may be the other's
-        return said
+        return problem
 
-    _until(project, part, trouble, patience)
-    where = f"elsewhere, as {part.elsewhere} says: " if part.elsewhere else "at "
-    on_progress(f"{part.part} answers {where}{part.address}")
+    _until(project, part, find_problem, patience)
+    where = f" ({part.elsewhere})" if part.elsewhere else ""
+    on_progress(f"{part.part} is up at {part.address}{where}")
 
 
 def _wake_runner(project: Project, before: int | None, on_progress: OnProgress) -> None:
@@ -143,7 +143,7 @@ def _wake_runner(project: Project, before: int | None, on_progress: OnProgress) 
         return
     with suppress(psutil.NoSuchProcess):
         if time.time() - psutil.Process(before).create_time() > REGISTERS:
-            on_progress("Prefect does not know every flow: the runner registers them again")
+            on_progress("flows are missing in Prefect: the runner registers them again")
             tools.restart("runner")
 
 
@@ -151,22 +151,22 @@ def _wait_runner(project: Project, patience: float, on_progress: OnProgress) -> 
     """Wait until every flow is registered and the runner asks for work: then an event finds its flow."""
     before = polled(project)
     runner = Watched("runner", project.folder.prefect_uri, "")
-    idle = "it has not asked Prefect for work"
+    idle = "it has not polled Prefect"
     _until(project, runner, lambda: idle if polled(project) in {before, None} else "", patience)
-    on_progress("runner serves the flows")
+    on_progress("runner is up: it serves the flows")
 
 
-def _until(project: Project, part: Watched, trouble: Callable[[], str], patience: float) -> None:
-    """Wait until a part is without trouble; give up early on one that keeps ending."""
+def _until(project: Project, part: Watched, find_problem: Callable[[], str], patience: float) -> None:
+    """Wait until a service has no problem; give up early on one that keeps crashing."""
     deadline, log = time.monotonic() + patience, project.folder.home / "logs" / f"{part.part}.log"
     processes: set[int] = set()
-    while why := trouble():
+    while why := find_problem():
         processes |= {pid for name, pid in pids(project).items() if name == part.part}
         if len(processes) > MOST_STARTS:
-            why = f"it keeps ending: {_last_line(log)}"
+            why = f"it keeps crashing: {_last_line(log)}"
         if time.monotonic() > deadline or len(processes) > MOST_STARTS:
-            own = f"See {log}, mend the cause, and run `mlops up` again."
-            remedy = part.remedy if part.elsewhere else own
+            ours = f"See {log}, fix the cause, and run `mlops up` again."
+            remedy = part.remedy if part.elsewhere else ours
             raise UnavailableError(part.part, part.address, remedy=remedy, cause=why)
         time.sleep(0.2)
 

@@ -29,14 +29,14 @@ _MOST = 10
 
 @dataclass(frozen=True)
 class Trace:
-    """One prediction, what answered it, why that was served, and what turned out to be true.
+    """One prediction: what made it, why that was served, and the labels.
 
     Parameters
     ----------
     record
         The prediction as its service, or `mlops score`, logged it.
     served
-        The ledger's row of what answered: a deployment, or a scored table.
+        The ledger's row of what predicted: a deployment, or a scored table.
     labels
         Every label that came for it, oldest first: the last one counts.
     page
@@ -61,8 +61,8 @@ class Trace:
         record, behind = self.record, self.lineage
         score = "" if record["score"] is None else f", score {record['score']}"
         rows = [
-            ("Prediction", [f"{record['id']}, answered {_minute(record['at'])}", *self._row()]),
-            ("Answer", [f"{record['prediction']}{score}"]),
+            ("Prediction", [f"{record['id']}, predicted {_minute(record['at'])}", *self._row()]),
+            ("Output", [f"{record['prediction']}{score}"]),
             ("Features", [f"{name} = {json.dumps(value)}" for name, value in record["features"].items()]),
             ("Label", [str(label) for label in self.labels] or ["none yet"]),
             ("Deployment", self._deployment()),
@@ -91,7 +91,7 @@ class Trace:
     def _chain(self) -> list[str]:
         lines = [f"{entry.recorded_at:%Y-%m-%d %H:%M}  {entry.kind}" for entry in self.lineage.chain[:_MOST]]
         more = len(self.lineage.chain) - len(lines)
-        return [*lines, *([f"and {more} before: --json has them"] if more else [])]
+        return [*lines, *([f"and {more} earlier: see --json"] if more else [])]
 
 
 def trace(project: Project, id: str) -> Trace:
@@ -102,7 +102,7 @@ def trace(project: Project, id: str) -> Trace:
     UsageError
         The log holds no prediction of this id.
     MlopsError
-        The ledger does not know what answered: it is another project's, or was lost.
+        The ledger does not have the prediction's deployment: it is another project's, or was lost.
     """
     from mlops.prediction_log import label_log as labels
     from mlops.prediction_log import lineage, reader
@@ -110,9 +110,9 @@ def trace(project: Project, id: str) -> Trace:
     record = reader.find(project.folder.predictions, id)
     if record is None:
         raise UsageError(
-            f"The prediction log holds no prediction {id}.",
-            remedy="An id stands beside each answer of the service and of `mlops score` (`prediction_id`), "
-            "unless that had --no-log. Rows older than keep.predictions are gone.",
+            f"No prediction {id} in the prediction log.",
+            remedy="The service and `mlops score` (`prediction_id`) return the id of each prediction, except "
+            "with --no-log. Rows older than keep.predictions are deleted.",
         )
     entries = project.ledger.entries()
     found = lineage.why(record, entries)

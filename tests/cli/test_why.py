@@ -58,7 +58,7 @@ def test_a_prediction_is_shown_with_all_that_stands_behind_it(say: Say, asked: P
     told = say(asked.folder.root, "why", "0006a1")
     assert told.code == 0, told.err
     for part in (
-        "0006a1, answered 2026-03-01 10:00", "key p7", "True, score 0.75", "size = 4.0", "heat = null",
+        "0006a1, predicted 2026-03-01 10:00", "key p7", "True, score 0.75", "size = 4.0", "heat = null",
         "none yet", "plums-v3-abc", "a container, image sha256:feed", "version 3, bundle bbbbbbbbbbbb",
         "r9", "cccccccccccc, data version dddddddddddd", "Promoted: 0.02 better.", "drift.confirmed",
     ):  # fmt: skip

@@ -86,16 +86,16 @@ def test_the_ledger_is_told_in_ages(project: Project) -> None:
     assert "since 2026-02-27 12:00 UTC (2 d ago)" in text
     # The first row that names the version, not the one of the file that came again.
     assert "version d1d1d1d1d1d1, 7 d ago; its rows reach 2026-01-24 16:00" in text
-    assert "judged 1 d ago, window up to 2026-03-01 12:00" in text
+    assert "checked 1 d ago, window up to 2026-03-01 12:00" in text
     assert [entry.kind for entry in seen.decisions] == ["gate.judged", "retrain.refused"]
     assert max(len(line) for line in text.splitlines()) < 120
 
 
 def test_what_serves_and_does_not_answer_is_told_with_its_remedy(project: Project) -> None:
     seen = overview(project, now=NOW)
-    assert "DOES NOT ANSWER" in seen.text()
-    assert "`mlops up`" in seen.trouble
-    assert seen.to_dict()["answers"] is False
+    assert "UNREACHABLE" in seen.text()
+    assert "`mlops up`" in seen.problem
+    assert seen.to_dict()["reachable"] is False
 
 
 def test_requests_are_counted_by_how_they_ended() -> None:
@@ -103,8 +103,8 @@ def test_requests_are_counted_by_how_they_ended() -> None:
     for path, status in (("/predict", 200), ("/predict", 422), ("/invocations", 200), ("/health", 200)):
         metrics.request(path, status, 0.01)
     metrics.request("/predict", 503, 0.01)
-    assert Traffic.parse(metrics.render().decode()) == Traffic(4, refused=1, errors=1)
-    assert str(Traffic(1234, 1, 0)) == "1,234 requests, 1 refused, 0 failed since it started"
+    assert Traffic.parse(metrics.render().decode()) == Traffic(4, rejected=1, errors=1)
+    assert str(Traffic(1234, 1, 0)) == "1,234 requests, 1 rejected, 0 failed since it started"
 
 
 def test_the_parts_are_asked_at_once_and_another_s_answer_counts_for_none_of_ours(tmp_path: Path) -> None:
@@ -130,7 +130,7 @@ def test_the_parts_are_asked_at_once_and_another_s_answer_counts_for_none_of_our
         server.shutdown()
         server.server_close()
     assert [part.part for part in seen if part.up] == []
-    others = [part.part for part in seen if "another process answers there" in part.trouble]
+    others = [part.part for part in seen if "another process responds there" in part.problem]
     assert others == ["prefect", "mlflow", "gateway"]
     assert {part.remedy for part in seen} == {"Start it with `mlops up`."}
 
@@ -187,7 +187,7 @@ def test_an_mlflow_that_asks_for_a_login_is_not_taken_for_one_without_the_name(t
             check_name_conflict(project)
         assert "MLFLOW_TRACKING_USERNAME" in refused.value.remedy
         [mlflow] = [part for part in health(project, timeout=5) if part.part == "mlflow"]
-        assert "credentials required" in mlflow.trouble
+        assert "credentials required" in mlflow.problem
         login = {"MLFLOW_TRACKING_USERNAME": "ada", "MLFLOW_TRACKING_PASSWORD": "secret"}
         project = a_loop(tmp_path, **where, **login)
         project.__dict__["origin"] = "0123456789ab"
@@ -211,7 +211,7 @@ def test_a_part_that_hangs_is_told_after_its_time_out(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as hangs:
         port = hangs.getsockname()[1]
         seen = health(a_loop(tmp_path, **unused() | {"mlflow_port": port}), timeout=0.2)
-    assert [part.trouble for part in seen][:2] == ["connection refused", "no response within 0.2 s"]
+    assert [part.problem for part in seen][:2] == ["connection refused", "no response within 0.2 s"]
 
 
 def test_a_part_that_runs_elsewhere_names_its_variable(tmp_path: Path) -> None:
@@ -225,7 +225,7 @@ def test_a_part_that_is_down_is_one_line_with_what_to_do() -> None:
     down = Health("mlflow", "http://127.0.0.1:5000", False, "connection refused", "Start it with `mlops up`.")
     text = Overview("m", "a", NOW, None, "", None, None, None, None, [], [], [down]).text()
     assert (
-        "Parts      mlflow  DOWN  connection refused at http://127.0.0.1:5000. Start it with `mlops up`."
+        "Services   mlflow  DOWN  connection refused at http://127.0.0.1:5000. Start it with `mlops up`."
         in text
     )
 

@@ -342,7 +342,7 @@ def test_a_look_that_breaks_hinders_no_other(
     with caplog.at_level("INFO", logger="mlops.reconciler"):
         reconciler._look(project, BEGAN)
     assert [record.message for record in caplog.records] == [
-        "could not look: ConnectionError: Prefect is away",
+        "reconcile pass failed: ConnectionError: Prefect is away",
         "done",
     ]
 

@@ -405,7 +405,7 @@ def test_a_runner_that_comes_back_keeps_pauses_and_catches_up_once(running: Orch
         params.write_text(text + f"\nschedule:\n  monitor: {minute} * * * *\n  retrain: 4w\n")
         up = running.mlops("up")
         assert up.code == 0, up.err
-        assert "monitor runs as params.yaml says now" in up.err
+        assert "schedule of monitor updated from params.yaml" in up.err
         schedules.pause(again(project), "retrain")
         runner = tools_supervisor(running.project).pids()["runner"]
         os.kill(runner, signal.SIGSTOP)  # as if the machine slept

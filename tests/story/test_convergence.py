@@ -226,7 +226,7 @@ def test_after_a_reboot_up_brings_all_of_it_back(served: Orchard) -> None:
 
     def all_up() -> bool:
         status = served.mlops("status")
-        return not ("DOWN" in status.out or "DOES NOT ANSWER" in status.out)
+        return not ("DOWN" in status.out or "UNREACHABLE" in status.out)
 
     # It does not wait for a part that is slow to answer.
     until("status with every part up", all_up)

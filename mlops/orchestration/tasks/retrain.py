@@ -140,7 +140,7 @@ def give_up(root: Path, started: Entry[RetrainStarted], why: MlopsError) -> str:
 def abandon(project: Project, drift: Entry[DriftConfirmed], *, attempts: int) -> Entry[RetrainRefused]:
     """Record that a retraining failed too often to be started again by itself."""
     reason = (
-        f"the retraining failed {attempts} times. See its runs in Prefect, mend the cause, "
+        f"the retraining failed {attempts} times. See its runs in Prefect, fix the cause, "
         "and run `mlops retrain`."
     )
     refused = RetrainRefused(rule="attempts", reason=reason)
