@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import io
-import os
 import shutil
-import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +16,13 @@ from ruamel.yaml.util import load_yaml_guess_indent
 from mlops.config.params import Params
 from mlops.config.project_folder import load_params
 from mlops.errors import ConfigError
+from mlops.files import atomic
 from mlops.files import yaml as plain_yaml
 
 __all__ = ["TRAINED_WITH", "change", "override"]
 
 TRAINED_WITH = ("data.features", "model", "train")
 """What of params.yaml one training may have otherwise than the others."""
-_AT_WORK = 60.0
-"""Seconds for which a draft may be somebody's who is at it."""
 
 
 def change(path: Path, section: str, values: Mapping[str, str | None]) -> Params:
@@ -86,20 +82,11 @@ def _replace(path: Path, edit: Callable[[CommentedMap], bool]) -> Params:
     changed = _changed(text, edit)
     if changed is None:
         return params
-    # Beside the file: what is valid depends on the dvc.yaml there, and a rename stays on one disk.
-    drafts = f".{path.name}.{{}}.draft"
-    for left in path.parent.glob(drafts.format("*")):  # by a process that was killed
-        with suppress(FileNotFoundError):
-            if time.time() - left.stat().st_mtime > _AT_WORK:
-                left.unlink()
-    draft = path.with_name(drafts.format(os.getpid()))
-    try:
+    # Beside the file: what is valid depends on the dvc.yaml there.
+    with atomic.replaced(path) as draft:
         draft.write_text(changed, "utf-8")
         params = load_params(draft)
         shutil.copymode(path, draft)
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
     return params
 
 

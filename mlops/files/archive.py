@@ -21,7 +21,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
 from mlops.errors import MlopsError, UsageError
-from mlops.files import formats
+from mlops.files import atomic, formats
 
 __all__ = ["Archive", "Manifest", "extract", "write"]
 
@@ -126,12 +126,11 @@ def write(file: Path, about: Mapping[str, Any]) -> Iterator[Archive]:
     if mode is None or file.exists():
         why = "exists" if mode else "is no name of an archive"
         raise UsageError(f"{file} {why}.", remedy="Give another name that ends in .tar.gz or .tar.")
-    partial = file.with_name(f".{file.name}.{os.getpid()}.partial")
     options: dict[str, Any] = {"mode": mode} | ({"compresslevel": _LEVEL} if mode == "w:gz" else {})
     try:
-        partial.touch(mode=0o600)  # what was asked and answered is nobody else's
-        with partial.open("wb") as raw:
-            with tarfile.open(fileobj=raw, **options) as tar:
+        with atomic.replaced(file, durable=True) as partial:
+            partial.touch(mode=0o600)  # what was asked and answered is nobody else's
+            with partial.open("wb") as raw, tarfile.open(fileobj=raw, **options) as tar:
                 archive = Archive(tar)
                 yield archive
                 manifest = {"format": _FORMAT, "about": dict(about), "files": archive.files}
@@ -139,13 +138,8 @@ def write(file: Path, about: Mapping[str, Any]) -> Iterator[Archive]:
                 member = tarfile.TarInfo(_MANIFEST)
                 member.size = len(content)
                 tar.addfile(member, BytesIO(content))
-            raw.flush()
-            os.fsync(raw.fileno())
-        partial.replace(file)
     except OSError as exc:
         raise MlopsError(f"{file} cannot be written: {exc}.", remedy="Choose a place with space.") from exc
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def extract(file: Path, into: Path) -> Manifest:

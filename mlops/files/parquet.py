@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlops.files import formats
+from mlops.files import atomic, formats
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,20 +23,8 @@ def write(table: pa.Table, path: Path) -> None:
     import pyarrow.parquet as pq
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    try:
-        with partial.open("wb") as file:
-            pq.write_table(table, file, compression="zstd")
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)  # the name, too, must outlast the power
-    finally:
-        os.close(folder)
+    with atomic.replaced(path, durable=True) as partial:
+        pq.write_table(table, partial, compression="zstd")
 
 
 def gather(pieces: Iterable[pa.Table], path: Path) -> int:
@@ -53,7 +40,7 @@ def gather(pieces: Iterable[pa.Table], path: Path) -> int:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    folder, rows = path.with_name(f".{path.name}.pieces"), 0
+    folder, rows = atomic.temporary(path), 0
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     try:

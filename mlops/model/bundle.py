@@ -26,7 +26,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from mlops.errors import BundleError
-from mlops.files import formats, hashing
+from mlops.files import atomic, formats, hashing
 from mlops.schema import Schema, Task
 
 __all__ = ["MANIFEST", "Bundle", "ModelInfo", "open", "to_json", "write"]
@@ -173,7 +173,8 @@ def write(folder: Path, files: Mapping[str, bytes]) -> Bundle:
     files
         Content by path within the bundle.
     """
-    staged = folder.with_name(f".{folder.name}.tmp")
+    staged = atomic.temporary(folder)
+    atomic.sweep(folder.parent, folder.name)
     shutil.rmtree(staged, ignore_errors=True)
     for name, data in files.items():
         target = staged / _inside(name, folder)

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 import orjson
 
 from mlops import moments
-from mlops.files import formats, parquet
+from mlops.files import atomic, formats, parquet
 from mlops.prediction_log.segment import FORMAT, Record, folders
 from mlops.prediction_log.writer import close, try_lock
 from mlops.schema import TEXTUAL
@@ -61,7 +61,7 @@ def compact(folder: Path, schema: Schema) -> Compacted:
         fcntl.flock(lock, fcntl.LOCK_EX)
         _close_abandoned(folder)
         places = folders(folder)
-        for partial in places.parquet.glob("*/*.tmp"):
+        for partial in places.parquet.glob(f"*/{atomic.TEMPORARY}"):
             partial.unlink()  # of a killed compaction
         for path in sorted(places.closed.glob("*.jsonl")):
             segment_rows, partial_lines = _convert(path, schema, places.parquet)

@@ -40,11 +40,11 @@ _OF_THE_MOMENT = {
 }  # fmt: skip
 """What tells of processes that run now, or is made anew."""
 _UNFINISHED = (
-    "aside/.*.partial",
+    ".*.tmp",
+    "aside/.*.tmp",
     "bundles/.*",
     "fetched/*/.*",
-    "fetched/*/fetched.json.tmp",
-    "labels/*.tmp",
+    "labels/.*.tmp",
     "quarantine/.*",
     "runs/.*.tmp",
 )

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from mlops.files import atomic
 from mlops.model import bundle
 from mlops.model.bundle import Bundle
 
@@ -47,7 +47,7 @@ def keep(folder: Path, source: Path) -> Bundle:
 def _partial(folder: Path) -> Iterator[Path]:
     """Fill a folder under another name: killed midway, the folder itself never exists in part."""
     folder.parent.mkdir(parents=True, exist_ok=True)
-    partial = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
+    partial = atomic.temporary(folder)
     shutil.rmtree(partial, ignore_errors=True)
     try:
         yield partial

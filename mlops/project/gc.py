@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -11,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from mlops.errors import MlopsError, UsageError
+from mlops.files import atomic
 from mlops.ledger.records import (
     DeploymentServed,
     DeploymentStarted,
@@ -111,17 +111,21 @@ def inventory(project: Project) -> Inventory:
         litter=_items(
             path
             for folder, pattern in (
-                (project.folder.bundles, ".*"),
-                (project.folder.labels, "*.tmp"),
-                (home / "runs", ".*.tmp"),
-                (home / "quarantine", ".*.tmp"),
-                (home / "aside", ".*.partial"),
+                *((folder, atomic.TEMPORARY) for folder in _written_to(project)),
+                (project.folder.bundles, ".fetch-*"),
                 (project.folder.reproductions, ".*"),
                 (project.folder.attempts, ".*"),
             )
             for path in folder.glob(pattern)
         ),
     )
+
+
+def _written_to(project: Project) -> Iterator[Path]:
+    """Give the folders that files and folders are put into when they are whole."""
+    home = project.folder.home
+    yield from (home, home / "aside", home / "quarantine", home / "runs", home / "services")
+    yield from (project.folder.bundles, project.folder.labels, project.folder.root / ".dvc" / "tmp")
 
 
 def weigh(path: Path) -> int:
@@ -226,7 +230,7 @@ def _remove(path: Path) -> None:
     """Remove a file or a folder; killed midway, no folder is there in part under its own name."""
     try:
         if path.is_dir():
-            leaving = path.with_name(f".{path.name}.{os.getpid()}.partial")
+            leaving = atomic.temporary(path)
             path.rename(leaving)
             shutil.rmtree(leaving)
         else:

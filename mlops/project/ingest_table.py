@@ -21,7 +21,7 @@ from mlops.data.source import Fetched
 from mlops.data.staging import Staging
 from mlops.data.versions import DatasetVersion, place, raw_folder, read_pointer
 from mlops.errors import DataError, MlopsError, shown
-from mlops.files import hashing
+from mlops.files import atomic, hashing
 from mlops.ledger.entry import Entry
 from mlops.ledger.records import BadRows, DataVersioned, IngestedFile
 from mlops.project.context import Project
@@ -305,7 +305,7 @@ def _quarantine(standing: Standing, table: Fetched) -> Path:
 
 def _unseen(standing: Standing, table: Fetched) -> Path:
     quarantine = _quarantine(standing, table)
-    return quarantine.with_name(f".{quarantine.name}.tmp")
+    return atomic.temporary(quarantine)
 
 
 def _copy(file: Path, to: Path) -> str:

@@ -15,7 +15,7 @@ from pathlib import Path
 from mlops.adapters.git.worktree import Tree
 from mlops.config.paths import LOOP_BRANCH
 from mlops.errors import ConflictError, UsageError
-from mlops.files import archive
+from mlops.files import archive, atomic
 from mlops.files.archive import Manifest
 from mlops.project import run_marks
 from mlops.project.backup import PACKED_BRANCH
@@ -100,9 +100,8 @@ def _restore_data(project: Project, staging: Path) -> list[str]:
         if not place.exists():
             place.parent.mkdir(parents=True, exist_ok=True)
             # The cache may be on another disk: whole under its name in any case.
-            partial = place.with_name(f".{place.name}.tmp")
-            shutil.move(path, partial)
-            partial.replace(place)
+            with atomic.replaced(place) as partial:
+                shutil.move(path, partial)
     return ["The data is in DVC's cache: lay it out with `dvc checkout`."]
 
 

@@ -17,7 +17,7 @@ from mlops.config.paths import POSITIONS
 from mlops.data import cursor
 from mlops.data.source import Fetched, FileSource, Source, SourceContext
 from mlops.errors import DataError
-from mlops.files import formats, hashing
+from mlops.files import atomic, formats, hashing
 from mlops.project.context import Project
 
 __all__ = ["Pull", "join_positions", "pull", "put_positions", "source_of"]
@@ -64,9 +64,7 @@ class Pull:
                 }
                 for each in inside
             ]
-            partial = self.folder / f"{_FETCHED}.tmp"
-            partial.write_text(json.dumps(records))
-            partial.replace(self.folder / _FETCHED)
+            atomic.write_text(self.folder / _FETCHED, json.dumps(records))
 
     def keep_position(self, tree: Path) -> None:
         """Write to the tree how far the source was read."""
@@ -173,4 +171,4 @@ def _positions(text: str) -> dict[str, Any]:
 def _write(tree: Path, positions: dict[str, Any]) -> None:
     file = tree / POSITIONS
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(_json(positions))
+    atomic.write_text(file, _json(positions))

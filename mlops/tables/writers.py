@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
 from mlops.errors import DataError, MlopsError, UsageError
+from mlops.files import atomic
 from mlops.tables.cells import jsonable
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ __all__ = ["Destination", "check"]
 class Destination:
     """A file that is written batch by batch beside its place, and then put there at once.
 
-    What a killed writer leaves beside the place is overwritten by the next.
+    What a killed writer leaves beside the place, a later one removes.
 
     Parameters
     ----------
@@ -33,7 +34,7 @@ class Destination:
 
     def __init__(self, path: Path, types: pa.Schema | None = None) -> None:
         self.path = path
-        self._partial = path.with_name(f".{path.name}.partial")
+        self._partial = atomic.temporary(path)
         self._types = types
         self._file: IO[bytes] | None = None
         self._writer: _Writer | None = None
@@ -51,6 +52,7 @@ class Destination:
         with self._translated():
             if self._file is None:
                 self._partial.parent.mkdir(parents=True, exist_ok=True)
+                atomic.sweep(self.path.parent, self.path.name)
                 self._file = self._partial.open("wb")
             if self._writer is None:
                 self._writer = _WRITERS[self.path.suffix](self._file, frame, self._types)

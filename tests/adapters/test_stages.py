@@ -114,7 +114,7 @@ def test_another_process_writes_the_same_bytes_with_the_stages_own_commands(
     tree: Path, tmp_path: Path
 ) -> None:
     other = tmp_path / "elsewhere"
-    shutil.copytree(tree, other, ignore=shutil.ignore_patterns("build", "*.parquet.tmp"))
+    shutil.copytree(tree, other, ignore=shutil.ignore_patterns("build", ".*.tmp"))
     shutil.copytree(tree / "data/lake", other / "data/lake", dirs_exist_ok=True)
     for name in ("prepared", "train", "holdout"):
         (other / f"data/{name}.parquet").unlink(missing_ok=True)

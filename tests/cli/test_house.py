@@ -155,7 +155,7 @@ class TestGc:
         assert (told.code, told.out) == (0, "Nothing to delete.\n"), told.err
 
     def test_what_would_go_is_shown_and_stays(self, say: Say, clone: Path) -> None:
-        litter = lived(clone).folder.bundles / f".{DIGESTS[0]}.1.partial"
+        litter = lived(clone).folder.bundles / f".{DIGESTS[0]}.1.tmp"
         litter.write_text("half")
         os.utime(litter, (time.time() - 7200,) * 2)
         shown = json.loads(say(clone, "gc", "--json").out)
@@ -186,7 +186,7 @@ class TestGc:
     def test_a_removal_that_was_killed_leaves_no_bundle_in_part(self, clone: Path, later: datetime) -> None:
         project = lived(clone)
         folder = project.folder.bundles
-        (folder / DIGESTS[4]).rename(folder / f".{DIGESTS[4]}.7.partial")
+        (folder / DIGESTS[4]).rename(folder / f".{DIGESTS[4]}.7.tmp")
         [of_first, litter] = plan(project, now=later)
         assert of_first.what.startswith("bundle aaaa")
         assert litter.what.startswith("litter .eeee")
@@ -295,11 +295,11 @@ class TestBackup:
             "aside/data/1f0c-000001-aa.parquet",
         ]
         passed_over = [
-            "bundles/.abc.7.partial/manifest.json",
-            "labels/00001.parquet.7.tmp",
-            "quarantine/.july-02.jsonl.tmp",
-            "fetched/person/ab/.rows.parquet.pieces/000000",
-            "runs/.one.json.tmp",
+            "bundles/.abc.7.tmp/manifest.json",
+            "labels/.00001.parquet.7.tmp",
+            "quarantine/.july-02.jsonl.7.tmp",
+            "fetched/person/ab/.rows.parquet.7.tmp/000000",
+            "runs/.one.json.7.tmp",
             "ledger.db-wal",
             "aside/20260101T000000/ledger.db",
             "worktree.lock",
@@ -321,7 +321,7 @@ class TestBackup:
     ) -> None:
         home = project_with_rows.folder.home
         (home / "runs").mkdir()
-        (home / "runs" / "one.json").write_text('{"host": "another", "process": "7@1000.00"}')
+        (home / "runs" / "one.json").write_text('{"format": 1, "host": "another", "process": "7@1000.00"}')
         backup(project_with_rows, tmp_path / "saved.tar")
         other = Project.at(cloned(stamp, tmp_path / "other"))
         restore(other, tmp_path / "saved.tar")

@@ -200,7 +200,7 @@ def test_killed_midway_the_same_command_finishes(
         git(folder, "reset", "-q", "--soft", "HEAD~1")
         git(folder, "reset", "-q")
     if left == "dvc.yaml":
-        (folder / ".dvc.yaml.tmp").write_text("stages:")  # half written
+        (folder / f".dvc.yaml.{2**22 + 1}.tmp").write_text("stages:")  # by a process that was killed
     told = say(folder, *words)
     assert told.code == 0, told.err
     assert "500 rows added" in told.out

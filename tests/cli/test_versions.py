@@ -257,10 +257,10 @@ class TestCheckout:
     def test_how_far_the_source_was_read_goes_along(self, say: Say, orchard: Path) -> None:
         positions = orchard / "data" / "positions.json"
         for position in (1, 2):
-            positions.write_text(json.dumps({"source": position}))
+            positions.write_text(json.dumps({"format": 1, "positions": {"source": position}}))
             Tree(orchard).commit_paths(["data/positions.json"], "Read on")
         assert say(orchard, "data", "checkout", "HEAD~1").code == 0
-        assert json.loads(positions.read_text()) == {"source": 1}
+        assert json.loads(positions.read_text())["positions"] == {"source": 1}
 
 
 class TestRemote:

@@ -36,9 +36,8 @@ def of(orchard: Orchard) -> Iterator[None]:
 def leave(home: Path, run: str, **facts: str) -> Path:
     file = home / "runs" / f"{run}.json"
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(
-        json.dumps({"host": process_id.machine(), "process": process_id.name(psutil.Process())} | facts)
-    )
+    known = {"format": 1, "host": process_id.machine(), "process": process_id.name(psutil.Process())}
+    file.write_text(json.dumps(known | facts))
     return file
 
 

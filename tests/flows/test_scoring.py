@@ -244,7 +244,7 @@ def test_killed_elsewhere_it_converges(
     assert not out.exists()
     score(project, table, out)
     assert sorted(logged(project)["id"]) == sorted(pd.read_csv(out)["prediction_id"])
-    assert not [name for name in files(tmp_path) if name.endswith(".partial")]
+    assert not [name for name in files(tmp_path) if name.endswith(".tmp")]
 
 
 def refused(project: Project, table: Path, out: Path, error: type[MlopsError], said: str) -> None:

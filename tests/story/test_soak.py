@@ -25,7 +25,7 @@ from tests.growth import Reading, excesses, ruled
 
 WEEKS = 52
 A_SEASON = 8
-LITTER = ("*.partial", "*.tmp", "*.new")
+LITTER = (".*.tmp", "*.new")
 
 
 @pytest.fixture

@@ -39,7 +39,7 @@ def written_whole(root: Path) -> Iterator[None]:
         text = io.StringIO()
         dumper(data, text, **how)
         # Not beside the file, where git would tell of what a kill leaves.
-        atomic.write_text(Path(path), text.getvalue(), aside=root / ".dvc" / "tmp")
+        atomic.write_text(Path(path), text.getvalue(), beside=root / ".dvc" / "tmp")
 
     _common._dump_data = _yaml._dump_data = dump
     try:

@@ -16,6 +16,7 @@ from pathlib import Path
 from mlops.adapters.dvc.cache import Objects, listing
 from mlops.adapters.dvc.remote import Remote
 from mlops.errors import DataError, MlopsError, shown
+from mlops.files import atomic
 from mlops.files.hashing import md5_of
 
 log = logging.getLogger("mlops")
@@ -105,10 +106,9 @@ class Store:
             shutil.copyfile(path, away)
             kept = f"; what it held is kept as {away}"
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial = aside.with_name(f".{path.name}.partial")
-        partial.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(self.objects(md5), partial)
-        partial.replace(path)
+        aside.parent.mkdir(parents=True, exist_ok=True)
+        with atomic.replaced(path, beside=aside.parent) as partial:  # no litter in the data
+            shutil.copyfile(self.objects(md5), partial)
         state = "altered" if kept else "missing"
         log.warning("%s was %s: put back as its version has it%s", path, state, kept)
 
@@ -152,11 +152,9 @@ class Store:
         """Put a whole file into the cache, read-only as DVC has it there."""
         target = self.objects(md5)
         target.parent.mkdir(parents=True, exist_ok=True)
-        partial = target.with_name(f".{target.name}.tmp")
-        partial.unlink(missing_ok=True)
-        shutil.copyfile(file, partial)
-        partial.chmod(0o444)
-        partial.replace(target)
+        with atomic.replaced(target) as partial:
+            shutil.copyfile(file, partial)
+            partial.chmod(0o444)
 
 
 def _say_brought(source: str, names: Iterable[str]) -> None:

@@ -141,7 +141,7 @@ def test_a_file_that_was_wrong_before_is_not_written(params: Path, text: str, sa
 
 
 def test_the_draft_of_a_killed_process_goes_and_that_of_one_at_work_stays(params: Path) -> None:
-    killed, at_work = (params.with_name(f".params.yaml.{pid}.draft") for pid in (1, 2))
+    killed, at_work = (params.with_name(f".params.yaml.{pid}.tmp") for pid in (1, os.getppid()))
     for draft in (killed, at_work):
         draft.write_text("data: {")
     minutes_ago = time.time() - 300

@@ -104,8 +104,8 @@ def test_keeping_more_removes_no_more(ages: list[int], keep: int) -> None:
 
 
 def test_what_is_being_made_is_no_litter() -> None:
-    found = Inventory(litter=[item(".a.partial", timedelta(minutes=5)), item(".b.partial", 2 * DAY)])
-    assert names(gone(found)) == [".b.partial"]
+    found = Inventory(litter=[item(".a.1.tmp", timedelta(minutes=5)), item(".b.1.tmp", 2 * DAY)])
+    assert names(gone(found)) == [".b.1.tmp"]
 
 
 def test_a_log_goes_when_nobody_has_written_to_it_for_long() -> None:

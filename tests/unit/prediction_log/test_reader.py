@@ -209,7 +209,7 @@ def test_a_compaction_killed_between_two_months_is_done_again(
 
 
 def test_what_a_killed_compaction_left_is_swept(log: PredictionLog, tmp_path: Path) -> None:
-    litter = tmp_path / "parquet/2013-01/d1-1-1.parquet.99.tmp"
+    litter = tmp_path / "parquet/2013-01/.d1-1-1.parquet.99.tmp"
     litter.parent.mkdir(parents=True)
     litter.touch()
     compact(tmp_path, SCHEMA)
