@@ -178,11 +178,11 @@ def _not_significant(judged: GateJudged) -> str:
 def _no_skill(judged: GateJudged) -> str:
     skill = judged.skill
     assert skill is not None
-    return (
-        f"Rejected: no significant skill. Covariance of predictions and labels {skill.covariance:.5f} "
-        f"({judged.confidence:.0%} CI {skill.low:.5f} to {skill.high:.5f}; "
-        f"{_extent(judged, judged.comparison)})."
+    figures = (
+        f"{_signed(skill.covariance, 5)} ({judged.confidence:.0%} CI {_signed(skill.low, 5)} to "
+        f"{_signed(skill.high, 5)}; {_extent(judged, judged.comparison)})"
     )
+    return f"Rejected: no significant skill. Covariance of predictions and labels {figures}."
 
 
 def _rows_not_fresh(judged: GateJudged) -> str:
@@ -207,8 +207,7 @@ def _remarks(judged: GateJudged) -> list[str]:
     remarks = []
     if judged.held_out_before is not None:
         remarks.append(
-            f"The rows are not fresh, for want of a time column: {judged.held_out_before:,} of them were "
-            "held out for the champion too."
+            f"No time column: {judged.held_out_before:,} of the rows were held out for the champion too."
         )
     if judged.champion_columns:
         names = shown(judged.champion_columns)
@@ -234,12 +233,12 @@ def _extent(judged: GateJudged, seen: Comparison | None) -> str:
     return f"{_count(seen.rows, 'row')}, {_count(seen.blocks, unit)}"
 
 
-def _figure(value: float) -> str:
-    return f"{value:.4f}" if abs(value) < 1000 else f"{value:,.1f}"
+def _figure(value: float, digits: int = 4) -> str:
+    return f"{value:.{digits}f}" if abs(value) < 1000 else f"{value:,.1f}"
 
 
-def _signed(value: float) -> str:
-    return _figure(value).replace("-", "−")
+def _signed(value: float, digits: int = 4) -> str:
+    return _figure(value, digits).replace("-", "−")
 
 
 def _count(number: int, noun: str) -> str:

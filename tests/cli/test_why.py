@@ -12,10 +12,21 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from mlops.ledger.records import (
+    DeploymentServed,
+    DeploymentStarted,
+    DriftChecked,
+    DriftConfirmed,
+    GateJudged,
+    ModelPromoted,
+    ModelRegistered,
+    RunRequested,
+)
 from mlops.prediction_log import label_log
 from mlops.prediction_log.writer import PredictionLog
 from mlops.project.context import Project
 from tests.flows.orchard import Told
+from tests.ledger_rows import made
 
 Say = Callable[..., Told]
 RECORD = {
@@ -38,16 +49,15 @@ def asked(stamp: Path, tmp_path: Path) -> Project:
     subprocess.run(["git", "clone", "-q", str(stamp), str(root)], check=True)
     project = Project.at(root)
     record = project.ledger.record
-    drift = record("drift.confirmed")
+    checked = record(made(DriftChecked), cause=record(made(RunRequested)), as_of=datetime.now(UTC))
+    drift = record(made(DriftConfirmed), cause=checked)
     facts: dict[str, Any] = {"version": "3", "digest": "b" * 64}
-    registered = record(
-        "model.registered", cause=drift, run_id="r9", commit="c" * 40, data_md5="d" * 32, **facts
-    )
-    judged = record("gate.judged", cause=registered, reason="Promoted: 0.02 better.")
-    promoted = record("model.promoted", cause=judged, **facts)
+    registered = record(made(ModelRegistered, run_id="r9", data_md5="d" * 32, **facts), cause=drift)
+    judged = record(made(GateJudged), cause=registered)
+    promoted = record(ModelPromoted.of(registered.record, gate_end=None), cause=judged)
     facts["deployment"] = RECORD["deployment"]
-    record("deployment.started", cause=promoted, **facts)
-    record("deployment.served", cause=promoted, target="docker", image="sha256:feed", **facts)
+    record(made(DeploymentStarted, **facts), cause=promoted)
+    record(made(DeploymentServed, target="docker", image="sha256:feed", **facts), cause=promoted)
     log = PredictionLog(project.folder.predictions, "plums-v3-abc")
     log.write([{**RECORD, "id": "0006a0", "key": "p6", "score": 0.0}, RECORD])
     log.close()
@@ -60,7 +70,8 @@ def test_a_prediction_is_shown_with_all_that_stands_behind_it(say: Say, asked: P
     for part in (
         "0006a1, predicted 2026-03-01 10:00", "key p7", "True, score 0.75", "size = 4.0", "heat = null",
         "none yet", "plums-v3-abc", "a container, image sha256:feed", "version 3, bundle bbbbbbbbbbbb",
-        "r9", "cccccccccccc, data version dddddddddddd", "Promoted: 0.02 better.", "drift.confirmed",
+        "r9", "cccccccccccc, data version dddddddddddd", "drift.confirmed",
+        "Promoted: log loss 0.4845 vs champion 0.4888",
     ):  # fmt: skip
         assert part in told.out, part
 
@@ -84,7 +95,7 @@ def test_labels_are_shown_as_they_came_by_key_and_by_id(say: Say, asked: Project
     assert (told["target"], told["image"], told["decision"]) == (
         "docker",
         "sha256:feed",
-        "Promoted: 0.02 better.",
+        made(GateJudged).sentence,
     )
     other = say(root, "why", "0006a0").out
     assert "none yet" in other

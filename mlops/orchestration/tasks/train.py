@@ -207,7 +207,7 @@ def _mark(
 
 def _tags(verdict: GateJudged | ModelRolledBack) -> dict[str, str]:
     tags = {
-        "mlops.gate": "promoted" if verdict.promote else "refused",
+        "mlops.gate": "promoted" if verdict.promote else "rejected",
         "mlops.gate.reason": verdict.sentence,
     }
     comparison = verdict.comparison if isinstance(verdict, GateJudged) else None
