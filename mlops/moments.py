@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from mlops.errors import UsageError
@@ -10,12 +10,26 @@ from mlops.errors import UsageError
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["as_utc", "from_text", "parse_moment", "to_times"]
+__all__ = ["after", "as_utc", "from_text", "last_before", "parse_moment", "to_times"]
 
 
 def as_utc(moment: datetime) -> datetime:
     """Return a moment in UTC, which it is in where it names no zone."""
     return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+SMALLEST = timedelta(microseconds=1)
+"""Between a moment and the next."""
+
+
+def after(moment: datetime) -> datetime:
+    """Return the end, exclusive, of a window whose last row lies at `moment`: all windows are half-open."""
+    return moment + SMALLEST
+
+
+def last_before(end: datetime) -> datetime:
+    """Return the last moment of a window that ends, exclusively, at `end`: what a person calls its end."""
+    return end - SMALLEST
 
 
 def from_text(text: str) -> datetime:

@@ -13,6 +13,7 @@ from typing import Any
 
 from mlops.config.params import GateParams
 from mlops.model.bundle import Bundle
+from mlops.moments import from_text, last_before
 from mlops.schema import Schema
 
 __all__ = ["ModelCard", "project"]
@@ -65,7 +66,7 @@ class ModelCard:
         """What tells it from the others in a list: the newest day it knows, and its rows."""
         lineage = self.bundle.lineage
         end, rows = lineage["holdout"]["end"], lineage["train"]["rows"]
-        newest = _day(end) if end else f"data {_id(lineage['data'])}"
+        newest = _last_day(end) if end else f"data {_id(lineage['data'])}"
         return f"{newest} · {_count(rows)} rows"
 
     def short(self) -> str:
@@ -165,7 +166,9 @@ class ModelCard:
             else f"It is served as it was fitted, uncompiled: {info.why_not_compiled}",
         ]
         if holdout["end"]:
-            lines.insert(1, f"It knows nothing of what came after {_day(holdout['end'])}: watch its drift.")
+            lines.insert(
+                1, f"It knows nothing of what came after {_last_day(holdout['end'])}: watch its drift."
+            )
         return _list(lines)
 
     def _lineage(self) -> str:
@@ -196,12 +199,17 @@ def _rule(gate: GateParams) -> str:
 
 
 def _rows(window: Mapping[str, Any]) -> str:
-    between = f" of {_day(window['start'])} to {_day(window['end'])}" if window["start"] else ""
+    between = f" of {_day(window['start'])} to {_last_day(window['end'])}" if window["start"] else ""
     return f"{window['rows']:,} rows{between}"
 
 
 def _day(time: str) -> str:
     return time[:10]
+
+
+def _last_day(end: str) -> str:
+    """Return the last day of a window, whose end is exclusive."""
+    return f"{last_before(from_text(end)):%Y-%m-%d}"
 
 
 def _count(rows: int) -> str:

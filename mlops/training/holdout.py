@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from mlops.errors import EmptyWindowError
+from mlops.moments import after
 from mlops.schema import Schema
 
 if TYPE_CHECKING:
@@ -21,10 +22,9 @@ class Split:
 
     Parameters
     ----------
-    train_start, train_end
-        The fitted rows' window, half-open; None without event time.
-    holdout_start, holdout_end
-        The held-out rows' window; its end is the newest row and belongs to it.
+    train_start, train_end, holdout_start, holdout_end
+        The windows of the fitted and of the held-out rows, half-open as every window; None without event
+        time.
     """
 
     train: pd.DataFrame
@@ -56,8 +56,8 @@ def split(
         raise EmptyWindowError(
             "There are no labelled rows to split.", remedy="Add some: `mlops ingest FILE`."
         )
-    end = times.max()
-    start = end - holdout
+    newest = times.max()
+    start = newest - holdout
     train_end = start - gap
     train_start = train_end - window
     train = frame[(times >= train_start) & (times < train_end)]
@@ -65,7 +65,7 @@ def split(
     if train.empty:
         raise EmptyWindowError(
             f"No row lies between {train_start:%Y-%m-%d %H:%M} and {train_end:%Y-%m-%d %H:%M} UTC, "
-            f"where those to fit are taken; the rows reach from {times.min():%Y-%m-%d} to {end:%Y-%m-%d}.",
+            f"where those to fit are taken; the rows reach from {times.min():%Y-%m-%d} to {newest:%Y-%m-%d}.",
             remedy="Add older rows, or shorten train.holdout or train.gap in params.yaml.",
         )
     return Split(
@@ -74,7 +74,7 @@ def split(
         train_start.to_pydatetime(),
         train_end.to_pydatetime(),
         start.to_pydatetime(),
-        end.to_pydatetime(),
+        after(newest.to_pydatetime()),
     )
 
 

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from mlops.errors import UsageError
-from mlops.moments import parse_moment, to_times
+from mlops.moments import after, last_before, parse_moment, to_times
 
 NOON = datetime(2013, 7, 4, 12, tzinfo=UTC)
 
@@ -42,3 +42,11 @@ def test_a_column_of_times_is_in_utc_and_what_is_none_is_missing() -> None:
     times = to_times(["2013-07-04T12:00", "2013-07-04T14:00+02:00", "noon"])
     assert list(times[:2]) == [NOON, NOON]
     assert times.isna().tolist() == [False, False, True]
+
+
+def test_a_window_ends_just_after_its_last_row_and_is_called_by_that_rows_day() -> None:
+    last = datetime(2013, 7, 4, 23, 59, 59, 999999, tzinfo=UTC)
+    assert last < after(last)
+    assert last_before(after(last)) == last
+    assert f"{after(last):%m-%d}" == "07-05"  # what a person must not be shown
+    assert f"{last_before(after(last)):%m-%d}" == "07-04"

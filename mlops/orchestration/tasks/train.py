@@ -45,6 +45,7 @@ from mlops.model.card import ModelCard
 from mlops.model.predictions import Answers
 from mlops.model.predictor import load
 from mlops.model.registry import CHALLENGER, CHAMPION, FLOW_RUN, RowsUsed, TrainingRun
+from mlops.moments import after
 from mlops.monitoring.retraining import fresh
 from mlops.orchestration import artifacts
 from mlops.orchestration.task import run_as_task, step
@@ -389,6 +390,4 @@ def _losses(given: Answers, bundle: Bundle, rows: pd.DataFrame, project: Project
 def _window(rows: pd.DataFrame, time: str | None) -> Window | None:
     if time is None:
         return None
-    # Half-open, as every window here: its end is the first moment after its last row.
-    end = rows[time].max() + pd.Timedelta(1, "us")
-    return Window(rows[time].min().to_pydatetime(), end.to_pydatetime())
+    return Window(rows[time].min().to_pydatetime(), after(rows[time].max().to_pydatetime()))

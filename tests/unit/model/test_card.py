@@ -14,7 +14,7 @@ from mlops.schema import Schema
 SCHEMA = Schema({"size": "number", "colour": "category"}, "ripe", "binary", "picked", "plum")
 GATE = GateParams()
 WINDOW = {"start": "2026-01-01T00:00:00+00:00", "end": "2026-01-20T05:00:00+00:00", "rows": 12_345}
-HOLDOUT = {"start": "2026-01-21T00:00:00+00:00", "end": "2026-01-26T00:00:00+00:00", "rows": 200}
+HOLDOUT = {"start": "2026-01-21T00:00:00+00:00", "end": "2026-01-26T00:00:00.000001+00:00", "rows": 200}
 METRICS = {
     "holdout": {"log_loss": 0.41, "roc_auc": 0.8},
     "baseline": {"log_loss": 0.69},
@@ -116,7 +116,7 @@ def test_the_short_form_tells_what_on_which_rows_and_how_good(tmp_path: Path) ->
 
 
 def test_a_model_is_told_from_others_by_the_newest_day_it_knows_and_its_rows(tmp_path: Path) -> None:
-    assert card(made(tmp_path)).title == "2026-01-26 · 12k rows"
+    assert card(made(tmp_path)).title == "2026-01-26 · 12k rows"  # a row at midnight; the end is exclusive
 
 
 def test_a_table_without_time_has_a_card_too(tmp_path: Path) -> None:

@@ -30,7 +30,8 @@ def test_the_newest_rows_are_held_out_and_the_gap_is_left_out() -> None:
     end = START + pd.Timedelta(hours=24 * 30 - 1)
 
     assert parts.holdout["at"].min() == end - days(5) == parts.holdout_start
-    assert parts.holdout["at"].max() == end == parts.holdout_end
+    assert parts.holdout["at"].max() == end
+    assert parts.holdout_end == end + timedelta(microseconds=1)
     assert parts.train["at"].max() == end - days(6) - timedelta(hours=1)  # half-open
     assert parts.train["at"].min() == end - days(16) == parts.train_start
 
@@ -44,6 +45,22 @@ def test_a_split_is_disjoint_and_in_order(offsets: list[int], holdout: int, gap:
     assert parts.train["at"].max() < parts.holdout["at"].min() - days(gap)
     assert len(parts.train) + len(parts.holdout) <= len(offsets)
     assert parts.holdout["at"].max() == hours(offsets)["at"].max()
+
+
+def test_a_row_at_the_end_of_a_window_is_not_in_it() -> None:
+    frame = hours(list(range(24 * 30)))
+    parts = split(frame, TIMED, window=days(10), holdout=days(5), gap=days(1))
+    for rows, start, end in (
+        (parts.train, parts.train_start, parts.train_end),
+        (parts.holdout, parts.holdout_start, parts.holdout_end),
+    ):
+        inside = frame[(frame["at"] >= start) & (frame["at"] < end)]
+        assert list(rows["at"]) == list(inside["at"])
+        assert start in set(rows["at"])
+    at_its_end = START + pd.Timedelta(hours=24 * 30 - 1) - days(6)
+    assert parts.train_end == at_its_end
+    assert at_its_end in set(frame["at"])
+    assert at_its_end not in set(parts.train["at"])
 
 
 def test_an_empty_window_is_told_with_its_times() -> None:
