@@ -94,8 +94,7 @@ def _crash(prefect: SyncPrefectClient, run: FlowRun) -> str:
     from prefect.states import Crashed
 
     message = (
-        "Its process ended without a word: it was killed, or the machine went down. "
-        "Run it again: it goes on with what is done already."
+        "Its process ended without a word: it was killed, or the machine went down. Run it again to resume."
     )
     which = FlowRunFilter(id=FlowRunFilterId(any_=[run.id]))
     for step in prefect.read_task_runs(flow_run_filter=which):

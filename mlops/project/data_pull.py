@@ -35,7 +35,7 @@ def pull(project: Project, *, remote: str | None = None, on_progress: Callable[[
         if md5 not in done.failed:
             wanted |= {each: f"{path}/{name}" for name, each in store.files(md5, path).items()}
     done += there.pull(wanted, on_progress)
-    done.check(lists | wanted, f"could not be brought from the DVC remote {there.name!r}")
+    done.check(lists | wanted, f"could not be fetched from the DVC remote {there.name!r}")
     with project.lock("tree"):
         for path in FOLDERS:
             version = tree.version(path)

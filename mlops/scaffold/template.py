@@ -139,7 +139,7 @@ def begin(folder: Path, files: Mapping[str, str], *, name: str) -> list[str]:
     except OSError as exc:
         raise MlopsError(
             f"The project cannot be written to {folder}: {exc}.",
-            remedy="Mend that, and run the same command again: it goes on.",
+            remedy="Fix that, and run the same command again to resume.",
         ) from exc
     _under_dvc(folder)
     paths = sorted(path for path in (*made, *_OURS) if (folder / path).exists())

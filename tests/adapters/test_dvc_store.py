@@ -104,14 +104,14 @@ def test_a_remote_whose_own_object_rotted_is_not_believed(
     store: Path, tree: DvcTree, rotten: Path, aside: Path
 ) -> None:
     rot(object_of(store))
-    with pytest.raises(DataError, match=rf"{NAME} \(altered.*'store' has it no better: altered"):
+    with pytest.raises(DataError, match=rf"{NAME} \(altered.*'store' has no intact copy: altered"):
         tree.mend(aside=aside)
     assert not rotten.exists()  # what is missing is not served for whole
 
 
 def test_a_remote_that_lacks_it_is_told(store: Path, tree: DvcTree, rotten: Path, aside: Path) -> None:
     object_of(store).unlink()
-    with pytest.raises(DataError, match=rf"{NAME} .*no better: not there"):
+    with pytest.raises(DataError, match=rf"{NAME} .*no intact copy: not there"):
         tree.mend(aside=aside)
 
 

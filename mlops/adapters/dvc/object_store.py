@@ -123,7 +123,7 @@ class Store:
             self._keep(self.root / name, md5)
         _say_brought("the files on disk", here.values())
         lost = {md5: name for md5, name in unfit.items() if md5 not in here}
-        why = "there is no DVC remote to bring it from"
+        why = "there is no DVC remote to fetch it from"
         if lost and self.remote is not None:
             lost, why = self._fetch(lost, self.remote)
         if lost:
@@ -143,9 +143,9 @@ class Store:
         try:
             failed = remote.pull(unfit).failed
         except MlopsError as exc:
-            return dict(unfit), f"it could not be brought: {exc.message.rstrip('.')}"
+            return dict(unfit), f"it could not be fetched: {exc.message.rstrip('.')}"
         _say_brought(f"the DVC remote {remote.name!r}", [unfit[md5] for md5 in unfit if md5 not in failed])
-        why = f"the DVC remote {remote.name!r} has it no better: {next(iter(failed.values()), '')}"
+        why = f"the DVC remote {remote.name!r} has no intact copy: {next(iter(failed.values()), '')}"
         return {md5: name for md5, name in unfit.items() if md5 in failed}, why
 
     def _keep(self, file: Path, md5: str) -> None:
@@ -159,7 +159,7 @@ class Store:
 
 def _say_brought(source: str, names: Iterable[str]) -> None:
     if told := shown(list(names)):
-        log.warning("brought from %s, for DVC's cache held it altered or not at all: %s", source, told)
+        log.warning("restored from %s (corrupt or missing in the DVC cache): %s", source, told)
 
 
 def _holds(path: Path, md5: str) -> bool:

@@ -72,10 +72,12 @@ class Transfer:
             return
         failed = [f"{names.get(md5, md5)} ({why})" for md5, why in self.failed.items()]
         altered = "altered" in self.failed.values()
-        remedy = "Put what is altered right on the side that holds it so, and do it again." if altered else ""
+        remedy = (
+            "Restore the altered objects where they are, and run the same command again." if altered else ""
+        )
         raise DataError(
             f"{len(self.failed)} of {self.wanted} objects {what}: {shown(failed)}.",
-            remedy=remedy or "See to what it names, and do it again: what went through stays.",
+            remedy=remedy or "Fix the cause, and run the same command again to resume.",
         )
 
 
@@ -160,7 +162,7 @@ class Remote:
                     raise UnavailableError(
                         f"The DVC remote {self.name!r}",
                         address,
-                        remedy="Check the network and `dvc remote list`, and do it again: it goes on.",
+                        remedy="Check the network and `dvc remote list`; run the command again to resume.",
                         cause=f"no sign of it for {self.silence:.0f} s",
                     ) from None
                 if line is None:
