@@ -32,10 +32,10 @@ def train(
     If nothing changed, no flow is started: the existing run and verdict are shown again.
     With --set it trains at your last commit, on a branch of its own. Example: mlops train
     """
-    from mlops.project.up_to_date import settled
+    from mlops.project.up_to_date import unchanged_outcome
 
     overrides = _overrides(set_ or [])
-    known = None if force or overrides else settled(context.obj.project())
+    known = None if force or overrides else unchanged_outcome(context.obj.project())
     if known is not None:
         show_outcome(context.obj, "train", known, as_json=json)
         return

@@ -61,7 +61,7 @@ def deployments(folder: ProjectFolder) -> list[Any]:
                 description=flow_run.description(loaded.description),
                 concurrency_limit=one if flow in {"retrain", "deploy"} else None,
                 triggers=[on_drift] if flow == "retrain" else None,
-                tags=[*project_tags(folder), *name_check.mark(Project(folder))],
+                tags=[*project_tags(folder), *name_check.owner_tags(Project(folder))],
             )
         )
         # What is not set is not sent. Prefect would take its default for a person's wish, and end a pause.

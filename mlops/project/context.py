@@ -174,7 +174,7 @@ class Project:
         """Every place a service of this project may run in."""
         from mlops.project import target_choice
 
-        return target_choice.every(self.params.deploy.target, self._target_context)
+        return target_choice.available(self.params.deploy.target, self._target_context)
 
     @property
     def _target_context(self) -> TargetContext:

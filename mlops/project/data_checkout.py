@@ -17,7 +17,7 @@ from mlops.files import atomic
 from mlops.files.hashing import md5_of
 from mlops.project.context import Project
 from mlops.project.data_log import FOLDERS, Chosen, named
-from mlops.project.source_pull import put_positions
+from mlops.project.source_pull import restore_positions
 
 __all__ = ["Moved", "checkout"]
 
@@ -61,7 +61,7 @@ def checkout(project: Project, chosen: Chosen, *, force: bool = False) -> Moved:
             tree.checkout(path)
         git = Tree(root)
         if chosen.commit:  # or what was fetched since would not be fetched again
-            put_positions(root, git.read(POSITIONS, chosen.commit))
+            restore_positions(root, git.read(POSITIONS, chosen.commit))
     moved = [*(f"{path}.dvc" for path in wanted), POSITIONS]
     loose = [path for path in moved if not git.is_clean([path])]
     return Moved(chosen, tuple(wanted), tuple(notes), tuple(loose))

@@ -10,12 +10,12 @@ __all__ = ["down"]
 
 
 def down(project: Project, *, serving: bool = False) -> list[str]:
-    """Stop the tools; with `serving` also the model services and the gateway. Say what stopped.
+    """Stop the tools; with `serving` also the model services and the gateway. Return what stopped.
 
     Raises
     ------
     ConflictError
-        An `up`, a `down`, or, with `serving`, a deployment of this project is at work.
+        An `up`, a `down`, or, with `serving`, a deployment of this project is running.
     """
     with alone(project, "up"):
         stopped = ["tools"] if tools_supervisor(project).stop() else []

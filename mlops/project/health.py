@@ -1,4 +1,4 @@
-"""Whether each part of the loop answers; where not, why, and what to do. Imports nothing heavy."""
+"""Health of the loop's parts: whether each responds, else why not and the fix. Imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ _TITLES = {"prefect": "Prefect", "mlflow": "MLflow", "gateway": "The gateway"}
 
 @dataclass(frozen=True)
 class Health:
-    """Whether one part answers, and where.
+    """Health of one part.
 
     Parameters
     ----------
     problem
         Why it counts as down; empty where it is up.
     remedy
-        What to do then.
+        How to fix that.
     """
 
     part: str
@@ -50,18 +50,18 @@ class Health:
 
 @dataclass(frozen=True)
 class Watched:
-    """A part that answers over HTTP.
+    """A part that responds over HTTP.
 
     Parameters
     ----------
     address
-        As a person opens it.
+        For the browser.
     question
-        What tells whether it is up.
+        The URL of its health check.
     elsewhere
-        The variable that says it runs elsewhere; empty where it is ours.
+        The variable that points to a server elsewhere; empty if the project runs the part itself.
     access
-        What it asks of us before it answers.
+        Credentials for it.
     """
 
     part: str
@@ -77,7 +77,7 @@ class Watched:
         return f"It runs elsewhere: check {self.elsewhere}{login}, and that it is up."
 
     def ask(self, *, timeout: float) -> Reply:
-        """Ask it whether it is up, and lets us in."""
+        """Check whether it is up and accepts the credentials."""
         return get(self.question, timeout=timeout, access=self.access)
 
 
@@ -87,18 +87,18 @@ def tools_supervisor(project: Project) -> Supervisor:
 
 
 def serving_supervisor(project: Project) -> Supervisor:
-    """Return the supervisor of the gateway; stopping the tools leaves it alone."""
+    """Return the supervisor of the gateway, which keeps running when the tools stop."""
     return Supervisor(project.folder.home, "serving")
 
 
 def watched(project: Project) -> list[Watched]:
-    """Return the parts that answer over HTTP."""
+    """Return the parts that respond over HTTP."""
     folder, settings = project.folder, project.folder.settings
     prefect, mlflow = folder.prefect_uri, folder.mlflow_uri
     other_prefect = "PREFECT_API_URL" if settings.prefect_api_url else ""
     other_mlflow = "MLFLOW_TRACKING_URI" if settings.mlflow_tracking_uri else ""
     gateway = f"http://127.0.0.1:{settings.gateway_api_port}/api/version"
-    # Of their health both tell anybody. What runs elsewhere is asked what it tells only whom it lets in.
+    # Both report their health without credentials. Elsewhere, an endpoint that needs them is checked.
     of_prefect = f"{prefect}/admin/version" if other_prefect else f"{prefect}/health"
     experiment = f"{mlflow}/api/2.0/mlflow/experiments/search?max_results=1"
     of_mlflow = experiment if other_mlflow else f"{mlflow}/health"
@@ -110,9 +110,9 @@ def watched(project: Project) -> list[Watched]:
 
 
 def check_own(project: Project, name: str, *, remedy: str = "Start it with `mlops up`.") -> None:
-    """Make sure that a part which does not run elsewhere is the one that this project runs.
+    """Check that a part is this project's own, unless it runs elsewhere.
 
-    Another project may have the same ports: whoever answers there is not ours to ask.
+    Another project may use the same ports; its server must not be used.
 
     Raises
     ------
@@ -135,10 +135,10 @@ def health(project: Project, *, timeout: float = 0.5) -> list[Health]:
         asked = [pool.submit(part.ask, timeout=timeout * (3 if part.elsewhere else 1)) for part in parts]
         replies = [each.result() for each in asked]
         states = sets[0].result() | sets[1].result()
-    seen = [_seen(part, reply, states) for part, reply in zip(parts, replies, strict=True)]
+    results = [_judge(part, reply, states) for part, reply in zip(parts, replies, strict=True)]
     state = states.get("runner")
     idle = runner.result() if state == "RUNNING" else "not running"
-    return [*seen, Health("runner", "", not idle, idle, _remedy("runner", state) if idle else "")]
+    return [*results, Health("runner", "", not idle, idle, _remedy("runner", state) if idle else "")]
 
 
 def polled(project: Project) -> str | None:
@@ -147,18 +147,18 @@ def polled(project: Project) -> str | None:
 
 
 def registered(project: Project) -> bool:
-    """Tell whether Prefect knows each of the project's flows.
+    """Tell whether every flow of the project is registered in Prefect.
 
     Raises
     ------
     MlopsError
-        It does not say.
+        Prefect does not respond.
     """
     prefect, folder = Deployments(project.folder), project.folder.root / "flows"
     return all(prefect.of(flow) for flow in FLOWS if (folder / f"{flow}.py").is_file())
 
 
-def _seen(part: Watched, reply: Reply, states: dict[str, str]) -> Health:
+def _judge(part: Watched, reply: Reply, states: dict[str, str]) -> Health:
     state = states.get(part.part)
     if part.elsewhere:
         return Health(part.part, part.address, reply.ok, reply.problem, "" if reply.ok else part.remedy)
@@ -180,14 +180,14 @@ def _problem_of_flows(project: Project, timeout: float) -> str:
 
 
 def _newest(project: Project, timeout: float) -> tuple[dict[str, str], Reply]:
-    """Return the deployment that is registered last, empty where there is none, and how Prefect answered."""
+    """Return the deployment that is registered last, empty if there is none, and Prefect's response."""
     address = f"{project.folder.prefect_uri}/deployments/name/{FLOWS[-1]}/{project.params.data.name}"
     reply = get(address, timeout=timeout, access=for_prefect(project.folder.settings))
     try:
-        found: dict[str, str] = json.loads(reply.body) if reply.ok else {}
-    except ValueError:  # somebody answers, and it is no Prefect
+        deployment: dict[str, str] = json.loads(reply.body) if reply.ok else {}
+    except ValueError:  # another server, not Prefect
         return {}, reply
-    return found, reply
+    return deployment, reply
 
 
 def _remedy(part: str, state: str | None) -> str:

@@ -1,4 +1,4 @@
-"""Ingest: new rows into the lake, each change a version that git knows."""
+"""Ingest new rows into the lake; each change is a version of the data, committed to git."""
 
 from __future__ import annotations
 
@@ -20,20 +20,19 @@ from mlops.ledger.entry import Entry
 from mlops.ledger.outcome import Outcome
 from mlops.ledger.records import DataRefused, DataVersioned, IngestedFile, SourcePosition
 from mlops.project.context import Project
-from mlops.project.ingest_table import Standing, Taken, take
+from mlops.project.ingest_table import LakeState, StagedTable, stage_table
 from mlops.project.source_pull import Pull, pull
 
-__all__ = ["Ingested", "add_files", "add_pulled", "leave_to_the_cache", "tables_at", "version"]
+__all__ = ["Ingested", "add_files", "add_pulled", "remove_raw", "resolve_tables", "version"]
 
 _PATIENCE = 3600.0
-
-
-_NOTHING = "Nothing is new in data.source."
+"""Seconds that an ingestion waits for another one."""
+_NOTHING = "Nothing new in data.source."
 
 
 @dataclass(frozen=True)
 class Ingested:
-    """What came of tables.
+    """The result of an ingestion.
 
     Parameters
     ----------
@@ -46,26 +45,26 @@ class Ingested:
 
     @property
     def is_idle(self) -> bool:
-        """Whether ``data.source`` held nothing new."""
+        """Whether ``data.source`` had nothing new."""
         return self.outcome.text == _NOTHING
 
 
-def tables_at(word: str, folder: Path) -> list[Path]:
-    """Return the tables that a word names: those at an address are fetched into `folder`."""
-    if "://" in word:
+def resolve_tables(pattern: str, folder: Path) -> list[Path]:
+    """Return the tables of a path, a pattern or an address; those at an address are fetched into `folder`."""
+    if "://" in pattern:
         from mlops.adapters.sources.remote_files import AddressSource
 
-        return [fetched.file for fetched in AddressSource(word).fetch(None, folder)]
-    return source.given(word, Path.cwd())
+        return [fetched.file for fetched in AddressSource(pattern).fetch(None, folder)]
+    return source.given(pattern, Path.cwd())
 
 
 def add_files(root: Path, files: Sequence[Path]) -> Ingested:
-    """Append tables to the person's lake and make them one version on their branch; all or nothing.
+    """Append tables to the person's lake as one version, committed to their branch; all or nothing.
 
     Returns
     -------
-    What was done, or why it was refused. A version is the ledger's ``data.versioned``, a refusal its
-    ``data.refused``; the same file again adds nothing, and leaves no row.
+    What was added, or why it was rejected. A version is the ledger's ``data.versioned``, a rejection its
+    ``data.refused``. The same file again adds nothing and records nothing.
 
     Raises
     ------
@@ -73,36 +72,37 @@ def add_files(root: Path, files: Sequence[Path]) -> Ingested:
         A file cannot be read, or, where there is no contract, a value cannot be used.
     """
     project = Project.at(root)
-    with _alone(project):
+    with _lock_ingest(project):
         return _add(project, root, [Fetched(file, file.name) for file in files])
 
 
 def add_pulled(root: Path, tree: Path) -> Ingested:
-    """Append what is new in ``data.source`` to the lake of a tree and make it one version; all or nothing.
+    """Append what is new in ``data.source`` to the lake of a tree as one version; all or nothing.
 
     Raises
     ------
     DataError
         One of the tables cannot be used; it is named.
     ConflictError
-        The tree is the loop's, whose params.yaml names other columns than the person's does now.
+        The tree is the loop's, and its params.yaml names other columns than the person's.
     """
     project = Project.at(root)
     if project.schema != Project.at(root, tree).schema:
-        # What a file of the lake came without stays missing in its rows.
+        # A column that a file of the lake lacks stays missing in its rows.
         raise ConflictError(
-            f"params.yaml names other columns than that of {Tree(tree).branch()}, whose lake this adds to.",
-            remedy="Commit params.yaml, or put it back.",
+            f"params.yaml here and on the branch {Tree(tree).branch()}, to whose lake the rows are added, "
+            "name different columns.",
+            remedy="Commit params.yaml, or restore it.",
         )
-    with _alone(project):
+    with _lock_ingest(project):
         pulled = pull(project, tree)
         ingested = _add(project, tree, pulled.tables, pulled)
-        pulled.forget()
+        pulled.remove_files()
     return ingested
 
 
-def _alone(project: Project) -> AbstractContextManager[None]:
-    """Hold the one place for an ingestion: a second one waits."""
+def _lock_ingest(project: Project) -> AbstractContextManager[None]:
+    """Hold the lock of ingestions: a second one waits."""
     return project.hold(
         "ingest",
         patience=_PATIENCE,
@@ -112,55 +112,57 @@ def _alone(project: Project) -> AbstractContextManager[None]:
 
 
 def _add(project: Project, tree: Path, tables: Sequence[Fetched], pulled: Pull | None = None) -> Ingested:
-    standing = Standing.of(project, tree)
-    known = [(table, standing.known(table)) for table in tables]
-    # Files of one content are one, whatever they are called.
-    fresh = {standing.sha256(table): table for table, entry in reversed(known) if entry is None}
-    new = [table for table in tables if fresh.get(standing.sha256(table)) is table]
-    # Half a batch that a killed run showed belongs to no other's version; the same command brings all of it.
-    for name in standing.lake.halves() - standing.versioned:
-        (standing.lake.path / name).unlink()
-    if not new and standing.is_recorded:
+    state = LakeState.of(project, tree)
+    known = [(table, state.known(table)) for table in tables]
+    # Files with the same content count once, whatever their names.
+    fresh = {state.sha256(table): table for table, entry in reversed(known) if entry is None}
+    new = [table for table in tables if fresh.get(state.sha256(table)) is table]
+    # Half a batch that a killed run published must not enter another's version: its command adds it whole.
+    for name in state.lake.halves() - state.versioned:
+        (state.lake.path / name).unlink()
+    if not new and state.is_recorded:
         return Ingested(_nothing_new(known, pulled))
     with ExitStack() as stack:
-        lake = standing.lake
+        lake = state.lake
         lake.sweep()
         stagings = [stack.enter_context(lake.staging(number)) for number in range(len(new))]
-        taken = [take(standing, table, staging) for table, staging in zip(new, stagings, strict=True)]
-        refused = next((each for each in taken if each.refusals), None)
+        staged = [stage_table(state, table, staging) for table, staging in zip(new, stagings, strict=True)]
+        refused = next((each for each in staged if each.refusals), None)
         if refused is not None:
-            return Ingested(_refused(project, refused, standing))
+            return Ingested(_refused(project, refused, state))
         with project.lock("tree"):
-            versioned = _publish(standing, taken, pulled)
-    if versioned is None or (taken and not versioned.record.rows and not versioned.record.left_out):
+            versioned = _publish(state, staged, pulled)
+    if versioned is None or (staged and not versioned.record.rows and not versioned.record.left_out):
         names = shown([table.name for table in new])
-        return Ingested(Outcome(f"Nothing new: all rows of {names} are in the lake already."), versioned)
-    return Ingested(Outcome(_told(versioned, taken)), versioned)
+        return Ingested(Outcome(f"Nothing new: all rows of {names} are already in the lake."), versioned)
+    return Ingested(Outcome(_describe(versioned, staged)), versioned)
 
 
-def _publish(standing: Standing, taken: Sequence[Taken], pulled: Pull | None) -> Entry[DataVersioned] | None:
-    """Show what was staged and make it a version; None where the lake's version holds it all."""
-    project, tree = standing.project, standing.tree
-    for each in taken:
-        each.keep_raw()
+def _publish(
+    state: LakeState, staged: Sequence[StagedTable], pulled: Pull | None
+) -> Entry[DataVersioned] | None:
+    """Publish what was staged and make it a version; None if the lake's version already has all of it."""
+    project, tree = state.project, state.tree
+    for each in staged:
+        each.stage_raw()
     if pulled is not None:
-        pulled.intend()
-    standing.lake.mean(each.staging for each in taken)
-    done = [each.publish() for each in taken]
-    # A killed run may have versioned them and not told the ledger.
-    fresh = standing.lake.names() - (standing.versioned if standing.is_told else frozenset())
-    out = sum(each.report.bad for each in taken)
-    if not fresh and not out and (pulled is None or pulled.position is None):
+        pulled.write_intent()
+    state.lake.mean(each.staging for each in staged)
+    done = [each.publish() for each in staged]
+    # A killed run may have versioned them before it recorded that in the ledger.
+    fresh = state.lake.names() - (state.versioned if state.has_recorded_version else frozenset())
+    quarantined = sum(each.report.bad for each in staged)
+    if not fresh and not quarantined and (pulled is None or pulled.position is None):
         return None
-    for each, added in zip(taken, done, strict=True):
-        each.settle(added)
+    for each, added in zip(staged, done, strict=True):
+        each.publish_files(added)
     if pulled is not None:
-        pulled.keep_position(tree)
-    rows = sum(_fresh(added, standing) for added in done)
-    names = shown([each.table.name for each in taken])
-    because = f"Add {rows} rows from {names}" if taken else "Keep what a killed run added"
-    new = {LAKE: standing.lake.names() - standing.versioned, RAW: _kept(tree) - standing.raw}
-    counts = {"quarantined": out} if out else {}
+        pulled.write_position(tree)
+    rows = sum(_count_new_rows(added, state) for added in done)
+    names = shown([each.table.name for each in staged])
+    because = f"Add {rows} rows from {names}" if staged else "Version what a killed run added"
+    new = {LAKE: state.lake.names() - state.versioned, RAW: _raw_files(tree) - state.raw}
+    counts = {"quarantined": quarantined} if quarantined else {}
     return version(
         project,
         tree,
@@ -168,15 +170,15 @@ def _publish(standing: Standing, taken: Sequence[Taken], pulled: Pull | None) ->
         rows=rows,
         because=because,
         left_out=counts,
-        files=tuple(each.file(added) for each, added in zip(taken, done, strict=True)),
-        contract=standing.contract_digest,
+        files=tuple(each.file(added) for each, added in zip(staged, done, strict=True)),
+        contract=state.contract_digest,
         source=SourcePosition(pulled.source, pulled.position) if pulled is not None else None,
     )
 
 
-def _fresh(added: Appended, standing: Standing) -> int:
-    """Count the rows that a batch brought, now or before a kill: not those that a clone's commit holds."""
-    known = standing.committed - set(added.files)
+def _count_new_rows(added: Appended, state: LakeState) -> int:
+    """Count the rows that a batch added, now or before a kill; those of the clone's commit are not new."""
+    known = state.committed - set(added.files)
     return sum(rows for name, rows in added.held.items() if name not in known)
 
 
@@ -186,48 +188,48 @@ def _nothing_new(
     if pulled is not None or not known:
         return Outcome(_NOTHING)
     table, entry = known[0]
-    assert entry is not None  # else it were new
+    assert entry is not None  # otherwise it would be new
     return Outcome(
         f"Nothing new: {table.name} was ingested on {entry.recorded_at:%Y-%m-%d} "
         f"as version {entry.record.md5[:12]}."
     )
 
 
-def _refused(project: Project, refused: Taken, standing: Standing) -> Outcome:
-    """Record that a table was refused, once for its content and contract."""
-    if refused.report.error is not None and standing.contract is None:
+def _refused(project: Project, refused: StagedTable, state: LakeState) -> Outcome:
+    """Record that a table was rejected, once per content and contract."""
+    if refused.report.error is not None and state.contract is None:
         error = refused.report.error
         raise DataError(f"{refused.table.file}: {error.message}", remedy=error.remedy) from error
     recorded = project.ledger.record(
         DataRefused(
             file=refused.table.name,
             sha256=refused.sha256,
-            contract=standing.contract_digest,
+            contract=state.contract_digest,
             reasons=refused.refusals,
         )
     )
-    told = f"{recorded.record.sentence} Nothing was added."
-    more = f" `mlops data check {refused.table.file}` tells more." if refused.report.refusals else ""
-    return Outcome(told + more, refused=True)
+    text = f"{recorded.record.sentence} Nothing was added."
+    details = f" Details: `mlops data check {refused.table.file}`." if refused.report.refusals else ""
+    return Outcome(text + details, refused=True)
 
 
-def _told(versioned: Entry[DataVersioned], taken: Sequence[Taken]) -> str:
-    made = versioned.record
-    said = [f"{made.rows:,} rows added; the data is at version {made.md5[:12]}."]
-    for each in taken:
+def _describe(versioned: Entry[DataVersioned], staged: Sequence[StagedTable]) -> str:
+    added = versioned.record
+    sentences = [f"{added.rows:,} rows added; the data is at version {added.md5[:12]}."]
+    for each in staged:
         report = each.report
-        said += [f"{note}." for note in report.notes]
+        sentences += [f"{note}." for note in report.notes]
         if report.bad:
-            why = shown(
+            reasons = shown(
                 [f"{reason.column} is {reason.rule} ({reason.rows:,})" for reason in report.reasons], 3
             )
             where = f"of {report.name} {'is' if report.bad == 1 else 'are'} in {each.quarantined}"
-            said.append(f"{report.bad:,} row{'' if report.bad == 1 else 's'} {where}: {why}.")
-    return " ".join(said)
+            sentences.append(f"{report.bad:,} row{'' if report.bad == 1 else 's'} {where}: {reasons}.")
+    return " ".join(sentences)
 
 
-def leave_to_the_cache(tree: Path) -> None:
-    """Remove from the loop's tree the files as they came: nothing reads them there."""
+def remove_raw(tree: Path) -> None:
+    """Remove the raw files from the loop's tree, where nothing reads them; DVC's cache has them."""
     shutil.rmtree(tree / RAW, ignore_errors=True)
 
 
@@ -245,18 +247,18 @@ def version(
     contract: str | None = None,
     source: SourcePosition | None = None,
 ) -> Entry[DataVersioned]:
-    """Make what is new in the lake, and in what is kept as it came, a version of the tree."""
+    """Version what is new in the lake and among the raw files, commit the pointers, and record it."""
     data = DvcTree(tree)
     version = data.add(LAKE, new=sorted(new[LAKE]))
-    kept = data.add(RAW, new=sorted(new[RAW])) if new.get(RAW) else data.version(RAW)
+    raw = data.add(RAW, new=sorted(new[RAW])) if new.get(RAW) else data.version(RAW)
     commit = Tree(tree).commit_paths([path for path in POINTERS if (tree / path).exists()], because)
     if tree != project.folder.root:
-        leave_to_the_cache(tree)
+        remove_raw(tree)
     return project.ledger.record(
         DataVersioned(
             rows=rows,
             md5=version.md5,
-            raw=kept.md5 if kept else None,
+            raw=raw.md5 if raw else None,
             commit=commit,
             left_out=left_out or {},
             files=files,
@@ -268,6 +270,6 @@ def version(
     )
 
 
-def _kept(tree: Path) -> frozenset[str]:
+def _raw_files(tree: Path) -> frozenset[str]:
     folder = tree / RAW
     return frozenset(str(file.relative_to(folder)) for file in folder.glob("*/*") if file.is_file())

@@ -1,4 +1,4 @@
-"""A table being taken in: known or new, held against the contract, staged, kept as it came."""
+"""A table in ingestion: known or new, checked against the contract, staged, its raw file kept."""
 
 from __future__ import annotations
 
@@ -28,25 +28,25 @@ from mlops.project.context import Project
 from mlops.project.data_check import contract_of, examined
 from mlops.tables.readers import stem
 
-__all__ = ["Standing", "Taken", "take"]
+__all__ = ["LakeState", "StagedTable", "stage_table"]
 
-_STEP = 1 << 20
-_MOSTLY = 0.5
-"""A table of which this share of rows is in the lake was taken before, and has grown or changed."""
+_CHUNK_BYTES = 1 << 20
+_REPEATED_SHARE = 0.5
+"""A table with this share of its rows in the lake was ingested before, and has grown or changed."""
 
 
 @dataclass(frozen=True)
-class Standing:
-    """A tree's lake before something is added to it.
+class LakeState:
+    """The lake of a work tree before an ingestion.
 
     Parameters
     ----------
     versioned
         The files of the lake's version.
     committed
-        Those of the version that the branch's last commit names: less, where a run was killed.
+        The files of the version that the branch's last commit names; fewer, where a run was killed.
     raw
-        The same of what was kept as it came.
+        The raw files of the version.
     """
 
     project: Project
@@ -58,27 +58,27 @@ class Standing:
     md5: str | None
 
     @classmethod
-    def of(cls, project: Project, tree: Path) -> Standing:
-        """Look at a tree's lake.
+    def of(cls, project: Project, tree: Path) -> LakeState:
+        """Read the state of a tree's lake.
 
         Raises
         ------
         MlopsError
-            No commit could be made there, or files of its version are not on disk.
+            The tree cannot be committed to, or files of its version are not on disk.
         """
         git, data = Tree(tree), DvcTree(tree)
         git.branch()
         version, versioned = data.version(), data.files()
         committed = _committed(data, git.read(f"{LAKE}.dvc"), version, versioned)
         md5 = version.md5 if version else None
-        standing = cls(project, tree, contract_of(project), versioned, committed, data.files(RAW), md5)
-        absent = standing.versioned - standing.lake.names()
+        state = cls(project, tree, contract_of(project), versioned, committed, data.files(RAW), md5)
+        absent = state.versioned - state.lake.names()
         if absent:
             raise MlopsError(
-                f"{tree / LAKE} lacks {len(absent)} files of its version: {shown(sorted(absent), 2)}.",
-                remedy="Bring them: `dvc checkout`, or `dvc pull` where the cache lacks them.",
+                f"{tree / LAKE}: {len(absent)} files of its version are missing: {shown(sorted(absent), 2)}.",
+                remedy="Restore them with `dvc checkout`, or with `dvc pull` if the cache lacks them.",
             )
-        return standing
+        return state
 
     @property
     def lake(self) -> Lake:
@@ -87,26 +87,26 @@ class Standing:
 
     @property
     def contract_digest(self) -> str | None:
-        """What the contract is named by: another wording of the file is the same contract."""
+        """The contract's id: the file may be worded otherwise and stay the same contract."""
         if self.contract is None:
             return None
         return hashing.of_value(self.contract.model_dump(mode="json"))[:16]
 
     @property
     def is_recorded(self) -> bool:
-        """Whether the ledger knows the lake as it is; a killed run may have left it otherwise."""
-        return self.is_told and self.lake.names() == self.versioned
+        """Whether the ledger has a version with exactly the lake's files; not so after a killed run."""
+        return self.has_recorded_version and self.lake.names() == self.versioned
 
     @property
-    def is_told(self) -> bool:
-        """Whether the ledger knows the lake's version."""
+    def has_recorded_version(self) -> bool:
+        """Whether the lake's version is in the ledger."""
         return self.md5 is None or any(entry.record.md5 == self.md5 for entry in self._versions)
 
     def known(self, table: Fetched) -> Entry[DataVersioned] | None:
-        """Return the version that a table was ingested as into this lake, None where it is new.
+        """Return the version by which a table was ingested into this lake, None if it is new.
 
-        One of which rows were set aside is new again under another contract, where a key keeps its
-        other rows from counting twice.
+        A table with quarantined rows is new again under another contract, if a key keeps its other
+        rows from counting twice.
         """
         sha = self.sha256(table)
         for entry in reversed(self._versions):
@@ -119,7 +119,7 @@ class Standing:
         return None
 
     def may_repeat(self, table: Fetched) -> bool:
-        """Tell whether rows of a new table may be in this lake already, and would count a second time."""
+        """Tell whether rows of a new table may already be in this lake, and would count twice."""
         if self.project.schema.key is not None:
             return False
         files = [file for entry in self._versions for file in entry.record.files]
@@ -137,10 +137,10 @@ class Standing:
             try:
                 self._digests[table.file] = hashing.of_file(table.file)
             except FileNotFoundError as exc:
-                raise DataError(f"There is no file {table.file}.", remedy="Check the path.") from exc
+                raise DataError(f"{table.file} does not exist.", remedy="Check the path.") from exc
             except OSError as exc:
                 raise DataError(
-                    f"{table.file} cannot be read: {exc.strerror}.", remedy="Give a file that can."
+                    f"{table.file} cannot be read: {exc.strerror}.", remedy="Check its permissions."
                 ) from exc
         return self._digests[table.file]
 
@@ -159,21 +159,21 @@ def _committed(
     last = read_pointer(pointer) if pointer else None
     try:
         return versioned if last == version else data.files_of(last)
-    except DataError:  # a person took another version, and never had that of the commit
+    except DataError:  # a person checked out another version, and the commit's is not in the cache
         return versioned
 
 
 @dataclass(frozen=True)
-class Taken:
-    """A table that was read and staged, and is not seen yet.
+class StagedTable:
+    """A table that was read and staged, not yet published.
 
     Parameters
     ----------
     refusals
-        Why it must not be added; empty where it may.
+        Why it is rejected; empty if it is accepted.
     """
 
-    standing: Standing
+    state: LakeState
     table: Fetched
     report: Report
     staging: Staging
@@ -181,51 +181,51 @@ class Taken:
 
     @property
     def sha256(self) -> str:
-        """The digest of its file."""
-        return self.standing.sha256(self.table)
+        """Digest of its file."""
+        return self.state.sha256(self.table)
 
     @property
     def quarantined(self) -> Path:
-        """Where its bad rows are, below the project's root."""
-        return _quarantine(self.standing, self.table).relative_to(self.standing.project.folder.root)
+        """File of its bad rows, relative to the project's root."""
+        return _quarantine_file(self.state, self.table).relative_to(self.state.project.folder.root)
 
-    def keep_raw(self) -> None:
-        """Copy the file as it came beside what was staged, where params.yaml asks for that.
+    def stage_raw(self) -> None:
+        """Copy the raw file beside the staged rows, if ``data.raw`` is set.
 
         Raises
         ------
         DataError
-            It is no longer what was read.
+            The file changed since it was read.
         """
-        copy = self._copy
-        if self.standing.project.params.data.raw:
+        copy = self._raw_copy
+        if self.state.project.params.data.raw:
             copy.parent.mkdir(exist_ok=True)
-            digest = _copy(self.table.file, copy)
+            digest = _copy_file(self.table.file, copy)
         else:
             digest = hashing.of_file(self.table.file)
         if digest != self.sha256:
             raise DataError(
-                f"{self.table.file} changed while it was ingested.", remedy="Ingest it once it is complete."
+                f"{self.table.file} changed during the ingestion.", remedy="Ingest it when it is complete."
             )
 
     def publish(self) -> Appended:
-        """Show its rows in the lake."""
-        return self.standing.lake.publish(self.staging)
+        """Publish its rows in the lake."""
+        return self.state.lake.publish(self.staging)
 
-    def settle(self, added: Appended) -> None:
-        """Show its file where such are kept, and its bad rows in quarantine."""
-        standing = self.standing
+    def publish_files(self, added: Appended) -> None:
+        """Move the raw file and the quarantined rows to their places."""
+        state = self.state
         folder = raw_folder(added.batch, self.sha256)
-        there = place(f"{folder}/") in {place(name) for name in standing.raw}
-        if self._copy.exists() and not there:
-            kept = standing.tree / RAW / folder / self._copy.name
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            self._copy.replace(kept)
+        there = place(f"{folder}/") in {place(name) for name in state.raw}
+        if self._raw_copy.exists() and not there:
+            raw = state.tree / RAW / folder / self._raw_copy.name
+            raw.parent.mkdir(parents=True, exist_ok=True)
+            self._raw_copy.replace(raw)
         if self.report.bad:
-            _unseen(standing, self.table).replace(_quarantine(standing, self.table))
+            _unpublished_quarantine(state, self.table).replace(_quarantine_file(state, self.table))
 
     def file(self, added: Appended) -> IngestedFile:
-        """Return what the ledger keeps of it: no value of a row."""
+        """Return what the ledger keeps of it, without the values of its rows."""
         report = self.report
         return IngestedFile(
             name=self.table.name,
@@ -238,81 +238,80 @@ class Taken:
         )
 
     @property
-    def _copy(self) -> Path:
+    def _raw_copy(self) -> Path:
         return self.staging.folder / "raw" / self.table.file.name
 
 
-def take(standing: Standing, table: Fetched, staging: Staging) -> Taken:
-    """Read a table, hold it against the contract, stage its good rows and set the bad ones aside.
+def stage_table(state: LakeState, table: Fetched, staging: Staging) -> StagedTable:
+    """Read a table, check it against the contract, stage its good rows and quarantine the bad ones.
 
     Raises
     ------
     DataError
         The file cannot be read as a table.
     """
-    project = standing.project
-    standing.sha256(table)
-    with _aside(standing, table) as quarantine:
+    project = state.project
+    state.sha256(table)
+    with _quarantine_writer(state, table) as quarantine:
         report = examined(
-            standing.lake,
+            state.lake,
             table.file,
             table.name,
             project.schema,
-            standing.contract,
+            state.contract,
             now=datetime.now(UTC),
             staging=staging,
             quarantine=quarantine,
         )
-    refusals = report.refusals or _twice(standing, table, report, staging)
+    refusals = report.refusals or _refuse_repeats(state, table, report, staging)
     if refusals:
-        _unseen(standing, table).unlink(missing_ok=True)
-    return Taken(standing, table, report, staging, refusals)
+        _unpublished_quarantine(state, table).unlink(missing_ok=True)
+    return StagedTable(state, table, report, staging, refusals)
 
 
-def _twice(standing: Standing, table: Fetched, report: Report, staging: Staging) -> tuple[str, ...]:
-    """Refuse what is for the most part in the lake already, where no key keeps it from counting twice."""
-    if not standing.may_repeat(table):
+def _refuse_repeats(state: LakeState, table: Fetched, report: Report, staging: Staging) -> tuple[str, ...]:
+    """Return why a table is rejected that is mostly in the lake already, with no key to deduplicate by."""
+    if not state.may_repeat(table):
         return ()
-    there = standing.lake.overlap(staging, standing.project.schema)
-    if there < _MOSTLY * max(1, report.good):
+    there = state.lake.overlap(staging, state.project.schema)
+    if there < _REPEATED_SHARE * max(1, report.good):
         return ()
-    way = "" if table.again else ", or rename the file where its rows are others"
+    alternative = "" if table.again else ", or rename the file if its rows are different ones"
     if table.again and table.position is None:
-        way = ", or data.source.cursor where rows are only added"
+        alternative = ", or data.source.cursor if rows are only appended"
     return (
-        f"{there:,} of its {report.good:,} rows are in the lake already and would count twice. "
-        f"Name data.key, by which a row that comes again takes the place of the one before{way}.",
+        f"{there:,} of its {report.good:,} rows are already in the lake and would count twice. "
+        f"Set data.key, so that a row with the same key replaces the earlier one{alternative}.",
     )
 
 
 @contextmanager
-def _aside(standing: Standing, table: Fetched) -> Iterator[IO[str] | None]:
-    if standing.contract is None:
+def _quarantine_writer(state: LakeState, table: Fetched) -> Iterator[IO[str] | None]:
+    if state.contract is None:
         yield None
         return
-    unseen = _unseen(standing, table)
-    unseen.parent.mkdir(parents=True, exist_ok=True)
-    with unseen.open("w", encoding="utf-8") as file:
+    partial = _unpublished_quarantine(state, table)
+    partial.parent.mkdir(parents=True, exist_ok=True)
+    with partial.open("w", encoding="utf-8") as file:
         yield file
-    if unseen.stat().st_size == 0:
-        unseen.unlink()
+    if partial.stat().st_size == 0:
+        partial.unlink()
 
 
-def _quarantine(standing: Standing, table: Fetched) -> Path:
-    name = f"{stem(Path(table.name))}-{standing.sha256(table)[:16]}.jsonl"
-    return standing.project.folder.home / "quarantine" / name
+def _quarantine_file(state: LakeState, table: Fetched) -> Path:
+    name = f"{stem(Path(table.name))}-{state.sha256(table)[:16]}.jsonl"
+    return state.project.folder.home / "quarantine" / name
 
 
-def _unseen(standing: Standing, table: Fetched) -> Path:
-    quarantine = _quarantine(standing, table)
-    return atomic.temporary(quarantine)
+def _unpublished_quarantine(state: LakeState, table: Fetched) -> Path:
+    return atomic.temporary(_quarantine_file(state, table))
 
 
-def _copy(file: Path, to: Path) -> str:
+def _copy_file(file: Path, to: Path) -> str:
     """Copy a file and return the digest of what was copied."""
     digest = hashlib.sha256()
     with file.open("rb") as source, to.open("wb") as target:
-        while piece := source.read(_STEP):
-            digest.update(piece)
-            target.write(piece)
+        while chunk := source.read(_CHUNK_BYTES):
+            digest.update(chunk)
+            target.write(chunk)
     return digest.hexdigest()

@@ -1,4 +1,4 @@
-"""Truth in: labels for what was predicted."""
+"""Labels for served predictions, as `mlops labels add` adds them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def add_labels(project: Project, file: Path, *, by: str, skip_unknown: bool) -> 
         nothing was added.
     """
     if by not in {"id", "key"}:
-        raise UsageError(f"--by {by} is neither key nor id.")
+        raise UsageError(f"--by: got {by!r}.", remedy="Choose key or id.")
     kind = cast('Literal["id", "key"]', by)
     return label_log.add(
         project.folder.labels,

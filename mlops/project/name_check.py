@@ -1,7 +1,7 @@
 """Name conflicts: another project of the same name on the same MLflow or Prefect.
 
-Two of one name would take each other's runs, versions and schedules for their own. The first commit,
-which every clone of a project shares, distinguishes them.
+Two projects with the same name would mix up their runs, versions and schedules. The first commit, which
+every clone of a project shares, distinguishes them.
 """
 
 from __future__ import annotations
@@ -15,27 +15,27 @@ from mlops.net import credentials
 from mlops.net.request import get
 from mlops.project.context import Project
 
-__all__ = ["check_name_conflict", "mark"]
+__all__ = ["check_name_conflict", "owner_tags"]
 
-_MARK = "begun:"
+_OWNER_TAG = "begun:"
 
 
-def mark(project: Project) -> list[str]:
-    """Return the tag that tells this project's deployments in Prefect from another's of the same name."""
-    return [f"{_MARK}{project.origin}"] if project.origin else []
+def owner_tags(project: Project) -> list[str]:
+    """Return the tag that distinguishes this project's deployments in Prefect from a namesake's."""
+    return [f"{_OWNER_TAG}{project.origin}"] if project.origin else []
 
 
 def check_name_conflict(project: Project) -> None:
-    """Make sure that no other project has this one's name on a server that runs elsewhere.
+    """Check that no other project has this one's name on a server that runs elsewhere.
 
     A server that does not respond passes here: whoever waits for it reports that.
 
     Raises
     ------
     NameTakenError
-        One has.
+        Another project has the name.
     MlopsError
-        A server asks for a login and was given none, or a wrong one.
+        A server rejected the credentials, or there are none.
     """
     settings, folder, name = project.folder.settings, project.folder, project.params.data.name
     if not project.origin:
@@ -47,27 +47,25 @@ def check_name_conflict(project: Project) -> None:
 
 
 def _in_prefect(project: Project) -> str:
-    """Return what the project began with that has deployments of this name; empty where none has."""
+    """Return the first commit of the project that has deployments of this name; empty if none has."""
     try:
         named = Deployments(project.folder, patience=5).all()
         tags = [tag for deployment in named for tag in deployment["tags"]]
     except UnavailableError:
         return ""
-    return next((tag.removeprefix(_MARK) for tag in tags if tag.startswith(_MARK)), "")
+    return next((tag.removeprefix(_OWNER_TAG) for tag in tags if tag.startswith(_OWNER_TAG)), "")
 
 
 def _in_mlflow(project: Project) -> str:
-    """Return what the project began with that has an experiment of this name; empty where none has."""
+    """Return the first commit of the project that has an experiment of this name; empty if none has."""
     name = quote(project.params.data.name)
     address = f"{project.folder.mlflow_uri}/api/2.0/mlflow/experiments/get-by-name"
     entry = credentials.for_mlflow(project.folder.settings)
     reply = get(f"{address}?experiment_name={name}", timeout=5, access=entry)
     if reply.unauthorized:
-        raise MlopsError(
-            f"MLflow at {project.folder.mlflow_uri} refuses: {reply.problem}.", remedy=entry.remedy
-        )
+        raise MlopsError(f"MLflow at {project.folder.mlflow_uri}: {reply.problem}.", remedy=entry.remedy)
     try:
         tags = json.loads(reply.body)["experiment"].get("tags", []) if reply.ok else []
-    except (ValueError, KeyError, AttributeError):  # somebody answers, and it is no MLflow
+    except (ValueError, KeyError, AttributeError):  # another server, not MLflow
         return ""
     return next((str(tag["value"]) for tag in tags if tag["key"] == "mlops.project"), "")

@@ -72,7 +72,7 @@ def restore(project: Project, file: Path, *, force: bool = False) -> Restored:
             )
         log.info("put back what it holds")
         notes = [*_restore_branch(root, staging), *_restore_data(project, staging)]
-        run_marks.orphan(staging / "home")
+        run_marks.mark_all_dead(staging / "home")
         notes += [*_exchange(home, staging / "home"), *_notes(home, manifest)]
     finally:
         shutil.rmtree(staging, ignore_errors=True)

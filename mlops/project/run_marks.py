@@ -1,7 +1,7 @@
-"""The marks of flow runs: which process of which machine runs a flow.
+"""Run marks: which process of which machine runs a flow.
 
-A process that runs one of our flows leaves its mark before the first task does anything: a small
-file, named after the flow run. A mark whose process is gone tells of a run that nobody will end.
+A process that runs one of our flows writes its mark before the first task starts: a small file, named
+after the flow run. A mark whose process is gone shows that nothing will end the run.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import psutil
 from mlops.adapters.processes import process_id
 from mlops.files import atomic, formats
 
-__all__ = ["Mark", "marks", "orphan", "write"]
+__all__ = ["Mark", "mark_all_dead", "marks", "write"]
 
 _FORMAT = 1
 
@@ -29,11 +29,11 @@ class Mark:
     Parameters
     ----------
     run
-        The flow run's id, as Prefect knows it.
+        The flow run's id in Prefect.
     host
-        The machine's name, as `mlops.adapters.processes.process_id` tells it.
+        The machine's name, from `mlops.adapters.processes.process_id`.
     process
-        As `mlops.adapters.processes.process_id` names it; None where it is known to be gone.
+        Its name from `mlops.adapters.processes.process_id`; None if it is known to be gone.
     """
 
     run: str
@@ -43,14 +43,14 @@ class Mark:
 
     @property
     def is_dead(self) -> bool:
-        """Whether the process was one of this machine and is gone."""
+        """Whether the process ran on this machine and is gone."""
         return self.process is None or (
             self.host == process_id.machine() and process_id.find(self.process) is None
         )
 
 
 def write(home: Path, run: str) -> None:
-    """Leave the mark of a flow run that this process is in."""
+    """Write the mark of the flow run that this process executes."""
     file = home / "runs" / f"{run}.json"
     text = _text(process_id.machine(), process_id.name(psutil.Process()))
     with suppress(FileNotFoundError):
@@ -60,8 +60,8 @@ def write(home: Path, run: str) -> None:
     atomic.write_text(file, text)
 
 
-def orphan(home: Path) -> None:
-    """Note of every run that is marked that its process is gone, as where all of `home` was moved here."""
+def mark_all_dead(home: Path) -> None:
+    """Record for every marked run that its process is gone, as after `home` was restored from a backup."""
     for mark in list(marks(home)):
         atomic.write_text(mark.file, _text(mark.host, None))
 

@@ -1,4 +1,4 @@
-"""The services of a running loop, as `mlops up` starts and `mlops down` stops them: commands and ports."""
+"""Services of a running loop, which `mlops up` starts and `mlops down` stops: commands and ports."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ class Port:
 
 
 def check_ports(project: Project) -> None:
-    """Raise PortTakenError where another process has a port of ours."""
-    ours = owned(project)
+    """Raise PortTakenError if another process has a port of ours."""
+    processes = owned(project)
     for port in ports(project):
-        check_port(port.number, part=port.part, setting=port.setting, owned=ours)
+        check_port(port.number, part=port.part, setting=port.setting, owned=processes)
 
 
 def alone(project: Project, name: str) -> AbstractContextManager[None]:
@@ -80,7 +80,7 @@ def mlflow_part(project: Project) -> Part | None:
 def runner_part(project: Project) -> Part:
     """Return the runner, which serves the flows."""
     command = [sys.executable, "-m", "mlops.orchestration.runner", str(project.folder.root)]
-    # It registers what goes by the project's name only as it starts.
+    # It registers flows under the project's name at start only: another name needs a restart.
     return Part("runner", command, environment(project.folder) | {"MLOPS_NAME": project.params.data.name})
 
 

@@ -1,7 +1,7 @@
-"""What is new in data.source: which source it is, how far it was read, and what it gave.
+"""Pull what is new from data.source, and keep the position up to which each source was read.
 
-How far a source was read is a file of the tree beside the pointers to the data, in the same
-commit: a lake of an earlier version has the position that it was at.
+The positions are a file of the tree beside the pointers to the data, in the same commit: a lake of an
+earlier version comes with the positions it had.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from mlops.errors import DataError
 from mlops.files import atomic, formats, hashing
 from mlops.project.context import Project
 
-__all__ = ["Pull", "join_positions", "pull", "put_positions", "source_of"]
+__all__ = ["Pull", "merge_positions", "pull", "restore_positions", "source_of"]
 
 _FETCHED = "fetched.json"
 _FORMAT = 1
@@ -29,14 +29,14 @@ _FORMAT = 1
 
 @dataclass(frozen=True)
 class Pull:
-    """What a look at data.source gave.
+    """The new tables of data.source.
 
     Parameters
     ----------
     source
-        The source's name in `POSITIONS`: a digest of what params.yaml says of it, without secrets.
+        The source's name in `POSITIONS`: a digest of its settings in params.yaml, without secrets.
     folder
-        What was brought to this disk.
+        Where fetched files are.
     """
 
     source: str
@@ -45,13 +45,13 @@ class Pull:
 
     @property
     def position(self) -> Any:
-        """How far the source was read with these tables; None where their content tells."""
+        """Position of the source after these tables; None where their content identifies them."""
         return next((each.position for each in reversed(self.tables) if each.position is not None), None)
 
-    def intend(self) -> None:
-        """Note that these tables are about to be shown in the lake: after a kill they come first again.
+    def write_intent(self) -> None:
+        """Record that these tables are about to be published: after a kill the next pull returns them first.
 
-        Fetched anew they might be others, and rows without a key would count twice.
+        Fetched again they might differ, and rows without a key would count twice.
         """
         inside = [each for each in self.tables if each.file.is_relative_to(self.folder)]
         if inside:
@@ -66,13 +66,13 @@ class Pull:
             ]
             atomic.write_text(self.folder / _FETCHED, json.dumps(records))
 
-    def keep_position(self, tree: Path) -> None:
-        """Write to the tree how far the source was read."""
+    def write_position(self, tree: Path) -> None:
+        """Write the source's position to the tree."""
         if self.position is not None:
             _write(tree, {**_positions(_text(tree)), self.source: self.position})
 
-    def forget(self) -> None:
-        """Remove what was brought."""
+    def remove_files(self) -> None:
+        """Remove the fetched files."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
@@ -86,7 +86,7 @@ def source_of(project: Project) -> Source:
     """
     params = project.params.data.source
     context = SourceContext(project.params.data.name, project.folder.root)
-    assert params is not None  # who pulls has looked
+    assert params is not None  # checked by the caller
     if isinstance(params, str):
         if "://" in params:
             from mlops.adapters.sources import remote_files
@@ -99,24 +99,24 @@ def source_of(project: Project) -> Source:
 
 
 def pull(project: Project, tree: Path) -> Pull:
-    """Fetch what is new for the lake of a tree; what a killed run was about to version comes first.
+    """Fetch what is new for the lake of a tree; what a killed run was about to publish comes first.
 
     Raises
     ------
     MlopsError
         The source cannot be read.
     """
-    given = project.params.data.source
-    plain = given if isinstance(given, str) or given is None else given.model_dump(mode="json")
+    params = project.params.data.source
+    plain = params if isinstance(params, str) or params is None else params.model_dump(mode="json")
     name = hashing.of_value(plain)[:16]
     folder = project.folder.home / "fetched" / ("loop" if tree != project.folder.root else "person") / name
-    told = folder / _FETCHED
-    if told.is_file():
+    intent = folder / _FETCHED
+    if intent.is_file():
         tables = [
             Fetched(folder / each["file"], each["name"], each["position"], each.get("again", False))
-            for each in json.loads(told.read_text())
+            for each in json.loads(intent.read_text())
         ]
-        if all(each.file.is_file() for each in tables):  # else they were about to be removed, and are known
+        if all(each.file.is_file() for each in tables):  # otherwise they were ingested, and being removed
             return Pull(name, tuple(tables), folder)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -124,23 +124,23 @@ def pull(project: Project, tree: Path) -> Pull:
     return Pull(name, tuple(tables), folder)
 
 
-def join_positions(tree: Path, theirs: str, base: str | None = None) -> None:
-    """Take over how far another tree's lake had come, where this one's is to hold the rows of both.
+def merge_positions(tree: Path, theirs: str, base: str | None = None) -> None:
+    """Merge the positions of another tree into this one's, whose lake is to hold the rows of both.
 
     Parameters
     ----------
     base
-        What both began with: where only the other has moved since, it may have gone back.
+        The common ancestor's: where only the other tree's position changed, it may have gone back.
     """
-    ours, began = _positions(_text(tree)), _positions(base) if base else {}
+    ours, ancestor = _positions(_text(tree)), _positions(base) if base else {}
     for name, position in _positions(theirs).items():
-        same = name in ours and ours[name] == began.get(name)
-        ours[name] = position if same else cursor.later(ours.get(name), position)
+        unchanged = name in ours and ours[name] == ancestor.get(name)
+        ours[name] = position if unchanged else cursor.later(ours.get(name), position)
     _write(tree, ours)
 
 
-def put_positions(tree: Path, text: str | None) -> None:
-    """Put the positions where a lake of another version had them, None where it had none."""
+def restore_positions(tree: Path, text: str | None) -> None:
+    """Restore the positions of another version's lake; None if it had none."""
     if text is None:
         (tree / POSITIONS).unlink(missing_ok=True)
     else:

@@ -1,4 +1,4 @@
-"""The state of the loop at a glance, for `mlops status`. Imports nothing heavy."""
+"""State of the loop, for `mlops status`. Imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class Traffic:
 
     @classmethod
     def parse(cls, text: str) -> Traffic:
-        """Read the service's metrics, Prometheus' text format."""
+        """Parse the service's metrics, in Prometheus' text format."""
         counts = [(kind, int(float(count))) for kind, count in _COUNT.findall(text)]
         of = {digit: sum(count for kind, count in counts if kind == digit) for digit in "45"}
         return cls(sum(count for _, count in counts), of["4"], of["5"])
@@ -80,7 +80,7 @@ class Traffic:
 
 @dataclass(frozen=True)
 class Overview:
-    """What serves, on which data, what was decided last, what comes next, and what is up.
+    """What serves, the data, the last decisions, the next runs, and the health of the parts.
 
     Parameters
     ----------
@@ -89,7 +89,7 @@ class Overview:
     data
         The ledger's row that recorded the newest version of the data.
     data_until
-        The event time that version reaches, where the gate has seen it.
+        End of that version in event time, if the gate judged a model trained on it.
     """
 
     model: str
@@ -106,7 +106,7 @@ class Overview:
     parts: Sequence[Health]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it for machines."""
+        """Return it as JSON values."""
         return {
             "model": self.model,
             "address": self.address,
@@ -122,7 +122,7 @@ class Overview:
         }
 
     def text(self) -> str:
-        """Return it for people."""
+        """Return it as lines."""
         groups = [
             [("Serving", self._serving()), ("Data", self._data())],
             [("Drift", self._drift()), ("Decisions", self._decisions())],
@@ -133,7 +133,7 @@ class Overview:
 
     def _serving(self) -> list[str]:
         if self.serving is None:
-            return ["nothing was deployed yet; run `mlops deploy`"]
+            return ["nothing deployed yet; run `mlops deploy`"]
         served = self.serving.record
         where = describe_target(served.target)
         lines = [
@@ -176,14 +176,14 @@ class Overview:
 def overview(project: Project, *, now: datetime) -> Overview:
     """Read the ledger, and check all services at once."""
     folder, address = project.folder, project.folder.address
-    folder.params  # noqa: B018  # read once, before several threads want it
+    folder.params  # noqa: B018  # read once, before several threads do
     with ThreadPoolExecutor() as pool:
         runs = pool.submit(upcoming, folder, patience=0.5)
         parts = pool.submit(health, project)
         version = pool.submit(get, f"{address}/version")
         metrics = pool.submit(get, f"{address}/metrics")
         ledger = project.ledger  # imports its database's client while the others respond
-        deployed, data = ledger.last(DeploymentServed), _newest_data(ledger)
+        deployed, data = ledger.last(DeploymentServed), _newest_version(ledger)
         drift, decisions = ledger.last(DriftChecked), _decisions(ledger, most=3)
     counts = metrics.result()
     return Overview(
@@ -213,8 +213,8 @@ def _problem(deployed: Entry[DeploymentServed], version: bytes) -> str:
     return f"{answering} serves in its place; run `mlops deploy`"
 
 
-def _newest_data(ledger: Ledger) -> Entry[DataVersioned] | None:
-    """Return the row that recorded the newest version: rows that added nothing name it again."""
+def _newest_version(ledger: Ledger) -> Entry[DataVersioned] | None:
+    """Return the row that first recorded the newest version: rows that added nothing repeat it."""
     newest: Entry[DataVersioned] | None = None
     for entry in ledger.entries(DataVersioned):
         if newest is None or entry.record.md5 != newest.record.md5:
@@ -223,7 +223,7 @@ def _newest_data(ledger: Ledger) -> Entry[DataVersioned] | None:
 
 
 def _data_until(ledger: Ledger, data: Entry[DataVersioned]) -> datetime | None:
-    """Return the event time that a version of the data reaches: the gate held out its newest rows."""
+    """Return the end of a version of the data in event time: that of the gate's window, its newest rows."""
     for judged in reversed(ledger.entries(GateJudged)):
         registered = ledger.get(judged.cause, ModelRegistered)
         if registered is not None and registered.record.data_md5 == data.record.md5:
@@ -233,7 +233,7 @@ def _data_until(ledger: Ledger, data: Entry[DataVersioned]) -> datetime | None:
 
 
 def _decisions(ledger: Ledger, *, most: int) -> list[Entry[Record]]:
-    """Return the newest decisions, oldest first, without promotions that their own cause tells."""
+    """Return the newest decisions, oldest first, without promotions that their cause already states."""
     found = ledger.entries(*_DECISIONS)
     judged = {entry.id for entry in found if isinstance(entry.record, GateJudged | ModelRolledBack)}
     return [e for e in found if not (isinstance(e.record, ModelPromoted) and e.cause in judged)][-most:]
@@ -284,7 +284,7 @@ def _span(length: timedelta) -> str:
 
 
 def _table(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Align columns; the last one has no width."""
+    """Align the columns; the last one is not padded."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)]
     return ["  ".join([*(f"{c:<{w}}" for c, w in zip(row, widths, strict=False)), row[-1]]) for row in rows]
 

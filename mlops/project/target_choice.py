@@ -1,4 +1,4 @@
-"""Where a project's models run: the targets of the register, and the project's own."""
+"""Deploy targets of a project: those of the register, and the project's own class."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mlops.errors import ConfigError, MlopsError, UnavailableError
 from mlops.files import atomic
 from mlops.model import user_module
 
-__all__ = ["choose", "every"]
+__all__ = ["available", "choose"]
 
 log = logging.getLogger("mlops")
 
@@ -21,12 +21,12 @@ _USED = "targets.json"
 
 
 def choose(wanted: str, context: TargetContext) -> Target:
-    """Return the target that `deploy.target` names; of `AUTO` the first that can be used.
+    """Return the target that `deploy.target` names; for `AUTO` the first one available.
 
     Raises
     ------
     UnavailableError
-        It cannot be used.
+        It is not available.
     """
     if wanted not in (AUTO, *TARGETS):
         _remember(wanted, context)
@@ -39,26 +39,26 @@ def choose(wanted: str, context: TargetContext) -> Target:
             target.check()
             return target
         except UnavailableError as exc:
-            log.info("%s cannot be used: %s", TARGETS[name].place, exc.message)
+            log.info("%s not available: %s", TARGETS[name].place, exc.message)
     return _open(last, context)
 
 
-def every(wanted: str, context: TargetContext) -> list[Target]:
-    """Return every target that can be reached, those of the project's classes that were used here too.
+def available(wanted: str, context: TargetContext) -> list[Target]:
+    """Return every target that responds, the classes of the project that were used before included.
 
     An engine that comes or goes, or another `deploy.target`, must not hide a service.
     """
-    found = []
+    targets = []
     for name in dict.fromkeys([*TARGETS, *([wanted] if wanted != AUTO else []), *_remembered(context)]):
         try:
-            found.append(_open(name, context))
+            targets.append(_open(name, context))
         except UnavailableError:
             continue
         except MlopsError as exc:
             if name == wanted:
                 raise
             log.warning("services of %s, which deploy.target named, are left alone: %s", name, exc)
-    return found
+    return targets
 
 
 def _remembered(context: TargetContext) -> list[str]:
@@ -78,8 +78,8 @@ def _open(name: str, context: TargetContext) -> Target:
         module, _, cls = TARGETS[name].adapter.partition(":")
         target: Target = getattr(import_module(module), cls).open(context)
         return target
-    own = user_module.load_name(name, context.root, key="deploy.target")
+    target_class = user_module.load_name(name, context.root, key="deploy.target")
     try:
-        return own.open(context)  # type: ignore[no-any-return]
+        return target_class.open(context)  # type: ignore[no-any-return]
     except AttributeError as exc:
         raise ConfigError("deploy.target", value=name, allowed="a class with the methods of Target") from exc

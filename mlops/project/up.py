@@ -1,4 +1,4 @@
-"""What `mlops up` does: start the services, bring back what served, wait until all answer."""
+"""What `mlops up` does: start the services, restart the deployment, wait until all respond."""
 
 from __future__ import annotations
 
@@ -39,15 +39,15 @@ __all__ = ["ensure", "up"]
 ELSEWHERE = 5.0
 """Seconds to wait for a part that runs elsewhere."""
 REGISTERS = 30.0
-"""Seconds that a runner which comes up may take to tell Prefect of its flows."""
+"""Seconds within which a starting runner registers its flows in Prefect."""
 MOST_STARTS = 3
-"""A part that was started more often than that will not come up by waiting."""
+"""A part that was started more often keeps crashing: waiting does not help."""
 
 OnProgress = Callable[[str], None]
 
 
 def up(project: Project, *, on_progress: OnProgress, patience: float = 120.0) -> list[Health]:
-    """Start what does not run yet, bring back what served, and wait until every part answers.
+    """Start what does not run yet, restart the deployment, and wait until every part responds.
 
     Parameters
     ----------
@@ -57,14 +57,14 @@ def up(project: Project, *, on_progress: OnProgress, patience: float = 120.0) ->
     Raises
     ------
     PortTakenError
-        A port belongs to another process; nothing was started, or another project came up in the
-        same moment and has it.
+        A port belongs to another process; nothing was started, or another project that started at
+        the same moment has it.
     NameTakenError
-        On a server that runs elsewhere another project is called the same; nothing was started.
+        A server elsewhere has another project of the same name; nothing was started.
     UnavailableError
-        A part did not answer in `patience` seconds; its log is named.
+        A part did not respond within `patience` seconds; its log is named.
     ConflictError
-        Another `up` or `down` of this project does not come to its end.
+        Another `up` or `down` of this project does not finish.
     """
     check_name_conflict(project)
     before = tools_supervisor(project).pids().get("runner")
@@ -82,18 +82,18 @@ def up(project: Project, *, on_progress: OnProgress, patience: float = 120.0) ->
 
 
 def ensure(project: Project, *, on_progress: OnProgress) -> None:
-    """Start the loop where nothing of it was started and a flow is to run; else leave it as it is.
+    """Start the loop if none of it was started and a flow is to run; otherwise leave it as it is.
 
     A part that was started and does not respond is for `up` to mend, one elsewhere for its owner.
 
     Raises
     ------
     NameTakenError
-        On a server that runs elsewhere another project is called the same: it is told before an
-        hour's training, and not by MLflow after it.
+        A server elsewhere has another project of the same name: raised before an hour's training,
+        not by MLflow after it.
     """
     if prefect_part(project) is not None and tools_supervisor(project).pid() is None:
-        on_progress("the loop is not up: starting it (`mlops down` stops it)")
+        on_progress("starting the loop (`mlops down` stops it)")
         up(project, on_progress=on_progress)
     else:
         check_name_conflict(project)
@@ -111,7 +111,7 @@ def _start(project: Project) -> None:
 
 
 def _bring_back(project: Project, on_progress: OnProgress) -> None:
-    """Start what served before a reboot. What hinders that must not keep the tools from coming up."""
+    """Restart what served before a reboot; if that fails, the tools start all the same."""
     try:
         bring_back(project)
     except MlopsError as exc:
@@ -119,7 +119,7 @@ def _bring_back(project: Project, on_progress: OnProgress) -> None:
 
 
 def _wait(project: Project, part: Watched, patience: float, on_progress: OnProgress) -> None:
-    # What runs elsewhere either answers or does not; only our own take time to start.
+    # A server elsewhere is up or down; only our own parts take time to start.
     patience = ELSEWHERE if part.elsewhere else patience
 
     def find_problem() -> str:
@@ -134,9 +134,9 @@ def _wait(project: Project, part: Watched, patience: float, on_progress: OnProgr
 
 
 def _wake_runner(project: Project, before: int | None, on_progress: OnProgress) -> None:
-    """Have a runner that ran before register its flows again where Prefect does not know them all.
+    """Restart a runner that already ran if Prefect lacks some of its flows: it registers them at start only.
 
-    Somebody deleted one there, or that Prefect has another database now: it does so only as it starts.
+    Somebody deleted one there, or Prefect has another database now.
     """
     tools = tools_supervisor(project)
     if before is None or tools.pids().get("runner") != before or registered(project):
@@ -148,7 +148,7 @@ def _wake_runner(project: Project, before: int | None, on_progress: OnProgress) 
 
 
 def _wait_runner(project: Project, patience: float, on_progress: OnProgress) -> None:
-    """Wait until every flow is registered and the runner asks for work: then an event finds its flow."""
+    """Wait until every flow is registered and the runner polls for work: then an event finds its flow."""
     before = polled(project)
     runner = Watched("runner", project.folder.prefect_uri, "")
     idle = "it has not polled Prefect"

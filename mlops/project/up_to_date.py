@@ -1,4 +1,4 @@
-"""Whether a training would find anything new. Imports neither Prefect nor MLflow."""
+"""Whether a training has anything to do. Imports neither Prefect nor MLflow."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from mlops.ledger.outcome import Outcome
 from mlops.ledger.records import GateJudged, ModelMarked, ModelPromoted, ModelRegistered, ModelRolledBack
 from mlops.project.context import Project
 
-__all__ = ["settled", "verdict_on"]
+__all__ = ["unchanged_outcome", "verdict_on"]
 
 
-def settled(project: Project) -> Outcome | None:
-    """Tell again how the training of what lies in the person's tree ended, where nothing changed since.
+def unchanged_outcome(project: Project) -> Outcome | None:
+    """Return the outcome of the last training in the person's tree, if nothing changed since.
 
     Returns
     -------
-    None where there is something to do, where an earlier training was left half done, or where
-    one is at work: then the flow is the one to ask.
+    None if something changed, if an earlier training did not finish, or if one is running: then the
+    flow decides.
 
     Raises
     ------
     DataError
-        The lake on disk is not what its pointer names, and cannot be put back.
+        The lake on disk differs from its pointer, and cannot be restored.
     """
     root = project.folder.root
     try:
@@ -39,9 +39,9 @@ def settled(project: Project) -> Outcome | None:
                 return None
             registered = _registered(project)
             judged = verdict_on(project, registered) if registered else None
-            if registered is None or judged is None or _half_done(project, judged):
+            if registered is None or judged is None or _is_incomplete(project, judged):
                 return None
-            # Last, for it reads the whole lake, and where there is something to do the flow reads it.
+            # Last, because it reads the whole lake; if there is something to do, the flow reads it.
             data.mend(LAKE, aside=project.folder.aside)
     except Timeout:
         return None
@@ -55,20 +55,20 @@ def settled(project: Project) -> Outcome | None:
 def verdict_on(
     project: Project, registered: Entry[ModelRegistered]
 ) -> Entry[GateJudged | ModelRolledBack] | None:
-    """Return what decided on a registered version beside the champion of today, if anything did.
+    """Return the decision on a registered version against the current champion, if there is one.
 
-    The gate; of the champion itself it may be the person who put it back.
+    It is the gate's; for the champion itself it may be a person's rollback.
     """
     champion = project.promotion
     if champion is not None and champion.record.digest == registered.record.digest:
-        by_hand = project.ledger.get(champion.cause, ModelRolledBack)
-        return by_hand or project.ledger.get(champion.cause, GateJudged)
+        rollback = project.ledger.get(champion.cause, ModelRolledBack)
+        return rollback or project.ledger.get(champion.cause, GateJudged)
     against = champion.id if champion else None
     return project.ledger.find(GateJudged, cause=registered.id, promotion=against)
 
 
-def _half_done(project: Project, judged: Entry[GateJudged | ModelRolledBack]) -> bool:
-    """Whether a promotion is yet to be recorded, or MLflow to be told."""
+def _is_incomplete(project: Project, judged: Entry[GateJudged | ModelRolledBack]) -> bool:
+    """Tell whether a promotion is not recorded yet, or a decision not marked in MLflow."""
     promoted = project.ledger.effects(judged, ModelPromoted)
     if judged.record.promote and not promoted:
         return True
@@ -78,7 +78,7 @@ def _half_done(project: Project, judged: Entry[GateJudged | ModelRolledBack]) ->
 
 
 def _registered(project: Project) -> Entry[ModelRegistered] | None:
-    """Return the registration of the bundle in the tree, of a run that the tree's dvc.lock stands for."""
+    """Return the registration of the tree's bundle whose commit has the tree's dvc.lock."""
     root = project.folder.root
     digest = hashing.of_file(root / BUNDLE / "manifest.json")
     lock, tree = (root / DVC_LOCK).read_text(), Tree(root)

@@ -23,7 +23,7 @@ from mlops.prediction_log import label_log, reader
 from mlops.prediction_log.segment import records
 from mlops.prediction_log.writer import PredictionLog
 from mlops.project import run_marks
-from mlops.project.source_pull import join_positions, put_positions
+from mlops.project.source_pull import merge_positions, restore_positions
 from mlops.schema import Rows, Schema
 from mlops.stages import io
 from mlops.stages.prepare import prepare
@@ -122,8 +122,8 @@ def of_the_mark_of_a_run(root: Path) -> Stored:
 
 
 def of_positions(root: Path) -> Stored:
-    put_positions(root, json.dumps({"format": 1, "positions": {"source": 3}}))
-    return root / POSITIONS, lambda: join_positions(root, (root / POSITIONS).read_text())
+    restore_positions(root, json.dumps({"format": 1, "positions": {"source": 3}}))
+    return root / POSITIONS, lambda: merge_positions(root, (root / POSITIONS).read_text())
 
 
 def with_version(file: Path, version: int) -> None:

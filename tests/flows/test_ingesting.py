@@ -160,7 +160,7 @@ def test_the_same_rows_in_another_file_add_nothing(orchard: Orchard, tmp_path: P
         table.assign(note=name).to_parquet(tmp_path / name)
     orchard.flow("ingest", file=tmp_path / "one.parquet")
     before = state(orchard)
-    assert "are in the lake already" in orchard.flow("ingest", file=tmp_path / "two.parquet").text
+    assert "are already in the lake" in orchard.flow("ingest", file=tmp_path / "two.parquet").text
     assert state(orchard) == before
 
 
@@ -240,7 +240,7 @@ def test_a_query_gives_each_row_once_to_each_lake_whatever_is_killed(
     bring(database, 2, 1)
     assert orchard.flow("ingest").text.startswith("80 rows added")  # what the killed one had fetched
     assert orchard.flow("ingest").text.startswith("40 rows added")
-    assert orchard.flow("ingest").text == "Nothing is new in data.source."
+    assert orchard.flow("ingest").text == "Nothing new in data.source."
     assert len(rows(orchard)) == 120
 
     # What was fetched and refused is not what is looked at next: the query may have been corrected.
@@ -250,7 +250,7 @@ def test_a_query_gives_each_row_once_to_each_lake_whatever_is_killed(
         orchard.flow("ingest")
     database.execute("delete from plums where size = 'big'")
     database.commit()
-    assert orchard.flow("ingest").text == "Nothing is new in data.source."
+    assert orchard.flow("ingest").text == "Nothing new in data.source."
 
     # A lake of an earlier version has the position it was at.
     git(orchard.root, "reset", "-q", "--hard", "HEAD~1")

@@ -21,7 +21,7 @@ from mlops.ledger.entry import Entry
 from mlops.ledger.records import GateJudged, ModelMarked, ModelPromoted
 from mlops.orchestration.tasks import train
 from mlops.project.context import Project
-from mlops.project.up_to_date import settled
+from mlops.project.up_to_date import unchanged_outcome
 from mlops.schema import parse_rows
 from mlops.stages.pipeline import STAGES
 from tests.flows.orchard import Orchard
@@ -129,7 +129,7 @@ def test_training_again_finds_the_run_and_moves_nothing(trained: Orchard) -> Non
 def test_where_nothing_changed_the_verb_tells_the_run_that_exists(trained: Orchard, promoted: Entry) -> None:
     trained.flow("train")
     project = trained.project
-    told = settled(project)
+    told = unchanged_outcome(project)
     assert told is not None
     assert promoted.record.run_id in told.text
     before = flow_runs(trained)
@@ -142,10 +142,10 @@ def test_an_edit_of_what_is_trained_with_is_new(trained: Orchard) -> None:
     text = params.read_text()
     params.write_text(text.replace("strength: 1.0", "strength: 2.0"))
     try:
-        assert settled(trained.project) is None
+        assert unchanged_outcome(trained.project) is None
     finally:
         params.write_text(text)
-    assert settled(trained.project) is not None
+    assert unchanged_outcome(trained.project) is not None
 
 
 def test_to_find_nothing_new_takes_neither_prefect_nor_mlflow(trained: Orchard) -> None:

@@ -18,7 +18,7 @@ from mlops.prediction_log.reader import compact
 from mlops.prediction_log.segment import records
 from mlops.prediction_log.writer import PredictionLog
 from mlops.project.context import Project
-from mlops.project.up_to_date import _half_done
+from mlops.project.up_to_date import _is_incomplete
 from mlops.schema import Rows
 from tests.flows.orchard import PARAMS
 from tests.ledger_rows import promoted
@@ -104,6 +104,6 @@ def test_a_verdict_or_a_promotion_that_mlflow_was_not_told_of_is_half_done(proje
     judged = project.ledger.get(promotion.cause, GateJudged)
     assert judged is not None
     for decided in (judged, promotion):
-        told.append(_half_done(project, judged))
+        told.append(_is_incomplete(project, judged))
         project.ledger.record(ModelMarked(alias=None), cause=decided)
-    assert (*told, _half_done(project, judged)) == (True, True, False)
+    assert (*told, _is_incomplete(project, judged)) == (True, True, False)

@@ -24,8 +24,8 @@ from mlops.ledger.records import DataVersioned
 from mlops.orchestration.tasks import ingest
 from mlops.project.context import Project
 from mlops.project.ingest import add_files
-from mlops.project.ingest_table import Standing, take
-from mlops.project.source_pull import join_positions, pull, put_positions
+from mlops.project.ingest_table import LakeState, stage_table
+from mlops.project.source_pull import merge_positions, pull, restore_positions
 from tests.flows.orchard import plums, stamped
 
 
@@ -43,7 +43,7 @@ def test_what_is_left_of_fetched_tables_that_were_being_removed_is_fetched_anew(
         plums(0, 1, season=0).to_sql("plums", connection, index=False)
     connection.close()
     first = pull(Project.at(root), root)
-    first.intend()
+    first.write_intent()
     [again] = pull(Project.at(root), root).tables
     assert again.file == first.tables[0].file
     first.tables[0].file.unlink()  # as where the removal was killed
@@ -76,8 +76,8 @@ def positions(source: int) -> str:
 
 def test_the_loop_goes_back_in_a_source_with_the_person_unless_it_read_on_itself(tmp_path: Path) -> None:
     def joined(ours: int, theirs: int, base: int) -> int:
-        put_positions(tmp_path, positions(ours))
-        join_positions(tmp_path, positions(theirs), positions(base))
+        restore_positions(tmp_path, positions(ours))
+        merge_positions(tmp_path, positions(theirs), positions(base))
         return int(json.loads((tmp_path / POSITIONS).read_text())["positions"]["source"])
 
     assert joined(ours=3, theirs=2, base=3) == 2
@@ -102,14 +102,14 @@ def test_a_file_that_has_grown_is_refused_where_no_key_tells_its_rows_apart(
     both.to_csv(file, index=False)
     refused = add_files(root, [file]).outcome
     assert refused.refused
-    assert "40 of its 70 rows are in the lake already and would count twice. Name data.key" in refused.text
+    assert "40 of its 70 rows are already in the lake and would count twice. Set data.key" in refused.text
     assert "or rename the file" in refused.text
     assert len(Lake(root / LAKE).read(Project.at(root).schema)) == 40
     plums(2, 1, season=0).to_csv(file, index=False)  # other rows under the same name
     assert add_files(root, [file]).outcome.text.startswith("40 rows added")
-    standing = Standing.of(Project.at(root), root)
-    assert not standing.may_repeat(Fetched(file, "july.csv"))
-    assert standing.may_repeat(Fetched(file, "july.csv", again=True))  # as its source says
+    state = LakeState.of(Project.at(root), root)
+    assert not state.may_repeat(Fetched(file, "july.csv"))
+    assert state.may_repeat(Fetched(file, "july.csv", again=True))  # as its source says
 
 
 def test_what_a_clone_holds_already_is_not_told_as_added(root: Path, tmp_path: Path) -> None:
@@ -121,7 +121,7 @@ def test_what_a_clone_holds_already_is_not_told_as_added(root: Path, tmp_path: P
     data.share_cache(DvcTree(root))
     data.checkout()
     assert (
-        add_files(clone, [file]).outcome.text == "Nothing new: all rows of june.csv are in the lake already."
+        add_files(clone, [file]).outcome.text == "Nothing new: all rows of june.csv are already in the lake."
     )
     assert Project.at(clone).ledger.entries(DataVersioned)[-1].record.rows == 0
     assert add_files(clone, [file]).outcome.text.startswith("Nothing new: june.csv was ingested on ")
@@ -158,13 +158,13 @@ def test_half_a_batch_that_a_killed_run_showed_is_in_no_other_version(root: Path
     project, spring, later = Project.at(root), tmp_path / "spring.csv", tmp_path / "later.csv"
     plums(20, 20, season=0).to_csv(spring, index=False)  # of two months
     plums(60, 1, season=0).to_csv(later, index=False)
-    standing = Standing.of(project, root)
-    with standing.lake.staging() as staging:
-        taken = take(standing, Fetched(spring, spring.name), staging)
-        standing.lake.mean([staging])
-        first, second = taken.publish().files
+    state = LakeState.of(project, root)
+    with state.lake.staging() as staging:
+        staged = stage_table(state, Fetched(spring, spring.name), staging)
+        state.lake.mean([staging])
+        first, second = staged.publish().files
     (root / LAKE / second).unlink()  # as where it was killed between the two
-    assert standing.lake.halves() == {first}
+    assert state.lake.halves() == {first}
     assert add_files(root, [later]).outcome.text.startswith("40 rows added")
     assert len(Lake(root / LAKE).read(project.schema)) == 40
     assert add_files(root, [spring]).outcome.text.startswith("800 rows added")

@@ -21,7 +21,7 @@ from mlops.adapters.prefect_server.environment import folder_tag
 from mlops.adapters.processes import process_id
 from mlops.model.registry import FLOW_RUN
 from mlops.orchestration.orphans import reap
-from mlops.project.run_marks import marks, orphan
+from mlops.project.run_marks import mark_all_dead, marks
 from tests.flows.orchard import Orchard, until
 
 
@@ -67,7 +67,7 @@ def test_of_a_home_that_was_brought_from_elsewhere_every_process_is_gone(tmp_pat
     leave(tmp_path, "here")
     leave(tmp_path, "elsewhere", host="another")
     assert [mark.run for mark in marks(tmp_path) if mark.is_dead] == []
-    orphan(tmp_path)
+    mark_all_dead(tmp_path)
     assert [mark.run for mark in marks(tmp_path) if mark.is_dead] == ["elsewhere", "here"]
 
 

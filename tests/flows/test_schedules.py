@@ -334,7 +334,7 @@ def test_a_scheduled_ingest_leaves_the_person_alone_and_adds_a_table_once(
     params.write_text(params.read_text().replace("target: ripe", "target: ripe\n  source: incoming"))
     monkeypatch.setenv(UNATTENDED, "of a schedule")
 
-    assert orchard.flow("ingest").text == "Nothing is new in data.source."
+    assert orchard.flow("ingest").text == "Nothing new in data.source."
     assert orchard.project.ledger.entries(DataVersioned) == []
     plums(0, 2, season=0).to_parquet(incoming / "b.parquet")
     plums(2, 1, season=0).to_csv(incoming / "a.csv", index=False)
@@ -348,7 +348,7 @@ def test_a_scheduled_ingest_leaves_the_person_alone_and_adds_a_table_once(
     assert "the data is at version" in orchard.flow("ingest").text
     lake = Lake(orchard.project.folder.worktree / "data" / "lake")
     assert len(lake.read(orchard.project.schema)) == 120
-    assert orchard.flow("ingest").text == "Nothing is new in data.source."
+    assert orchard.flow("ingest").text == "Nothing new in data.source."
 
     [versioned] = orchard.project.ledger.entries(DataVersioned)
     assert git(root, "rev-parse", "mlops/loop") == versioned.record.commit
@@ -372,7 +372,7 @@ def test_a_scheduled_ingest_leaves_the_person_alone_and_adds_a_table_once(
     assert git(root, "rev-parse", "HEAD") != person[0]
     assert git(root, "status", "--porcelain", "data") == ""
     assert len(orchard.project.ledger.entries(DataVersioned)) == 2
-    assert orchard.flow("ingest").text == "Nothing is new in data.source."
+    assert orchard.flow("ingest").text == "Nothing new in data.source."
 
 
 def test_to_ingest_nothing_from_nowhere_is_a_usage_error(folder: ProjectFolder) -> None:

@@ -25,8 +25,8 @@ from mlops.orchestration.tasks import retrain
 from mlops.orchestration.tasks.push import push
 from mlops.prediction_log import label_log, reader
 from mlops.project.context import Project
-from mlops.project.ingest import Ingested, add_files, add_pulled, leave_to_the_cache, tables_at, version
-from mlops.project.source_pull import join_positions
+from mlops.project.ingest import Ingested, add_files, add_pulled, remove_raw, resolve_tables, version
+from mlops.project.source_pull import merge_positions
 
 __all__ = [
     "add_file",
@@ -52,7 +52,7 @@ def add_file(root: Path, file: str, more: Sequence[str] = ()) -> Outcome:
         One of them is not there.
     """
     with TemporaryDirectory(prefix="mlops-") as folder:
-        found = [tables_at(word, Path(folder, str(number))) for number, word in enumerate((file, *more))]
+        found = [resolve_tables(word, Path(folder, str(number))) for number, word in enumerate((file, *more))]
         ingested = add_files(root, [table for tables in found for table in tables])
         # Where nothing is new, too: an earlier push may have failed.
         return _tell(root, root, ingested)
@@ -100,10 +100,10 @@ def loop_worktree(root: Path) -> Path:
             merge={
                 f"{LAKE}.dvc": data.union,
                 f"{RAW}.dvc": partial(data.union, path=RAW, on_disk=False),
-                POSITIONS: partial(join_positions, tree.root),
+                POSITIONS: partial(merge_positions, tree.root),
             },
         )
-        leave_to_the_cache(tree.root)
+        remove_raw(tree.root)
         if data.version() is not None:
             data.checkout(LAKE)
     return tree.root
