@@ -3,7 +3,7 @@
 ``Repo.reproduce`` hands each stage to a function; ours hands it on to the caller, who may run it as
 a task of their own. And commands that are ours run in this process, instead of one that imports
 everything again. Both lean on private parts of DVC, which is why pyproject.toml bounds it;
-tests/adapters/test_dvc.py holds the seam.
+tests/contract/test_vendor_seams.py holds the seam.
 """
 
 from __future__ import annotations
