@@ -6,12 +6,15 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-__all__ = ["until"]
+__all__ = ["EVENT_PATIENCE", "until"]
+
+EVENT_PATIENCE = 240.0
+"""Seconds; Prefect's queue of events stands still for more than a minute where all cores are busy."""
 
 T = TypeVar("T")
 
 
-def until(what: str, seen: Callable[[], T], *, patience: float = 240.0, pause: float = 0.05) -> T:
+def until(what: str, seen: Callable[[], T], *, patience: float = EVENT_PATIENCE, pause: float = 0.05) -> T:
     """Return what `seen` gives once it gives something; fail past the deadline.
 
     Parameters
@@ -19,7 +22,7 @@ def until(what: str, seen: Callable[[], T], *, patience: float = 240.0, pause: f
     what
         Is missed, says the failure.
     patience
-        Seconds. Prefect's queue of events stands still for more than a minute where all cores are busy.
+        Seconds.
     pause
         Seconds between two looks.
     """

@@ -18,10 +18,11 @@ import pytest
 from mlops.adapters.targets import docker as adapter
 from mlops.adapters.targets.docker import DockerTarget
 from mlops.deployment.image import Image, write_model
-from mlops.deployment.rollout import Spec, wait_ready
+from mlops.deployment.rollout import Serving, Spec, wait_ready
 from mlops.errors import BundleError, UnavailableError
 from mlops.files.ports import free_port
 from mlops.model.bundle import Bundle
+from tests.patience import until
 from tests.tiny import ROWS, tiny_bundle
 
 ROOT = Path(__file__).parents[2]
@@ -319,10 +320,13 @@ def test_what_keeps_ending_or_was_paused_does_not_run_and_is_stopped_all_the_sam
             made = engine.containers.create(BASE, ["-c", program], entrypoint="python3", **options)
             made.start()
         made.pause()
-        deadline = time.monotonic() + 20  # the engine waits longer each time before it starts one again
-        while len(seen := target.running(unhealthy=True)) < 2 or target.running():
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+
+        def neither_runs() -> list[Serving]:
+            seen = target.running(unhealthy=True)
+            return seen if len(seen) == 2 and not target.running() else []
+
+        # The engine waits longer each time before it starts one again.
+        seen = until("moment when neither runs", neither_runs, patience=20, pause=0.02)
         ailing = {serving.id: serving for serving in seen}
         assert set(ailing) == {"ends", "paused"}
         for serving in ailing.values():

@@ -51,6 +51,7 @@ from mlops.model.predictor import Fitted
 from mlops.model.registry import CHALLENGER, CHAMPION, FLOW_RUN, RowsUsed, TrainingRun
 from mlops.model.trials import Trial
 from mlops.schema import Schema, parse_rows
+from tests.patience import until
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = Schema({"temp": "number", "carrier": "category", "rain": "boolean"}, "late", "binary")
@@ -86,14 +87,15 @@ def server(home: Path) -> Iterator[str]:
 
 
 def wait_for(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    until = time.monotonic() + 120
-    while time.monotonic() < until and process.poll() is None:
+    def healthy() -> bool:
+        assert process.poll() is None, log.read_text()
         try:
             urlopen(f"{address}/health", timeout=2).close()
-            return
         except (URLError, OSError):
-            time.sleep(0.1)
-    pytest.fail(log.read_text())
+            return False
+        return True
+
+    until("MLflow", healthy, patience=120)
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from typing import Any
@@ -192,7 +193,7 @@ def digests() -> list[str]:
 def test_another_process_writes_the_same_bytes() -> None:
     other = subprocess.run(
         [sys.executable, "-c", PRINT_DIGESTS],
-        env={"PYTHONHASHSEED": "3", "PYTHONPATH": "."},
+        env={**os.environ, "PYTHONHASHSEED": "3", "PYTHONPATH": "."},
         check=True,
         capture_output=True,
         text=True,

@@ -15,6 +15,7 @@ import psutil
 from mlops.adapters.processes import process_id
 from mlops.adapters.targets.process import ProcessTarget
 from mlops.deployment.rollout import Serving, Spec
+from tests.patience import until
 from tests.tiny import tiny_bundle
 
 
@@ -45,8 +46,7 @@ def test_a_service_that_ignores_the_wish_is_killed_after_its_drain(tmp_path: Pat
         os.environ,
         file_actions=[(os.POSIX_SPAWN_OPEN, 1, str(tmp_path / "said"), os.O_WRONLY | os.O_CREAT, 0o600)],
     )
-    while not (tmp_path / "said").read_text():
-        time.sleep(0.01)
+    until("word of the service", (tmp_path / "said").read_text)
     process = psutil.Process(started)
     serving = told(tmp_path, f"{started}@{process.create_time():.2f}")
     target = ProcessTarget(tmp_path)

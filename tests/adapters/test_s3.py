@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +23,7 @@ from mlops.adapters.sources.remote_files import AddressSource
 from mlops.config.paths import LAKE
 from mlops.errors import DataError, MlopsError
 from mlops.files.ports import free_port
+from tests.patience import until
 
 KEY, SECRET, BUCKET = "ada", "lovelace", "plums"
 WEED = Path(sys.executable).with_name("weed")
@@ -83,17 +83,19 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
 
 def _await(server: subprocess.Popen[bytes], address: str, client: S3FileSystem, log: Path) -> None:
     """Wait until the server takes an object: it answers before it has a place to put one."""
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline and server.poll() is None:
+
+    def takes_an_object() -> bool:
+        assert server.poll() is None, log.read_text()[-2000:]
         try:
             httpx.get(f"{address}/healthz", timeout=1, trust_env=False)
             if not client.exists(BUCKET):
                 client.mkdir(BUCKET)
             client.pipe(f"{BUCKET}/ready", b"1")
-            return
         except (httpx.HTTPError, OSError):
-            time.sleep(0.1)
-    raise AssertionError(f"no S3 server in {PATIENCE:.0f} s:\n{log.read_text()[-2000:]}")
+            return False
+        return True
+
+    until("S3 server", takes_an_object, patience=PATIENCE)
 
 
 @pytest.fixture

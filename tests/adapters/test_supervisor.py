@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import socket
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -14,6 +14,7 @@ import pytest
 
 from mlops.adapters.processes.supervisor import Part, Supervisor
 from mlops.errors import UnavailableError
+from tests import patience
 
 IDLE = "import time; time.sleep(600)"
 WITH_CHILD = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {IDLE!r}])"
@@ -21,6 +22,8 @@ WITH_ORPHAN = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', 
 SENDS_AWAY = f"import subprocess, sys; subprocess.Popen(['sleep', '600'], start_new_session=True); {IDLE}"
 SLOW = f"import signal, time; signal.signal(signal.SIGTERM, lambda *_: (time.sleep(2), exit())); {IDLE}"
 DEAF = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); {IDLE}"
+
+until = partial(patience.until, "state that is waited for here", patience=10)
 
 
 def part(name: str, program: str, **environment: str) -> Part:
@@ -50,13 +53,6 @@ def descendants(home: Path) -> list[psutil.Process]:
         except psutil.Error:
             continue
     return found
-
-
-def until(seen: Callable[[], object], *, patience: float = 10) -> None:
-    deadline = time.monotonic() + patience
-    while not seen():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def kill(supervisor: Supervisor) -> None:

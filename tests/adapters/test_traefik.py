@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import threading
-import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -17,6 +16,7 @@ from mlops.adapters.traefik import TraefikGateway
 from mlops.deployment.rollout import Serving
 from mlops.errors import UnavailableError
 from mlops.files.ports import free_port
+from tests.patience import until
 
 
 class Answering(ThreadingHTTPServer):
@@ -61,16 +61,21 @@ def gateway(tmp_path: Path) -> TraefikGateway:
 
 def run(gateway: TraefikGateway) -> subprocess.Popen[bytes]:
     process = subprocess.Popen(gateway.command())
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
+
+    def answers() -> bool:
         try:
             gateway.current()
-            return process
         except UnavailableError:
-            time.sleep(0.02)
-    process.kill()
-    process.wait()
-    raise AssertionError("the gateway did not start")
+            return False
+        return True
+
+    try:
+        until("gateway that answers", answers, patience=20)
+    except BaseException:
+        process.kill()
+        process.wait()
+        raise
+    return process
 
 
 def text(gateway: TraefikGateway) -> str:
@@ -93,9 +98,7 @@ def test_a_switch_counts_once_it_returns_and_outlives_a_restart(
         process.wait()
     process = run(gateway)
     try:
-        deadline = time.monotonic() + 5
-        while gateway.current() is None and time.monotonic() < deadline:
-            time.sleep(0.02)
+        until("switch that outlived it", gateway.current, patience=5)
         assert text(gateway) == "third"
     finally:
         process.terminate()

@@ -9,13 +9,13 @@ import signal
 import subprocess
 import sys
 import termios
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.flows.orchard import Told
+from tests.patience import until
 
 Say = Callable[..., Told]
 
@@ -86,9 +86,9 @@ def test_an_interruption_is_an_object(project: Path, tmp_path: Path) -> None:
     verb = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     with rows.open("w") as writing:  # it is there once the verb opens it
         print("plum", file=writing, flush=True)
-        while unread(writing.fileno()):  # and no longer imports anything once it reads
-            assert verb.poll() is None
-            time.sleep(0.05)
+        # And no longer imports anything once it reads.
+        until("reading of the rows", lambda: verb.poll() is not None or not unread(writing.fileno()))
+        assert verb.poll() is None
         verb.send_signal(signal.SIGINT)
         out, err = verb.communicate(timeout=20)
     assert verb.returncode == 130, err

@@ -26,6 +26,7 @@ from mlops.files.ports import free_port
 from mlops.model import bundle as bundles
 from mlops.project import target_choice
 from tests.outside import TARGET
+from tests.patience import until
 from tests.tiny import ROWS, tiny_bundle
 
 ROOT = Path(__file__).parents[2]
@@ -108,13 +109,6 @@ def pid_of(serving: Serving) -> int:
         return int(engine.containers.get(serving.ref).attrs["State"]["Pid"])
 
 
-def eventually(true: Callable[[], bool], seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
 def test_a_started_service_gets_ready_and_answers_and_logs(target: Target, spec: Spec) -> None:
     serving = target.start(spec)
     wait_ready(target, serving)
@@ -168,11 +162,13 @@ def test_a_killed_service_is_not_told_or_is_back_at_its_address(target: Target, 
     pid = pid_of(serving)
     os.kill(pid, signal.SIGKILL)
     if serving.target == "docker":
-        eventually(lambda: target.running() == [serving] and pid_of(serving) not in (0, pid))
+        until(
+            "restart", lambda: target.running() == [serving] and pid_of(serving) not in (0, pid), patience=20
+        )
         wait_ready(target, serving)
         assert ask(serving.address, ROWS[:1])["deployment"] == "one"
     else:
-        eventually(lambda: target.running() == [])
+        until("end", lambda: target.running() == [], patience=20)
 
 
 def test_one_that_cannot_serve_says_why(target: Target, spec: Spec, tmp_path: Path) -> None:
@@ -188,14 +184,14 @@ def test_one_that_cannot_serve_says_why(target: Target, spec: Spec, tmp_path: Pa
             wait_ready(target, serving, timeout=0)
         return "golden" in str(told.value).lower()
 
-    eventually(says_why, seconds=60)
+    until("reason", says_why, patience=60)
 
 
 @pytest.fixture
 def gateway(tmp_path: Path) -> Iterator[TraefikGateway]:
     gateway = TraefikGateway(tmp_path / "gateway", port=free_port(), api_port=free_port())
     process = subprocess.Popen(gateway.command())
-    eventually(lambda: answers(gateway))
+    until("gateway", lambda: answers(gateway), patience=20)
     yield gateway
     process.terminate()
     process.wait()
@@ -234,7 +230,7 @@ class Client(threading.Thread):
             except OSError as error:
                 self.failures.append(repr(error))
                 connection.close()
-            time.sleep(0.001)
+            time.sleep(0.001)  # so many requests a second, and not as many as there can be
         connection.close()
 
 
@@ -245,7 +241,7 @@ def test_swaps_under_load_fail_no_request(target: Target, gateway: TraefikGatewa
         client.start()
     for number in ("2", "3", "4"):
         swap(target, gateway, dataclasses.replace(spec, id=f"n{number}", version=number), keep_previous=False)
-        eventually(lambda: all(number in client.versions for client in clients))  # noqa: B023  # asked at once
+        until("answer by it", lambda: all(number in c.versions for c in clients), patience=20)  # noqa: B023  # asked at once
     for client in clients:
         client.enough.set()
         client.join()

@@ -12,7 +12,8 @@ import pytest
 from mlops.deployment.client import Client
 from mlops.errors import MlopsError
 from mlops.ledger.records import DriftConfirmed
-from tests.flows.orchard import EXTRA_EVENTS, HISTORY, Closed, Orchard, Requests, Told, plums, stamped, until
+from tests.flows.orchard import EXTRA_EVENTS, HISTORY, Closed, Orchard, Requests, Told, plums, stamped
+from tests.patience import until
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -27,14 +27,13 @@ from mlops.ledger.record import Record
 from mlops.ledger.records import DriftChecked, DriftConfirmed, RetrainFinished, RetrainRefused
 from mlops.project.context import Project
 from mlops.scaffold.template import stamp
+from tests.patience import EVENT_PATIENCE, until
 
 BEGIN = pd.Timestamp(2026, 1, 1, tz="UTC")
 HISTORY = 24
 SEASON = 20
 A_DAY = 40
 PORTS = ("GATEWAY_PORT", "GATEWAY_API_PORT", "MLFLOW_PORT", "PREFECT_PORT")
-EVENT_PATIENCE = 240.0
-"""Seconds; Prefect's queue of events stands still for more than a minute where all cores are busy."""
 EXTRA_EVENTS = 1
 
 PARAMS = """\
@@ -169,16 +168,6 @@ def mlops(root: Path, *words: str, environment: Mapping[str, str] | None = None)
         timeout=240,
     )
     return Told(done.returncode, done.stdout, done.stderr, time.monotonic() - started)
-
-
-def until(what: str, seen: Callable[[], Any], *, patience: float = EVENT_PATIENCE) -> Any:
-    """Return what `seen` gives once it gives something; fail past the deadline."""
-    deadline = time.monotonic() + patience
-    while not (found := seen()):
-        if time.monotonic() > deadline:
-            raise AssertionError(f"in {patience:.0f} s there was no {what}")
-        time.sleep(0.1)
-    return found
 
 
 def family(root: int) -> list[psutil.Process]:

@@ -7,7 +7,8 @@ import subprocess
 import httpx
 
 from mlops.ledger.records import DriftChecked, ModelPromoted
-from tests.flows.orchard import EXTRA_EVENTS, Closed, until
+from tests.flows.orchard import EXTRA_EVENTS, Closed
+from tests.patience import until
 
 
 def test_two_looks_at_one_window_are_one_row(closed: Closed) -> None:

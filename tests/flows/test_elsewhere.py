@@ -28,8 +28,9 @@ from mlops.project.doctor import examine
 from mlops.project.health import health, registered, serving_supervisor, tools_supervisor
 from mlops.project.up import REGISTERS, ensure, up
 from tests.flows.conftest import orphans
-from tests.flows.orchard import HISTORY, Orchard, Told, plums, stamped, until
+from tests.flows.orchard import HISTORY, Orchard, Told, plums, stamped
 from tests.flows.test_reaping import of
+from tests.patience import until
 
 pytestmark = pytest.mark.story
 

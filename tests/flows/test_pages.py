@@ -9,7 +9,8 @@ import pytest
 
 from mlops.errors import EmptyWindowError
 from mlops.ledger.records import ModelPromoted
-from tests.flows.orchard import Closed, Orchard, until
+from tests.flows.orchard import Closed, Orchard
+from tests.patience import until
 
 
 def asked(orchard: Orchard, what: str, **filter: Any) -> list[dict[str, Any]]:

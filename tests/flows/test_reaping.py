@@ -22,7 +22,8 @@ from mlops.adapters.processes import process_id
 from mlops.model.registry import FLOW_RUN
 from mlops.orchestration.orphans import reap
 from mlops.project.run_marks import mark_all_dead, marks
-from tests.flows.orchard import Orchard, until
+from tests.flows.orchard import Orchard
+from tests.patience import until
 
 
 @contextmanager

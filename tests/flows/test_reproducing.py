@@ -29,7 +29,8 @@ from mlops.project.context import Project
 from mlops.project.reproduce import Subject
 from mlops.stages.pipeline import STAGES
 from tests.flows.conftest import persons_tree
-from tests.flows.orchard import HISTORY, Closed, plums, stamped, until
+from tests.flows.orchard import HISTORY, Closed, plums, stamped
+from tests.patience import until
 
 
 def register(root: Path, made: Bundle, version: str, **facts: Any) -> Entry:

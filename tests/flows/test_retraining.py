@@ -25,8 +25,9 @@ from mlops.ledger.records import (
 )
 from mlops.orchestration.tasks import deploy, retrain, train
 from mlops.project.context import Project
-from tests.flows.orchard import EXTRA_EVENTS, PARAMS, Closed, Orchard, until
+from tests.flows.orchard import EXTRA_EVENTS, PARAMS, Closed, Orchard
 from tests.ledger_rows import made
+from tests.patience import until
 
 
 @dataclass

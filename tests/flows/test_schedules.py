@@ -20,7 +20,8 @@ from mlops.files.ports import free_port
 from mlops.ledger.records import DataVersioned, RetrainFinished, RetrainRefused
 from mlops.project import schedule as schedules
 from mlops.project.health import tools_supervisor
-from tests.flows.orchard import Orchard, mlops, plums, stamped, until
+from tests.flows.orchard import Orchard, mlops, plums, stamped
+from tests.patience import until
 
 NOW = datetime.now(UTC)
 UNATTENDED = "PREFECT__RUNTIME__DEPLOYMENT__ID"

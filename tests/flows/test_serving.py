@@ -14,8 +14,9 @@ from mlops.errors import MlopsError
 from mlops.ledger.records import DeploymentServed
 from mlops.orchestration.tasks import deploy
 from mlops.prediction_log import reader
-from tests.flows.orchard import Orchard, Told, until
+from tests.flows.orchard import Orchard, Told
 from tests.outside import TARGET
+from tests.patience import until
 
 ROW = {"size": 4.0, "heat": 20.0, "colour": "red", "plum": "asked", "picked": "2025-12-01T10:00:00+00:00"}
 

@@ -24,7 +24,8 @@ from mlops.ledger.records import GateJudged, ModelRegistered
 from mlops.orchestration.tasks.experiment import Attempt
 from mlops.project import reproduce
 from tests.flows.conftest import persons_tree
-from tests.flows.orchard import Orchard, Told, until
+from tests.flows.orchard import Orchard, Told
+from tests.patience import until
 
 STRONGER = {"model.params.strength": "4.0"}
 

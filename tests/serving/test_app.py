@@ -3,7 +3,6 @@ from __future__ import annotations
 import json
 import math
 import socket
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -23,6 +22,7 @@ from mlops.schema import Columns
 from mlops.serving import Service, requests
 from mlops.serving.prometheus import Metrics
 from mlops.serving.service import Answered
+from tests.patience import until
 from tests.serving.conftest import LIMITS, new_service, served
 from tests.tiny import ROWS
 
@@ -259,10 +259,7 @@ def test_a_client_that_leaves_midway_harms_nobody(client: httpx.Client) -> None:
     with socket.create_connection((client.base_url.host, client.base_url.port)) as connection:
         connection.sendall(b"POST /predict HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{")
     left = 'mlops_requests_total{path="/predict",status="499"} 1.0'
-    deadline = time.monotonic() + 30
-    while left not in client.get("/metrics").text.splitlines():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    until("count of it", lambda: left in client.get("/metrics").text.splitlines(), patience=30)
 
 
 def test_the_service_says_what_it_serves(client: httpx.Client, service: Service) -> None:

@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +19,7 @@ from mlops.files.ports import free_port
 from mlops.model.bundle import Bundle
 from mlops.prediction_log import reader
 from mlops.serving.__main__ import _truth, main
+from tests.patience import until
 from tests.tiny import SCHEMA, tiny_bundle
 
 ROW = {"size": 7, "colour": "red", "plum": "p1"}
@@ -40,14 +40,14 @@ def serving(bundle: Path, log: Path, **other: str) -> Iterator[tuple[subprocess.
 
 
 def _wait(client: httpx.Client, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and process.poll() is None:
+    def ready() -> bool:
+        assert process.poll() is None, "the service ended"
         try:
-            if client.get("/ready").status_code == 200:
-                return
+            return client.get("/ready").status_code == 200
         except httpx.TransportError:
-            time.sleep(0.05)
-    raise AssertionError("the service did not become ready")
+            return False
+
+    until("service that is ready", ready, patience=60)
 
 
 def test_sigterm_ends_the_service_and_its_segment(bundle: Bundle, tmp_path: Path) -> None:
@@ -73,8 +73,10 @@ def test_no_answer_is_lost_to_a_kill(bundle: Bundle, tmp_path: Path) -> None:
         threads = [threading.Thread(target=ask) for _ in range(4)]
         for thread in threads:
             thread.start()
-        while len(answered) < 100 and any(thread.is_alive() for thread in threads):
-            time.sleep(0.01)
+        until(
+            "hundred answers",
+            lambda: len(answered) >= 100 or not any(map(threading.Thread.is_alive, threads)),
+        )
         assert len(answered) >= 100
         process.kill()
         for thread in threads:

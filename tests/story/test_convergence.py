@@ -21,7 +21,8 @@ from mlops.project import deploy
 from mlops.project.health import serving_supervisor, tools_supervisor
 from mlops.project.run_marks import marks
 from tests.flows.conftest import orphans
-from tests.flows.orchard import HISTORY, Orchard, family, plums, stamped, until
+from tests.flows.orchard import HISTORY, Orchard, family, plums, stamped
+from tests.patience import until
 
 pytestmark = [pytest.mark.story, pytest.mark.timeout(600)]
 
@@ -103,7 +104,7 @@ def killed_as_it_writes(orchard: Orchard, name: str, *words: str) -> None:
 
 def killed_at(orchard: Orchard, seconds: float, *words: str) -> None:
     process = verb(orchard, *words)
-    time.sleep(seconds)
+    time.sleep(seconds)  # the moment itself is what is tried
     process.kill()
     process.communicate()
 

@@ -16,7 +16,8 @@ from mlops.config.project_folder import load_params
 from mlops.files.ports import free_port
 from mlops.ledger.records import DataVersioned, DriftConfirmed, ModelRegistered, RetrainFinished
 from mlops.project.health import health
-from tests.flows.orchard import PORTS, Orchard, until
+from tests.flows.orchard import PORTS, Orchard
+from tests.patience import until
 
 pytestmark = pytest.mark.story
 

@@ -20,8 +20,9 @@ from mlops.ledger.records import DriftConfirmed
 from mlops.project.health import serving_supervisor, tools_supervisor
 from mlops.project.labels import add_labels
 from tests.flows.conftest import orphans
-from tests.flows.orchard import BEGIN, EVENT_PATIENCE, HISTORY, Orchard, family, plums, stamped
+from tests.flows.orchard import BEGIN, HISTORY, Orchard, family, plums, stamped
 from tests.growth import Reading, excesses, ruled
+from tests.patience import EVENT_PATIENCE
 
 WEEKS = 52
 A_SEASON = 8

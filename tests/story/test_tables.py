@@ -28,7 +28,8 @@ from mlops.ledger.records import (
 )
 from mlops.project.context import Project
 from tests import tables
-from tests.flows.orchard import PORTS, Told, mlops, until
+from tests.flows.orchard import PORTS, Told, mlops
+from tests.patience import until
 
 pytestmark = pytest.mark.timeout(600)
 

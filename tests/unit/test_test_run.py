@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import collections
 import os
 import sys
@@ -12,6 +13,8 @@ import sklearn.cluster  # noqa: F401  # and so has this
 from threadpoolctl import threadpool_info
 
 TESTS = Path(__file__).parents[1]
+PATIENT = {"patience.py", "outside.py"}
+"""Where waiting is written: the helper, and a deploy target of somebody else's."""
 
 
 def test_a_process_of_tests_computes_on_as_many_threads_as_it_was_given() -> None:
@@ -29,3 +32,17 @@ def test_a_module_of_the_tests_is_imported_once() -> None:
     ]
     assert files
     assert [file for file, times in collections.Counter(files).items() if times > 1] == []
+
+
+def test_a_test_waits_for_a_condition_or_says_why_time_itself_matters() -> None:
+    """By `until` of tests/patience.py; what a program of a test does in another process is its own."""
+    found = []
+    for file in TESTS.rglob("*.py"):
+        lines = file.read_text().splitlines()
+        sleeps = [
+            node.lineno
+            for node in ast.walk(ast.parse("\n".join(lines)))
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in ("time.sleep", "sleep")
+        ]
+        found += [f"{file.name}:{n}" for n in sleeps if "  # " not in lines[n - 1]]
+    assert [each for each in found if each.partition(":")[0] not in PATIENT] == []

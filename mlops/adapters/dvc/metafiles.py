@@ -1,7 +1,7 @@
 """DVC's records in a tree, dvc.lock and the pointers: each is whole, whoever is killed when.
 
 DVC empties such a file before it writes it, and cannot read an empty one. What mends that leans on
-private parts of DVC, which is why pyproject.toml bounds it; tests/contract/test_vendor_seams.py holds the seam.
+private parts of DVC, which is why pyproject.toml bounds it: see tests/contract/test_vendor_seams.py.
 """
 
 from __future__ import annotations
