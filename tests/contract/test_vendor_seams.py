@@ -482,7 +482,6 @@ def test_skops_names_objects_and_files_in_an_uncompressed_schema() -> None:
     assert {node["file"] for node in named if "file" in node} == names
 
 
-@holds("'_stop_words_id'")
 def test_scikit_learns_vectorizer_remembers_the_address_of_its_stop_words() -> None:
     """`adapters.skops`: an address would make other bytes of the same model."""
     from sklearn.feature_extraction.text import CountVectorizer
