@@ -42,10 +42,8 @@ def uses(text: str, own: set[str]) -> set[str]:
                 found.add(f".{attr}")
             case ast.keyword(arg=str(arg)) if is_private(arg) and arg not in own:
                 found.add(f"{arg}=")
-            case ast.Constant(value=str(word)) if (
-                is_private(word) and word.isidentifier() and word not in own
-            ):
-                found.add(f"'{word}'")
+            case ast.Call(func=ast.Name(id="getattr" | "hasattr"), args=[_, ast.Constant(value=word), *_]):
+                found |= {f"'{word}'"} if is_private(str(word)) and word not in own else set()
             case ast.ClassDef(bases=bases, body=body):
                 for base in (imported[b.id] for b in bases if isinstance(b, ast.Name) and b.id in imported):
                     module, _, name = base.rpartition(".")
