@@ -80,6 +80,14 @@ class StillTarget:
         return list(self.services)
 
 
+class StillProject(Project):
+    """A project whose services run in targets of the test."""
+
+    @property
+    def targets(self) -> list[Any]:
+        return self.__dict__.get("still", [])
+
+
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
@@ -94,7 +102,7 @@ def starts() -> Starts:
 def project(tmp_path: Path, clock: Clock) -> Iterator[Project]:
     params = PARAMS.format(name="plums", hold=tmp_path / "hold", target="process")
     (tmp_path / "params.yaml").write_text(params)
-    project = Project(ProjectFolder(tmp_path, Settings(gateway_api_port=free_port())))
+    project = StillProject(ProjectFolder(tmp_path, Settings(gateway_api_port=free_port())))
     project.__dict__["ledger"] = Ledger(project.folder.ledger_uri, clock=clock)
     project.__dict__["gateway"] = StillGateway()
     yield project
@@ -126,8 +134,7 @@ def deployed(
         project.ledger.record(made(kind, **facts), cause=champion)
     service = Serving("d1", "1", "a", "still", "http://127.0.0.1:1", "ref")
     project.__dict__["gateway"] = StillGateway(service.address, up=gateway)
-    project.__dict__["_process"] = StillTarget(*([service] if running else []))
-    project.__dict__["_docker"] = StillTarget()
+    project.__dict__["still"] = [StillTarget(), StillTarget(*([service] if running else []))]
     return champion
 
 
@@ -306,12 +313,12 @@ def test_a_deployment_is_not_tried_for_ever(project: Project, starts: Starts, cl
 
 def test_looks_that_were_mistaken_do_not_add_up(project: Project, starts: Starts, clock: Clock) -> None:
     champion = deployed(project, running=True)
-    there = project.__dict__["_process"]
+    there = project.__dict__["still"]
     for _ in range(MOST_ATTEMPTS + 2):
         clock.now += GRACE
-        project.__dict__["_process"] = StillTarget()
+        project.__dict__["still"] = []
         assert len(reconcile(project, starts, now=clock.now)) == 1
-        project.__dict__["_process"] = there
+        project.__dict__["still"] = there
         assert reconcile(project, starts, now=clock.now) == reconcile(project, starts, now=clock.now) == []
     assert len(starts) == len({key for _, _, key in starts}) == MOST_ATTEMPTS + 2
     found = project.ledger.effects(champion, DeploymentFound)
@@ -322,13 +329,13 @@ def test_one_that_was_given_up_and_came_back_is_looked_after_again(
     project: Project, starts: Starts, clock: Clock
 ) -> None:
     champion = deployed(project, running=True)
-    there = project.__dict__["_process"]
+    there = project.__dict__["still"]
     for kind in (*[RunRequested] * MOST_ATTEMPTS, RunAbandoned):
         project.ledger.record(made(kind, flow="deploy"), cause=champion)
     assert reconcile(project, starts, now=clock.now) == []
-    project.__dict__["_process"] = StillTarget()
+    project.__dict__["still"] = []
     assert len(reconcile(project, starts, now=clock.now + GRACE)) == 1
-    project.__dict__["_process"] = there
+    project.__dict__["still"] = there
 
 
 def test_a_look_that_breaks_hinders_no_other(
