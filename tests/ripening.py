@@ -143,8 +143,8 @@ def window(end: datetime, *, value: float) -> DriftChecked:
         ),
     )
     quality = QualityVerdict("worse", 0.52, 0.47, 0.57, 0.41, 0.6, LABELLED)
-    seen = ServedWindow(BEGIN, end, SERVED)
-    report = DriftReport(seen, 1000, columns, share=1.0, drifted=True, quality=quality)
+    served = ServedWindow(BEGIN, end, SERVED)
+    report = DriftReport(served, 1000, columns, share=1.0, drifted=True, quality=quality)
     return DriftChecked(version="1", raised=True, confirmed=True, report=report)
 
 

@@ -95,7 +95,7 @@ def compare_models(
 
     Examples
     --------
-    A challenger that knows more than a champion which always says a half:
+    A challenger that predicts the chance itself, against a constant prediction:
 
     >>> import numpy as np, pandas as pd, mlops
     >>> schema = mlops.Schema({"size": "number"}, target="ripe", task="binary", time="picked")
@@ -103,12 +103,12 @@ def compare_models(
     >>> picked = pd.date_range("2026-01-01", periods=960, freq="h", tz="UTC")
     >>> chance = rng.uniform(size=960)
     >>> rows = pd.DataFrame({"picked": picked, "ripe": rng.random(960) < chance})
-    >>> knows = pd.DataFrame({"prediction": chance > 0.5, "score": chance})
+    >>> informed = pd.DataFrame({"prediction": chance > 0.5, "score": chance})
     >>> half = pd.DataFrame({"prediction": False, "score": np.full(960, 0.5)})
-    >>> found = mlops.compare_models(knows, half, rows, schema)
-    >>> found.rows, found.blocks
+    >>> comparison = mlops.compare_models(informed, half, rows, schema)
+    >>> comparison.rows, comparison.blocks
     (960, 40)
-    >>> bool(found.high < 0)
+    >>> bool(comparison.high < 0)
     True
     """
     _check_columns(rows, schema)
@@ -116,11 +116,11 @@ def compare_models(
     known = target.notna().to_numpy()
     if not known.any():
         raise TooFewRowsError("No row has a label.", remedy="Compare on rows whose label is known.")
-    truth, labelled = target[known].to_numpy(), rows[known]
-    names = classes if classes is not None else _classes(challenger, champion, truth, schema)
+    actual, labelled = target[known].to_numpy(), rows[known]
+    names = classes if classes is not None else _classes(challenger, champion, actual, schema)
     measured = metric or LOSSES[schema.task][0]
     ours, theirs = (
-        losses(measured, truth, _predictions(model, labelled, known), names)
+        losses(measured, actual, _predictions(model, labelled, known), names)
         for model in (challenger, champion)
     )
     blocks = blocks_of(labelled, schema, block)
@@ -137,17 +137,17 @@ def _check_columns(rows: pd.DataFrame, schema: Schema) -> None:
             raise MissingColumnError([name], have=have, where="The table", remedy=remedy)
 
 
-def _classes(challenger: object, champion: object, truth: Any, schema: Schema) -> Sequence[Any] | None:
+def _classes(challenger: object, champion: object, actual: Any, schema: Schema) -> Sequence[Any] | None:
     """Return the labels in the order of the probabilities, as a model has them or as the rows hold them."""
     if schema.task == "regression":
         return None
     for model in (challenger, champion):
         if not isinstance(model, pd.DataFrame) and (known := getattr(model, "classes", None)):
             return list(known)
-    present: list[Any] = np.unique(truth).tolist()
+    present: list[Any] = np.unique(actual).tolist()
     if len(present) == 1:
         raise DataError(
-            f"Every row has the label {present[0]!r}: what the scores belong to cannot be seen.",
+            f"Every row has the label {present[0]!r}: the order of the labels is unknown.",
             remedy="Name the labels in the order of their probabilities: classes=[False, True].",
         )
     return present

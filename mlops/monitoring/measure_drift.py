@@ -38,8 +38,8 @@ def measure_drift(
     Wasserstein distance in standard deviations of the reference; of a category or a boolean the
     Jensen-Shannon distance (Lin 1991), the square root of the divergence in nats; of text the former,
     of the number of words; all as Evidently 0.7 computes them. The threshold is what chance alone
-    exceeds in `alpha` of the tables, over all columns together (Bonferroni), found by resampling the
-    reference's own blocks of time, and never less than `min_effect`.
+    exceeds in `alpha` of the tables, over all columns together (Bonferroni), estimated by resampling the
+    reference's blocks of time, and never less than `min_effect`.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ def measure_drift(
         ``score`` of a binary task, else the ``prediction``.
     schema
         Where both tables have its time column, blocks are made of that, else of its key; without
-        either, every row is a block of its own.
+        either, every row is a block.
     alpha
         Accepted rate of false alarms, over all columns together.
     min_effect

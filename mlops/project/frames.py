@@ -69,7 +69,7 @@ def predictions(
     start, end = (None if moment is None else parse_moment(moment) for moment in (since, until))
     frame = reader.read(project.folder.predictions, schema, start, end)
     if schema.time is not None and schema.time in schema.features:
-        # The log keeps it once, as the time of the row; who asks a model for these rows needs its name.
+        # The log has it as the time of the row; to predict these rows again a model needs it by its name.
         frame.insert(list(frame).index("version") + 1, schema.time, frame["time"])
     return label_log.join(frame, label_log.read(project.folder.labels), schema) if labels else frame
 

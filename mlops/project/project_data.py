@@ -28,7 +28,7 @@ class ProjectData:
             A row per version, which is the index, named as DVC names it: its ``files`` and ``rows``,
             the rows it ``added``, the ``commit`` that first names it with the time ``at`` (UTC) and its
             ``message``, the ``branches`` that hold it, the ``models`` trained on it, and whether it is
-            ``current``, which is checked out. What nobody knows is missing.
+            ``current``, which is checked out. What is not known is missing.
         """
         import pandas as pd
 

@@ -171,7 +171,7 @@ def version(project: Project, version: str | int) -> TrainedModel:
     Raises
     ------
     mlops.errors.UsageError
-        The ledger knows no such version. `versions` lists those it knows.
+        There is no such version; `versions` lists those there are.
 
     Examples
     --------

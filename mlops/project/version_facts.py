@@ -83,7 +83,7 @@ def version_facts(project: Project) -> list[VersionFacts]:
     promoted = {entry.record.version: entry.recorded_at for entry in project.recorded(ModelPromoted)}
     served = _served([(e.record.version, e.recorded_at) for e in project.recorded(DeploymentServed)])
     known = {entry.record.version: entry for entry in project.recorded(ModelRegistered)}
-    found = []
+    all_facts = []
     for version, entry in known.items():
         verdict = judged.get(version)
         metric = verdict.metric if verdict else project.params.gate.metric
@@ -92,7 +92,7 @@ def version_facts(project: Project) -> list[VersionFacts]:
             **(_gate(verdict) if verdict else {}),
             **served.get(version, {}),
         }
-        found.append(
+        all_facts.append(
             VersionFacts(
                 version=version,
                 registered_at=entry.recorded_at,
@@ -105,7 +105,7 @@ def version_facts(project: Project) -> list[VersionFacts]:
                 **facts,
             )
         )
-    return found
+    return all_facts
 
 
 def find_version(project: Project, version: str | int) -> VersionFacts:
@@ -114,7 +114,7 @@ def find_version(project: Project, version: str | int) -> VersionFacts:
     Raises
     ------
     UsageError
-        The ledger knows no such version.
+        There is no such version.
     """
     known = version_facts(project)
     for facts in known:
@@ -122,9 +122,8 @@ def find_version(project: Project, version: str | int) -> VersionFacts:
             return facts
     have = shown([facts.version for facts in reversed(known)]) or "none"
     raise UsageError(
-        f"The ledger knows no version {str(version)!r} of the model {project.params.data.name}; "
-        f"it knows {have}.",
-        remedy="`project.versions()` lists them." if known else "Train one: `mlops train`.",
+        f"Model {project.params.data.name} has no version {str(version)!r}. Its versions: {have}.",
+        remedy="See `project.versions()`." if known else "Train one: `mlops train`.",
     )
 
 
@@ -173,11 +172,11 @@ def _gate(judged: GateJudged) -> dict[str, Any]:
 
 def _served(deployed: Sequence[tuple[str, datetime]]) -> Mapping[str, dict[str, datetime | None]]:
     """Return from when to when each version served, of the deployments in the order they were made."""
-    found: dict[str, dict[str, datetime | None]] = {}
+    periods: dict[str, dict[str, datetime | None]] = {}
     serving: str | None = None
     for version, at in deployed:
         if version != serving and serving is not None:
-            found[serving]["served_to"] = at
-        found.setdefault(version, {"served_from": at})["served_to"] = None
+            periods[serving]["served_to"] = at
+        periods.setdefault(version, {"served_from": at})["served_to"] = None
         serving = version
-    return found
+    return periods

@@ -31,7 +31,7 @@ def test_every_snippet_of_the_page_runs(closed: Closed, monkeypatch: pytest.Monk
         for snippet in snippets(PAGE):
             exec(compile(snippet, PAGE.name, "exec"), names)
     assert len(names["log"]) > 0  # type: ignore[arg-type]
-    assert "it knows" in out.getvalue()
+    assert "has no version" in out.getvalue()
     assert "'model_version'" in out.getvalue()
 
 

@@ -37,18 +37,18 @@ class Knows:
 
 
 def test_the_better_model_is_below_0_on_all_of_the_interval(rows):
-    found = mlops.compare_models(predicted(rows, CHANCE), predicted(rows, 0.5), rows, SCHEMA)
-    assert found.low < found.difference < found.high < 0
-    assert (found.rows, found.blocks) == (ROWS, 40)
+    comparison = mlops.compare_models(predicted(rows, CHANCE), predicted(rows, 0.5), rows, SCHEMA)
+    assert comparison.low < comparison.difference < comparison.high < 0
+    assert (comparison.rows, comparison.blocks) == (ROWS, 40)
     turned = mlops.compare_models(predicted(rows, 0.5), predicted(rows, CHANCE), rows, SCHEMA)
-    assert turned.difference == pytest.approx(-found.difference)
+    assert turned.difference == pytest.approx(-comparison.difference)
 
 
 def test_the_losses_are_those_of_the_formula(rows):
-    found = mlops.compare_models(predicted(rows, CHANCE), predicted(rows, 0.5), rows, SCHEMA)
+    comparison = mlops.compare_models(predicted(rows, CHANCE), predicted(rows, 0.5), rows, SCHEMA)
     likely = np.where(rows["ripe"], CHANCE, 1 - CHANCE)
-    assert found.loss == pytest.approx(-np.log(likely).mean())
-    assert found.other_loss == pytest.approx(np.log(2))
+    assert comparison.loss == pytest.approx(-np.log(likely).mean())
+    assert comparison.other_loss == pytest.approx(np.log(2))
 
 
 def test_models_are_asked_for_the_rows_that_have_a_label(rows):
@@ -63,8 +63,8 @@ def test_a_regression_is_compared_by_its_values():
     schema = mlops.Schema({"size": "number"}, "weight", "regression")
     rows = pd.DataFrame({"weight": [1.0, 2.0, 3.0, 4.0]})
     near, far = (pd.DataFrame({"prediction": rows["weight"] + error}) for error in (0.5, 2.0))
-    found = mlops.compare_models(near, far, rows, schema, metric="absolute_error")
-    assert (found.loss, found.other_loss, found.difference) == (0.5, 2.0, -1.5)
+    comparison = mlops.compare_models(near, far, rows, schema, metric="absolute_error")
+    assert (comparison.loss, comparison.other_loss, comparison.difference) == (0.5, 2.0, -1.5)
 
 
 def test_three_classes_are_compared_by_their_probabilities():
@@ -72,8 +72,8 @@ def test_three_classes_are_compared_by_their_probabilities():
     rows = pd.DataFrame({"colour": ["blue", "red", "yellow"]})
     sure = pd.DataFrame({"prediction": rows["colour"], "score": np.eye(3).tolist()})
     even = pd.DataFrame({"prediction": "red", "score": [[1 / 3] * 3] * 3})
-    found = mlops.compare_models(sure, even, rows, schema)
-    assert (found.loss, found.other_loss) == (pytest.approx(0), pytest.approx(np.log(3)))
+    comparison = mlops.compare_models(sure, even, rows, schema)
+    assert (comparison.loss, comparison.other_loss) == (pytest.approx(0), pytest.approx(np.log(3)))
 
 
 def test_predictions_of_other_rows_are_refused(rows):
@@ -100,10 +100,10 @@ def test_rows_of_one_label_do_not_say_which_is_positive(rows):
     ripe = rows.assign(ripe=True)
     with pytest.raises(DataError, match=r"classes=\[False, True\]"):
         mlops.compare_models(predicted(rows, CHANCE), predicted(rows, 0.5), ripe, SCHEMA)
-    told = mlops.compare_models(
+    comparison = mlops.compare_models(
         predicted(rows, CHANCE), predicted(rows, 0.5), ripe, SCHEMA, classes=[False, True]
     )
-    assert told == mlops.compare_models(Knows(), predicted(rows, 0.5), ripe, SCHEMA)
+    assert comparison == mlops.compare_models(Knows(), predicted(rows, 0.5), ripe, SCHEMA)
 
 
 def test_rows_without_any_label_are_too_few(rows):

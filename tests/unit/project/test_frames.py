@@ -92,14 +92,16 @@ def test_a_version_knows_what_it_was_trained_on_and_when_it_served(project):
 
 
 def test_an_unknown_version_is_named_with_those_there_are(project):
-    with pytest.raises(UsageError, match=r"no version '7' of the model plums; it knows 2, 1\..*versions\(\)"):
+    with pytest.raises(
+        UsageError, match=r"Model plums has no version '7'. Its versions: 2, 1\..*versions\(\)"
+    ):
         project.version("7")
 
 
 def test_a_project_without_a_model_says_what_to_do(empty):
     with pytest.raises(NothingPromotedError, match="mlops train"):
         empty.champion  # noqa: B018
-    with pytest.raises(UsageError, match=r"it knows none\. Train one"):
+    with pytest.raises(UsageError, match=r"Its versions: none\. Train one"):
         empty.version("1")
 
 
