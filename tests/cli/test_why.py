@@ -105,7 +105,7 @@ def test_labels_are_shown_as_they_came_by_key_and_by_id(say: Say, asked: Project
 def test_an_unknown_id_is_a_usage_error_with_the_way_out(say: Say, asked: Project) -> None:
     told = say(asked.folder.root, "why", "nobody")
     assert told.code == 2
-    assert "no prediction nobody" in told.err
+    assert "No prediction nobody" in told.err
     assert "prediction_id" in told.err
 
 
