@@ -143,7 +143,8 @@ def test_the_log_holds_the_rows_as_the_service_would_have_written_them(
     assert found["score"] == written["score"].iloc[7]
     assert set(logged(project)["id"]) == set(written.index)
     traced = trace(project, written.index[7])
-    assert [entry.kind for entry in traced.lineage.chain] == ["scoring.started", "model.promoted"]
+    chain = ["scoring.started", "model.promoted", "gate.judged", "model.registered"]
+    assert [entry.kind for entry in traced.lineage.chain] == chain
     assert f"scored from {tmp_path / 'april.parquet'}" in traced.text()
 
 
