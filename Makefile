@@ -35,7 +35,7 @@ down: $(READY) ## Stop everything the demo started
 fast: $(READY) ## Run the unit tests, without simulations, in under a minute
 	@$(RUN)/python -m pytest tests/unit -m "not statistical" --hypothesis-profile=quick -n 2 --dist loadgroup
 
-test: $(READY) ## Run the tests (under ten minutes on two cores)
+test: $(READY) ## Run the tests, simulations too (some eight minutes on two cores)
 	@$(RUN)/python -m pytest -m "not story and not soak" -n 2 --dist loadgroup
 
 story: $(READY) ## Run the long stories with every real part
