@@ -132,7 +132,7 @@ def test_a_lake_that_is_built_again_from_the_raw_files_has_the_values_of_before(
     add_weather(root)
     shutil.rmtree(root / LAKE)
     (root / f"{LAKE}.dvc").unlink()
-    assert intake.add_files(root, given("data/raw/*/*", root)).text.startswith("1,000 rows added")
+    assert intake.add_files(root, given("data/raw/*/*", root)).outcome.text.startswith("1,000 rows added")
     assert set(weather_of(root)) == {"rain", "sun"}
     assert DvcTree(root).files(RAW) == raw
     # The loop follows; what it added by itself stays, and lacks the feature.
