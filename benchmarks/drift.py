@@ -26,7 +26,7 @@ from mlops.adapters import evidently
 from mlops.config.project_folder import load_params
 from mlops.monitoring import drift
 from mlops.scaffold.template import template
-from mlops.schema import Kind, Schema
+from mlops.schema import Schema
 from mlops.stats.distance import distances, prepared
 from mlops.tables.conform import conform
 
@@ -34,7 +34,7 @@ SIZES = (20_000, 80_000)
 GOAL, EQUAL = 10, 1e-6
 
 
-def preset(reference: pd.DataFrame, current: pd.DataFrame, columns: Mapping[str, Kind]) -> dict[str, float]:
+def preset(reference: pd.DataFrame, current: pd.DataFrame, columns: Mapping[str, str]) -> dict[str, float]:
     """Measure as a person would: Evidently's preset with the same statistics."""
     numbers = [name for name, kind in columns.items() if kind == "number"]
     names = [name for name in columns if name not in numbers]

@@ -117,7 +117,7 @@ def _log_loss(truth: np.ndarray, score: np.ndarray) -> float:
 def _first_scores(home: Path, ledger: list[dict[str, Any]], rows: pd.DataFrame) -> np.ndarray:
     from mlops.model import bundle
     from mlops.model.predictor import load
-    from mlops.schema import parse_rows
+    from mlops.rows import parse_rows
 
     first = next(entry for entry in ledger if entry["kind"] == "model.promoted")
     opened = bundle.open(home / "bundles" / first["body"]["digest"], digest=first["body"]["digest"])
@@ -147,7 +147,7 @@ def _drift(home: Path, ledger: list[dict[str, Any]], log: pd.DataFrame, end: pd.
     champion = next(entry for entry in ledger if entry["id"] == checked["cause"])
     bundle = home / "bundles" / champion["body"]["digest"]
     fitted, answers = (
-        pq.read_table(bundle / name).to_pandas() for name in ("reference.parquet", "answers.parquet")
+        pq.read_table(bundle / name).to_pandas() for name in ("reference.parquet", "predictions.parquet")
     )
     reference = {**fitted, "prediction": answers["prediction"]}
     judged = [column for column in report["columns"] if column["verdict"] in {"ok", "drift"}]

@@ -11,11 +11,11 @@ import pandas as pd
 from mlops.evaluation import metrics
 from mlops.ledger.entry import Entry
 from mlops.ledger.records import DriftChecked, GateJudged, ModelPromoted, RetrainFinished, RetrainRefused
-from mlops.model.predictions import Answers
 from mlops.model.predictor import load
 from mlops.prediction_log import label_log, reader
 from mlops.project.context import Project
 from mlops.tables.conform import columns_of
+from mlops.task_types.predictions import Predictions
 
 __all__ = ["month_bounds", "rows"]
 
@@ -46,7 +46,7 @@ def rows(project: Project, months: Iterable[int]) -> list[dict[str, Any]]:
                 "decision": _decision(project, end),
                 "served": _versions(served),
                 "loss": _loss(
-                    project, told, Answers(told["prediction"].tolist(), told["score"].tolist()), first
+                    project, told, Predictions(told["prediction"].tolist(), told["score"].tolist()), first
                 ),
                 "first_loss": _loss(
                     project, told, predictor.predict(columns_of(told, project.schema)), first
@@ -56,7 +56,7 @@ def rows(project: Project, months: Iterable[int]) -> list[dict[str, Any]]:
     return table
 
 
-def _loss(project: Project, told: pd.DataFrame, answers: Answers, first: Any) -> float:
+def _loss(project: Project, told: pd.DataFrame, answers: Predictions, first: Any) -> float:
     truth = told[project.schema.target].to_numpy()
     return float(metrics.losses(project.params.gate.metric, truth, answers, first.model.classes).mean())
 

@@ -24,7 +24,7 @@ from pydantic.fields import FieldInfo
 
 from mlops.cli.program import app, main
 from mlops.config import params, settings, source_params
-from mlops.config.params import VERSION, Params
+from mlops.config.params import VERSION, Params, Registered
 from mlops.config.settings import Settings
 from mlops.config.source_params import SOURCES, Source
 from mlops.config.target_names import AUTO, TARGETS
@@ -239,6 +239,9 @@ def _variable(name: str, field: FieldInfo) -> str:
 
 def _type(model: type[BaseModel], name: str, field: FieldInfo) -> str:
     """Return a field's type in words, with its bounds."""
+    checks = [getattr(part, "func", None) for part in field.metadata]
+    if words := next((check for check in checks if isinstance(check, Registered)), None):
+        return ", ".join(f"`{name}`" for name in words.register.names)
     if get_origin(field.annotation) is Literal:
         return ", ".join(f"`{value}`" for value in get_args(field.annotation))
     told = re.sub(r"\s+", " ", model.__annotations__[name]).replace(" | None", "")
@@ -264,7 +267,7 @@ _WORDS = {
     "When": "interval or cron line",
     "Annotated[str, AfterValidator(check_timezone)]": "time zone",
     "tuple[Scalar, ...]": "list of text, numbers, true, false or null",
-    "dict[str, Kind]": "mapping of column to `number`, `category`, `boolean`, `text` or `date`",
+    "dict[str, FeatureType]": "mapping of column to `number`, `category`, `boolean`, `text` or `date`",
 }
 _PATTERNS = {
     r"^[a-z][a-z0-9-]*$": "lower-case letters, digits and hyphens, a letter first",

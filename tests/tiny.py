@@ -10,7 +10,8 @@ import pandas as pd
 from mlops.model import bundle as bundles
 from mlops.model.bundle import Bundle
 from mlops.model.predictor import Fitted
-from mlops.schema import Schema, parse_rows
+from mlops.rows import parse_rows
+from mlops.schema import Schema
 
 SCHEMA = Schema(features={"size": "number", "colour": "category"}, target="ripe", task="binary", key="plum")
 ROWS = [{"size": float(i % 10), "colour": ("red", "green", "blue")[i % 3], "plum": str(i)} for i in range(20)]
@@ -39,7 +40,7 @@ def tiny_bundle(folder: Path, *, compiled: bool = True, strength: float = 1.0) -
     answers = Fitted(estimator, SCHEMA, classes).predict(columns)
     golden = [
         {"prediction": prediction, "score": score}
-        for prediction, score in zip(answers.predictions, answers.scores or [], strict=True)
+        for prediction, score in zip(answers.values, answers.scores or [], strict=True)
     ]
     files = {
         "model.skops": skops.dumps(estimator),
@@ -54,7 +55,7 @@ def tiny_bundle(folder: Path, *, compiled: bool = True, strength: float = 1.0) -
                 categories={"colour": sorted(np.unique(columns["colour"]).tolist())},
             ).to_dict()
         ),
-        "golden.json": bundles.to_json({"rows": ROWS, "answers": golden}),
+        "golden.json": bundles.to_json({"rows": ROWS, "predictions": golden}),
         "lineage.json": bundles.to_json({"data": "0" * 32}),
     }
     if compiled:

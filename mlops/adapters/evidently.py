@@ -14,26 +14,25 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from evidently import DataDefinition, Dataset, Report
+from evidently import ColumnType, DataDefinition, Dataset, Report
+from evidently.legacy.calculations.stattests.registry import StatTest, register_stattest
 from evidently.metrics import ValueDrift
 from evidently.presets import DataDriftPreset
 
+from mlops import feature_types
 from mlops.errors import TooFewRowsError
-from mlops.schema import Kind
-from mlops.stats.distance import prepared
+from mlops.stats import statistics as registered
+from mlops.stats.distance import distance_of, prepared
+from mlops.stats.statistics import JENSEN_SHANNON, WASSERSTEIN, Statistic
 
 __all__ = ["statistics", "write_report"]
 
-_METHODS: Mapping[Kind, str] = {
-    "number": "wasserstein",
-    "category": "jensenshannon",
-    "boolean": "jensenshannon",
-    "text": "wasserstein",
-}
+_METHODS = {WASSERSTEIN.name: "wasserstein", JENSEN_SHANNON.name: "jensenshannon"}
+"""Evidently's own method of the same name; any other statistic is registered with it as one of ours."""
 
 
 def statistics(
-    reference: pd.DataFrame, current: pd.DataFrame, columns: Mapping[str, Kind]
+    reference: pd.DataFrame, current: pd.DataFrame, columns: Mapping[str, str]
 ) -> dict[str, float]:
     """Measure each column's drift once.
 
@@ -52,7 +51,7 @@ def statistics(
     usable = _usable(old, new, columns)
     if not usable:
         return {}
-    report = Report([ValueDrift(column=name, method=_METHODS[kind]) for name, kind in usable.items()])
+    report = Report([ValueDrift(column=name, method=_method(of)) for name, of in _statistics(usable).items()])
     results = report.run(_dataset(new, usable), _dataset(old, usable)).dict()["metrics"]
     values = {result["config"]["column"]: float(result["value"]) for result in results}
     return {name: values[name] for name in usable if isfinite(values[name])}
@@ -61,7 +60,7 @@ def statistics(
 def write_report(
     reference: pd.DataFrame,
     current: pd.DataFrame,
-    columns: Mapping[str, Kind],
+    columns: Mapping[str, str],
     path: Path,
     *,
     thresholds: Mapping[str, float] | None = None,
@@ -100,8 +99,7 @@ def write_report(
         raise TooFewRowsError("No column has values to draw a report of.", remedy="Widen monitor.window.")
     preset = DataDriftPreset(
         columns=list(usable),
-        num_method=_METHODS["number"],
-        cat_method=_METHODS["category"],
+        per_column_method={name: _method(of) for name, of in _statistics(usable).items()},
         per_column_threshold=dict(thresholds or {}),
         drift_share=share,
         include_tests=False,
@@ -112,17 +110,38 @@ def write_report(
     return left_out
 
 
-def _usable(old: pd.DataFrame, new: pd.DataFrame, columns: Mapping[str, Kind]) -> dict[str, Kind]:
+def _statistics(columns: Mapping[str, str]) -> dict[str, Statistic]:
+    return {name: registered.of(feature_types.find(type)) for name, type in columns.items()}
+
+
+def _method(statistic: Statistic) -> str:
+    """Return Evidently's name of a statistic; what it does not have computes as it does here."""
+    if statistic.name in _METHODS:
+        return _METHODS[statistic.name]
+    name = f"mlops {statistic.name}"
+
+    def measured(
+        reference: pd.Series, current: pd.Series, _: ColumnType, threshold: float
+    ) -> tuple[float, bool]:
+        value = distance_of(statistic, reference, current)
+        return value, value > threshold
+
+    column = ColumnType.Numerical if statistic.is_ordered else ColumnType.Categorical
+    register_stattest(StatTest(name, statistic.title, [column]), default_impl=measured)
+    return name
+
+
+def _usable(old: pd.DataFrame, new: pd.DataFrame, columns: Mapping[str, str]) -> dict[str, str]:
     """Leave out what Evidently raises on: a column without a value on one side."""
     filled = {name for name in columns if all(side[name].notna().any() for side in (old, new))}
-    return {name: kind for name, kind in columns.items() if name in filled}
+    return {name: type for name, type in columns.items() if name in filled}
 
 
-def _dataset(frame: pd.DataFrame, columns: Mapping[str, Kind]) -> Any:
+def _dataset(frame: pd.DataFrame, columns: Mapping[str, str]) -> Any:
     # Without a definition Evidently guesses, and fits a classifier to each column it calls text.
     definition = DataDefinition(
-        numerical_columns=[name for name, kind in columns.items() if _METHODS[kind] == "wasserstein"],
-        categorical_columns=[name for name, kind in columns.items() if _METHODS[kind] != "wasserstein"],
+        numerical_columns=[name for name, of in _statistics(columns).items() if of.is_ordered],
+        categorical_columns=[name for name, of in _statistics(columns).items() if not of.is_ordered],
     )
     return Dataset.from_pandas(frame[list(columns)], data_definition=definition)
 

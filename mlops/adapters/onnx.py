@@ -13,9 +13,10 @@ from onnx import TensorProto, helper
 from skl2onnx import to_onnx
 from skl2onnx.common.data_types import FloatTensorType, StringTensorType
 
-from mlops.model.predictions import Answers
 from mlops.model.predictor import CATEGORIES, NUMBERS, Compiled, Fitted
-from mlops.schema import TEXTUAL, Columns, Schema
+from mlops.rows import Columns
+from mlops.schema import Schema
+from mlops.task_types.predictions import Predictions
 
 __all__ = ["TOLERANCE", "Compilation", "compile", "difference"]
 
@@ -48,9 +49,8 @@ def compile(estimator: Any, schema: Schema, classes: Sequence[Any] | None, rows:
         What to compare on; every label must be equal and no score or value further off than
         `TOLERANCE` (relative to values beyond 1).
     """
-    if "text" in schema.features.values():
-        # Words are told apart by the locales of the machine: what answers here may not start there.
-        return Compilation(None, "a column of text is not read the same on every machine once compiled")
+    if against := [type.why_not_compiled for type in schema.types.values() if type.why_not_compiled]:
+        return Compilation(None, against[0])
     try:
         model = _convert(estimator, schema, classes)
         compiled = Compiled(model, classes).predict(rows)
@@ -61,14 +61,14 @@ def compile(estimator: Any, schema: Schema, classes: Sequence[Any] | None, rows:
     return Compilation(model if reason is None else None, reason)
 
 
-def difference(original: Answers, compiled: Answers) -> str | None:
+def difference(original: Predictions, compiled: Predictions) -> str | None:
     """Say how compiled answers differ from the original's; None where they agree."""
     if original.scores is not None:
-        pairs = zip(original.predictions, compiled.predictions, strict=True)
+        pairs = zip(original.values, compiled.values, strict=True)
         if wrong := sum(a != b for a, b in pairs):
             return f"compiled, it labels {wrong} of {len(original)} rows differently"
-    expected = np.asarray(original.predictions if original.scores is None else original.scores, dtype=float)
-    got = np.asarray(compiled.predictions if compiled.scores is None else compiled.scores, dtype=float)
+    expected = np.asarray(original.values if original.scores is None else original.scores, dtype=float)
+    got = np.asarray(compiled.values if compiled.scores is None else compiled.scores, dtype=float)
     # Written so that NaN, which is within nothing, counts as far off.
     near = np.abs(got - expected) <= TOLERANCE * np.maximum(1.0, np.abs(expected))
     if near.all():
@@ -87,14 +87,15 @@ def _convert(estimator: Any, schema: Schema, classes: Sequence[Any] | None) -> b
             return to_onnx(estimator, initial_types=inputs, options=options, target_opset=_OPSET)
 
     model = None
-    kinds = schema.inputs
-    if TEXTUAL.isdisjoint(kinds.values()):
+    if not schema.texts:
         # A model may take its numbers as one table; one that picks columns by name will not.
         with suppress(Exception):
-            model = converted([(NUMBERS, FloatTensorType([None, len(kinds)]))])
+            model = converted([(NUMBERS, FloatTensorType([None, len(schema.inputs)]))])
     if model is None:
         tensors = {True: StringTensorType, False: FloatTensorType}
-        model = converted([(name, tensors[kind in TEXTUAL]([None, 1])) for name, kind in kinds.items()])
+        model = converted(
+            [(name, tensors[type.is_text]([None, 1])) for name, type in schema.input_types.items()]
+        )
         _pack(model.graph, schema)
     return _canonical(model)
 
@@ -118,11 +119,15 @@ def _pack(graph: Any, schema: Schema) -> None:
     spelled = dict(zip(schema.inputs, [each.name for each in graph.input], strict=True))
     del graph.input[:]
     nodes = []
-    for name, kind, is_text in ((NUMBERS, TensorProto.FLOAT, False), (CATEGORIES, TensorProto.STRING, True)):
-        features = [spelled[feature] for feature, of in schema.inputs.items() if (of in TEXTUAL) is is_text]
+    tables = (
+        (NUMBERS, TensorProto.FLOAT, schema.numbers),
+        (CATEGORIES, TensorProto.STRING, schema.texts),
+    )
+    for name, element, columns in tables:
+        features = [spelled[feature] for feature in columns]
         if not features:
             continue
-        graph.input.append(helper.make_tensor_value_info(name, kind, [None, len(features)]))
+        graph.input.append(helper.make_tensor_value_info(name, element, [None, len(features)]))
         if not _taken_whole(graph, features, name):
             nodes.append(helper.make_node("Split", [name], features, axis=1, num_outputs=len(features)))
     nodes.extend(graph.node)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from mlops.data.diff import Column, ColumnDifference, Difference
+    from mlops.feature_types import FeatureType
 
 __all__ = ["data_diff", "shown_difference"]
 
@@ -114,14 +115,14 @@ def _numbers(columns: Sequence[ColumnDifference], before: str, after: str) -> Ta
             (version, side) for version, side in ((before, column.before), (after, column.after)) if side
         ]
         for at, (version, side) in enumerate(sides):
-            spread, date = side.spread, column.kind == "date"
-            figures = [_figure(getattr(spread, name), column.kind) if spread else "" for name in names]
+            spread, moment = side.spread, _type(column).is_moment
+            figures = [_figure(getattr(spread, name), moment=moment) if spread else "" for name in names]
             table.add_row(
                 "" if at else _titled(column),
                 version,
                 f"{side.missing:.1%}",
-                _figure(spread.mean, column.kind) if spread else "",
-                _figure(spread.sd, column.kind) if spread and not date else "",
+                _figure(spread.mean, moment=moment) if spread else "",
+                _figure(spread.sd, moment=False) if spread and not moment else "",
                 *figures,
                 _distance(column) if at == len(sides) - 1 else "",
             )
@@ -193,7 +194,8 @@ def _missing(side: Column | None) -> str:
 
 
 def _titled(column: ColumnDifference) -> str:
-    words = " (words)" if column.kind == "text" else ""
+    title = _type(column).axis_title
+    words = f" ({title})" if title else ""
     role = f" ({column.role})" if column.role in ("target", "time") else ""
     return _bounded(column.name) + words + role
 
@@ -202,8 +204,14 @@ def _distance(column: ColumnDifference) -> str:
     return "" if column.distance is None else f"{column.distance:.3f}"
 
 
-def _figure(value: Any, kind: str) -> str:
-    if kind == "date":
+def _type(column: ColumnDifference) -> FeatureType:
+    from mlops import feature_types
+
+    return feature_types.find(column.feature_type)
+
+
+def _figure(value: Any, *, moment: bool) -> str:
+    if moment:
         return f"{datetime.fromtimestamp(value, UTC):%Y-%m-%d}"
     return f"{value:,.0f}" if abs(value) >= 10_000 else f"{value:.4g}"
 

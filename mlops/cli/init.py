@@ -11,7 +11,8 @@ from mlops.cli.output import Json
 
 if TYPE_CHECKING:
     from mlops.project.init import Begun
-    from mlops.schema import Task
+
+    pass
 
 __all__ = ["init"]
 
@@ -47,15 +48,14 @@ def init(
     context.obj.show(_text(begun), _result(begun), as_json=json)
 
 
-def _task(text: str | None) -> Task | None:
-    from typing import cast, get_args
-
+def _task(text: str | None) -> str | None:
+    from mlops import task_types
     from mlops.errors import UsageError
-    from mlops.schema import Task
 
-    if text is not None and text not in get_args(Task):
-        raise UsageError(f"--task: got {text!r}.", remedy=f"Choose one of {', '.join(get_args(Task))}.")
-    return cast("Task | None", text)
+    if text is not None and text not in task_types.REGISTER:
+        names = ", ".join(task_types.REGISTER.names)
+        raise UsageError(f"--task: got {text!r}.", remedy=f"Choose one of {names}.")
+    return text
 
 
 def _names(texts: list[str] | None) -> tuple[str, ...]:
@@ -65,14 +65,14 @@ def _names(texts: list[str] | None) -> tuple[str, ...]:
 
 def _text(begun: Begun) -> str:
     it, profile = begun.proposal, begun.proposal.profile
-    kinds = Counter(feature.kind for feature in profile.features)
+    types = Counter(feature.type for feature in profile.features)
     lines = [f"{it.name}: {it.rows:,} rows of {it.source}", f"  target    {profile.target}, {profile.task}"]
     lines[1] += f", {profile.unlabelled:.1%} of the rows without a label" if profile.unlabelled else ""
     if it.span:
         begin, end = it.span.begin, it.span.end
         lines.append(f"  time      {profile.time}, {begin:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} UTC")
     lines += [f"  key       {profile.key}"] if profile.key else []
-    counted = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())
+    counted = ", ".join(f"{count} {type}" for type, count in types.most_common())
     lines.append(f"  features  {len(profile.features)}: {counted}")
     lines += [f"  excluded  {column}: {reason}" for column, reason in profile.left_out.items()]
     lines += [f"  inferred  {sentence}" for sentence in profile.decided]
@@ -100,7 +100,7 @@ def _result(begun: Begun) -> dict[str, Any]:
         "task": profile.task,
         "time": profile.time,
         "key": profile.key,
-        "features": {feature.name: feature.kind for feature in profile.features},
+        "features": {feature.name: feature.type for feature in profile.features},
         "left_out": profile.left_out,
         "suspects": list(profile.suspects),
         "decided": list(profile.decided),

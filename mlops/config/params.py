@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 from math import isfinite
 from typing import Annotated, Any, Literal, cast
@@ -20,11 +21,14 @@ from pydantic import (
     model_validator,
 )
 
+from mlops import feature_types, task_types
 from mlops.config.durations import Cadence, check_timezone, format_duration, parse_duration
 from mlops.config.source_params import Source
 from mlops.config.target_names import AUTO, check_target
 from mlops.errors import ConfigError
-from mlops.feature_types import Kind, Metric, Task
+from mlops.feature_types import DATE
+from mlops.register import Register
+from mlops.task_types import losses
 
 __all__ = [
     "SCHEDULED",
@@ -38,6 +42,7 @@ __all__ = [
     "ModelParams",
     "MonitorParams",
     "Params",
+    "Registered",
     "RetrainParams",
     "ScheduleParams",
     "ScoreParams",
@@ -80,6 +85,31 @@ Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
 When = Annotated[Cadence, BeforeValidator(_cadence)]
 
 
+@dataclass(frozen=True)
+class Registered:
+    """Allows the words of a register, which a project's own module may have added to."""
+
+    register: Register[Any]
+
+    def __call__(self, word: str) -> str:
+        """Return the word.
+
+        Raises
+        ------
+        ValueError
+            Nothing of this name is registered.
+        """
+        if word in self.register:
+            return word
+        *others, last = (repr(name) for name in self.register.names)
+        raise ValueError(f"{', '.join(others)} or {last}")
+
+
+FeatureType = Annotated[str, AfterValidator(Registered(feature_types.REGISTER))]
+Task = Annotated[str, AfterValidator(Registered(task_types.REGISTER))]
+Metric = Annotated[str, AfterValidator(Registered(losses.REGISTER))]
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -91,8 +121,8 @@ class DataParams(_Section):
     """Name of the data; models, images and experiments are named after it."""
     target: str
     """The column to predict."""
-    features: dict[str, Kind] = Field(min_length=1)
-    """The columns the model sees, each with its kind. The time column may be one, of kind date."""
+    features: dict[str, FeatureType] = Field(min_length=1)
+    """The columns the model sees, each with its feature type. The time column may be one, of type `date`."""
     time: str | None = None
     """The column with a row's event time; windows, label maturity and blocks are measured on it."""
     key: str | None = None
@@ -113,7 +143,7 @@ class DataParams(_Section):
     def _target_is_no_feature(self) -> DataParams:
         for role in ("target", "key", "time"):
             name = getattr(self, role)
-            if name in self.features and not (role == "time" and self.features[name] == "date"):
+            if name in self.features and not (role == "time" and self.features[name] == DATE.name):
                 raise ValueError(f"features that leave out the {role} column, {name}")
         return self
 
@@ -370,7 +400,9 @@ class Params(_Section):
         )
         if not (isinstance(model, Mapping) and isinstance(gate, Mapping)) or "metric" in gate:
             return value
-        metric = "squared_error" if model.get("task") == "regression" else "log_loss"
+        if model.get("task") not in task_types.REGISTER:
+            return value  # which is refused by its own path
+        metric = task_types.find(model["task"]).default_loss
         return {**value, "gate": {**gate, "metric": metric}}
 
     def check_gap(self) -> None:

@@ -12,12 +12,14 @@ from typing import Any, get_args
 
 from pydantic import ValidationError
 
+from mlops import feature_types, task_types
 from mlops.config.params import Params
 from mlops.config.settings import Settings, load_settings
 from mlops.config.source_params import PASSWORD, SOURCES
 from mlops.errors import ConfigError, UsageError
-from mlops.feature_types import LOSSES
-from mlops.files import yaml
+from mlops.files import user_module, yaml
+from mlops.register import Register
+from mlops.task_types import losses
 
 __all__ = ["ProjectFolder", "find_project", "load_params"]
 
@@ -135,20 +137,39 @@ def load_params(path: Path) -> Params:
     if not isinstance(content, dict):
         raise ConfigError("the file", value=type(content).__name__, allowed="a mapping of sections")
     own = _sections_of_stages(path.parent / "dvc.yaml") - set(Params.model_fields)
+    _register_own(content, path.parent)
     try:
         params = Params.model_validate({k: v for k, v in content.items() if k not in own})
     except ValidationError as exc:
         raise _config_error(exc) from exc
-    losses = LOSSES[params.model.task]
-    if params.gate.metric not in losses:
+    allowed = task_types.find(params.model.task).losses
+    if params.gate.metric not in allowed:
         raise ConfigError(
             "gate.metric",
             value=params.gate.metric,
-            allowed=f"{', '.join(losses)}: model.task is {params.model.task}",
+            allowed=f"{', '.join(allowed)}: model.task is {params.model.task}",
         )
     if params.schedule.ingest and params.data.source is None:
         raise ConfigError("data.source", value="nothing", allowed="a path: schedule.ingest needs one")
     return params
+
+
+def _register_own(content: dict[str, Any], root: Path) -> None:
+    """Run the project's module where params.yaml uses a word that nothing has registered yet.
+
+    Only then: it may take seconds to import what it needs.
+    """
+    data, model, gate = (content.get(name) for name in ("data", "model", "gate"))
+    sections = [section if isinstance(section, dict) else {} for section in (data, model, gate)]
+    features = sections[0].get("features")
+    used: list[tuple[Any, Register[Any]]] = [
+        (type, feature_types.REGISTER) for type in (features.values() if isinstance(features, dict) else ())
+    ]
+    used += [(sections[1].get("task"), task_types.REGISTER), (sections[2].get("metric"), losses.REGISTER)]
+    builder = sections[1].get("builder")
+    unknown = any(isinstance(word, str) and word not in register for word, register in used)
+    if unknown and isinstance(builder, str) and (root / builder).is_file():
+        user_module.load_project((root / builder).read_bytes(), builder)
 
 
 def _sections_of_stages(path: Path) -> set[str]:

@@ -12,9 +12,9 @@ from typing import IO, TYPE_CHECKING, Any
 from mlops.data.contract import Contract
 from mlops.data.validation import Inspection, Reason
 from mlops.errors import DataError, shown
+from mlops.feature_types.cells import jsonable
 from mlops.schema import Schema
 from mlops.tables import readers
-from mlops.tables.cells import jsonable
 from mlops.tables.conform import conform, in_order
 
 if TYPE_CHECKING:
@@ -154,7 +154,7 @@ class _Labels:
 
     def take(self, frame: pd.DataFrame) -> None:
         known = frame[self._schema.target].dropna()
-        if self._schema.task == "regression" or not len(known):
+        if not self._schema.task_type.has_classes or not len(known):
             return
         found = type(known.iloc[0])
         if self._type not in (None, found):

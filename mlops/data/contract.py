@@ -25,10 +25,10 @@ from mlops import moments
 from mlops.config.durations import format_duration, parse_duration
 from mlops.config.params import VERSION, check_version
 from mlops.errors import ConfigError, shown
+from mlops.feature_types.cells import code, spelled
 from mlops.files import yaml
 from mlops.files.yaml import yaml_line
 from mlops.schema import Schema
-from mlops.tables.cells import code, spelled
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -186,7 +186,7 @@ def infer(frame: pd.DataFrame, schema: Schema, *, repeated: Collection[str] = ()
         Columns of which it is known that a value comes again, be it in other rows.
     """
     columns = {name: _inferred(frame[name], kind) for name, kind in schema.features.items()}
-    if schema.task == "regression":
+    if schema.task_type.target_type:
         columns[schema.target] = ColumnRule(type="number")
     else:
         classes = _in_order(frame[schema.target].dropna().unique())
@@ -260,7 +260,7 @@ def _agree(contract: Contract, schema: Schema, file: str) -> None:
         name: ("category", "text") if kind in ("category", "text") else (kind,)
         for name, kind in schema.features.items()
     }
-    wanted[schema.target] = ("number",) if schema.task == "regression" else ("label",)
+    wanted[schema.target] = ("number",) if schema.task_type.target_type else ("label",)
     wanted |= {schema.time: ("date",)} if schema.time else {}
     wanted |= {schema.key: ("key", "category", "text")} if schema.key else {}
     for name, rule in contract.columns.items():

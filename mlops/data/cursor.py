@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from mlops.errors import DataError
-from mlops.tables.cells import is_whole, plain
+from mlops.feature_types.cells import is_whole, plain
 
 __all__ = ["greatest", "later", "value_of"]
 

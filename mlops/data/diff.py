@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from mlops.moments import to_times
-from mlops.schema import Kind, Schema
+from mlops import feature_types
+from mlops.feature_types import BOOLEAN, CATEGORY, DATE, NUMBER, FeatureType
+from mlops.feature_types.cells import spelled
+from mlops.schema import Schema
 from mlops.stats.distance import between, prepared
-from mlops.tables.cells import spelled
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,7 +33,7 @@ __all__ = [
     "Table",
     "Values",
     "compare",
-    "kind_of",
+    "feature_type_of",
 ]
 
 Role = Literal["feature", "target", "time", "key", "other"]
@@ -118,7 +119,7 @@ class ColumnDifference:
 
     name: str
     role: Role
-    kind: Kind
+    feature_type: str
     types: tuple[str | None, str | None]
     before: Column | None
     after: Column | None
@@ -142,7 +143,7 @@ class ColumnDifference:
     def to_dict(self) -> dict[str, Any]:
         """Return it for machines; times as ISO 8601."""
         told = asdict(self) | {"types": list(self.types), "change": self.change}
-        if self.kind == "date":
+        if feature_types.find(self.feature_type).is_moment:
             for side in (told["before"], told["after"]):
                 if side and side["spread"]:
                     side["spread"] = {
@@ -205,19 +206,19 @@ def compare(before: Table, after: Table, schema: Schema, *, cells: int = _CELLS)
     return Difference(_rows(old, new, key), tuple(found))
 
 
-def kind_of(name: str, type: str, schema: Schema) -> Kind:
-    """Return what kind of column this is, by the schema or else by its type."""
-    if name in schema.features:
-        return schema.features[name]
+def feature_type_of(name: str, stored: str, schema: Schema) -> FeatureType:
+    """Return what a column's values are, by the schema or else by the type it is stored as."""
+    if name in schema.types:
+        return schema.types[name]
     if name == schema.time:
-        return "date"
+        return DATE
     if name == schema.target:
-        return "number" if schema.task == "regression" else "category"
-    if type.startswith(_NUMBERS):
-        return "number"
-    if type.startswith("bool"):
-        return "boolean"
-    return "date" if type.startswith(("timestamp", "date")) else "category"
+        return schema.task_type.target_type or CATEGORY
+    if stored.startswith(_NUMBERS):
+        return NUMBER
+    if stored.startswith("bool"):
+        return BOOLEAN
+    return DATE if stored.startswith(("timestamp", "date")) else CATEGORY
 
 
 class _Side:
@@ -288,24 +289,23 @@ def _column(
     name: str, schema: Schema, tables: tuple[Table, Table], old: pd.DataFrame, new: pd.DataFrame
 ) -> ColumnDifference:
     types = (tables[0].types.get(name), tables[1].types.get(name))
-    kind = kind_of(name, types[1] or types[0] or "", schema)
+    type = feature_type_of(name, types[1] or types[0] or "", schema)
     role = _role(name, schema)
     if role == "key":
         before, after = (_missing_of(side, name) for side in (old, new))
-        return ColumnDifference(name, role, kind, types, before, after)
+        return ColumnDifference(name, role, type.name, types, before, after)
     frames = [
-        prepared(side[[name]], {name: kind}) if name in side and kind != "date" else None
+        prepared(side[[name]], {name: type.name}) if name in side and type.statistic else None
         for side in (old, new)
     ]
-    before = _told(old, frames[0], name, kind)
-    after = _told(new, frames[1], name, kind)
+    before, after = (_summary(side, name, type) for side in (old, new))
     distance = appeared = vanished = None
     if frames[0] is not None and frames[1] is not None:
-        distance = between(frames[0], frames[1], {name: kind}).get(name)
-        if kind in ("category", "boolean"):
-            ours, theirs = (_counts(frame[name], kind) for frame in (frames[0], frames[1]))
+        distance = between(frames[0], frames[1], {name: type.name}).get(name)
+        if type.axis(old[name]) is None:
+            ours, theirs = (_counts(frame[name], type) for frame in (frames[0], frames[1]))
             appeared, vanished = _only(theirs, ours), _only(ours, theirs)
-    return ColumnDifference(name, role, kind, types, before, after, distance, appeared, vanished)
+    return ColumnDifference(name, role, type.name, types, before, after, distance, appeared, vanished)
 
 
 def _role(name: str, schema: Schema) -> Role:
@@ -322,21 +322,12 @@ def _missing_of(frame: pd.DataFrame, name: str) -> Column | None:
     return Column(float(frame[name].isna().mean()) if len(frame) else 0.0) if name in frame else None
 
 
-def _told(frame: pd.DataFrame, ready: pd.DataFrame | None, name: str, kind: Kind) -> Column | None:
-
+def _summary(frame: pd.DataFrame, name: str, type: FeatureType) -> Column | None:
     if name not in frame:
         return None
-    if kind == "date":
-        moments = to_times(frame[name])
-        seconds = moments.astype("datetime64[us, UTC]").astype("int64") / 1e6
-        return _of_numbers(seconds.where(moments.notna()))
-    assert ready is not None
-    if kind == "number":
-        return _of_numbers(ready[name])
-    if kind == "text":
-        empty = frame[name].isna() | (frame[name] == "")
-        return _of_numbers(ready[name].where(~empty.reset_index(drop=True)))
-    counts = _counts(ready[name], kind)
+    if (places := type.axis(frame[name])) is not None:
+        return _of_numbers(places)
+    counts = _counts(type.measured(frame[name]), type)
     missing = float(len(frame) - counts.sum()) / len(frame) if len(frame) else 0.0
     shares = counts / counts.sum() if len(counts) else counts
     top = {str(value): float(share) for value, share in shares.head(_MOST_VALUES).items()}
@@ -355,11 +346,10 @@ def _of_numbers(values: pd.Series) -> Column:
     )
 
 
-def _counts(values: pd.Series, kind: Kind) -> pd.Series:
+def _counts(values: pd.Series, type: FeatureType) -> pd.Series:
     """Count each value that is not missing, the most frequent first; ties by name."""
-    if kind == "boolean":
-        values = values.map({1.0: "true", 0.0: "false"})
     counts = values[values.notna() & (values != "")].value_counts()
+    counts.index = [spelled(value) for value in type.to_json(counts.index)]
     return counts.sort_index().sort_values(ascending=False, kind="stable")
 
 

@@ -15,11 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mlops import feature_types
 from mlops.data.contract import ColumnRule, Contract
 from mlops.errors import DataError, shown
-from mlops.schema import Kind, Schema
-from mlops.tables.cells import plain, spelled
-from mlops.tables.conform import filled, usable
+from mlops.feature_types import CATEGORY
+from mlops.feature_types.cells import plain, spelled
+from mlops.feature_types.reading import filled
+from mlops.schema import Schema
+from mlops.tables.conform import usable
 from mlops.tables.duplicates import Repeats
 
 if TYPE_CHECKING:
@@ -29,14 +32,6 @@ __all__ = ["REASON", "Checked", "Inspection", "Reason", "check"]
 
 REASON = "reason"
 """The column that tells of a bad row what is wrong with it; ``_reason`` beside one of the table's own."""
-
-_KINDS: dict[str, Kind] = {
-    "number": "number",
-    "boolean": "boolean",
-    "category": "category",
-    "text": "text",
-    "date": "date",
-}
 
 
 @dataclass(frozen=True)
@@ -204,7 +199,10 @@ class Inspection:
             return usable(column, self._schema)
         assert rule is not None  # only the contract names other columns
         # A column that only the contract names is read as a feature would be.
-        return usable(column.rename("it"), Schema({"it": _KINDS.get(rule.type, "category")}, "", "binary"))
+        return usable(
+            column.rename("it"),
+            Schema({"it": rule.type if rule.type in feature_types.REGISTER else CATEGORY.name}, "", "binary"),
+        )
 
     def _rule_breakers(self, values: pd.DataFrame) -> Iterator[tuple[str, np.ndarray[Any, Any], str]]:
         """Have pandera look for values that are missing, out of range or not among the allowed."""

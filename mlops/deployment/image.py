@@ -152,12 +152,15 @@ class Image:
 def required_packages(bundle: Path) -> tuple[str, ...]:
     """Return the packages that serving a bundle's model needs, all of them in the lock.
 
-    A compiled model needs none of those that its module imports.
+    A compiled model needs none of those that its module imports, unless that registers what a row is.
     """
-    model = bundles.open(bundle, verify=False).model
-    if model.compiled:
+    opened = bundles.open(bundle, verify=False)
+    model = opened.model
+    if model.compiled and not opened.registers:
         return _PACKAGES["compiled"]
-    return (*_PACKAGES["custom" if model.own else "fallback"], *sorted(model.packages))
+    imported = _PACKAGES["custom" if model.custom else "fallback"]
+    compiled = _PACKAGES["compiled"] if model.compiled else ()
+    return (*dict.fromkeys([*compiled, *imported]), *sorted(model.packages))
 
 
 def write_dependencies(folder: Path, image: Image, interpreter: Interpreter) -> None:

@@ -12,11 +12,9 @@ import pandas as pd
 from mlops.errors import DataError, MissingColumnError, TooFewRowsError
 from mlops.evaluation.gate import compare
 from mlops.evaluation.metrics import losses
-from mlops.feature_types import LOSSES, Metric
 from mlops.ledger.judgement import Comparison
-from mlops.model.predictions import Answers
 from mlops.stats.bootstrap import blocks_of
-from mlops.tables.conform import labels
+from mlops.task_types.predictions import Predictions
 
 if TYPE_CHECKING:
     from mlops.schema import Schema
@@ -40,7 +38,7 @@ def compare_models(
     rows: pd.DataFrame,
     schema: Schema,
     *,
-    metric: Metric | None = None,
+    metric: str | None = None,
     classes: Sequence[Any] | None = None,
     block: timedelta = timedelta(days=1),
     confidence: float = 0.95,
@@ -112,13 +110,13 @@ def compare_models(
     True
     """
     _check_columns(rows, schema)
-    target = labels(rows[schema.target], schema.task)
+    target = schema.task_type.read_target(rows[schema.target])
     known = target.notna().to_numpy()
     if not known.any():
         raise TooFewRowsError("No row has a label.", remedy="Compare on rows whose label is known.")
     actual, labelled = target[known].to_numpy(), rows[known]
     names = classes if classes is not None else _classes(challenger, champion, actual, schema)
-    measured = metric or LOSSES[schema.task][0]
+    measured = metric or schema.task_type.default_loss
     ours, theirs = (
         losses(measured, actual, _predictions(model, labelled, known), names)
         for model in (challenger, champion)
@@ -139,7 +137,7 @@ def _check_columns(rows: pd.DataFrame, schema: Schema) -> None:
 
 def _classes(challenger: object, champion: object, actual: Any, schema: Schema) -> Sequence[Any] | None:
     """Return the labels in the order of the probabilities, as a model has them or as the rows hold them."""
-    if schema.task == "regression":
+    if not schema.task_type.has_classes:
         return None
     for model in (challenger, champion):
         if not isinstance(model, pd.DataFrame) and (known := getattr(model, "classes", None)):
@@ -155,7 +153,7 @@ def _classes(challenger: object, champion: object, actual: Any, schema: Schema) 
 
 def _predictions(
     model: PredictsFrames | pd.DataFrame, labelled: pd.DataFrame, known: np.ndarray[Any, Any]
-) -> Answers:
+) -> Predictions:
     """Return what a model predicts for the labelled rows."""
     if not isinstance(model, pd.DataFrame):
         made = model.predict(labelled)
@@ -174,4 +172,4 @@ def _predictions(
     if "prediction" not in made:
         have = [str(name) for name in made.columns]
         raise MissingColumnError(["prediction"], have=have, where="The predictions", remedy=_PREDICT)
-    return Answers(made["prediction"].tolist(), made["score"].tolist() if "score" in made else None)
+    return Predictions(made["prediction"].tolist(), made["score"].tolist() if "score" in made else None)

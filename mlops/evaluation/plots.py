@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlops.evaluation.metrics import LOSSES, losses
-from mlops.model.predictions import Answers
+from mlops.evaluation.metrics import losses
 from mlops.model.predictor import Predictor
-from mlops.schema import Array, Columns, Schema
+from mlops.rows import Array, Columns
+from mlops.schema import Schema
 from mlops.tables.sampling import spaced
+from mlops.task_types import of_classes
+from mlops.task_types.predictions import Predictions
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,7 +25,7 @@ _BINS = 10
 _ROWS = 2000
 
 
-def roc(labels: Sequence[Any], predicted: Answers, classes: Sequence[Any] | None) -> pd.DataFrame:
+def roc(labels: Sequence[Any], predicted: Predictions, classes: Sequence[Any] | None) -> pd.DataFrame:
     """Return the ROC curve, columns `false_positive_rate` and `true_positive_rate`.
 
     Binary: of the second class. Multiclass: micro-average of one class against the others. No points
@@ -44,7 +46,7 @@ def roc(labels: Sequence[Any], predicted: Answers, classes: Sequence[Any] | None
     return pd.DataFrame({columns[0]: false[points], columns[1]: true[points]})
 
 
-def calibration(labels: Sequence[Any], predicted: Answers, classes: Sequence[Any] | None) -> pd.DataFrame:
+def calibration(labels: Sequence[Any], predicted: Predictions, classes: Sequence[Any] | None) -> pd.DataFrame:
     """Return `predicted`, `observed` and `rows` for each decile of the predictions.
 
     Binary: the second class's probability and frequency. Multiclass: the probability of the
@@ -52,14 +54,7 @@ def calibration(labels: Sequence[Any], predicted: Answers, classes: Sequence[Any
     """
     import pandas as pd
 
-    if classes is None:
-        scores, observed = np.asarray(predicted.predictions, dtype=float), np.asarray(labels, dtype=float)
-    elif len(classes) == 2:
-        scores = np.asarray(predicted.scores)
-        observed = np.array([label == classes[1] for label in labels], dtype=float)
-    else:
-        scores = np.asarray(predicted.scores).max(axis=1)
-        observed = 1.0 - losses("zero_one", labels, predicted, classes)
+    scores, observed = of_classes(classes).calibration(labels, predicted, classes)
     order = np.argsort(scores, kind="stable")
     bins = [rows for rows in np.array_split(order, _BINS) if len(rows)]
     return pd.DataFrame(
@@ -71,23 +66,23 @@ def calibration(labels: Sequence[Any], predicted: Answers, classes: Sequence[Any
     )
 
 
-def confusion(labels: Sequence[Any], predicted: Answers, classes: Sequence[Any] | None) -> pd.DataFrame:
+def confusion(labels: Sequence[Any], predicted: Predictions, classes: Sequence[Any] | None) -> pd.DataFrame:
     """Return each row's `actual` and `predicted` label; no rows for a regression."""
     import pandas as pd
 
     if classes is None:
         return pd.DataFrame(columns=["actual", "predicted"])
-    return pd.DataFrame({"actual": list(labels), "predicted": predicted.predictions})
+    return pd.DataFrame({"actual": list(labels), "predicted": predicted.values})
 
 
-def residuals(labels: Sequence[Any], predicted: Answers, classes: Sequence[Any] | None) -> pd.DataFrame:
+def residuals(labels: Sequence[Any], predicted: Predictions, classes: Sequence[Any] | None) -> pd.DataFrame:
     """Return `predicted` and `residual`, actual minus predicted, of up to 2,000 rows; none for classes."""
     import pandas as pd
 
     if classes is not None:
         return pd.DataFrame(columns=["predicted", "residual"], dtype=float)
     rows = spaced(len(labels), most=_ROWS)
-    values = np.asarray(predicted.predictions, dtype=float)[rows]
+    values = np.asarray(predicted.values, dtype=float)[rows]
     return pd.DataFrame({"predicted": values, "residual": np.asarray(labels, dtype=float)[rows] - values})
 
 
@@ -114,7 +109,7 @@ def importances(
 
     def loss(of: Mapping[str, Array]) -> float:
         predicted = predictor.predict(Columns.of(of, schema))
-        return float(losses(LOSSES[schema.task][0], actual, predicted, classes).mean())
+        return float(losses(schema.task_type.default_loss, actual, predicted, classes).mean())
 
     def shuffled(feature: str) -> dict[str, Array]:
         order = random.permutation(len(rows))  # one order for all parts of a date

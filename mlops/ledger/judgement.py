@@ -8,6 +8,7 @@ from typing import ClassVar, Literal
 
 from mlops.errors import shown
 from mlops.ledger.record import Record
+from mlops.task_types import losses
 
 __all__ = ["Comparison", "GateJudged", "GateLimits", "GateOutcome", "Skill", "Window"]
 
@@ -16,7 +17,6 @@ GateOutcome = Literal[
 ]
 """Why a model was promoted (``first``, ``better``) or rejected (the others)."""
 
-_METRICS = {"brier": "Brier score", "zero_one": "error rate"}
 _DAY = 86400.0
 
 
@@ -217,7 +217,9 @@ def _remarks(judged: GateJudged) -> list[str]:
 
 def _figures(judged: GateJudged, seen: Comparison | None, other: str) -> str:
     assert seen is not None
-    metric = _METRICS.get(judged.metric, judged.metric.replace("_", " "))
+    # A loss of the project's own is known by its title once the project's module has run.
+    known = judged.metric in losses.REGISTER
+    metric = losses.find(judged.metric).title if known else judged.metric
     return (
         f"{metric} {_figure(seen.loss)} vs {other} {_figure(seen.other_loss)} "
         f"({_signed(seen.difference)}, {judged.confidence:.0%} CI {_signed(seen.low)} to "

@@ -3,13 +3,13 @@
 manifest.json    the sha256 of every other file; its own sha256 names the bundle
 model.skops      the model as fitted
 model.onnx       the model compiled, where it answers as the fitted one does
-model.own        in place of both: what the module's own `save` returned
+model.custom        in place of both: what the module's own `save` returned
 module.py        the project's module that built it
 schema.json      the columns it sees
 model.json       task, classes, versions, known categories: see `ModelInfo`
 golden.json      rows, and how the model answered them in training
 reference.parquet                    fitted rows
-answers.parquet, reference.json      the model's answers to held-out rows; its losses on them
+predictions.parquet, reference.json      the model's answers to held-out rows; its losses on them
 lineage.json     the data, parameters, lock and module it came from, and what a search chose
 
 The same inputs give the same bytes: nothing in it tells a time, a machine or a run.
@@ -23,13 +23,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePosixPath
+from types import ModuleType
 from typing import Any
 
+from mlops import feature_types, task_types
 from mlops.errors import BundleError
-from mlops.files import atomic, formats, hashing
-from mlops.schema import Schema, Task
+from mlops.files import atomic, formats, hashing, user_module
+from mlops.schema import Schema
 
-__all__ = ["MANIFEST", "Bundle", "ModelInfo", "open", "to_json", "write"]
+__all__ = ["MANIFEST", "Bundle", "ModelInfo", "open", "run_module", "to_json", "write"]
 
 MANIFEST = "manifest.json"
 _FORMAT = 1
@@ -52,13 +54,13 @@ class ModelInfo:
         Types beyond the reviewed list that model.skops may hold, from params.yaml.
     categories
         Per category feature the values met in training.
-    own
-        Whether model.own is there and answers, through module.py.
+    custom
+        Whether model.custom is there and answers, through module.py.
     packages
         What module.py imports beyond scikit-learn's packages.
     """
 
-    task: Task
+    task: str
     classes: Sequence[Any] | None
     prior: Sequence[float] | float
     compiled: bool
@@ -66,7 +68,7 @@ class ModelInfo:
     trusted: Sequence[str] = ()
     categories: Mapping[str, Sequence[str]] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
-    own: bool = False
+    custom: bool = False
     packages: Sequence[str] = ()
 
     def to_dict(self) -> dict[str, Any]:
@@ -126,8 +128,35 @@ class Bundle:
 
     @cached_property
     def schema(self) -> Schema:
-        """The columns the model sees."""
-        return Schema.from_dict(self._json("schema.json"))
+        """The columns the model sees; types and a task of the project's own are registered by its module."""
+        value = self._json("schema.json")
+        if not all(type in feature_types.REGISTER for _, type in value["features"]) or (
+            value["task"] not in task_types.REGISTER
+        ):
+            self.run_module()
+        return Schema.from_dict(value)
+
+    @property
+    def registers(self) -> bool:
+        """Whether the model's columns or its task need module.py to be understood."""
+        value = self._json("schema.json")
+        types = {type for _, type in value["features"]}
+        return not (
+            types <= feature_types.REGISTER.built_in and value["task"] in task_types.REGISTER.built_in
+        )
+
+    def run_module(self) -> ModuleType:
+        """Run module.py, as it was when the bundle was made, and return it.
+
+        Raises
+        ------
+        BundleError
+            It is not what the manifest says, or cannot be run here.
+        """
+        source = self.read("module.py")
+        if hashing.of_bytes(source) != self._json(MANIFEST)["files"].get("module.py"):
+            raise _damaged(self.folder, "module.py differs from the manifest")
+        return run_module(source)
 
     @cached_property
     def model(self) -> ModelInfo:
@@ -136,7 +165,7 @@ class Bundle:
 
     @cached_property
     def golden(self) -> dict[str, Any]:
-        """``rows``, a list of records, and ``answers``, the ``prediction`` and ``score`` of each."""
+        """``rows``, a list of records, and ``predictions``, the ``prediction`` and ``score`` of each."""
         return dict(self._json("golden.json"))
 
     @cached_property
@@ -158,6 +187,25 @@ class Bundle:
             return json.loads(self.read(name))
         except ValueError as exc:
             raise _damaged(self.folder, f"{name} is not JSON") from exc
+
+
+def run_module(source: bytes) -> ModuleType:
+    """Run the module that a bundle carries, its digest checked.
+
+    Raises
+    ------
+    BundleError
+        It cannot be run here.
+    """
+    try:
+        return user_module.load(source, "module.py")
+    except Exception as exc:
+        raise BundleError(
+            f"The model's own module cannot be run here: {type(exc).__name__}: {exc}.",
+            remedy="Name the packages it imports under model.packages in params.yaml, and train again; a "
+            "library of the system must be in the base image, MLOPS_BASE_IMAGE: see "
+            "the page 'Your own parts and models' of the documentation.",
+        ) from exc
 
 
 def to_json(value: Any) -> bytes:

@@ -110,7 +110,7 @@ class ModelCard:
     def _ask(self) -> str:
         names = self.bundle.schema.features
         row = json.dumps({name: self.bundle.golden["rows"][0][name] for name in names})
-        answer = json.dumps(self.bundle.golden["answers"][0])
+        answer = json.dumps(self.bundle.golden["predictions"][0])
         return (
             f"Of the gateway (`POST /predict`), or with `mlops predict ROWS`; in Python with "
             f'`mlflow.pyfunc.load_model("models:/{self.name}@champion")`. The row\n\n```json\n{row}\n```\n\n'
@@ -185,7 +185,7 @@ class ModelCard:
 
 
 def _predicts(schema: Schema) -> str:
-    kind = "value" if schema.task == "regression" else f"{schema.task} label"
+    kind = schema.task_type.noun
     return f"predicts `{schema.target}`, a {kind}"
 
 

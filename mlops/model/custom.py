@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlops.errors import BundleError
-from mlops.model.predictions import Answers, from_array
 from mlops.schema import Schema
+from mlops.task_types.predictions import Predictions, from_array
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["FUNCTIONS", "OwnFunctions", "functions", "lacking"]
+__all__ = ["FUNCTIONS", "CustomModel", "functions", "lacking"]
 
 FUNCTIONS = ("fit", "save", "load", "predict")
 """What a module defines in place of `build`."""
@@ -33,7 +33,7 @@ _SUM = 1e-3  # how far from 1 probabilities of float32 may add up
 
 
 @dataclass(frozen=True)
-class OwnFunctions:
+class CustomModel:
     """How a project's module fits, keeps and asks a model of its own.
 
     Parameters
@@ -57,7 +57,7 @@ class OwnFunctions:
     load: Callable[[bytes], Any]
     predict: Callable[[Any, pd.DataFrame], Any]
 
-    def answer(self, model: Any, features: pd.DataFrame, classes: Sequence[Any] | None) -> Answers:
+    def answer(self, model: Any, features: pd.DataFrame, classes: Sequence[Any] | None) -> Predictions:
         """Ask a model, and make sure that what it says can be an answer.
 
         Raises
@@ -80,11 +80,11 @@ class OwnFunctions:
         return from_array(values, classes)
 
 
-def functions(module: ModuleType) -> OwnFunctions | None:
+def functions(module: ModuleType) -> CustomModel | None:
     """Return a module's four functions; None where one of them is lacking."""
     if lacking(module):
         return None
-    return OwnFunctions(*(getattr(module, name) for name in FUNCTIONS))
+    return CustomModel(*(getattr(module, name) for name in FUNCTIONS))
 
 
 def lacking(module: ModuleType) -> list[str]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from math import nan
 from typing import TYPE_CHECKING
 
-from mlops.model.predictions import Answers
 from mlops.tables.conform import unlabelled
+from mlops.task_types.predictions import Predictions
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,6 +45,6 @@ def predict_frame(predictor: Predictor, frame: pd.DataFrame, schema: Schema) -> 
 
     rows = unlabelled(frame, schema)
     # Not every model takes a table without rows.
-    made = predictor.predict(rows.columns) if len(frame) else Answers([])
+    made = predictor.predict(rows.columns) if len(frame) else Predictions([])
     scores = [nan] * len(frame) if made.scores is None else made.scores
-    return pd.DataFrame({"prediction": made.predictions, "score": scores}, index=frame.index)
+    return pd.DataFrame({"prediction": made.values, "score": scores}, index=frame.index)

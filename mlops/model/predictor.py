@@ -7,17 +7,17 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
-from types import ModuleType
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from mlops.errors import BundleError, shown
-from mlops.model import user_module
-from mlops.model.bundle import Bundle
-from mlops.model.custom import OwnFunctions, functions
-from mlops.model.predictions import Answers, from_array
-from mlops.schema import Columns, Schema, parse_rows
+from mlops.files import user_module
+from mlops.model.bundle import Bundle, run_module
+from mlops.model.custom import CustomModel, functions
+from mlops.rows import Columns, parse_rows
+from mlops.schema import Schema
+from mlops.task_types.predictions import Predictions, from_array
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 __all__ = [
     "CATEGORIES",
     "NUMBERS",
-    "Answers",
     "Compiled",
+    "Custom",
     "Fitted",
-    "Own",
+    "Predictions",
     "Predictor",
     "check_golden",
     "load",
@@ -60,7 +60,7 @@ REVIEWED = (
 class Predictor(Protocol):
     """What answers rows."""
 
-    def predict(self, columns: Columns) -> Answers:
+    def predict(self, columns: Columns) -> Predictions:
         """Answer rows given as columns of the schema, all of one length."""
         ...
 
@@ -88,7 +88,7 @@ class Compiled:
         self._output = [self._session.get_outputs()[-1].name]
         self._classes = classes
 
-    def predict(self, columns: Columns) -> Answers:
+    def predict(self, columns: Columns) -> Predictions:
         """Answer rows given as columns of the schema, all of one length."""
         feeds = {}
         if columns.schema.numbers:
@@ -109,28 +109,30 @@ class Fitted:
         self._inputs = tuple(schema.inputs)
         self._classes = classes
 
-    def predict(self, columns: Columns) -> Answers:
+    def predict(self, columns: Columns) -> Predictions:
         """Answer rows given as columns of the schema, all of one length."""
         table = self._transform(_frame(columns, self._inputs))
         if self._classes is None:
             return from_array(np.asarray(self._last.predict(table), dtype=float), None)
-        answers = from_array(self._last.predict_proba(table), self._classes)
+        predictions = from_array(self._last.predict_proba(table), self._classes)
         # Not every classifier predicts its likeliest class: some tune a threshold.
-        return Answers(self._last.predict(table).tolist(), answers.scores)
+        return Predictions(self._last.predict(table).tolist(), predictions.scores)
 
 
-class Own:
+class Custom:
     """A model outside scikit-learn, asked through the functions of its own module."""
 
-    def __init__(self, own: OwnFunctions, model: Any, schema: Schema, classes: Sequence[Any] | None) -> None:
-        self._own = own
+    def __init__(
+        self, functions: CustomModel, model: Any, schema: Schema, classes: Sequence[Any] | None
+    ) -> None:
+        self._functions = functions
         self._model = model
         self._inputs = tuple(schema.inputs)
         self._classes = classes
 
-    def predict(self, columns: Columns) -> Answers:
+    def predict(self, columns: Columns) -> Predictions:
         """Answer rows given as columns of the schema, all of one length."""
-        return self._own.answer(self._model, _frame(columns, self._inputs), self._classes)
+        return self._functions.answer(self._model, _frame(columns, self._inputs), self._classes)
 
 
 def uncompiled(model: Any, schema: Schema, classes: Sequence[Any] | None, own: object) -> Predictor:
@@ -141,8 +143,8 @@ def uncompiled(model: Any, schema: Schema, classes: Sequence[Any] | None, own: o
     own
         What fitted it: its own functions, or anything else where it is scikit-learn's.
     """
-    if isinstance(own, OwnFunctions):
-        return Own(own, model, schema, classes)
+    if isinstance(own, CustomModel):
+        return Custom(own, model, schema, classes)
     return Fitted(model, schema, classes)
 
 
@@ -158,9 +160,9 @@ def load(bundle: Bundle) -> Predictor:
     info = bundle.model
     if info.compiled:
         return Compiled(bundle.read("model.onnx"), info.classes)
-    if info.own:
-        own, model = _load_own(bundle.read("model.own"), bundle.read("module.py"))
-        return Own(own, model, bundle.schema, info.classes)
+    if info.custom:
+        own, model = _load_custom(bundle.read("model.custom"), bundle.read("module.py"))
+        return Custom(own, model, bundle.schema, info.classes)
     estimator = load_fitted(bundle.read("model.skops"), bundle.read("module.py"), trusted=info.trusted)
     return Fitted(estimator, bundle.schema, info.classes)
 
@@ -187,7 +189,7 @@ def load_fitted(model: bytes, source: bytes, *, trusted: Sequence[str]) -> Any:
 
     own = user_module.name(source)
     if own.encode() in model:  # model files are stored uncompressed: a class would name it
-        _run(source)
+        run_module(source)
     asked = get_untrusted_types(data=model)
     allowed = [t for t in asked if t in REVIEWED or t in trusted or t.startswith(f"{own}.")]
     if refused := sorted(set(asked) - set(allowed)):
@@ -208,29 +210,16 @@ def load_fitted(model: bytes, source: bytes, *, trusted: Sequence[str]) -> Any:
         ) from exc
 
 
-def _load_own(model: bytes, source: bytes) -> tuple[OwnFunctions, Any]:
-    own = functions(_run(source))
+def _load_custom(model: bytes, source: bytes) -> tuple[CustomModel, Any]:
+    own = functions(run_module(source))
     if own is None:
-        raise BundleError("The bundle's module.py cannot load its model.own.", remedy="Train it again.")
+        raise BundleError("The bundle's module.py cannot load its model.custom.", remedy="Train it again.")
     try:
         return own, own.load(model)
     except Exception as exc:  # a module raises whatever it met
         raise BundleError(
             f"The model's own module cannot load it: {type(exc).__name__}: {exc}.",
             remedy="Correct the function load in the module model.builder, and train again.",
-        ) from exc
-
-
-def _run(source: bytes) -> ModuleType:
-    """Run the module that a bundle carries; its digest was checked with the bundle's."""
-    try:
-        return user_module.load(source, "module.py")
-    except Exception as exc:
-        raise BundleError(
-            f"The model's own module cannot be run here: {type(exc).__name__}: {exc}.",
-            remedy="Name the packages it imports under model.packages in params.yaml, and train again; a "
-            "library of the system must be in the base image, MLOPS_BASE_IMAGE: see "
-            "the page 'Your own parts and models' of the documentation.",
         ) from exc
 
 
@@ -242,12 +231,10 @@ def check_golden(predictor: Predictor, bundle: Bundle, *, tolerance: float = 1e-
     BundleError
         A label differs, or a score or value by more than `tolerance`; the row is named.
     """
-    rows, expected = bundle.golden["rows"], bundle.golden["answers"]
-    answers = predictor.predict(parse_rows(rows, bundle.schema))
-    scores = answers.scores or [None] * len(rows)
-    for row, (prediction, score, golden) in enumerate(
-        zip(answers.predictions, scores, expected, strict=True)
-    ):
+    rows, expected = bundle.golden["rows"], bundle.golden["predictions"]
+    predictions = predictor.predict(parse_rows(rows, bundle.schema))
+    scores = predictions.scores or [None] * len(rows)
+    for row, (prediction, score, golden) in enumerate(zip(predictions.values, scores, expected, strict=True)):
         if not (
             _near(prediction, golden["prediction"], tolerance) and _near(score, golden["score"], tolerance)
         ):

@@ -15,11 +15,11 @@ from typing import Any, Literal
 import numpy as np
 
 from mlops.model.bundle import Bundle
-from mlops.model.predictions import Answers
+from mlops.task_types.predictions import Predictions
 
 __all__ = ["Apart", "Difference", "Outcome", "Reproduction", "apart", "differences", "judge"]
 
-Outcome = Literal["bytes", "answers", "inputs", "unexplained"]
+Outcome = Literal["bytes", "predictions", "inputs", "unexplained"]
 _SHOWN = 40
 _PYTHON = "python"
 
@@ -89,7 +89,7 @@ class Reproduction:
     @property
     def identical(self) -> bool:
         """Whether the model is the same, in its bytes or in its answers."""
-        return self.outcome in ("bytes", "answers")
+        return self.outcome in ("bytes", "predictions")
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as a JSON value."""
@@ -136,7 +136,7 @@ def differences(
         yield Difference(package, f"{locked} (requirements.lock)", f"{installed} (installed)")
 
 
-def apart(one: Answers, other: Answers) -> Apart:
+def apart(one: Predictions, other: Predictions) -> Apart:
     """Compare the answers that two models gave to the same rows, exactly."""
     pairs = list(zip(_parts(one), _parts(other), strict=True))
     moved = [a != b for a, b in pairs]
@@ -145,7 +145,7 @@ def apart(one: Answers, other: Answers) -> Apart:
 
 
 def judge(
-    registered: Bundle, rebuilt: Bundle, found: Sequence[Difference], answered: Apart | None
+    registered: Bundle, rebuilt: Bundle, found: Sequence[Difference], predicted: Apart | None
 ) -> Reproduction:
     """Say whether two bundles are the same model.
 
@@ -160,20 +160,20 @@ def judge(
     pair: dict[str, Any] = {"digest": registered.digest, "rebuilt": rebuilt.digest}
     if registered.digest == rebuilt.digest:
         return Reproduction("bytes", f"Identical: the same bundle, {registered.digest[:12]}.", **pair)
-    told: dict[str, Any] = {**pair, "differences": tuple(found), "apart": answered}
+    told: dict[str, Any] = {**pair, "differences": tuple(found), "apart": predicted}
     because = f"; {found[0]}" if found else ""
     # Other data, other held-out rows: that both models answer these alike proves nothing.
     same_rows = registered.lineage["data"] == rebuilt.lineage["data"]
-    if answered is not None and answered.differing == 0 and answered.rows and same_rows:
+    if predicted is not None and predicted.differing == 0 and predicted.rows and same_rows:
         sentence = (
-            f"Identical in its answers: every one of {answered.rows:,} held-out rows is answered the same, "
+            f"Identical in its answers: every one of {predicted.rows:,} held-out rows is answered the same, "
             f"though the bytes differ ({', '.join(_files(registered, rebuilt))}{because})."
         )
-        return Reproduction("answers", sentence, **told)
+        return Reproduction("predictions", sentence, **told)
     moved = (
-        f"{answered.differing:,} of {answered.rows:,} held-out rows are answered differently, "
-        f"by {answered.largest:.3g} at most"
-        if answered is not None and same_rows
+        f"{predicted.differing:,} of {predicted.rows:,} held-out rows are answered differently, "
+        f"by {predicted.largest:.3g} at most"
+        if predicted is not None and same_rows
         else "the answers cannot be compared"
     )
     if found:
@@ -189,9 +189,9 @@ def _files(one: Bundle, other: Bundle) -> list[str]:
     return sorted(name for name in {*was, *now} if was.get(name) != now.get(name))
 
 
-def _parts(answers: Answers) -> list[tuple[Any, Any]]:
-    scores = answers.scores if answers.scores is not None else [None] * len(answers)
-    return list(zip(answers.predictions, scores, strict=True))
+def _parts(predictions: Predictions) -> list[tuple[Any, Any]]:
+    scores = predictions.scores if predictions.scores is not None else [None] * len(predictions)
+    return list(zip(predictions.values, scores, strict=True))
 
 
 def _distance(one: tuple[Any, Any], other: tuple[Any, Any]) -> float:

@@ -17,13 +17,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from mlops import feature_types
 from mlops.errors import MissingColumnError
+from mlops.feature_types.cells import spelled
 from mlops.ledger.drift_report import ColumnVerdict, DriftReport, QualityVerdict, ServedWindow
 from mlops.monitoring.validity import validate
-from mlops.schema import Kind, Schema
+from mlops.schema import Schema
+from mlops.stats import statistics as registered
 from mlops.stats.bootstrap import block_interval, blocks_of
-from mlops.stats.distance import NAMES, distances, null_quantiles, prepared
-from mlops.tables.cells import spelled
+from mlops.stats.distance import distances, null_quantiles, prepared
 
 if TYPE_CHECKING:
     from mlops.config.params import MonitorParams
@@ -42,7 +44,7 @@ __all__ = [
     "watched",
 ]
 
-Statistics = Callable[[pd.DataFrame, pd.DataFrame, Mapping[str, Kind]], dict[str, float]]
+Statistics = Callable[[pd.DataFrame, pd.DataFrame, Mapping[str, str]], dict[str, float]]
 """Measures reference against current, column by column: `distance.distances`, or Evidently."""
 
 _DRAWS_IN_TAIL = 5
@@ -50,20 +52,20 @@ _DRAWS_IN_TAIL = 5
 _QUALITY_RESAMPLES = 2000
 
 
-def watched(schema: Schema) -> dict[str, Kind]:
+def watched(schema: Schema) -> dict[str, str]:
     """Return the columns that are watched: the features, and the model's own answer.
 
-    Not dates: they move on by themselves, and each window would have drifted.
+    Not those without a statistic, as dates: they move on by themselves, and each window would have drifted.
     """
     return {**_features(schema), **_answer(schema)}
 
 
-def _features(schema: Schema) -> dict[str, Kind]:
-    return {name: kind for name, kind in schema.features.items() if kind != "date"}
+def _features(schema: Schema) -> dict[str, str]:
+    return {name: type.name for name, type in schema.types.items() if type.statistic}
 
 
-def _answer(schema: Schema) -> dict[str, Kind]:
-    return {"prediction": "category" if schema.task == "multiclass" else "number"}
+def _answer(schema: Schema) -> dict[str, str]:
+    return {"prediction": schema.task_type.watched_type.name}
 
 
 def as_reference(log: pd.DataFrame, schema: Schema) -> pd.DataFrame:
@@ -73,12 +75,12 @@ def as_reference(log: pd.DataFrame, schema: Schema) -> pd.DataFrame:
     multiclass one, the value for a regression. The event time is called as in `schema`.
     """
     sources = {name: name for name in schema.features if name != schema.time}
-    sources["prediction"] = "score" if schema.task == "binary" else "prediction"
+    sources["prediction"] = schema.task_type.watched_column
     if schema.time is not None:
         sources[schema.time] = "time"
     rows = pd.DataFrame({name: log[source].array for name, source in sources.items()})
     # Labels may be numbers or truth; what is watched of them is which one it is.
-    named = {"prediction": rows["prediction"].map(spelled)} if schema.task == "multiclass" else {}
+    named = {"prediction": rows["prediction"].map(spelled)} if schema.task_type.watched_type.is_text else {}
     return rows.assign(**named)
 
 
@@ -174,7 +176,7 @@ def _measured(
         raise MissingColumnError(missing, have=list(reference.columns), where="The model's reference")
     # Not the predictions: where the target moves, so do they, and that is for a new model to mend.
     invalid = validate(reference, current, features)
-    sound = {name: kind for name, kind in features.items() if name not in invalid}
+    sound = {name: type for name, type in features.items() if name not in invalid}
     values: dict[str, float] = {}
     limits: dict[str, float] = {}
     for known, part in ((reference, sound), (answers, predicted)):
@@ -196,7 +198,7 @@ def _measured(
 
 def thresholds(
     reference: pd.DataFrame,
-    columns: Mapping[str, Kind],
+    columns: Mapping[str, str],
     blocks: NDArray[np.int64],
     *,
     window_blocks: int,
@@ -240,7 +242,7 @@ def judge(
     statistics: Mapping[str, float],
     thresholds: Mapping[str, float],
     invalid: Mapping[str, str],
-    columns: Mapping[str, Kind],
+    columns: Mapping[str, str],
     *,
     window: ServedWindow,
     reference_rows: int,
@@ -260,16 +262,16 @@ def _verdicts(
     statistics: Mapping[str, float],
     thresholds: Mapping[str, float],
     invalid: Mapping[str, str],
-    columns: Mapping[str, Kind],
+    columns: Mapping[str, str],
     *,
     rows: int,
     policy: MonitorParams,
 ) -> tuple[ColumnVerdict, ...]:
     scarce = rows < policy.min_rows
 
-    def verdict(name: str, kind: Kind) -> ColumnVerdict:
+    def verdict(name: str, type: str) -> ColumnVerdict:
         value, limit = statistics.get(name), thresholds.get(name)
-        seen = (name, NAMES[kind], value, limit)
+        seen = (name, registered.title(feature_types.find(type)), value, limit)
         if scarce:
             note = f"too few rows: monitor.min_rows asks for {policy.min_rows:,}"
             return ColumnVerdict(*seen, "insufficient", note)
@@ -280,7 +282,7 @@ def _verdicts(
             return ColumnVerdict(*seen, "insufficient", note)
         return ColumnVerdict(*seen, "drift" if value > limit else "ok")
 
-    return tuple(verdict(name, kind) for name, kind in columns.items())
+    return tuple(verdict(name, type) for name, type in columns.items())
 
 
 def raised_before(reports: Iterable[DriftReport], *, as_of: datetime, apart: timedelta) -> list[bool]:

@@ -11,8 +11,8 @@ from pydantic import ValidationError
 
 from mlops.config.params import MonitorParams
 from mlops.errors import MissingColumnError, UnusableValueError, UsageError
+from mlops.feature_types.cells import spelled
 from mlops.monitoring.drift import column_verdicts
-from mlops.tables.cells import spelled
 from mlops.tables.conform import typed
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def measure_drift(
             missing, have=have, where="The reference", remedy="Add it, or leave it out of the schema."
         )
     known = _shared(reference, current, schema)
-    watched = "score" if schema.task == "binary" else "prediction"
+    watched = schema.task_type.watched_column
     predicted = watched if watched in reference and watched in current else None
     before = _table(reference, known, predicted, strict=True)
     verdicts = column_verdicts(
@@ -156,5 +156,5 @@ def _table(frame: pd.DataFrame, schema: Schema, predicted: str | None, *, strict
         columns[schema.key] = frame[schema.key]
     if predicted is not None:
         values = frame[predicted]
-        columns["prediction"] = values.map(spelled) if schema.task == "multiclass" else values
+        columns["prediction"] = values.map(spelled) if schema.task_type.watched_type.is_text else values
     return pd.DataFrame(columns, index=frame.index)

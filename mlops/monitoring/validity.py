@@ -11,8 +11,9 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from mlops.schema import TEXTUAL, Kind
-from mlops.stats.distance import distances, prepared
+from mlops import feature_types
+from mlops.feature_types import NUMBER, FeatureType
+from mlops.stats.distance import distances
 
 __all__ = ["validate"]
 
@@ -26,7 +27,7 @@ _TENFOLD, _SIMILAR = 10.0, 0.5
 """From this factor on, a distance below this will do: no season multiplies a column by ten."""
 
 
-def validate(reference: pd.DataFrame, current: pd.DataFrame, columns: Mapping[str, Kind]) -> dict[str, str]:
+def validate(reference: pd.DataFrame, current: pd.DataFrame, columns: Mapping[str, str]) -> dict[str, str]:
     """Find the columns that are broken rather than drifted.
 
     Returns
@@ -35,47 +36,50 @@ def validate(reference: pd.DataFrame, current: pd.DataFrame, columns: Mapping[st
         By column, a note for its owner: it is missing, of the wrong type, suddenly full of
         nulls, or in another unit.
     """
-    found = {name: _broken(reference[name], current.get(name), kind) for name, kind in columns.items()}
+    found = {
+        name: _broken(reference[name], current.get(name), feature_types.find(type))
+        for name, type in columns.items()
+    }
     return {name: note for name, note in found.items() if note}
 
 
-def _broken(reference: pd.Series, current: pd.Series | None, kind: Kind) -> str:
+def _broken(reference: pd.Series, current: pd.Series | None, type: FeatureType) -> str:
     """Say what is wrong with a column, or nothing."""
     if current is None:
         return "the column is missing"
     if current.empty:
         return ""
-    if note := _mistyped(current, kind):
+    if note := _mistyped(current, type):
         return note
-    old, new = (_values(side, kind) for side in (reference, current))
+    old, new = (_values(side, type) for side in (reference, current))
     was, now = 1 - len(old) / len(reference), 1 - len(new) / len(current)
     # Twice as often and then some; of a column that was often missing anyway, half of the rest.
     if now > min(_LEAST_JUMP + 2 * was, (1 + was) / 2):
         return f"{now:.0%} of the values are missing; in the reference {was:.0%}"
     if old.empty or new.empty:
         return ""
-    if kind == "text":
-        return ""  # whose words are new each time
-    return _foreign(old, new) if kind == "category" else _rescaled(old, new)
+    if not type.is_text:
+        return _rescaled(old, new)
+    return _foreign(old, new) if type.has_vocabulary else ""  # words are new each time
 
 
-def _values(side: pd.Series, kind: Kind) -> pd.Series:
+def _values(side: pd.Series, type: FeatureType) -> pd.Series:
     """Return the values that are there, as statistics want them."""
-    if kind == "text":
-        return side[side.fillna("") != ""]
-    values = prepared(side.to_frame("values"), {"values": kind})["values"]
-    return values[values != ""] if kind == "category" else values.dropna()
+    if not type.is_text:
+        return type.measured(side).dropna()
+    words = type.measured(side) if type.has_vocabulary else side.fillna("")
+    return words[words != ""]
 
 
-def _mistyped(current: pd.Series, kind: Kind) -> str:
+def _mistyped(current: pd.Series, type: FeatureType) -> str:
     values = current.dropna()
-    if kind in TEXTUAL:
+    if type.is_text:
         wrong = values[~values.map(lambda value: isinstance(value, str))]
         return f"{wrong.iloc[0]!r} is no text" if len(wrong) else ""
     if pd.api.types.is_numeric_dtype(values):
         return ""
     wrong = values[~values.map(lambda value: isinstance(value, int | float | np.number | np.bool_))]
-    return f"{wrong.iloc[0]!r} is no {kind}" if len(wrong) else ""
+    return f"{wrong.iloc[0]!r} is no {type.name}" if len(wrong) else ""
 
 
 def _foreign(old: pd.Series, new: pd.Series) -> str:
@@ -100,6 +104,6 @@ def _rescaled(old: pd.Series, new: pd.Series) -> str:
     factor = float(new.median()) / middle if middle else 1.0
     if factor <= 0 or 1 / _RESCALED < factor < _RESCALED:
         return ""
-    apart = distances(old.to_frame("it"), (new / factor).to_frame("it"), {"it": "number"})["it"]
+    apart = distances(old.to_frame("it"), (new / factor).to_frame("it"), {"it": NUMBER.name})["it"]
     alike = _ALIKE if 1 / _TENFOLD < factor < _TENFOLD else _SIMILAR
     return f"the values are the reference's times {factor:.3g}: another unit?" if apart < alike else ""

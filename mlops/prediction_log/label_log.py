@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from mlops.errors import DataError, MissingColumnError, UnknownLabelsError, shown
+from mlops.feature_types.cells import spelled
 from mlops.files import formats, hashing, parquet
-from mlops.tables.cells import code, spelled
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -91,8 +91,7 @@ def add(
     at
         When the labels became known, UTC.
     classes
-        The served model's classes. A binary label must be one of them, any other must have their type;
-        None skips the check.
+        The served model's classes, see `Task.is_label`; None skips the check.
 
     Raises
     ------
@@ -160,7 +159,7 @@ def join(log_frame: pd.DataFrame, labels: pd.DataFrame, schema: Schema) -> pd.Da
         newer = matched["at"].notna() & (newest.isna() | (matched["at"] > newest))
         target = target.mask(newer, matched["label"].astype(object))
         newest = newest.mask(newer, matched["at"])
-    if schema.task == "regression":
+    if not schema.task_type.has_classes:
         target = target.astype(float)
     return log_frame.assign(**{schema.target: target})
 
@@ -181,7 +180,10 @@ def _normalised(table: pd.DataFrame, by: By, schema: Schema) -> pd.DataFrame:
     if missing:
         raise MissingColumnError(missing, have=list(map(str, table.columns)), where="The table of labels")
     values = ["" if pd.isna(value) else spelled(value) for value in table[name].tolist()]
-    labels = [None if pd.isna(label) else _text(label, schema) for label in table[schema.target].tolist()]
+    labels = [
+        None if pd.isna(label) else schema.task_type.label_to_json(label, schema.target)
+        for label in table[schema.target].tolist()
+    ]
     return pd.DataFrame({"value": pd.array(values, "str"), "label": pd.array(labels, "str")})
 
 
@@ -189,24 +191,13 @@ def _check_classes(texts: pd.Series[Any], classes: Sequence[Any] | None, schema:
     """Reject labels of another type: a single "yes" among booleans would break the next training."""
     if not classes:
         return
-    types = {type(label) for label in classes}
     for text in texts.unique():
         label = json.loads(text)
-        if type(label) not in types or (schema.task == "binary" and label not in classes):
+        if not schema.task_type.is_label(label, classes):
             raise DataError(
                 f"{label!r} is not a label of {schema.target}; the model knows {shown(list(classes), 10)}.",
                 remedy="Nothing was added. Write the labels as in the training data.",
             )
-
-
-def _text(label: Any, schema: Schema) -> str:
-    """Write a label as JSON, which distinguishes text, numbers and booleans."""
-    if schema.task != "regression":
-        return json.dumps(code(label))
-    try:
-        return json.dumps(float(label), allow_nan=False)
-    except ValueError as exc:
-        raise DataError(f"A label of {schema.target} is not a finite number: {label!r}.") from exc
 
 
 def _append(folder: Path, new: pd.DataFrame, by: By, at: datetime) -> None:

@@ -16,24 +16,21 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
-from math import isfinite, nan
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 import orjson
 
-from mlops import moments
 from mlops.files import atomic, formats, parquet
 from mlops.prediction_log.segment import FORMAT, Record, folders
 from mlops.prediction_log.writer import close, try_lock
-from mlops.schema import TEXTUAL
-from mlops.tables.cells import spelled
 
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-    from mlops.schema import Kind, Schema
+    from mlops.schema import Schema
 
 __all__ = ["Compacted", "compact", "find", "ids", "newest", "open_files", "read"]
 
@@ -235,11 +232,6 @@ def _json(value: Any) -> str:
     return orjson.dumps(value).decode()
 
 
-def _as_text(value: Any) -> str:
-    """Return a served value as text, also from the time before the column was a category."""
-    return value if type(value) is str else spelled(float(value))
-
-
 def _as_number(value: Any) -> float | None:
     """Return a served value as a number, also from the time when the column was a category."""
     try:
@@ -313,20 +305,6 @@ def _table(records: list[Record], schema: Schema) -> pa.Table:
         times = [datetime.fromisoformat(record[name] or record["at"]) for record in records]
         return pa.array(times, pa.timestamp("us", "UTC"))
 
-    def feature(name: str, kind: Kind) -> pa.Array:
-        values = [record["features"].get(name) for record in records]
-        if kind == "date":
-            return pa.array([date(value) for value in values], pa.timestamp("us", "UTC"))
-        if kind in TEXTUAL:
-            return pa.array(["" if value is None else _as_text(value) for value in values], pa.string())
-        return numbers(values).fill_null(nan)
-
-    def date(value: Any) -> datetime | None:
-        try:
-            return moments.from_text(value)
-        except (TypeError, ValueError):  # missing, or served as another type
-            return None
-
     def numbers(values: list[Any]) -> pa.Array:
         try:
             return pa.array(values, pa.float64())
@@ -342,8 +320,12 @@ def _table(records: list[Record], schema: Schema) -> pa.Table:
             **{name: text(name) for name in ("id", "key")},
             **{name: moment(name) for name in ("time", "at")},
             **{name: text(name) for name in ("deployment", "version")},
-            **{name: feature(name, kind) for name, kind in schema.features.items() if name != schema.time},
-            "prediction": prediction("prediction", number=schema.task == "regression"),
-            "score": prediction("score", number=schema.task != "multiclass"),
+            **{
+                name: type.to_arrow([record["features"].get(name) for record in records])
+                for name, type in schema.types.items()
+                if name != schema.time
+            },
+            "prediction": prediction("prediction", number=not schema.task_type.has_classes),
+            "score": prediction("score", number=schema.task_type.score_is_number),
         }
     )

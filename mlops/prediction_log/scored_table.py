@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from mlops.model.predictions import Answers
+    from mlops.task_types.predictions import Predictions
 
 __all__ = ["Scoring", "add_predictions", "resolve_destination"]
 
@@ -79,7 +79,7 @@ def resolve_destination(path: Path, source_path: Path, version: str) -> Path:
 
 def add_predictions(
     frame: pd.DataFrame,
-    predicted: Answers,
+    predicted: Predictions,
     classes: Sequence[Any] | None,
     *,
     ids: Sequence[str],
@@ -95,7 +95,7 @@ def add_predictions(
     DataError
         The table has a column of such a name.
     """
-    columns: dict[str, Any] = {"prediction": predicted.predictions}
+    columns: dict[str, Any] = {"prediction": predicted.values}
     if classes is not None and predicted.scores is not None:
         if len(classes) == 2:
             columns["score"] = predicted.scores

@@ -15,8 +15,8 @@ from typing import Any
 import orjson
 
 from mlops.errors import UnavailableError
-from mlops.model.predictions import Answers
-from mlops.schema import Rows
+from mlops.rows import Rows
+from mlops.task_types.predictions import Predictions
 
 __all__ = ["FORMAT", "Folders", "Record", "adopt", "folders", "lay", "records", "to_lines"]
 
@@ -52,7 +52,7 @@ def folders(log: Path) -> Folders:
 
 
 def records(
-    rows: Rows, answers: Answers, *, ids: Sequence[str], at: datetime, deployment: str, version: str
+    rows: Rows, predictions: Predictions, *, ids: Sequence[str], at: datetime, deployment: str, version: str
 ) -> list[Record]:
     """Return what the log keeps of answered rows, a record each.
 
@@ -66,8 +66,8 @@ def records(
         What answered.
     """
     moment = at.isoformat()
-    scores = answers.scores or [None] * len(ids)
-    parts = zip(ids, rows.keys, rows.times, rows.served, answers.predictions, scores, strict=True)
+    scores = predictions.scores or [None] * len(ids)
+    parts = zip(ids, rows.keys, rows.times, rows.served, predictions.values, scores, strict=True)
     return [
         {
             "id": id,

@@ -22,6 +22,7 @@ from mlops.scaffold.proposal import Proposal, Span, slug
 from mlops.schema import Schema
 from mlops.tables import readers
 from mlops.tables.sampling import Sample, take
+from mlops.task_types import REGRESSION
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,7 +34,7 @@ __all__ = ["Begun", "begin"]
 _CHUNK = 100_000
 _SAMPLED = 100_000
 """Rows that are looked at closely, from all of the table; of a wide one fewer."""
-_AS_WRITTEN = Schema({}, "", "regression")
+_AS_WRITTEN = Schema({}, "", REGRESSION.name)
 """Of a table whose columns nobody knows yet: nothing is read as anything."""
 
 

@@ -18,12 +18,12 @@ from mlops.ledger.records import ModelPromoted, ModelRegistered, ModelReproduced
 from mlops.maintenance.packages import installed, unlocked
 from mlops.model import bundle, predictor
 from mlops.model.bundle import Bundle
-from mlops.model.predictions import Answers
 from mlops.model.registry import CHAMPION
 from mlops.model.reproducibility import Apart, Reproduction, apart, differences, judge
 from mlops.project.context import Project
 from mlops.stages.pipeline import STAGES
 from mlops.tables.conform import columns_of, conform
+from mlops.task_types.predictions import Predictions
 
 __all__ = ["Again", "Subject", "find", "reproduce"]
 
@@ -155,16 +155,16 @@ def _compare(registered: Bundle, rebuilt: Bundle, tree: Path) -> Reproduction:
     locked = tree / LOCK
     others = unlocked(locked.read_text() if locked.is_file() else "", installed())
     found = list(differences(registered, rebuilt, unlocked=others))
-    return judge(registered, rebuilt, found, _answered(registered, rebuilt, tree))
+    return judge(registered, rebuilt, found, _predicted(registered, rebuilt, tree))
 
 
-def _answered(registered: Bundle, rebuilt: Bundle, tree: Path) -> Apart | None:
+def _predicted(registered: Bundle, rebuilt: Bundle, tree: Path) -> Apart | None:
     """Put the held-out rows to both models; None where one of them cannot answer them here."""
     import pandas as pd
 
     rows = pd.read_parquet(tree / HOLDOUT)
 
-    def ask(model: Bundle) -> Answers:
+    def ask(model: Bundle) -> Predictions:
         return predictor.load(model).predict(columns_of(conform(rows, model.schema), model.schema))
 
     try:

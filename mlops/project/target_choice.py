@@ -9,8 +9,7 @@ from importlib import import_module
 from mlops.config.target_names import AUTO, TARGETS
 from mlops.deployment.rollout import Target, TargetContext
 from mlops.errors import ConfigError, MlopsError, UnavailableError
-from mlops.files import atomic
-from mlops.model import user_module
+from mlops.files import atomic, user_module
 
 __all__ = ["available", "choose"]
 

@@ -1,4 +1,4 @@
-"""What one column of a table is: its kind, and whether it had better be left out."""
+"""What one column of a table is: its type, and whether it had better be left out."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mlops.errors import shown
+from mlops.feature_types import BOOLEAN, CATEGORY, DATE, NUMBER, TEXT, FeatureType
+from mlops.feature_types.spellings import NONE, TRUTHS
 from mlops.moments import to_times
-from mlops.schema import TEXTUAL, Kind
-from mlops.tables.readers import NONE, TRUTHS
 from mlops.tables.sampling import MOMENT
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class Seen:
 
     Parameters
     ----------
-    kind
+    type
         None where it has none.
     note
         What a person should know of its values.
@@ -67,7 +67,7 @@ class Seen:
         looks like an id. Empty where nothing speaks for that.
     """
 
-    kind: Kind | None
+    type: FeatureType | None
     note: str
     drop: str = ""
     unique: bool = False
@@ -75,7 +75,7 @@ class Seen:
 
 
 def see(column: pd.Series[Any], *, untyped: bool) -> Seen:
-    """Tell a column's kind from its values.
+    """Tell a column's type from its values.
 
     Parameters
     ----------
@@ -98,18 +98,18 @@ def see(column: pd.Series[Any], *, untyped: bool) -> Seen:
     except TypeError:
         return Seen(None, "", "its values are nested")
     unique = len(known) >= _FEW_ROWS and distinct >= _UNIQUE * len(known)
-    kind, note, odd = _kind(known, distinct, untyped=untyped)
-    if kind is None:
+    type, note, odd = _type(known, distinct, untyped=untyped)
+    if type is None:
         return Seen(None, "", note)
     note += gaps + (f", {odd:.1%} are none" if odd else "")
     if distinct == 1:
-        return Seen(kind, note, f"it is {shown([known.iloc[0]])} in every row")
-    apart = unique and _tells_rows_apart(known, kind, str(column.name))
+        return Seen(type, note, f"it is {shown([known.iloc[0]])} in every row")
+    apart = unique and _tells_rows_apart(known, type, str(column.name))
     drop = "it tells rows apart: an id" if apart else ""
-    doubts = doubt(known, untyped=untyped) if kind == "category" else ""
-    if unique and kind == "number" and not apart and _rises(known):
+    doubts = doubt(known, untyped=untyped) if type is CATEGORY else ""
+    if unique and type is NUMBER and not apart and _rises(known):
         doubts = "it rises from row to row, and hardly two rows share a value; exclude it if it is an id"
-    return Seen(kind, note, drop, unique=distinct == len(column), doubt=doubts)
+    return Seen(type, note, drop, unique=distinct == len(column), doubt=doubts)
 
 
 def doubt(known: pd.Series[Any], *, untyped: bool) -> str:
@@ -151,12 +151,12 @@ def _without_none(known: pd.Series[Any]) -> pd.Series[Any]:
     others = known[known != NONE]
     if len(others) in (0, len(known)):
         return known
-    kind, _, _ = _kind(others, int(others.nunique()), untyped=True)
-    return known if kind in TEXTUAL else others
+    type, _, _ = _type(others, int(others.nunique()), untyped=True)
+    return known if type is not None and type.is_text else others
 
 
-def _kind(known: pd.Series[Any], distinct: int, *, untyped: bool) -> tuple[Kind | None, str, float]:
-    """Return the kind of values none of which is missing, a note, and the share that is not of it."""
+def _type(known: pd.Series[Any], distinct: int, *, untyped: bool) -> tuple[FeatureType | None, str, float]:
+    """Return the type of values none of which is missing, a note, and the share that is not of it."""
     import numpy as np
     import pandas as pd
     from pandas.api import types
@@ -168,42 +168,42 @@ def _kind(known: pd.Series[Any], distinct: int, *, untyped: bool) -> tuple[Kind 
     plain = known if untyped else known[~texts]
     # Few values first: to spell every one of a large column takes long.
     if distinct <= len(TRUTHS) and len(plain) == len(known) and plain.astype(str).isin(list(TRUTHS)).all():
-        return "boolean", "true or false", 0.0
+        return BOOLEAN, "true or false", 0.0
     if held in ("date", "datetime", "datetime64"):
-        return "date", f"{known.min():%Y-%m-%d} to {known.max():%Y-%m-%d}", 0.0
+        return DATE, f"{known.min():%Y-%m-%d} to {known.max():%Y-%m-%d}", 0.0
     if held in ("timedelta", "timedelta64"):  # which would pass for numbers
         return None, "its values are of type Timedelta", 0.0
     if untyped and texts.all() and known.str.fullmatch(_CODE).mean() >= _CODES:
-        return "category", f"{distinct:,} codes, some with zeros before them: {_examples(known)}", 0.0
+        return CATEGORY, f"{distinct:,} codes, some with zeros before them: {_examples(known)}", 0.0
     numbers = pd.to_numeric(plain, errors="coerce")
     finite = numbers[np.isfinite(numbers.astype(float))]
     if len(finite) >= _NEARLY_ALL * len(known):
-        return "number", f"{finite.min():g} to {finite.max():g}", 1 - len(finite) / len(known)
+        return NUMBER, f"{finite.min():g} to {finite.max():g}", 1 - len(finite) / len(known)
     if not texts.all():
-        odd = type(known[~texts].iloc[0]).__name__
+        odd = known[~texts].iloc[0].__class__.__name__
         if odd in ("list", "dict", "bytes", "ndarray", "time"):
             return None, f"its values are of type {odd}", 0.0
-        return "category", f"{distinct:,} values of several types", 0.0
+        return CATEGORY, f"{distinct:,} values of several types", 0.0
     moments = to_times(known.where(known.str.fullmatch(MOMENT)))
     if moments.notna().mean() >= _NEARLY_ALL:
-        return "date", f"{moments.min():%Y-%m-%d} to {moments.max():%Y-%m-%d}", float(moments.isna().mean())
+        return DATE, f"{moments.min():%Y-%m-%d} to {moments.max():%Y-%m-%d}", float(moments.isna().mean())
     words = float(known.map(lambda value: len(value.split())).mean())
     if distinct > _MANY and words >= _WORDS:
-        return "text", f"text, some {words:.0f} words each", 0.0
-    return "category", f"{distinct:,} values: {_examples(known)}", 0.0
+        return TEXT, f"text, some {words:.0f} words each", 0.0
+    return CATEGORY, f"{distinct:,} values: {_examples(known)}", 0.0
 
 
 def _examples(known: pd.Series[Any]) -> str:
     return shown([str(value)[:20] for value in known.value_counts().index.tolist()], 3)
 
 
-def _tells_rows_apart(known: pd.Series[Any], kind: Kind, name: str) -> bool:
+def _tells_rows_apart(known: pd.Series[Any], type: FeatureType, name: str) -> bool:
     """Tell an id from a measure, both of which may differ in each row."""
     import pandas as pd
 
-    if kind == "category":
+    if type is CATEGORY:
         return True
-    if kind != "number":
+    if type is not NUMBER:
         return False
     numbers = pd.to_numeric(known, errors="coerce").dropna()
     if not (numbers % 1 == 0).all():

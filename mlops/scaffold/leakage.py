@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlops.schema import TEXTUAL, Schema
+from mlops.schema import Schema
 from mlops.tables.conform import columns_of
 
 if TYPE_CHECKING:
@@ -48,13 +48,13 @@ def suspects(frame: pd.DataFrame, schema: Schema) -> list[str]:
     known = frame[frame[schema.target].notna()]
     if len(known) < _LEAST:
         return []
-    regression = schema.task == "regression"
+    regression = not schema.task_type.has_classes
     target = known[schema.target].to_numpy() if regression else _codes(known[schema.target])
-    columns, kinds = columns_of(known, schema), schema.inputs
+    columns = columns_of(known, schema)
 
     def told(feature: str) -> float:
         parts = schema.parts(feature)
-        if kinds[parts[0]] in TEXTUAL:
+        if feature in schema.texts:
             return _told_by_values(_codes(columns[feature]), target, regression=regression)
         numbers = np.column_stack([np.clip(columns[part], -_MOST, _MOST) for part in parts])
         by_tree = _told_by_tree(numbers, target, regression=regression)

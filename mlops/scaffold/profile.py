@@ -1,7 +1,7 @@
 """What a table is: which column is for what, decided from its values, each with the reason.
 
 `look` decides for a person who has said little: what the task is, which columns a model can
-learn from and of which kind each is, which are left out and why, and which give the target away.
+learn from and of which type each is, which are left out and why, and which give the target away.
 """
 
 from __future__ import annotations
@@ -12,12 +12,16 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
+from mlops import task_types
 from mlops.errors import DataError, UsageError, shown
+from mlops.feature_types import DATE
+from mlops.feature_types.reading import filled
 from mlops.scaffold.columns import Seen, doubt, names_rows, see
-from mlops.schema import DATE_PARTS, RESERVED, Kind, Schema, Task
+from mlops.schema import RESERVED, Schema
 from mlops.tables import readers
-from mlops.tables.conform import filled, labels, lenient
+from mlops.tables.conform import lenient
 from mlops.tables.sampling import spaced
+from mlops.task_types import BINARY, MULTICLASS, REGRESSION
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,7 +50,7 @@ class Asked:
     target: str
     time: str | None = None
     key: str | None = None
-    task: Task | None = None
+    task: str | None = None
     features: Collection[str] = ()
     exclude: Collection[str] = ()
 
@@ -62,7 +66,7 @@ class Feature:
     """
 
     name: str
-    kind: Kind
+    type: str
     note: str
 
 
@@ -85,7 +89,7 @@ class Profile:
     """
 
     target: str
-    task: Task
+    task: str
     time: str | None
     key: str | None
     features: Sequence[Feature]
@@ -98,8 +102,8 @@ class Profile:
 
     def schema(self) -> Schema:
         """Return the columns as the loop knows them."""
-        kinds = {feature.name: feature.kind for feature in self.features}
-        return Schema(kinds, self.target, self.task, self.time, self.key)
+        types = {feature.name: feature.type for feature in self.features}
+        return Schema(types, self.target, self.task, self.time, self.key)
 
 
 def look(
@@ -128,7 +132,7 @@ def look(
     decided: list[str] = []
     target = sample[asked.target]
     if untyped:  # as ingestion will read it
-        target = readers.as_typed(target.to_frame(), Schema({}, asked.target, "multiclass"))[asked.target]
+        target = readers.as_typed(target.to_frame(), Schema({}, asked.target, MULTICLASS.name))[asked.target]
     target = filled(target)
     task, counts, why = _task(target, asked, untyped=untyped)
     decided += [why] if why else []
@@ -145,14 +149,14 @@ def look(
     key, why = _key(seen, asked, time, repeated)
     decided += [why] if why else []
     wanted = [name for name in asked.features or seen if name not in asked.exclude]
-    parts = {f"{name}.{part}": name for name in wanted for part in DATE_PARTS if seen[name].kind == "date"}
+    parts = {f"{name}.{part}": name for name in wanted if (type := seen[name].type) for part in type.parts}
     features: list[Feature] = []
     left_out = dict.fromkeys(asked.exclude, "you excluded it")
     for name in wanted:
         if name == key:
             continue
         if name == time:
-            features.append(Feature(name, "date", "month, weekday and hour of the event"))
+            features.append(Feature(name, DATE.name, "month, weekday and hour of the event"))
             continue
         found = seen[name]
         forced = name in asked.features
@@ -160,11 +164,11 @@ def look(
             left_out[name] = "the prediction log has a column of that name: rename it to use it"
         elif name in parts:
             left_out[name] = f"a part of {parts[name]}, a date, has that name: rename it to use it"
-        elif found.kind is None or (found.drop and not forced):
+        elif found.type is None or (found.drop and not forced):
             left_out[name] = found.doubt or found.drop
         else:
-            features.append(Feature(name, found.kind, found.note))
-            decided += [f"{name} is a {found.kind}: {found.doubt}."] if found.doubt else []
+            features.append(Feature(name, found.type.name, found.note))
+            decided += [f"{name} is a {found.type.name}: {found.doubt}."] if found.doubt else []
     if not features:
         reasons = shown([f"{name} ({reason})" for name, reason in left_out.items()])
         raise DataError(
@@ -210,7 +214,7 @@ def _check_names(sample: pd.DataFrame, asked: Asked) -> None:
         )
 
 
-def _task(column: pd.Series[Any], asked: Asked, *, untyped: bool) -> tuple[Task, dict[Any, int], str]:
+def _task(column: pd.Series[Any], asked: Asked, *, untyped: bool) -> tuple[str, dict[Any, int], str]:
     """Return the task, its labels, most frequent first, with their rows, and a sentence if it is a guess."""
     import pandas as pd
     from pandas.api import types
@@ -230,18 +234,20 @@ def _task(column: pd.Series[Any], asked: Asked, *, untyped: bool) -> tuple[Task,
     numeric = types.infer_dtype(known) in _NUMERIC
     numbers = pd.to_numeric(known, errors="coerce")
     task = asked.task or _guessed(known, numbers if numeric else None)
-    if task == "regression":
+    if not task_types.find(task).has_classes:
         if not numeric:
             example = (known[numbers.isna()] if numbers.isna().any() else known).iloc[0]
             raise UsageError(
-                f"--task regression: {target} holds {example!r}, which is no number.",
+                f"--task {task}: {target} holds {example!r}, which is no number.",
                 remedy="Leave --task out, or correct the table.",
             )
         if known.nunique() < 2:
             raise DataError(f"The target {target} is {known.iloc[0]} in every row.", remedy=_NOTHING)
         said = f"{target} is a number from {numbers.min():g} to {numbers.max():g}"
-        return task, {}, "" if asked.task else f"{said}: the task is regression."
-    counts = {label: int(count) for label, count in labels(known, task).value_counts().items()}
+        return task, {}, "" if asked.task else f"{said}: the task is {task}."
+    counts = {
+        label: int(count) for label, count in task_types.find(task).read_target(known).value_counts().items()
+    }
     classes = list(counts)
     if len(classes) < 2:
         raise DataError(f"The target {target} is {shown(classes)} in every row.", remedy=_NOTHING)
@@ -252,9 +258,10 @@ def _task(column: pd.Series[Any], asked: Asked, *, untyped: bool) -> tuple[Task,
             f"{_MOST_CLASSES} is not proposed{why}.",
             remedy="Choose another --target" + (", or --task regression." if numeric else "."),
         )
-    if task == "binary" and len(classes) > 2:
+    most = task_types.find(task).most_classes
+    if most is not None and len(classes) > most:
         raise UsageError(
-            f"--task binary: {target} has {len(classes)} labels: {shown(classes)}.",
+            f"--task {task}: {target} has {len(classes)} labels: {shown(classes)}.",
             remedy="Use --task multiclass, or correct the table.",
         )
     said = f"{target} is one of {shown(classes)}"
@@ -264,19 +271,19 @@ def _task(column: pd.Series[Any], asked: Asked, *, untyped: bool) -> tuple[Task,
 _NOTHING = "There is nothing to learn: give rows of each kind."
 
 
-def _guessed(known: pd.Series[Any], numbers: pd.Series[Any] | None) -> Task:
+def _guessed(known: pd.Series[Any], numbers: pd.Series[Any] | None) -> str:
     distinct = known.nunique()
     if distinct <= 2:
-        return "binary" if numbers is None or bool((numbers % 1 == 0).all()) else "regression"
+        return BINARY.name if numbers is None or bool((numbers % 1 == 0).all()) else REGRESSION.name
     if numbers is None:
-        return "multiclass"
+        return MULTICLASS.name
     whole = bool((numbers % 1 == 0).all())
-    return "multiclass" if whole and distinct <= _FEW_NUMBERS else "regression"
+    return MULTICLASS.name if whole and distinct <= _FEW_NUMBERS else REGRESSION.name
 
 
 def _time(sample: pd.DataFrame, seen: dict[str, Seen], asked: Asked) -> tuple[str | None, str]:
     if asked.time is not None:
-        if seen[asked.time].kind != "date":
+        if seen[asked.time].type is not DATE:
             example = sample[asked.time].dropna().head(1).tolist()
             raise UsageError(
                 f"--time: {asked.time} holds {shown(example) or 'nothing'}, which is no time that is known.",
@@ -291,7 +298,7 @@ def _time(sample: pd.DataFrame, seen: dict[str, Seen], asked: Asked) -> tuple[st
     dates = [
         name
         for name, found in seen.items()
-        if found.kind == "date" and not _NOT_TIME.search(name)
+        if found.type is DATE and not _NOT_TIME.search(name)
         and name not in asked.exclude and sample[name].notna().all() and sample[name].nunique() > 1
     ]  # fmt: skip
     fitting = [name for name in dates if _TIME.search(name)]

@@ -231,7 +231,7 @@ class Proposal:
         facts["version"] = __version__
         fixed = {"contract.yaml": self.contract} if self.contract else {}
         facts["width"] = (
-            max(len(yaml_line(feature.name) + feature.kind) for feature in self.profile.features) + 4
+            max(len(yaml_line(feature.name) + feature.type) for feature in self.profile.features) + 4
         )
         made = {path: environment.get_template(of).render(facts) for path, of in _FILES.items()}
         return made | fixed

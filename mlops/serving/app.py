@@ -22,7 +22,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from mlops.errors import DataError, MlopsError
 from mlops.serving import requests
 from mlops.serving.prometheus import Metrics
-from mlops.serving.service import Answered, Service
+from mlops.serving.service import Predicted, Service
 
 __all__ = ["PATHS", "Limits", "build_app"]
 
@@ -30,7 +30,7 @@ PATHS = ("/predict", "/invocations", "/health", "/ready", "/version", "/metrics"
 
 _INLINE_BYTES = 16 * 1024
 _JSON = b"application/json"
-Render = Callable[[Service, Answered], dict[str, Any]]
+Render = Callable[[Service, Predicted], dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -140,8 +140,8 @@ class _Predictions:
             raise HTTPException(
                 413, f"The request holds {len(records)} rows, allowed are {self._limits.rows}."
             )
-        answered = self._service.answer(requests.rows(records, self._service.schema))
-        return orjson.dumps(self._render(self._service, answered))
+        predicted = self._service.answer(requests.rows(records, self._service.schema))
+        return orjson.dumps(self._render(self._service, predicted))
 
     async def _body(self, scope: Scope, receive: Receive) -> bytes:
         headers = dict(scope["headers"])
@@ -192,14 +192,14 @@ class _Measured:
         start, status = perf_counter(), 500
         try:
             if scope["method"] == "POST" and (endpoint := self._answering.get(scope["path"])):
-                status = await _answered(endpoint, scope, receive, send)
+                status = await _respond(endpoint, scope, receive, send)
             else:
                 status = await _status(self._framework, scope, receive, send)
         finally:
             self._metrics.request(scope["path"], status, perf_counter() - start)
 
 
-async def _answered(endpoint: ASGIApp, scope: Scope, receive: Receive, send: Send) -> int:
+async def _respond(endpoint: ASGIApp, scope: Scope, receive: Receive, send: Send) -> int:
     """Let an endpoint answer, or say why not; return the status."""
     try:
         await endpoint(scope, receive, send)
@@ -227,8 +227,8 @@ async def _status(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> i
     return status
 
 
-def _predict(service: Service, answered: Answered) -> dict[str, Any]:
-    rows = zip(answered.ids, answered.predictions, answered.scores, strict=True)
+def _predict(service: Service, predicted: Predicted) -> dict[str, Any]:
+    rows = zip(predicted.ids, predicted.predictions, predicted.scores, strict=True)
     return {
         "model_version": service.version,
         "deployment": service.deployment,
@@ -236,8 +236,8 @@ def _predict(service: Service, answered: Answered) -> dict[str, Any]:
     }
 
 
-def _invocations(service: Service, answered: Answered) -> dict[str, Any]:
-    return {"predictions": answered.predictions, "model_version": service.version, "ids": answered.ids}
+def _invocations(service: Service, predicted: Predicted) -> dict[str, Any]:
+    return {"predictions": predicted.predictions, "model_version": service.version, "ids": predicted.ids}
 
 
 def _json(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:

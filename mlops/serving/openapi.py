@@ -5,18 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mlops.feature_types import Kind
+from mlops.feature_types import DATE, FeatureType
 from mlops.schema import Schema
 
 __all__ = ["document"]
 
-_VALUES: Mapping[Kind, Mapping[str, Any]] = {
-    "number": {"type": ["number", "null"]},
-    "boolean": {"type": ["boolean", "null"]},
-    "category": {"type": ["string", "null"]},
-    "text": {"type": ["string", "null"]},
-    "date": {"type": ["string", "null"], "description": "A date or a time, ISO 8601; UTC without an offset."},
-}
 _JSON = "application/json"
 _REFUSALS = {
     "400": "The body is no JSON, or a field is missing or of the wrong type.",
@@ -46,13 +39,13 @@ def document(schema: Schema, *, version: str, classes: Sequence[Any] | None, exa
         "info": {"title": f"Predictions of {schema.target}", "version": version},
         "paths": {
             "/predict": _answers(
-                "Answer rows, each under an id", plain, {"rows": [example]}, gives="Answers"
+                "Answer rows, each under an id", plain, {"rows": [example]}, gives="Predictions"
             ),
             "/invocations": _answers(
                 "Answer rows in MLflow's protocol",
                 _invocation(),
                 {"dataframe_records": [example]},
-                gives="InvocationAnswers",
+                gives="InvocationPredictions",
             ),
             "/health": _tells("That the process runs"),
             "/ready": _tells(
@@ -66,19 +59,19 @@ def document(schema: Schema, *, version: str, classes: Sequence[Any] | None, exa
 
 
 def _schemas(schema: Schema, classes: Sequence[Any] | None) -> dict[str, Any]:
-    answer = {"type": "number"} if classes is None else {"enum": list(classes)}
+    answer = schema.task_type.prediction_schema(classes)
     told = {"type": "string"}
     return {
         "Row": _row(schema),
-        "Answers": _object(
+        "Predictions": _object(
             model_version=told,
             deployment=told,
             predictions={
                 "type": "array",
-                "items": _object(id=told, prediction=answer, score=_score(classes)),
+                "items": _object(id=told, prediction=answer, score=schema.task_type.score_schema(classes)),
             },
         ),
-        "InvocationAnswers": _object(
+        "InvocationPredictions": _object(
             predictions={"type": "array", "items": answer},
             model_version=told,
             ids={"type": "array", "items": told},
@@ -89,8 +82,8 @@ def _schemas(schema: Schema, classes: Sequence[Any] | None) -> dict[str, Any]:
 
 def _row(schema: Schema) -> dict[str, Any]:
     key = {"type": ["string", "integer", "null"], "description": "Names the row; labels come by it."}
-    roles = {schema.key: key, schema.time: _VALUES["date"]}
-    fields = {name: _VALUES[kind] for name, kind in schema.features.items()}
+    roles = {schema.key: key, schema.time: _or_null(DATE)}
+    fields = {name: _or_null(type) for name, type in schema.types.items()}
     # Further fields are ignored, so that a client may send one before a model asks for it.
     return {
         "type": "object",
@@ -99,13 +92,8 @@ def _row(schema: Schema) -> dict[str, Any]:
     }
 
 
-def _score(classes: Sequence[Any] | None) -> dict[str, Any]:
-    if classes is None:
-        return {"type": "null"}
-    if len(classes) == 2:
-        return {"type": "number", "description": f"The probability of {classes[1]!r}."}
-    shares = {"type": "array", "items": {"type": "number"}}
-    return {**shares, "description": f"The probability of each of {', '.join(map(repr, classes))}."}
+def _or_null(type: FeatureType) -> dict[str, Any]:
+    return {**type.json_schema, "type": [type.json_schema["type"], "null"]}
 
 
 def _invocation() -> dict[str, Any]:
@@ -134,8 +122,10 @@ def _ref(name: str) -> dict[str, str]:
 
 def _answers(summary: str, takes: Mapping[str, Any], example: Any, *, gives: str) -> dict[str, Any]:
     body = {"required": True, "content": {_JSON: {"schema": takes, "example": example}}}
-    answers = {"200": _response("The answers, in the order of the rows.", _ref(gives))}
-    return {"post": {"summary": summary, "requestBody": body, "responses": answers | _refusals(*_REFUSALS)}}
+    predictions = {"200": _response("The answers, in the order of the rows.", _ref(gives))}
+    return {
+        "post": {"summary": summary, "requestBody": body, "responses": predictions | _refusals(*_REFUSALS)}
+    }
 
 
 def _tells(summary: str, *refused: str, kind: str = _JSON) -> dict[str, Any]:

@@ -12,7 +12,8 @@ import orjson
 
 from mlops import moments
 from mlops.errors import DataError, RowError
-from mlops.schema import Columns, Rows, Schema, parse_rows
+from mlops.rows import Columns, Rows, parse_rows
+from mlops.schema import Schema
 
 __all__ = ["Unpack", "invocation", "plain", "read", "rows"]
 

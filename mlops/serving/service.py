@@ -13,18 +13,18 @@ from mlops.model.bundle import Bundle
 from mlops.model.predictor import Predictor, check_golden
 from mlops.prediction_log.segment import records
 from mlops.prediction_log.writer import PredictionLog
-from mlops.schema import Rows
+from mlops.rows import Rows
 from mlops.serving import openapi
 from mlops.serving.prometheus import Metrics
 
-__all__ = ["Answered", "Service"]
+__all__ = ["Predicted", "Service"]
 
 _AHEAD = timedelta(days=366)
 """How far ahead an event may be asked about: a time beyond is a slip, and its row would have no label."""
 
 
 @dataclass(frozen=True)
-class Answered:
+class Predicted:
     """The answers to a request, each under the id that finds it again."""
 
     ids: Sequence[str]
@@ -65,7 +65,7 @@ class Service:
         self._golden_checked = False
         self._categories = {name: frozenset(values) for name, values in bundle.model.categories.items()}
 
-    def answer(self, rows: Rows) -> Answered:
+    def answer(self, rows: Rows) -> Predicted:
         """Answer rows. When this returns, they are in the log.
 
         Raises
@@ -79,18 +79,18 @@ class Service:
         at = self._clock()
         if any(rows.times):
             self._check_times(rows, (at + _AHEAD).isoformat())
-        answers = self._predictor.predict(rows.columns)
-        finite = answers.finite()
+        predictions = self._predictor.predict(rows.columns)
+        finite = predictions.finite()
         if not finite.all():
             raise _unanswered(rows, int(finite.argmin()))
         # Ids begin with their time, so that the log finds one without looking everywhere.
         stamp = f"{int(at.timestamp() * 1e6):016x}"
         ids = [stamp + secrets.token_hex(8) for _ in rows.served]
         self._log.write(
-            records(rows, answers, ids=ids, at=at, deployment=self.deployment, version=self.version)
+            records(rows, predictions, ids=ids, at=at, deployment=self.deployment, version=self.version)
         )
         self._count(rows)
-        return Answered(ids, answers.predictions, answers.scores or [None] * len(ids))
+        return Predicted(ids, predictions.values, predictions.scores or [None] * len(ids))
 
     def check(self) -> None:
         """Make sure that the model answers as it did in training and the log can be written.

@@ -13,9 +13,9 @@ from mlops.config.paths import (
 )
 from mlops.model import bundle
 from mlops.model.bundle import to_json
-from mlops.model.predictions import constant
 from mlops.stages.io import read_rows, write
 from mlops.tables.conform import columns_of
+from mlops.task_types.predictions import constant
 
 if TYPE_CHECKING:
     pass
@@ -33,21 +33,21 @@ def evaluate(root: Path) -> None:
     rows, _ = read_rows(root / HOLDOUT, schema)
     truth, columns = rows[schema.target].tolist(), columns_of(rows, schema)
     model = predictor.load(opened)
-    answers = model.predict(columns)
+    predictions = model.predict(columns)
     baseline = constant(info.prior, info.classes, len(rows))
     seed = opened.lineage["params"]["model"]["seed"]
     figures = {
-        "holdout": metrics.report(info.task, truth, answers, info.classes),
+        "holdout": metrics.report(info.task, truth, predictions, info.classes),
         "baseline": metrics.report(info.task, truth, baseline, info.classes),
         "rows": {"train": opened.lineage["train"]["rows"], "holdout": len(rows)},
         "compiled": info.compiled,
     }
     write(root / METRICS, to_json(figures))
     tables = {
-        "roc": plots.roc(truth, answers, info.classes),
-        "calibration": plots.calibration(truth, answers, info.classes),
-        "confusion": plots.confusion(truth, answers, info.classes),
-        "residuals": plots.residuals(truth, answers, info.classes),
+        "roc": plots.roc(truth, predictions, info.classes),
+        "calibration": plots.calibration(truth, predictions, info.classes),
+        "confusion": plots.confusion(truth, predictions, info.classes),
+        "residuals": plots.residuals(truth, predictions, info.classes),
         "importances": plots.importances(
             model, columns, truth, schema=schema, classes=info.classes, seed=seed
         ),

@@ -15,7 +15,7 @@ from mlops.config.paths import (
 )
 from mlops.data.lake import Lake
 from mlops.files.parquet import to_bytes
-from mlops.schema import Kind, Schema
+from mlops.schema import Schema
 from mlops.stages.io import FORMAT, read_params, read_rows, window, write
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def split(root: Path) -> None:
     write(root / HOLDOUT, to_bytes(parts.holdout, {**facts, "window": holdout}, format=FORMAT))
 
 
-def held_out(root: Path, more: Mapping[str, Kind]) -> pd.DataFrame:
+def held_out(root: Path, more: Mapping[str, str]) -> pd.DataFrame:
     """Return the rows that `split` holds out, in its order, with features that params.yaml leaves out.
 
     Those are missing where the lake lacks them.

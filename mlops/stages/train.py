@@ -22,16 +22,16 @@ from mlops.files.parquet import to_bytes
 from mlops.maintenance import packages
 from mlops.model import bundle
 from mlops.model.bundle import ModelInfo, to_json
-from mlops.model.predictions import Answers, constant
 from mlops.schema import Schema
 from mlops.stages.io import read_params, read_rows, write
 from mlops.tables.conform import columns_of, records
 from mlops.tables.sampling import spaced
+from mlops.task_types.predictions import Predictions, constant
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from mlops.model.custom import OwnFunctions
+    from mlops.model.custom import CustomModel
     from mlops.model.predictor import Predictor
     from mlops.training.fit import Builder, Fit
 
@@ -85,7 +85,7 @@ def train(root: Path, *, journals: Path | None = None) -> None:
     done = fit(fitted_rows, schema, build, wanted, seed=params.model.seed)
     info, predictor, model = _made(done, build, params, schema, fitted_rows, held_rows)
 
-    def answer(rows: pd.DataFrame) -> Answers:
+    def answer(rows: pd.DataFrame) -> Predictions:
         return predictor.predict(columns_of(rows, schema))
 
     golden = held_rows.iloc[spaced(len(held_rows), most=_GOLDEN)]
@@ -98,7 +98,7 @@ def train(root: Path, *, journals: Path | None = None) -> None:
         "model.json": to_json(info.to_dict()),
         "golden.json": to_json(_golden(golden, answer(golden), schema)),
         "reference.parquet": to_bytes(_watched(reference, *schema.features, schema=schema)),
-        "answers.parquet": _answered(held_rows, told, schema),
+        "predictions.parquet": _predicted(held_rows, told, schema),
         "reference.json": to_json(_losses(held_rows, schema, info, told)),
         "lineage.json": to_json(
             _lineage(root, params, source, train_facts, holdout_facts)
@@ -126,13 +126,13 @@ def _made(
     held: pd.DataFrame,
 ) -> tuple[ModelInfo, Predictor, Mapping[str, bytes]]:
     """What is told of a fitted model, what answers with it, and the files that hold it."""
-    from mlops.model.custom import OwnFunctions
+    from mlops.model.custom import CustomModel
     from mlops.model.predictor import Compiled, uncompiled
 
-    if isinstance(build, OwnFunctions):
-        info = _info(done, params, schema, fitted, "it is answered by its own module", own=True)
+    if isinstance(build, CustomModel):
+        info = _info(done, params, schema, fitted, "it is answered by its own module", custom=True)
         saved, read = _kept(done, build)
-        return info, uncompiled(read, schema, done.classes, build), {"model.own": saved}
+        return info, uncompiled(read, schema, done.classes, build), {"model.custom": saved}
     from mlops.adapters import onnx, skops
 
     compared = columns_of(held.iloc[spaced(len(held), most=_PARITY)], schema)
@@ -144,7 +144,7 @@ def _made(
     return info, Compiled(compilation.model, done.classes), {**model, "model.onnx": compilation.model}
 
 
-def _kept(done: Fit, own: OwnFunctions) -> tuple[bytes, Any]:
+def _kept(done: Fit, own: CustomModel) -> tuple[bytes, Any]:
     """A model's bytes, and the model that is read from them: it is what will be asked."""
     remedy = "Correct the functions save and load in the module model.builder."
     try:
@@ -164,7 +164,7 @@ def _info(
     rows: pd.DataFrame,
     why_not_compiled: str | None,
     *,
-    own: bool = False,
+    custom: bool = False,
 ) -> ModelInfo:
     searched = ("optuna",) if params.model.search else ()
     return ModelInfo(
@@ -175,46 +175,46 @@ def _info(
         why_not_compiled=why_not_compiled,
         trusted=list(params.model.trusted),
         categories={
-            name: sorted(rows[name].unique()) for name, kind in schema.features.items() if kind == "category"
+            name: sorted(rows[name].unique()) for name, type in schema.types.items() if type.has_vocabulary
         },
         versions={
             **packages.versions([*_DECISIVE, *searched, *params.model.packages]),
             "python": f"{sys.version_info.major}.{sys.version_info.minor}",
         },
-        own=own,
+        custom=custom,
         packages=list(params.model.packages),
     )
 
 
-def _golden(rows: pd.DataFrame, answers: Answers, schema: Schema) -> dict[str, Any]:
-    scores = answers.scores or [None] * len(rows)
-    pairs = zip(answers.predictions, scores, strict=True)
+def _golden(rows: pd.DataFrame, predictions: Predictions, schema: Schema) -> dict[str, Any]:
+    scores = predictions.scores or [None] * len(rows)
+    pairs = zip(predictions.values, scores, strict=True)
     return {
         "rows": records(rows, schema),
-        "answers": [{"prediction": prediction, "score": score} for prediction, score in pairs],
+        "predictions": [{"prediction": prediction, "score": score} for prediction, score in pairs],
     }
 
 
-def _answered(rows: pd.DataFrame, answers: Answers, schema: Schema) -> bytes:
+def _predicted(rows: pd.DataFrame, predictions: Predictions, schema: Schema) -> bytes:
     """The answers that served ones are compared with, to rows that the model never saw either.
 
     Of what it was fitted on it is surer: beside that, the same data would have drifted.
     """
-    answered = _watched(rows, schema=schema).assign(prediction=answers.signal(schema.task))
-    return to_bytes(answered.iloc[spaced(len(rows), most=_REFERENCE)])
+    predicted = _watched(rows, schema=schema).assign(prediction=schema.task_type.watched(predictions))
+    return to_bytes(predicted.iloc[spaced(len(rows), most=_REFERENCE)])
 
 
 def _watched(rows: pd.DataFrame, *names: str, schema: Schema) -> pd.DataFrame:
     return rows[list(dict.fromkeys([*names, *([schema.time] if schema.time else [])]))]
 
 
-def _losses(rows: pd.DataFrame, schema: Schema, info: ModelInfo, answers: Answers) -> dict[str, Any]:
+def _losses(rows: pd.DataFrame, schema: Schema, info: ModelInfo, predictions: Predictions) -> dict[str, Any]:
     from mlops.evaluation.metrics import mean_losses
 
     truth = rows[schema.target].tolist()
     baseline = constant(info.prior, info.classes, len(rows))
     return {
-        "loss": mean_losses(info.task, truth, answers, info.classes),
+        "loss": mean_losses(info.task, truth, predictions, info.classes),
         "baseline": mean_losses(info.task, truth, baseline, info.classes),
         "rows": len(rows),
     }

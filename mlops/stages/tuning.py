@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlops.config.params import Params
-from mlops.evaluation.metrics import LOSSES
 from mlops.files import hashing
 from mlops.model.trials import Journal, Trial, best
 from mlops.schema import Schema
@@ -82,7 +81,7 @@ def chosen(params: Params, schema: Schema, trials: Sequence[Trial]) -> dict[str,
     return {
         "params": {**params.model.params, **leader.params},
         "trial": leader.number,
-        "metric": LOSSES[schema.task][0],
+        "metric": schema.task_type.default_loss,
         "loss": leader.loss,
         "trials": dict(Counter(trial.state for trial in trials)),
     }

@@ -1,40 +1,27 @@
 """How far two samples of a column lie apart, and how far apart they lie by chance.
 
-Numbers: the first Wasserstein distance over the reference's standard deviation. Categories and
-booleans: the Jensen-Shannon distance, the square root of the divergence in nats. Text: as numbers,
-how many words it has. All as Evidently 0.7 computes them, with missing values left out;
-`mlops.adapters.evidently` gives the same figures to 1e-6. Here they are also computed a thousand
-times over, on counts, to learn what chance alone does.
+Each column by the statistic of its feature type, see `mlops.stats.statistics`, with missing values left out;
+`mlops.adapters.evidently` gives the same figures to 1e-6. Here they are also computed a thousand times over,
+on counts, to learn what chance alone does.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import ceil
+from math import ceil, nan
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
-from scipy.special import rel_entr
 
-from mlops.schema import TEXTUAL, Kind
-from mlops.tables.cells import spelled
+from mlops import feature_types
+from mlops.stats import statistics
+from mlops.stats.statistics import Floats, Statistic
 
-__all__ = ["NAMES", "between", "distances", "null_quantiles", "prepared"]
+__all__ = ["between", "distance_of", "distances", "null_quantiles", "prepared"]
 
-NAMES: Mapping[Kind, str] = {
-    "number": "Wasserstein distance (normed)",
-    "category": "Jensen-Shannon distance",
-    "boolean": "Jensen-Shannon distance",
-    "text": "Wasserstein distance (normed) of the number of words",
-}
-"""What each kind's statistic is called; a date has none, since it moves on by itself."""
-_MEASURED: frozenset[Kind] = frozenset(("number", "text"))
-
-_LEAST_NORM = 0.001
-"""Evidently's floor for the standard deviation: a constant column would divide by zero."""
 _GROUPS = 200
 """Into how many groups blocks are pooled at most, where every row is a block of its own."""
 _LEAST_BLOCKS = 10
@@ -44,22 +31,21 @@ _GRAIN = 256
 _CELLS = 200_000
 """Cells of a matrix of draws held at once: what a processor's cache holds."""
 
-Floats = NDArray[np.float64]
 
+def prepared(frame: pd.DataFrame, columns: Mapping[str, str]) -> pd.DataFrame:
+    """Return these columns as statistics want them, see `FeatureType.measured`.
 
-def prepared(frame: pd.DataFrame, columns: Mapping[str, Kind]) -> pd.DataFrame:
-    """Return these columns as statistics want them.
-
-    Numbers and booleans become float64, NaN where missing or infinite; categories become str,
-    "" where missing; text becomes the number of its words. What is no number in a column of
-    numbers is missing.
+    Parameters
+    ----------
+    columns
+        Names to feature types.
     """
-    return pd.DataFrame({name: _prepared(frame[name], kind) for name, kind in columns.items()})
+    return pd.DataFrame(
+        {name: feature_types.find(type).measured(frame[name]) for name, type in columns.items()}
+    )
 
 
-def distances(
-    reference: pd.DataFrame, current: pd.DataFrame, columns: Mapping[str, Kind]
-) -> dict[str, float]:
+def distances(reference: pd.DataFrame, current: pd.DataFrame, columns: Mapping[str, str]) -> dict[str, float]:
     """Measure each column's distance once.
 
     Returns
@@ -70,21 +56,28 @@ def distances(
     return between(prepared(reference, columns), prepared(current, columns), columns)
 
 
-def between(reference: pd.DataFrame, current: pd.DataFrame, columns: Mapping[str, Kind]) -> dict[str, float]:
+def between(reference: pd.DataFrame, current: pd.DataFrame, columns: Mapping[str, str]) -> dict[str, float]:
     """Measure as `distances` does, between columns that are `prepared`."""
+    found = {
+        name: distance_of(statistic, reference[name], current[name])
+        for name, statistic in _statistics(columns).items()
+    }
+    return {name: value for name, value in found.items() if not np.isnan(value)}
+
+
+def distance_of(statistic: Statistic, reference: pd.Series, current: pd.Series) -> float:
+    """Return how far two samples of one column, both `prepared`, lie apart; NaN where one has no value."""
     side = np.repeat([0, 1], [len(reference), len(current)])
-    found = {}
-    for name, kind in columns.items():
-        support, counts = _tally(pd.concat([reference[name], current[name]]), side, 2, kind)
-        both = counts.toarray()
-        if both.sum(axis=1).all():
-            found[name] = float(_distance(kind, support, both[:1], both[1:])[0])
-    return found
+    support, counts = _tally(pd.concat([reference, current]), side, 2, statistic)
+    both = counts.toarray()
+    if not both.sum(axis=1).all():
+        return nan
+    return float(_distance(statistic, support, both[:1], both[1:])[0])
 
 
 def null_quantiles(
     reference: pd.DataFrame,
-    columns: Mapping[str, Kind],
+    columns: Mapping[str, str],
     blocks: NDArray[np.int64],
     *,
     window_blocks: int,
@@ -124,10 +117,10 @@ def null_quantiles(
     part = rng.integers(parts, size=len(reference))
     splits = _Splits.draw(groups, parts, taken, resamples, rng)
     found = {}
-    for name, kind in columns.items():
-        values = _coarse(reference[name]) if kind in _MEASURED else reference[name]
-        support, counts = _tally(values, group * parts + part, groups * parts, kind)
-        null = splits.distances(kind, support, counts)
+    for name, statistic in _statistics(columns).items():
+        values = _coarse(reference[name]) if statistic.is_ordered else reference[name]
+        support, counts = _tally(values, group * parts + part, groups * parts, statistic)
+        null = splits.distances(statistic, support, counts)
         if null.size:
             found[name] = float(np.quantile(null, quantile))
     return found
@@ -155,7 +148,7 @@ class _Splits:
         shape = (resamples, groups * parts)
         return cls(sparse.csr_array((np.ones(cells.size), (rows, cells)), shape=shape), others, parts)
 
-    def distances(self, kind: Kind, support: Floats, counts: sparse.csr_array) -> Floats:
+    def distances(self, statistic: Statistic, support: Floats, counts: sparse.csr_array) -> Floats:
         """Return each split's distance, without those where a side has no value."""
         # The parts of each block together; all of them side by side would fill the memory.
         joined = sparse.kron(sparse.eye_array(self.others.shape[1]), np.ones((1, self.parts)), format="csr")
@@ -169,59 +162,35 @@ class _Splits:
             else:
                 new = (self.window[start : start + step] @ counts).toarray()
             some = (old.sum(axis=1) > 0) & (new.sum(axis=1) > 0)
-            found.append(_distance(kind, support, old[some], new[some]))
+            found.append(_distance(statistic, support, old[some], new[some]))
         return np.concatenate(found)
 
 
-def _prepared(values: pd.Series, kind: Kind) -> pd.Series:
-    if kind in TEXTUAL:
-        words = values.astype(object).where(values.notna(), "")
-        if pd.api.types.infer_dtype(words) not in ("string", "empty"):
-            words = words.map(spelled)  # of before the column's kind was corrected
-        words = words.astype(str).reset_index(drop=True)
-        return words.map(lambda text: float(len(text.split()))) if kind == "text" else words
-    numbers = pd.to_numeric(values, errors="coerce").astype("float64").to_numpy(na_value=np.nan)
-    return pd.Series(np.where(np.isfinite(numbers), numbers, np.nan))
+def _statistics(columns: Mapping[str, str]) -> dict[str, Statistic]:
+    return {name: statistics.of(feature_types.find(type)) for name, type in columns.items()}
 
 
 def _tally(
-    values: pd.Series, cell: NDArray[np.int64], cells: int, kind: Kind
+    values: pd.Series, cell: NDArray[np.int64], cells: int, statistic: Statistic
 ) -> tuple[Floats, sparse.csr_array]:
     """Count each distinct value in each cell; missing values count nowhere.
 
     Returns the distinct values in order (numbers; for others their order means nothing) and
     counts of shape (cells, n_distinct).
     """
-    codes, support = pd.factorize(values, sort=kind in _MEASURED)
+    codes, support = pd.factorize(values, sort=statistic.is_ordered)
     there = codes >= 0
     shape = (cells, len(support))
     counts = sparse.csr_array((np.ones(there.sum()), (cell[there], codes[there])), shape=shape)
-    places = np.asarray(support, float) if kind in _MEASURED else np.arange(len(support), dtype=float)
+    places = np.asarray(support, float) if statistic.is_ordered else np.arange(len(support), dtype=float)
     return places, counts
 
 
-def _distance(kind: Kind, support: Floats, reference: Floats, current: Floats) -> Floats:
+def _distance(statistic: Statistic, support: Floats, reference: Floats, current: Floats) -> Floats:
     """Return the distances of rows of counts, shape (n, n_distinct), each to its own partner."""
     old = reference / reference.sum(axis=1, keepdims=True)
     new = current / current.sum(axis=1, keepdims=True)
-    return _wasserstein(support, old, new) if kind in _MEASURED else _jensen_shannon(old, new)
-
-
-def _wasserstein(support: Floats, old: Floats, new: Floats) -> Floats:
-    """The area between two distribution functions, over the reference's standard deviation."""
-    apart = np.abs(np.cumsum(old - new, axis=1)[:, :-1]) @ np.diff(support)
-    # Centred on the reference, or squares of large numbers swallow a small spread.
-    centred = support - old.mean(axis=0) @ support
-    variance = old @ centred**2 - (old @ centred) ** 2
-    norm: Floats = np.maximum(np.sqrt(np.maximum(variance, 0.0)), _LEAST_NORM)
-    return np.asarray(apart / norm)
-
-
-def _jensen_shannon(old: Floats, new: Floats) -> Floats:
-    """The square root of the Jensen-Shannon divergence (Lin 1991), natural logarithm."""
-    middle = (old + new) / 2
-    divergence = (rel_entr(old, middle) + rel_entr(new, middle)).sum(axis=1) / 2
-    return np.asarray(np.sqrt(np.maximum(divergence, 0.0)))
+    return statistic.function(support, old, new)
 
 
 def _pooled(

@@ -12,9 +12,12 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from mlops import feature_types
 from mlops.errors import DataError
+from mlops.feature_types import BOOLEAN, CATEGORY
+from mlops.feature_types.spellings import TRUTHS, as_truths, no_words, numbers_or_text
 from mlops.files import compression
-from mlops.schema import Kind, Schema
+from mlops.schema import Schema
 from mlops.tables.csv_dialect import Dialect, dialect_of, refuse_repeated
 
 if TYPE_CHECKING:
@@ -22,8 +25,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 __all__ = [
-    "NONE",
-    "TRUTHS",
     "Format",
     "as_typed",
     "column_types",
@@ -52,17 +53,11 @@ _ENDINGS = tuple(_SUFFIXES)
 _INFINITE = re.compile(rb"[:,\[]\s*-?(NaN|Infinity)\b")
 _UNEVEN = re.compile(r"Expected (\d+) fields in line (\d+), saw (\d+)")
 """How pandas says that a line of a CSV has too many values."""
-TRUTHS = {"True": True, "TRUE": True, "true": True, "False": False, "FALSE": False, "false": False}
-"""How a CSV spells true and false."""
-NONE = "None"
-"""What Python writes for a missing value, and people for a kind of their own."""
 _NULLS = [
     "", "NA", "N/A", "n/a", "NaN", "nan", "-NaN", "-nan", "NULL", "null", "<NA>", "#N/A", "#N/A N/A", "#NA",
     "1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN",
 ]  # fmt: skip
 """How a CSV, which has no null, spells a missing value: what pandas takes for one, but for `NONE`."""
-_WHOLE = re.compile(r"\s*([+-]?\d+)(?:\.0)?\s*", re.ASCII)
-"""A whole number as text; of one that stood beside a gap, pandas writes 7.0."""
 _PIECE = 200_000
 _CELLS = 5_000_000
 """Values that are held in memory at once; as text some 50 bytes each."""
@@ -207,8 +202,8 @@ def column_types(path: Path, schema: Schema) -> pa.Schema:
     import pyarrow.parquet as pq
 
     if format_of(path) != "parquet":
-        types = {"number": pa.float64(), "boolean": pa.bool_()}
-        return pa.schema([(name, types[kind]) for name, kind in schema.features.items() if kind in types])
+        known = {name: type.arrow for name, type in schema.types.items() if type.arrow}
+        return pa.schema([(name, pa.type_for_alias(alias)) for name, alias in known.items()])
     try:
         return pq.read_schema(path).remove_metadata()
     except _UNREADABLE as exc:
@@ -238,12 +233,12 @@ def _jsonl(path: Path, schema: Schema, rows: int) -> Iterator[pd.DataFrame]:
     import pandas as pd
 
     records, names = _records(path), None
-    truths = [name for name, kind in schema.features.items() if kind == "boolean"]
+    truths = [name for name, type in schema.types.items() if type.arrow == BOOLEAN.arrow]
     while batch := list(islice(records, rows)):
         if names is None and len(batch) == rows:  # or it is the whole file
             names = list(dict.fromkeys(name for record in _records(path) for name in record))
         frame = pd.DataFrame(batch, columns=names, dtype=object)
-        yield frame.assign(**{name: _truths(frame[name]) for name in truths if name in frame})
+        yield frame.assign(**{name: as_truths(frame[name]) for name in truths if name in frame})
 
 
 def _records(path: Path) -> Iterator[dict[str, Any]]:
@@ -264,17 +259,19 @@ def _records(path: Path) -> Iterator[dict[str, Any]]:
             yield record
 
 
-_Kinds = dict[str, Kind | Literal["key", "label"]]
+_KEY, _LABEL = "key", "label"
+"""What a column that is no feature is read as, beside the feature types."""
 
 
-def _kinds(schema: Schema, *, labelled: bool) -> _Kinds:
+def _kinds(schema: Schema, *, labelled: bool) -> dict[str, str]:
     """What a CSV's columns are read as."""
-    kinds: _Kinds = {schema.key: "key"} if schema.key else {}
-    target: Kind | Literal["label"] = "number" if schema.task == "regression" else "label"
+    kinds = {schema.key: _KEY} if schema.key else {}
+    of_target = schema.task_type.target_type
+    target = of_target.name if of_target else _LABEL
     return {**kinds, **schema.features, **({schema.target: target} if labelled else {})}
 
 
-def _csv(path: Path, kinds: _Kinds, rows: int) -> Iterator[pd.DataFrame]:
+def _csv(path: Path, kinds: dict[str, str], rows: int) -> Iterator[pd.DataFrame]:
     dialect = dialect_of(path)
     with _pieces(path, dialect, rows) as pieces:
         first = next(pieces, None)
@@ -288,12 +285,12 @@ def _csv(path: Path, kinds: _Kinds, rows: int) -> Iterator[pd.DataFrame]:
             first = next(pieces, None)
 
 
-def _labels(kinds: _Kinds) -> list[str]:
+def _labels(kinds: dict[str, str]) -> list[str]:
     """The columns that all of their values must be seen of before one is read."""
-    return [name for name, kind in kinds.items() if kind == "label"]
+    return [name for name, kind in kinds.items() if kind == _LABEL]
 
 
-def _typed(frame: pd.DataFrame, kinds: _Kinds, numbers: set[str], truths: set[str]) -> pd.DataFrame:
+def _typed(frame: pd.DataFrame, kinds: dict[str, str], numbers: set[str], truths: set[str]) -> pd.DataFrame:
     import pandas as pd
 
     known = {
@@ -369,7 +366,7 @@ def _all(pieces: Iterable[pd.DataFrame], names: list[str]) -> tuple[set[str], se
     numbers, truths = set(names), set(names)
     for piece in pieces:
         for name in numbers | truths:
-            values = pd.Series(_given(piece[name]).dropna().unique())
+            values = pd.Series(no_words(piece[name]).dropna().unique())
             seen |= {name} if len(values) else set()
             if name in numbers and pd.to_numeric(values, errors="coerce").isna().any():
                 numbers.discard(name)
@@ -378,44 +375,15 @@ def _all(pieces: Iterable[pd.DataFrame], names: list[str]) -> tuple[set[str], se
     return numbers & seen, truths & seen
 
 
-def _inferred(
-    text: pd.Series[Any], kind: Kind | Literal["key", "label"], *, numbers: bool, truths: bool
-) -> pd.Series[Any]:
-    """Read a CSV's column; what is no value of its kind stays text, to be refused by its row."""
-    import pandas as pd
-
-    if kind == "number":
-        read = pd.to_numeric(text, errors="coerce")
-        if read.notna().equals(text.notna()):  # as nearly always, and then at once
-            return read
-    words = kind in ("category", "text") or (kind == "label" and not (numbers or truths))
-    values = text if words else _given(text)
-    if kind in ("category", "key"):
-        return values.map({value: _code(value) for value in values.dropna().unique()})
-    if kind == "label" and truths:
-        return values.map(TRUTHS)
-    if kind not in ("number", "boolean") and not numbers:
-        return values
-    read = pd.to_numeric(values, errors="coerce")
-    if kind == "boolean":
-        read = values.map(TRUTHS).where(values.isin(list(TRUTHS)), _truths(read.astype(object)))
-    return read if read.notna().equals(values.notna()) else read.astype(object).where(read.notna(), values)
-
-
-def _truths(values: pd.Series[Any]) -> pd.Series[Any]:
-    """Objects, 0 and 1 among them as the truths they stand for."""
-    return values.where(~values.isin([0, 1]), values == 1)
-
-
-def _given(text: pd.Series[Any]) -> pd.Series[Any]:
-    """Text that stands for no words: nothing but spaces is missing there, and so is `NONE`."""
-    return text.mask(text.str.strip().isin(["", NONE]))
-
-
-def _code(text: str) -> str:
-    """Spell a cell that names something by itself, whatever the other rows hold: zeros before it stay."""
-    whole = _WHOLE.fullmatch(text)
-    return whole[1] if whole else text
+def _inferred(text: pd.Series[Any], type: str, *, numbers: bool, truths: bool) -> pd.Series[Any]:
+    """Read a CSV's column; what is no value of its type stays text, to be refused by its row."""
+    if type in feature_types.REGISTER:
+        return feature_types.find(type).read_text(text)
+    if type == _KEY:
+        return CATEGORY.read_text(no_words(text))
+    if truths:
+        return no_words(text).map(TRUTHS)
+    return numbers_or_text(no_words(text)) if numbers else text
 
 
 def _unreadable(path: Path, exc: BaseException) -> DataError:

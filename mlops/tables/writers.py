@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
 from mlops.errors import DataError, MlopsError, UsageError
+from mlops.feature_types.cells import jsonable
 from mlops.files import atomic
-from mlops.tables.cells import jsonable
 
 if TYPE_CHECKING:
     import pandas as pd

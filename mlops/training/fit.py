@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlops.errors import ConfigError, MlopsError, StageError, TooFewRowsError, shown
-from mlops.model import user_module
-from mlops.model.custom import FUNCTIONS, OwnFunctions, functions, lacking
+from mlops.files import user_module
+from mlops.model.custom import FUNCTIONS, CustomModel, functions, lacking
 from mlops.schema import Schema
 from mlops.tables.conform import columns_of
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Builder", "Fit", "fit", "load_builder"]
 
-Builder = Callable[[dict[str, Any], Schema], Any] | OwnFunctions
+Builder = Callable[[dict[str, Any], Schema], Any] | CustomModel
 """A function that returns an estimator to fit, or the functions of a model outside scikit-learn."""
 
 
@@ -55,12 +55,7 @@ def load_builder(source: bytes, path: str) -> Builder:
     ConfigError
         The import fails, or the module defines neither.
     """
-    try:
-        module = user_module.load(source, path)
-    except Exception as exc:
-        raise ConfigError(
-            "model.builder", value=path, allowed=f"a module that can be imported; this one raised: {exc}"
-        ) from exc
+    module = user_module.load_project(source, path)
     custom, build = functions(module), getattr(module, "build", None)
     if custom is not None and build is None:
         return custom
@@ -113,15 +108,12 @@ def fit(frame: pd.DataFrame, schema: Schema, build: Builder, params: Mapping[str
             f"The model could not be fitted: {type(exc).__name__}: {exc}{_single(target, classes)}",
             remedy="Correct the module model.builder or model.params in params.yaml.",
         ) from exc
-    if classes is None:
-        return Fit(estimator, None, float(target.mean()), len(rows))
-    if not isinstance(build, OwnFunctions) and not hasattr(estimator, "predict_proba"):
+    if classes is not None and not isinstance(build, CustomModel) and not hasattr(estimator, "predict_proba"):
         raise StageError(
             f"{type(estimator).__name__} has no predict_proba.",
             remedy="Build a classifier with predict_proba, or wrap it in CalibratedClassifierCV.",
         )
-    prior = [float((target == label).mean()) for label in classes]
-    return Fit(estimator, classes, prior, len(rows))
+    return Fit(estimator, classes, schema.task_type.prior(target, classes), len(rows))
 
 
 def _fitted(
@@ -133,7 +125,7 @@ def _fitted(
     target: np.ndarray[Any, Any],
     seed: int,
 ) -> Any:
-    if isinstance(build, OwnFunctions):
+    if isinstance(build, CustomModel):
         numbers = target if classes is None else np.unique(target, return_inverse=True)[1]
         return build.fit(params, schema, features, numbers, seed)
     estimator = build(params, schema)
@@ -158,17 +150,7 @@ def _target(column: pd.Series[Any], schema: Schema) -> tuple[Sequence[Any] | Non
         raise TooFewRowsError(
             f"No training row has a label in {schema.target}.", remedy="Add labels: `mlops labels add FILE`."
         )
-    if schema.task == "regression":
-        return None, target
-    classes = np.unique(target).tolist()
-    if len(classes) < 2 or (schema.task == "binary" and len(classes) > 2):
-        allowed = "two" if schema.task == "binary" else "two or more"
-        raise TooFewRowsError(
-            f"The training rows have {len(classes)} distinct labels in {schema.target} ({shown(classes)}); "
-            f"a {schema.task} model needs {allowed}.",
-            remedy="Widen train.window, or correct model.task in params.yaml.",
-        )
-    return classes, target
+    return schema.task_type.classes(target, schema.target), target
 
 
 @contextmanager

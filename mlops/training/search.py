@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from mlops.config.params import SearchParams
 from mlops.errors import DataError, MlopsError, StageError, TooFewRowsError
-from mlops.evaluation.metrics import LOSSES, losses
+from mlops.evaluation.metrics import losses
 from mlops.model.predictor import uncompiled
 from mlops.model.trials import Journal, Trial, best
 from mlops.schema import Schema
@@ -62,7 +62,7 @@ class _Objective:
         model = uncompiled(fitted.estimator, self.schema, fitted.classes, self.build)
         predicted = model.predict(columns_of(validation, self.schema))
         labels = validation[self.schema.target].tolist()
-        mean = float(losses(LOSSES[self.schema.task][0], labels, predicted, fitted.classes).mean())
+        mean = float(losses(self.schema.task_type.default_loss, labels, predicted, fitted.classes).mean())
         if not isfinite(mean):
             raise StageError(f"Its loss is {mean}.")
         return mean
@@ -162,7 +162,7 @@ def _summary(trial: Trial, finished: Sequence[Trial], objective: _Objective) -> 
     best_loss = f" (best {leader.loss:.4f}, trial {leader.number})" if leader else ""
     if trial.state == "failed":
         return f"failed: {trial.error}{best_loss}"
-    loss = f"{LOSSES[objective.schema.task][0]} {trial.loss:.4f}"
+    loss = f"{objective.schema.task_type.default_loss} {trial.loss:.4f}"
     if trial.state == "pruned":
         return f"{loss}, pruned after {len(trial.losses)} of {len(objective.folds)} folds{best_loss}"
     return f"{loss}{best_loss}"

@@ -147,7 +147,7 @@ def test_a_model_that_does_not_compile_is_served_as_it_was_fitted(
     request = urllib.request.Request(f"{serving.address}/predict", body, {"content-type": "application/json"})
     with urllib.request.urlopen(request) as answer:
         predictions = json.load(answer)["predictions"]
-    golden = json.loads(bundle.read("golden.json"))["answers"][:3]
+    golden = json.loads(bundle.read("golden.json"))["predictions"][:3]
     assert [prediction["score"] for prediction in predictions] == [
         pytest.approx(row["score"]) for row in golden
     ]

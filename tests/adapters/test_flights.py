@@ -13,7 +13,7 @@ import pytest
 
 from mlops.adapters import onnx
 from mlops.config.project_folder import load_params
-from mlops.schema import Kind, Schema
+from mlops.schema import Schema
 from mlops.tables.conform import columns_of, conform
 from mlops.training.fit import fit, load_builder
 
@@ -93,7 +93,7 @@ def test_the_table_fits_params_yaml(source: ModuleType, folder: Path) -> None:
 @pytest.mark.parametrize("dated", [False, True])
 def test_both_algorithms_compile(algorithm: str, dated: bool) -> None:
     random = np.random.default_rng(0)
-    features: dict[str, Kind] = {**SCHEMA.features, **({"time_hour": "date"} if dated else {})}
+    features: dict[str, str] = {**SCHEMA.features, **({"time_hour": "date"} if dated else {})}
     schema = replace(SCHEMA, features=features)
     rows = 2000
     table = {

@@ -50,7 +50,8 @@ from mlops.model.bundle import Bundle, ModelInfo, to_json
 from mlops.model.predictor import Fitted
 from mlops.model.registry import CHALLENGER, CHAMPION, FLOW_RUN, RowsUsed, TrainingRun
 from mlops.model.trials import Trial
-from mlops.schema import Schema, parse_rows
+from mlops.rows import parse_rows
+from mlops.schema import Schema
 from tests.patience import until
 
 ROOT = Path(__file__).parents[2]
@@ -111,7 +112,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     trusted = ["numpy.dtype"]
     info = ModelInfo("binary", [False, True], [0.5, 0.5], compiled=False, trusted=trusted)
     assert answers.scores is not None
-    golden = [{"prediction": p, "score": s} for p, s in zip(answers.predictions, answers.scores, strict=True)]
+    golden = [{"prediction": p, "score": s} for p, s in zip(answers.values, answers.scores, strict=True)]
     return bundle.write(
         tmp_path_factory.mktemp("build") / "bundle",
         {
@@ -119,7 +120,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
             "module.py": b"",
             "schema.json": to_json(SCHEMA.to_dict()),
             "model.json": to_json(info.to_dict()),
-            "golden.json": to_json({"rows": ROWS, "answers": golden}),
+            "golden.json": to_json({"rows": ROWS, "predictions": golden}),
         },
     )
 
@@ -277,7 +278,7 @@ def test_mlflow_itself_loads_a_version_and_answers_as_the_bundle_does(
     monkeypatch.setenv("MLFLOW_TRACKING_URI", server)
     model = mlflow.pyfunc.load_model(f"models:/flights/{version.version}")
     answers = model.predict(pd.DataFrame(ROWS).astype({"temp": float, "rain": object}))
-    golden = pd.DataFrame(trained.golden["answers"])
+    golden = pd.DataFrame(trained.golden["predictions"])
     assert answers["prediction"].tolist() == golden["prediction"].tolist()
     assert answers["score"].tolist() == pytest.approx(golden["score"].tolist())
     assert model.metadata.signature.inputs.input_names() == list(SCHEMA.features)

@@ -23,9 +23,10 @@ from sklearn.tree import DecisionTreeClassifier
 
 from mlops.adapters import onnx, skops
 from mlops.files import hashing
-from mlops.model.predictions import Answers
 from mlops.model.predictor import Compiled, Fitted
-from mlops.schema import Columns, Schema
+from mlops.rows import Columns
+from mlops.schema import Schema
+from mlops.task_types.predictions import Predictions
 
 SCHEMA = Schema({"size": "number", "colour": "category", "wet": "boolean"}, "y", "binary")
 
@@ -69,7 +70,7 @@ def test_a_compiled_model_answers_as_the_original(rows: pd.DataFrame) -> None:
     assert compilation.model is not None
     compiled = Compiled(compilation.model, [False, True]).predict(unseen)
     original = Fitted(model, SCHEMA, [False, True]).predict(unseen)
-    assert compiled.predictions == original.predictions
+    assert compiled.values == original.values
     np.testing.assert_allclose(compiled.scores, original.scores, atol=1e-6)
 
 
@@ -97,7 +98,7 @@ def test_three_classes_compile_with_a_probability_each(rows: pd.DataFrame) -> No
 
     assert compilation.model is not None, compilation.reason
     answers = Compiled(compilation.model, classes).predict(columns_of(pd.DataFrame({"size": [2.0]}), schema))
-    assert answers.predictions == ["high"]
+    assert answers.values == ["high"]
     assert len(answers.scores[0]) == 3
 
 
@@ -112,9 +113,7 @@ def test_a_regression_compiles_to_values(rows: pd.DataFrame) -> None:
     one = columns_of(pd.DataFrame({"size": [0.1], "wet": [np.nan]}), schema)
     answers = Compiled(compilation.model, None).predict(one)
     assert answers.scores is None
-    assert answers.predictions == pytest.approx(
-        Fitted(model, schema, None).predict(one).predictions, rel=1e-5
-    )
+    assert answers.values == pytest.approx(Fitted(model, schema, None).predict(one).values, rel=1e-5)
 
 
 def test_a_model_that_compiles_wrongly_is_not_compiled() -> None:
@@ -164,21 +163,21 @@ def test_a_feature_that_the_model_drops_is_still_accepted(rows: pd.DataFrame) ->
 @pytest.mark.parametrize(
     ("compiled", "said"),
     [
-        (Answers([True, False], [0.7, 0.30005]), None),
-        (Answers([True, False], [0.7, 0.31]), "answers 1 of 2 rows differently, by up to 0.01"),
-        (Answers([True, False], [0.7, float("nan")]), "answers 1 of 2 rows differently"),
-        (Answers([True, True], [0.7, 0.3]), "labels 1 of 2 rows differently"),
+        (Predictions([True, False], [0.7, 0.30005]), None),
+        (Predictions([True, False], [0.7, 0.31]), "answers 1 of 2 rows differently, by up to 0.01"),
+        (Predictions([True, False], [0.7, float("nan")]), "answers 1 of 2 rows differently"),
+        (Predictions([True, True], [0.7, 0.3]), "labels 1 of 2 rows differently"),
     ],
 )
-def test_parity_is_judged_row_by_row(compiled: Answers, said: str | None) -> None:
-    found = onnx.difference(Answers([True, False], [0.7, 0.3]), compiled)
+def test_parity_is_judged_row_by_row(compiled: Predictions, said: str | None) -> None:
+    found = onnx.difference(Predictions([True, False], [0.7, 0.3]), compiled)
 
     assert found is None if said is None else said in (found or "")
 
 
 def test_a_value_is_judged_relative_to_its_size() -> None:
-    assert onnx.difference(Answers([1e6, 0.0]), Answers([1e6 + 50, 0.0])) is None
-    assert onnx.difference(Answers([1e6, 0.0]), Answers([1e6, 0.001])) is not None
+    assert onnx.difference(Predictions([1e6, 0.0]), Predictions([1e6 + 50, 0.0])) is None
+    assert onnx.difference(Predictions([1e6, 0.0]), Predictions([1e6, 0.001])) is not None
 
 
 def digests() -> list[str]:

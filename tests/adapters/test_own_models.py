@@ -89,7 +89,7 @@ def test_a_transformer_of_ones_own_is_bundled_by_digest_and_served(tmp_path: Pat
     assert model.read("module.py") == TRANSFORMER.encode()
     assert "Distances" in (model.model.why_not_compiled or "")
     answers = served(ProcessTarget(tmp_path / "home"), model, tmp_path / "log")
-    assert said(answers) == model.golden["answers"]
+    assert said(answers) == model.golden["predictions"]
     metrics = json.loads((tmp_path / "project/build/metrics.json").read_text())
     assert metrics["holdout"]["log_loss"] < metrics["baseline"]["log_loss"]
 
@@ -100,18 +100,20 @@ def test_a_type_nobody_reviewed_is_served_where_params_yaml_trusts_it(tmp_path: 
     info = {**model.model.to_dict(), "trusted": []}
     other = bundle.write(tmp_path / "other", {**files, "model.json": bundle.to_json(info)})
 
-    assert said(served(ProcessTarget(tmp_path / "home"), model, tmp_path / "log")) == model.golden["answers"]
+    assert (
+        said(served(ProcessTarget(tmp_path / "home"), model, tmp_path / "log")) == model.golden["predictions"]
+    )
     with pytest.raises(BundleError, match=r"asarray, scipy.*BSpline, types nobody reviewed"):
         predictor.load(other)
 
 
 def test_a_model_outside_scikit_learn_is_served_as_it_answers_here(boosted: Bundle, tmp_path: Path) -> None:
-    assert boosted.model.own
-    assert boosted.read("model.own").startswith(b"tree\nversion=")
+    assert boosted.model.custom
+    assert boosted.read("model.custom").startswith(b"tree\nversion=")
     assert not (boosted.folder / "model.skops").exists()
     assert boosted.model.versions["lightgbm"]
     answers = served(ProcessTarget(tmp_path / "home"), boosted, tmp_path / "log")
-    assert said(answers) == boosted.golden["answers"]
+    assert said(answers) == boosted.golden["predictions"]
 
 
 def test_a_model_outside_scikit_learn_is_the_same_again(boosted: Bundle, tmp_path: Path) -> None:
@@ -141,7 +143,7 @@ def test_a_search_tunes_a_model_outside_scikit_learn(tmp_path: Path) -> None:
     picked = model.lineage["search"]["params"]
 
     assert picked["rounds"] == BOOSTED["params"]["rounds"]
-    assert f"[num_leaves: {picked['num_leaves']}]".encode() in model.read("model.own")
+    assert f"[num_leaves: {picked['num_leaves']}]".encode() in model.read("model.custom")
 
 
 def test_a_category_that_was_not_met_is_a_missing_one(boosted: Bundle) -> None:
@@ -229,7 +231,7 @@ def test_an_image_brings_what_the_module_imports_or_says_what_its_base_lacks(
     without = base("RUN find / -name 'libgomp.so.1*' -not -path '/proc/*' -delete; ldconfig")
 
     target = docker_target(tmp_path / "home", with_openmp)
-    assert said(served(target, boosted, tmp_path / "log")) == boosted.golden["answers"]
+    assert said(served(target, boosted, tmp_path / "log")) == boosted.golden["predictions"]
     poorer = docker_target(tmp_path / "poorer", without)
     with pytest.raises(UnavailableError, match=r"libgomp\.so\.1.*MLOPS_BASE_IMAGE"):
         served(poorer, boosted, tmp_path / "log2")

@@ -18,7 +18,7 @@ from sklearn.pipeline import make_pipeline
 
 from mlops.adapters import skops
 from mlops.errors import BundleError, StageError
-from mlops.model import user_module
+from mlops.files import user_module
 from mlops.model.predictor import load_fitted
 
 X = np.random.default_rng(0).normal(size=(60, 3))

@@ -222,8 +222,8 @@ def test_a_bundle_answers_its_golden_rows(trained: Bundle) -> None:
 
 def test_golden_rows_tell_a_model_that_answers_differently(trained: Bundle) -> None:
     class Other:
-        def predict(self, columns: object) -> predictor.Answers:
-            return predictor.Answers([True] * 20, [0.5] * 20)
+        def predict(self, columns: object) -> predictor.Predictions:
+            return predictor.Predictions([True] * 20, [0.5] * 20)
 
     with pytest.raises(BundleError, match="Golden row 0 is answered True"):
         predictor.check_golden(Other(), trained)
@@ -244,7 +244,7 @@ def test_the_reference_holds_fitted_rows_and_the_models_answers_to_others(
     tree: Path, trained: Bundle
 ) -> None:
     reference, answers = (
-        pd.read_parquet(trained.folder / f"{name}.parquet") for name in ("reference", "answers")
+        pd.read_parquet(trained.folder / f"{name}.parquet") for name in ("reference", "predictions")
     )
     fitted, held = (pd.read_parquet(tree / f"data/{name}.parquet") for name in ("train", "holdout"))
 
@@ -323,7 +323,7 @@ def test_a_lake_has_the_digest_that_dvc_gives_it(tmp_path: Path) -> None:
 def test_rows_read_back_are_as_the_model_sees_them(tree: Path, trained: Bundle) -> None:
     rows = conform(pd.read_parquet(tree / "data/holdout.parquet"), trained.schema)
 
-    assert predictor.load(trained).predict(columns_of(rows, trained.schema)).predictions
+    assert predictor.load(trained).predict(columns_of(rows, trained.schema)).values
 
 
 SEARCH = {"trials": 6, "folds": 2, "space": {"C": {"low": 0.001, "high": 10.0, "log": True}}}

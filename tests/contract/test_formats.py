@@ -18,7 +18,6 @@ from mlops.data.lake import Lake
 from mlops.errors import ConfigError, MlopsError
 from mlops.files import archive, formats
 from mlops.model import bundle
-from mlops.model.predictions import Answers
 from mlops.prediction_log import label_log, reader
 from mlops.prediction_log.segment import records
 from mlops.prediction_log.writer import PredictionLog
@@ -27,6 +26,7 @@ from mlops.project.source_pull import merge_positions, restore_positions
 from mlops.schema import Rows, Schema
 from mlops.stages import io
 from mlops.stages.prepare import prepare
+from mlops.task_types.predictions import Predictions
 from tests.tiny import tiny_bundle
 
 SCHEMA = Schema({"size": "number"}, "ripe", "binary", "picked", "plum")
@@ -69,7 +69,7 @@ def of_a_bundle(root: Path) -> Stored:
 def of_a_segment(root: Path) -> Stored:
     log = PredictionLog(root / "log", "one")
     rows = Rows({}, [{"size": 1.0}], ["a"], [NOW.isoformat()])
-    log.write(records(rows, Answers([True], [0.5]), ids=["1"], at=NOW, deployment="one", version="1"))
+    log.write(records(rows, Predictions([True], [0.5]), ids=["1"], at=NOW, deployment="one", version="1"))
     log.close()
     [file] = (root / "log").rglob("*.jsonl")
     return file, lambda: reader.read(root / "log", SCHEMA)

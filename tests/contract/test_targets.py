@@ -174,7 +174,7 @@ def test_a_killed_service_is_not_told_or_is_back_at_its_address(target: Target, 
 def test_one_that_cannot_serve_says_why(target: Target, spec: Spec, tmp_path: Path) -> None:
     broken = tmp_path / "broken"
     golden = json.loads((spec.bundle / "golden.json").read_text())
-    golden["answers"][0]["score"] = 0.123
+    golden["predictions"][0]["score"] = 0.123
     files = {file.name: file.read_bytes() for file in spec.bundle.iterdir() if file.name != bundles.MANIFEST}
     wrong = bundles.write(broken, {**files, "golden.json": bundles.to_json(golden)})
     serving = target.start(dataclasses.replace(spec, bundle=broken, digest=wrong.digest))

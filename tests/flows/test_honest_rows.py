@@ -13,14 +13,14 @@ from mlops.adapters.git.worktree import Tree
 from mlops.errors import ConflictError, DataError, TooFewRowsError
 from mlops.ledger.entry import Entry
 from mlops.ledger.records import RetrainStarted
-from mlops.model.predictions import Answers
 from mlops.orchestration.tasks import ingest, retrain
 from mlops.prediction_log import label_log
 from mlops.prediction_log.segment import records
 from mlops.prediction_log.writer import PredictionLog
 from mlops.project.context import Project
 from mlops.project.ingest import add_files
-from mlops.schema import Rows
+from mlops.rows import Rows
+from mlops.task_types.predictions import Predictions
 from tests.flows.orchard import BEGIN, plums, stamped
 from tests.ledger_rows import promoted
 
@@ -62,7 +62,9 @@ def serve(root: Path, rows: pd.DataFrame, *, labelled: int) -> None:
     log = PredictionLog(project.folder.predictions, "d1")
     given = Rows({}, served, rows["plum"].tolist(), times)
     ids = [f"{at.timestamp()}-{i}" for i in range(n)]
-    log.write(records(given, Answers([True] * n, [0.5] * n), ids=ids, at=at, deployment="d1", version="1"))
+    log.write(
+        records(given, Predictions([True] * n, [0.5] * n), ids=ids, at=at, deployment="d1", version="1")
+    )
     log.close()
     table, known = rows[["plum", "ripe"]].head(labelled), set(rows["plum"])
     label_log.add(project.folder.labels, table, by="key", schema=project.schema, known=known, at=at)

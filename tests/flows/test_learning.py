@@ -22,7 +22,7 @@ from mlops.ledger.records import GateJudged, ModelMarked, ModelPromoted
 from mlops.orchestration.tasks import train
 from mlops.project.context import Project
 from mlops.project.up_to_date import unchanged_outcome
-from mlops.schema import parse_rows
+from mlops.rows import parse_rows
 from mlops.stages.pipeline import STAGES
 from tests.flows.orchard import Orchard
 from tests.tiny import ROWS, SCHEMA, tiny_bundle

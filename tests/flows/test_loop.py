@@ -13,13 +13,13 @@ from mlops.config.settings import Settings
 from mlops.errors import BundleError
 from mlops.ledger.records import GateJudged, ModelMarked
 from mlops.model.bundle import Bundle
-from mlops.model.predictions import Answers
 from mlops.prediction_log.reader import compact
 from mlops.prediction_log.segment import records
 from mlops.prediction_log.writer import PredictionLog
 from mlops.project.context import Project
 from mlops.project.up_to_date import _is_incomplete
-from mlops.schema import Rows
+from mlops.rows import Rows
+from mlops.task_types.predictions import Predictions
 from tests.flows.orchard import PARAMS
 from tests.ledger_rows import promoted
 from tests.tiny import tiny_bundle
@@ -44,7 +44,7 @@ def served(project: Project, *times: datetime | str | None) -> None:
     rows = Rows({}, [features] * n, [f"p{i}" for i in range(n)], texts)
     log = PredictionLog(project.folder.predictions, "d1")
     ids, at = [f"id{i}" for i in range(n)], datetime.now(UTC)
-    log.write(records(rows, Answers([True] * n, [0.5] * n), ids=ids, at=at, deployment="d1", version="1"))
+    log.write(records(rows, Predictions([True] * n, [0.5] * n), ids=ids, at=at, deployment="d1", version="1"))
     log.close()
 
 

@@ -18,15 +18,15 @@ from mlops.data.source import given
 from mlops.errors import MissingColumnError
 from mlops.ledger.entry import Entry
 from mlops.ledger.records import DeploymentServed, ModelPromoted, ModelRegistered, RetrainStarted
-from mlops.model.predictions import Answers
 from mlops.orchestration.tasks import ingest as intake
 from mlops.orchestration.tasks import monitor, train
 from mlops.prediction_log import label_log
 from mlops.prediction_log.segment import records
 from mlops.prediction_log.writer import PredictionLog
 from mlops.project.context import Project
-from mlops.schema import Rows
+from mlops.rows import Rows
 from mlops.stages.pipeline import STAGES
+from mlops.task_types.predictions import Predictions
 from tests.flows.orchard import A_DAY, BEGIN, plums, stamped
 from tests.ledger_rows import made
 
@@ -113,7 +113,7 @@ def serve(project: Project, version: Entry, rows: pd.DataFrame) -> None:
     log, at, n = PredictionLog(project.folder.predictions, "d1"), datetime.now(UTC), len(rows)
     features = rows[["size", "heat", "colour"]].to_dict("records")
     asked = Rows({}, features, rows["plum"].tolist(), [time.isoformat() for time in rows["picked"]])
-    answers = Answers([True] * n, [0.5] * n)
+    answers = Predictions([True] * n, [0.5] * n)
     ids = [str(i) for i in range(n)]
     log.write(records(asked, answers, ids=ids, at=at, deployment="d1", version=version.record.version))
     log.close()

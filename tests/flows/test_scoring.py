@@ -27,7 +27,7 @@ from mlops.orchestration.tasks import score as scoring
 from mlops.prediction_log import reader
 from mlops.project.context import Project
 from mlops.project.why import trace
-from mlops.schema import parse_rows
+from mlops.rows import parse_rows
 from mlops.tables.writers import Destination
 from tests.flows.orchard import Orchard, plums
 from tests.ledger_rows import promoted
@@ -123,7 +123,7 @@ def test_every_format_is_read_and_written(
     answers = load(project.bundle_of(champion)).predict(parse_rows(ROWS, SCHEMA))
     written = READ[wanted](out)
     pd.testing.assert_frame_equal(written[list(TABLE)], TABLE, check_dtype=False)
-    assert written["prediction"].tolist() == answers.predictions
+    assert written["prediction"].tolist() == answers.values
     assert written["score"].tolist() == pytest.approx(answers.scores)
     assert written["prediction_id"].is_unique
     assert set(written["model_version"].astype(str)) == {"3"}

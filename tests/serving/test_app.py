@@ -15,13 +15,13 @@ import pytest
 from mlops.errors import BundleError, RowError, UnavailableError
 from mlops.model import predictor
 from mlops.model.bundle import Bundle
-from mlops.model.predictions import Answers
 from mlops.prediction_log import reader
 from mlops.prediction_log.writer import PredictionLog
-from mlops.schema import Columns
+from mlops.rows import Columns
 from mlops.serving import Service, requests
 from mlops.serving.prometheus import Metrics
-from mlops.serving.service import Answered
+from mlops.serving.service import Predicted
+from mlops.task_types.predictions import Predictions
 from tests.patience import until
 from tests.serving.conftest import LIMITS, new_service, served
 from tests.tiny import ROWS
@@ -47,7 +47,7 @@ def refused(response: httpx.Response, status: int) -> dict[str, Any]:
 def test_the_golden_rows_are_answered_as_in_training(client: httpx.Client, service: Service) -> None:
     answer = predict(client, {"rows": ROWS})
     assert (answer["model_version"], answer["deployment"]) == ("3", "d1")
-    for given, golden in zip(answer["predictions"], service.bundle.golden["answers"], strict=True):
+    for given, golden in zip(answer["predictions"], service.bundle.golden["predictions"], strict=True):
         assert given["prediction"] == golden["prediction"]
         assert given["score"] == pytest.approx(golden["score"], abs=1e-4)
 
@@ -133,7 +133,7 @@ def test_an_event_of_a_far_future_is_named_and_not_logged(bundle: Bundle, tmp_pa
     )
     service.schema = replace(bundle.schema, time="picked")
 
-    def answer(*picked: str) -> Answered:
+    def answer(*picked: str) -> Predicted:
         rows = [{**ROW, "picked": each} for each in picked]
         return service.answer(requests.rows(rows, service.schema))
 
@@ -312,7 +312,7 @@ def test_an_answer_that_is_no_number_is_neither_given_nor_logged(
     monkeypatch: pytest.MonkeyPatch,
     value: int | None,
 ) -> None:
-    monkeypatch.setattr(service._predictor, "predict", lambda _: Answers([True, True], [0.5, math.nan]))
+    monkeypatch.setattr(service._predictor, "predict", lambda _: Predictions([True, True], [0.5, math.nan]))
     before = reader.ids(log_folder)
     error = refused(client.post("/predict", json=[ROW, {**ROW, "size": value}]), 400)
     assert (error["row"], error["field"]) == (1, None if value else "size")

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlops.errors import ConfigError, RowError
-from mlops.schema import Schema, parse_rows
+from mlops.rows import parse_rows
+from mlops.schema import Schema
 
 SCHEMA = Schema({"size": "number", "colour": "category", "new": "boolean"}, "ripe", "binary", key="plum")
 ROW = {"size": 1.5, "colour": "red", "new": True}

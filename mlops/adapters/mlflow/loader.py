@@ -11,7 +11,8 @@ from typing import Any
 import pandas as pd
 
 from mlops.model import bundle, predictor
-from mlops.schema import Schema, parse_rows
+from mlops.rows import parse_rows
+from mlops.schema import Schema
 
 __all__ = ["BundleModel"]
 
@@ -34,7 +35,7 @@ class BundleModel:
         values = frame.astype(object)
         records: list[dict[Any, Any]] = values.where(values.notna(), None).to_dict("records")
         predicted = self._predictor.predict(parse_rows(records, self._schema))
-        columns: dict[str, Any] = {"prediction": predicted.predictions}
+        columns: dict[str, Any] = {"prediction": predicted.values}
         if predicted.scores is not None:
             columns["score"] = predicted.scores
         return pd.DataFrame(columns, index=frame.index)

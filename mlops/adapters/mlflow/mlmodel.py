@@ -26,13 +26,13 @@ FOLDER = "bundle"
 """Where the bundle lies within the logged model."""
 
 _LOADER = "mlops.adapters.mlflow.loader"
-_COLUMNS = {
+_JSON_TYPES = {
     "number": DataType.double,
-    "category": DataType.string,
+    "integer": DataType.long,
     "boolean": DataType.boolean,
-    "text": DataType.string,
-    "date": DataType.string,  # as in a request: ISO 8601
+    "string": DataType.string,
 }
+"""MLflow's type of a value, by its type in JSON Schema: a feature is what a request holds."""
 _LABELS = {bool: DataType.boolean, int: DataType.long, float: DataType.double, str: DataType.string}
 _NEEDED = ("mlops-loop", "mlflow", "numpy", "orjson", "pandas", "onnxruntime")
 _NEEDED_UNCOMPILED = ("scikit-learn", "scipy", "skops")
@@ -83,7 +83,9 @@ def signature(bundle: Bundle) -> ModelSignature:
 
 def columns(schema: schemas.Schema) -> Schema:
     """Return a schema's features in MLflow's types."""
-    return Schema([ColSpec(_COLUMNS[kind], name) for name, kind in schema.features.items()])
+    return Schema(
+        [ColSpec(_JSON_TYPES[type.json_schema["type"]], name) for name, type in schema.types.items()]
+    )
 
 
 def table(bundle: Bundle) -> Schema:

@@ -10,7 +10,7 @@ from typing import Any
 from mlops.config.source_params import CustomSourceParams
 from mlops.data.source import Fetched, Source, SourceContext
 from mlops.errors import ConfigError, DataError, MlopsError
-from mlops.model import user_module
+from mlops.files import user_module
 
 __all__ = ["CustomSource"]
 

@@ -12,8 +12,7 @@ from mlops.config.source_params import FunctionParams
 from mlops.data import cursor
 from mlops.data.source import Fetched, SourceContext
 from mlops.errors import DataError, MlopsError
-from mlops.files import parquet
-from mlops.model import user_module
+from mlops.files import parquet, user_module
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -17,7 +17,6 @@ from mlops.ledger.drift_report import DriftReport, QualityVerdict
 from mlops.ledger.entry import Entry
 from mlops.ledger.records import DriftChecked, DriftConfirmed, DriftReported, ModelPromoted
 from mlops.model.bundle import Bundle
-from mlops.model.predictions import Answers
 from mlops.monitoring import drift
 from mlops.orchestration import artifacts
 from mlops.orchestration.task import step
@@ -26,6 +25,7 @@ from mlops.prediction_log import label_log, reader
 from mlops.project.context import Project
 from mlops.schema import Schema
 from mlops.stats.bootstrap import blocks_of
+from mlops.task_types.predictions import Predictions
 
 __all__ = ["DRIFT_EVENT", "announce", "check", "model_resource", "quality", "summary", "write_report"]
 
@@ -225,8 +225,10 @@ def quality(joined: pd.DataFrame, bundle: Bundle, params: Params, as_of: datetim
     mature = joined[joined["time"] < pd.Timestamp(as_of) - policy.label_maturity]
     labelled = mature[mature[schema.target].notna()]
     told = labelled[_answers_of(labelled, schema).finite()]
-    truth, answers = told[schema.target].to_numpy(), _answers_of(told, schema)
-    losses = metric.losses(gate.metric, truth, answers, bundle.model.classes) if len(told) else np.empty(0)
+    truth, predictions = told[schema.target].to_numpy(), _answers_of(told, schema)
+    losses = (
+        metric.losses(gate.metric, truth, predictions, bundle.model.classes) if len(told) else np.empty(0)
+    )
     verdict = drift.quality(
         losses,
         blocks_of(drift.as_blocks(told, schema), schema, gate.block),
@@ -237,9 +239,9 @@ def quality(joined: pd.DataFrame, bundle: Bundle, params: Params, as_of: datetim
     return replace(verdict, unanswered=len(labelled) - len(told))
 
 
-def _answers_of(rows: pd.DataFrame, schema: Schema) -> Answers:
-    scores = None if schema.task == "regression" else rows["score"].tolist()
-    return Answers(rows["prediction"].tolist(), scores)
+def _answers_of(rows: pd.DataFrame, schema: Schema) -> Predictions:
+    scores = None if not schema.task_type.has_classes else rows["score"].tolist()
+    return Predictions(rows["prediction"].tolist(), scores)
 
 
 def _reference(bundle: Bundle) -> pd.DataFrame:
@@ -247,15 +249,15 @@ def _reference(bundle: Bundle) -> pd.DataFrame:
 
 
 def _answers(bundle: Bundle) -> pd.DataFrame:
-    path = bundle.folder / "answers.parquet"
+    path = bundle.folder / "predictions.parquet"
     # An older bundle keeps answers to fitted rows alone: beside those, nothing can be said.
     return pd.read_parquet(path) if path.is_file() else _reference(bundle).head(0)
 
 
 def _drawn(bundle: Bundle) -> pd.DataFrame:
     """Return one table to draw, whose answers are not those to its rows: a page shows columns."""
-    reference, answers = _reference(bundle), _answers(bundle)
-    if answers.empty:
+    reference, predictions = _reference(bundle), _answers(bundle)
+    if predictions.empty:
         return reference
-    drawn = answers["prediction"].sample(len(reference), replace=True, random_state=0)
+    drawn = predictions["prediction"].sample(len(reference), replace=True, random_state=0)
     return reference.assign(prediction=drawn.to_numpy())

@@ -103,12 +103,14 @@ def answer(root: Path, scoring: Scoring, *, logged: bool = True) -> int:
     with _staged(project, scoring, readers.column_types(scoring.source, bundle.schema)) as (out, laid):
         for frame in readers.read_batches(scoring.source, bundle.schema, rows=_BATCH):
             asked = conform.unlabelled(frame, bundle.schema)
-            answers = predictor.predict(asked.columns)
+            predictions = predictor.predict(asked.columns)
             ids = scoring.ids(rows, len(frame))
-            out.write(add_predictions(frame, answers, bundle.model.classes, ids=ids, version=scoring.version))
+            out.write(
+                add_predictions(frame, predictions, bundle.model.classes, ids=ids, version=scoring.version)
+            )
             if log_it:
                 said = {"deployment": scoring.deployment, "version": scoring.version}
-                records = segment.records(asked, answers, ids=ids, at=at, **said)
+                records = segment.records(asked, predictions, ids=ids, at=at, **said)
                 segment.lay(laid / f"{scoring.deployment}-{rows:012d}.jsonl", records)
             rows += len(frame)
             log.info("%s rows answered", f"{rows:,}")

@@ -38,11 +38,9 @@ from mlops.files import hashing, yaml
 from mlops.ledger.entry import Entry
 from mlops.ledger.judgement import Comparison, GateJudged, Window
 from mlops.ledger.records import ModelMarked, ModelPromoted, ModelRegistered, ModelRolledBack
-from mlops.model import predictions
 from mlops.model import trials as trial
 from mlops.model.bundle import Bundle
 from mlops.model.card import ModelCard
-from mlops.model.predictions import Answers
 from mlops.model.predictor import load
 from mlops.model.registry import CHALLENGER, CHAMPION, FLOW_RUN, RowsUsed, TrainingRun
 from mlops.moments import after
@@ -53,12 +51,14 @@ from mlops.orchestration.tasks.push import push
 from mlops.project import rollback
 from mlops.project.context import Project
 from mlops.project.up_to_date import verdict_on
-from mlops.schema import Columns
+from mlops.rows import Columns
 from mlops.stages.pipeline import STAGES
 from mlops.stages.split import held_out
 from mlops.stages.train import train
 from mlops.stats.bootstrap import Interval, block_interval, blocks_of
 from mlops.tables.conform import columns_of, seen_by
+from mlops.task_types import predictions
+from mlops.task_types.predictions import Predictions
 
 log = logging.getLogger("mlops")
 
@@ -337,7 +337,7 @@ def _measured(
     ours = _losses(given, challenger, rows, project)
     constant = predictions.constant(model.prior, model.classes, len(rows))
     baseline = _compare(ours, _losses(constant, challenger, rows, project), rows, project)
-    covariances = metric.skill(rows[schema.target].to_numpy(), given, model.classes)
+    covariances = metric.skill(schema.task, rows[schema.target].to_numpy(), given, model.classes)
     blocks = blocks_of(rows, schema, project.params.gate.block)
     return ours, baseline, block_interval(covariances, blocks, **_options(project))
 
@@ -382,7 +382,7 @@ def _compare(ours: Losses, theirs: Losses, rows: pd.DataFrame, project: Project)
     return gate.compare(ours, theirs, blocks, **_options(project))
 
 
-def _losses(given: Answers, bundle: Bundle, rows: pd.DataFrame, project: Project) -> Losses:
+def _losses(given: Predictions, bundle: Bundle, rows: pd.DataFrame, project: Project) -> Losses:
     truth = rows[project.schema.target].to_numpy()
     return metric.losses(project.params.gate.metric, truth, given, bundle.model.classes)
 

@@ -9,7 +9,7 @@ import pytest
 
 from mlops.data.lake import Lake
 from mlops.errors import DataError, MissingColumnError
-from mlops.schema import Kind, Schema
+from mlops.schema import Schema
 from mlops.tables.conform import conform
 from tests.unit.conftest import SCHEMA
 
@@ -85,7 +85,7 @@ def test_an_empty_lake_says_what_to_do(lake: Lake) -> None:
 
 
 def test_a_feature_that_came_later_is_missing_in_the_rows_of_before(lake: Lake, table: pd.DataFrame) -> None:
-    kinds: dict[str, Kind] = {"mass": "number", "tree": "category", "said": "text", "cut": "boolean"}
+    kinds: dict[str, str] = {"mass": "number", "tree": "category", "said": "text", "cut": "boolean"}
     later = Schema({**SCHEMA.features, **kinds, "sown": "date"}, "ripe", "binary", SCHEMA.time, SCHEMA.key)
     lake.append(table, SCHEMA)
     new = table.assign(plum=[3, 4, 5], mass=7, tree="oak", said="so", cut=True, sown="2012-01-01")
@@ -140,9 +140,9 @@ def test_rows_that_come_again_with_a_new_feature_are_known_by_the_others(
     ],
 )
 def test_a_kind_that_is_corrected_holds_for_the_rows_of_before_and_after(
-    lake: Lake, before: Kind, now: Kind, values: list[Any], read: list[Any]
+    lake: Lake, before: str, now: str, values: list[Any], read: list[Any]
 ) -> None:
-    def schema(kind: Kind) -> Schema:
+    def schema(kind: str) -> Schema:
         return Schema({"zip": kind}, "ripe", "binary", key="plum")
 
     labels = [True, False, None]

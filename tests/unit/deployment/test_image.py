@@ -104,7 +104,7 @@ def test_an_image_brings_what_the_module_imports_where_the_module_answers(tmp_pa
         return set(required_packages(bundles.write(written.folder, {**files, "model.json": manifest}).folder))
 
     compiled, fallback = packages(compiled=True), packages(compiled=False)
-    own = packages(compiled=False, own=True)
+    own = packages(compiled=False, custom=True)
     assert "lightgbm" not in compiled
     assert {"lightgbm", "scikit-learn", "skops"} <= fallback
     assert {"lightgbm", "pandas", "numpy", "uvicorn"} <= own

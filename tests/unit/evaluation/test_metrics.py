@@ -6,9 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics
 
+from mlops import task_types
 from mlops.errors import DataError
-from mlops.evaluation.metrics import LOSSES, losses, mean_losses, report, skill
-from mlops.model.predictions import Answers, constant, from_array
+from mlops.evaluation.metrics import losses, mean_losses, report, skill
+from mlops.task_types.predictions import Predictions, constant, from_array
 
 THREE = ["a", "b", "c"]
 
@@ -39,12 +40,12 @@ def test_multiclass_losses_are_scikit_learns() -> None:
 
     assert found["log_loss"] == pytest.approx(metrics.log_loss(truth, probability, labels=THREE))
     assert found["brier"] == pytest.approx(((probability - hot) ** 2).sum(axis=1).mean())
-    assert found["f1_macro"] == pytest.approx(metrics.f1_score(truth, answers.predictions, average="macro"))
+    assert found["f1_macro"] == pytest.approx(metrics.f1_score(truth, answers.values, average="macro"))
 
 
 def test_regression_figures_are_scikit_learns() -> None:
     truth, values = [1.0, 2.0, 4.0], [1.5, 2.0, 3.0]
-    found = report("regression", truth, Answers(values), None)
+    found = report("regression", truth, Predictions(values), None)
 
     assert found["mae"] == found["absolute_error"] == pytest.approx(0.5)
     assert found["rmse"] == pytest.approx(metrics.root_mean_squared_error(truth, values))
@@ -52,14 +53,14 @@ def test_regression_figures_are_scikit_learns() -> None:
 
 
 def test_certainty_that_was_wrong_costs_much_but_not_infinitely() -> None:
-    sure = Answers([True], [1.0])
+    sure = Predictions([True], [1.0])
 
     assert losses("log_loss", [False], sure, [False, True])[0] == pytest.approx(34.54, abs=0.01)
 
 
 @pytest.mark.parametrize(("classes", "scores"), [(["a", "b"], 0.3), (THREE, [0.2, 0.3, 0.5])])
 def test_a_class_the_model_never_met_had_probability_zero(classes: list[str], scores: object) -> None:
-    answers = Answers(["a"], [scores])
+    answers = Predictions(["a"], [scores])
 
     assert losses("log_loss", ["new"], answers, classes)[0] > 30
     assert losses("brier", ["new"], answers, classes)[0] >= 1.0
@@ -69,7 +70,7 @@ def test_a_class_the_model_never_met_had_probability_zero(classes: list[str], sc
 @pytest.mark.parametrize("missing", [None, float("nan")])
 def test_a_row_without_a_label_has_no_loss(missing: object) -> None:
     with pytest.raises(DataError, match="1 of 2 rows have no label"):
-        losses("zero_one", [True, missing], Answers([True, True], [0.9, 0.9]), [False, True])
+        losses("zero_one", [True, missing], Predictions([True, True], [0.9, 0.9]), [False, True])
 
 
 @pytest.mark.parametrize(
@@ -82,11 +83,11 @@ def test_a_row_without_a_label_has_no_loss(missing: object) -> None:
 )
 def test_a_loss_of_another_task_is_refused(metric, classes, task: str) -> None:
     with pytest.raises(DataError, match=f"{metric} is no loss of a {task}"):
-        losses(metric, [1], Answers([1], None if classes is None else [0.5]), classes)
+        losses(metric, [1], Predictions([1], None if classes is None else [0.5]), classes)
 
 
 def test_figures_that_one_class_does_not_define_are_left_out() -> None:
-    found = report("binary", [True, True], Answers([True, False], [0.9, 0.2]), [False, True])
+    found = report("binary", [True, True], Predictions([True, False], [0.9, 0.2]), [False, True])
 
     assert "roc_auc" not in found
     assert found["accuracy"] == 0.5
@@ -106,7 +107,7 @@ def test_the_prior_is_the_best_constant(truth: list[bool]) -> None:
 def test_every_task_has_its_losses() -> None:
     truth, probability = three(5)
     assert set(mean_losses("multiclass", truth, from_array(probability, THREE), THREE)) == set(
-        LOSSES["multiclass"]
+        task_types.find("multiclass").losses
     )
 
 
@@ -114,26 +115,30 @@ def test_a_drift_report_sees_the_score_of_a_binary_model_and_the_label_of_others
     binary = from_array(np.array([[0.25, 0.75]]), ["no", "yes"])
     multi = from_array(np.array([[0.2, 0.5, 0.3]]), THREE)
 
-    assert (binary.predictions, binary.scores, binary.signal("binary")) == (["yes"], [0.75], [0.75])
-    assert (multi.predictions, multi.scores, multi.signal("multiclass")) == (["b"], [[0.2, 0.5, 0.3]], ["b"])
-    assert constant(2.5, None, 2) == Answers([2.5, 2.5])
+    assert (binary.values, binary.scores, task_types.BINARY.watched(binary)) == (["yes"], [0.75], [0.75])
+    assert (multi.values, multi.scores, task_types.MULTICLASS.watched(multi)) == (
+        ["b"],
+        [[0.2, 0.5, 0.3]],
+        ["b"],
+    )
+    assert constant(2.5, None, 2) == Predictions([2.5, 2.5])
 
 
 def test_skill_is_the_covariance_of_answers_and_truth_whatever_their_level():
     truth, scores = [False, True, True, False], [0.1, 0.3, 0.2, 0.2]
-    answers = Answers([False] * 4, scores)
+    answers = Predictions([False] * 4, scores)
     covariance = np.cov(np.asarray(truth, float), scores, ddof=0)[0, 1]
-    assert skill(truth, answers, [False, True]).mean() == pytest.approx(covariance)
-    shifted = Answers([False] * 4, [score + 0.5 for score in scores])
-    assert skill(truth, shifted, [False, True]).mean() == pytest.approx(covariance)
+    assert skill("binary", truth, answers, [False, True]).mean() == pytest.approx(covariance)
+    shifted = Predictions([False] * 4, [score + 0.5 for score in scores])
+    assert skill("binary", truth, shifted, [False, True]).mean() == pytest.approx(covariance)
 
 
 def test_skill_of_a_constant_answer_is_zero():
-    assert skill([1.0, 2.0, 4.0], Answers([3.0, 3.0, 3.0]), None).mean() == 0
-    same = Answers(["a"] * 3, [[0.5, 0.3, 0.2]] * 3)
-    assert skill(["a", "b", "c"], same, ["a", "b", "c"]).mean() == pytest.approx(0)
+    assert skill("regression", [1.0, 2.0, 4.0], Predictions([3.0, 3.0, 3.0]), None).mean() == 0
+    same = Predictions(["a"] * 3, [[0.5, 0.3, 0.2]] * 3)
+    assert skill("multiclass", ["a", "b", "c"], same, ["a", "b", "c"]).mean() == pytest.approx(0)
 
 
 def test_skill_of_many_classes_is_summed_over_all_but_the_first():
-    sure = Answers(["a", "b", "c"], [[1, 0, 0], [0, 1, 0], [0, 0, 1]])
-    assert skill(["a", "b", "c"], sure, ["a", "b", "c"]).mean() == pytest.approx(2 * 2 / 9)
+    sure = Predictions(["a", "b", "c"], [[1, 0, 0], [0, 1, 0], [0, 0, 1]])
+    assert skill("multiclass", ["a", "b", "c"], sure, ["a", "b", "c"]).mean() == pytest.approx(2 * 2 / 9)

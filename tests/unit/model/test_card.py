@@ -43,7 +43,7 @@ def made(folder: Path, *, schema: Schema = SCHEMA, windows: tuple[Any, Any] = (W
     }
     golden = {
         "rows": [{"size": 1.5, "colour": "a|b", "plum": "p1"}],
-        "answers": [{"prediction": True, "score": 0.9}],
+        "predictions": [{"prediction": True, "score": 0.9}],
     }
     files = {
         "schema.json": to_json(schema.to_dict()),

@@ -8,13 +8,13 @@ import pandas as pd
 import pytest
 
 from mlops.errors import BundleError
-from mlops.model.custom import OwnFunctions, functions, lacking
+from mlops.model.custom import CustomModel, functions, lacking
 
 ROWS = pd.DataFrame({"x": [0.0, 1.0]})
 
 
-def own(values: Any) -> OwnFunctions:
-    return OwnFunctions(
+def own(values: Any) -> CustomModel:
+    return CustomModel(
         fit=lambda *_: None, save=lambda _: b"", load=lambda _: None, predict=lambda *_: values
     )
 
@@ -25,7 +25,7 @@ def test_a_module_has_the_four_functions_or_none() -> None:
         setattr(module, name, len)
     assert (functions(module), lacking(module)) == (None, ["predict"])
     module.predict = len  # type: ignore[attr-defined]
-    assert functions(module) == OwnFunctions(len, len, len, len)
+    assert functions(module) == CustomModel(len, len, len, len)
 
 
 def test_of_two_classes_the_second_ones_probability_will_do() -> None:
@@ -33,11 +33,11 @@ def test_of_two_classes_the_second_ones_probability_will_do() -> None:
     both = own([[0.75, 0.25], [0.25, 0.75]]).answer(None, ROWS, ["no", "yes"])
 
     assert one == both
-    assert (one.predictions, one.scores) == (["no", "yes"], [0.25, 0.75])
+    assert (one.values, one.scores) == (["no", "yes"], [0.25, 0.75])
 
 
 def test_values_are_answers_of_a_regression() -> None:
-    assert own([3, 4.5]).answer(None, ROWS, None).predictions == [3.0, 4.5]
+    assert own([3, 4.5]).answer(None, ROWS, None).values == [3.0, 4.5]
 
 
 @pytest.mark.parametrize(

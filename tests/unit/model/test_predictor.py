@@ -13,7 +13,8 @@ from sklearn.model_selection import FixedThresholdClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 
 from mlops.model.predictor import Fitted
-from mlops.schema import Columns, Schema
+from mlops.rows import Columns
+from mlops.schema import Schema
 
 SCHEMA = Schema({"size": "number"}, "ripe", "binary")
 SIZES = np.linspace(-2.0, 2.0, 40)
@@ -53,7 +54,7 @@ class Contrary(Pipeline):
 def test_the_fitted_model_is_asked_as_it_would_answer_itself(estimator: Any) -> None:
     estimator.fit(ROWS, SIZES > 0)
     answers = Fitted(estimator, SCHEMA, [False, True]).predict(COLUMNS)
-    assert answers.predictions == estimator.predict(ROWS).tolist()
+    assert answers.values == estimator.predict(ROWS).tolist()
     assert answers.scores == estimator.predict_proba(ROWS)[:, 1].tolist()
 
 

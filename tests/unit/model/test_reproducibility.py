@@ -8,8 +8,8 @@ import pytest
 
 from mlops.model import bundle
 from mlops.model.bundle import Bundle, to_json
-from mlops.model.predictions import Answers
 from mlops.model.reproducibility import Apart, Reproduction, apart, differences, judge
+from mlops.task_types.predictions import Predictions
 
 LINEAGE: dict[str, Any] = {
     "data": "a" * 32 + ".dir",
@@ -62,7 +62,7 @@ def test_the_same_bytes_are_the_same_model(made: Any) -> None:
 
 def test_other_bytes_that_answer_alike_are_the_same_and_it_says_which_file_differs(made: Any) -> None:
     result = judged(made(), made(model=b"other bytes"), SAME)
-    assert (result.outcome, result.identical) == ("answers", True)
+    assert (result.outcome, result.identical) == ("predictions", True)
     assert "every one of 200 held-out rows" in result.sentence
     assert "(model.onnx)" in result.sentence
 
@@ -158,25 +158,27 @@ def test_it_survives_json(made: Any) -> None:
 @pytest.mark.parametrize(
     ("one", "other", "differing", "largest"),
     [
-        (Answers([True, False], [0.9, 0.2]), Answers([True, False], [0.9, 0.2]), 0, 0.0),
-        (Answers([True, False], [0.9, 0.2]), Answers([True, False], [0.9, 0.3]), 1, 0.1),
+        (Predictions([True, False], [0.9, 0.2]), Predictions([True, False], [0.9, 0.2]), 0, 0.0),
+        (Predictions([True, False], [0.9, 0.2]), Predictions([True, False], [0.9, 0.3]), 1, 0.1),
         (
-            Answers(["a", "b"], [[0.6, 0.4], [0.1, 0.9]]),
-            Answers(["b", "b"], [[0.4, 0.6], [0.1, 0.9]]),
+            Predictions(["a", "b"], [[0.6, 0.4], [0.1, 0.9]]),
+            Predictions(["b", "b"], [[0.4, 0.6], [0.1, 0.9]]),
             1,
             0.2,
         ),
-        (Answers([1.5, 2.0]), Answers([1.5, 4.0]), 1, 2.0),
-        (Answers(["a"], [0.5]), Answers(["b"], [0.5]), 1, 1.0),
-        (Answers([]), Answers([]), 0, 0.0),
+        (Predictions([1.5, 2.0]), Predictions([1.5, 4.0]), 1, 2.0),
+        (Predictions(["a"], [0.5]), Predictions(["b"], [0.5]), 1, 1.0),
+        (Predictions([]), Predictions([]), 0, 0.0),
     ],
     ids=["alike", "a score", "a class", "a value", "a label alone", "no rows"],
 )
-def test_answers_are_compared_exactly(one: Answers, other: Answers, differing: int, largest: float) -> None:
+def test_answers_are_compared_exactly(
+    one: Predictions, other: Predictions, differing: int, largest: float
+) -> None:
     found = apart(one, other)
     assert (found.rows, found.differing) == (len(one), differing)
     assert math.isclose(found.largest, largest, abs_tol=1e-12)
 
 
 def test_the_last_bit_of_a_score_counts() -> None:
-    assert apart(Answers([True], [0.5]), Answers([True], [math.nextafter(0.5, 1)])).differing == 1
+    assert apart(Predictions([True], [0.5]), Predictions([True], [math.nextafter(0.5, 1)])).differing == 1

@@ -171,14 +171,14 @@ def by_heart(seed, *, heard, shift=0.0, rows=1000):
         frame["a"] += moved
         return frame, rng.random(rows) < 1 / (1 + np.exp(-frame["a"] - frame["b"] / 2))
 
-    def answered(frame):
+    def predicted(frame):
         return frame.assign(prediction=model.predict_proba(frame)[:, 1])
 
     fitted, labels = drawn()
     model = HistGradientBoostingClassifier(early_stopping=False).fit(fitted, labels)
     known = {"fitted": fitted, "held out": drawn()[0]}[heard]
-    current = answered(drawn(shift)[0])
-    return measure(fitted, answered(known), current, schema, window=(START, END), policy=MonitorParams())
+    current = predicted(drawn(shift)[0])
+    return measure(fitted, predicted(known), current, schema, window=(START, END), policy=MonitorParams())
 
 
 @pytest.mark.statistical
@@ -299,27 +299,27 @@ LOG = pd.DataFrame(
 
 
 @pytest.mark.parametrize(
-    ("task", "answers", "kind"),
+    ("task", "predictions", "kind"),
     [
         ("binary", [0.2, 0.8], "number"),
         ("multiclass", ["0", "1"], "category"),
         ("regression", [0, 1], "number"),
     ],
 )
-def test_log_is_read_as_the_reference_is_written(task, answers, kind):
+def test_log_is_read_as_the_reference_is_written(task, predictions, kind):
     schema = Schema(SCHEMA.features, "y", task, time="t")
     rows = as_reference(LOG, schema)
     assert list(rows.columns) == [*SCHEMA.features, "prediction", "t"]
-    assert list(rows["prediction"]) == answers
+    assert list(rows["prediction"]) == predictions
     assert watched(schema)["prediction"] == kind
 
 
 @pytest.mark.parametrize("labels", [[True, False], [0, 1, 2], ["a", "b", "c"]])
 def test_the_same_labels_are_the_same_on_both_sides(labels):
     schema = Schema({}, "y", "multiclass")
-    answers = pd.DataFrame({"prediction": labels})  # as the stage writes them
+    predictions = pd.DataFrame({"prediction": labels})  # as the stage writes them
     log = pd.DataFrame({"prediction": pd.Series(labels, dtype=object)})
-    assert distances(answers, as_reference(log, schema), watched(schema)) == {"prediction": 0.0}
+    assert distances(predictions, as_reference(log, schema), watched(schema)) == {"prediction": 0.0}
 
 
 def losses(seed=0, mean=0.5, days=20, rows=50):

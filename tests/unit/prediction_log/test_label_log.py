@@ -10,7 +10,7 @@ import pytest
 from mlops.errors import DataError, MissingColumnError, UnknownLabelsError
 from mlops.prediction_log import label_log
 from mlops.prediction_log.label_log import Added
-from mlops.schema import Schema, Task
+from mlops.schema import Schema
 
 SCHEMA = Schema({"size": "number"}, "ripe", "binary", "picked", "plum")
 NOON = datetime(2013, 7, 4, 12, tzinfo=UTC)
@@ -108,7 +108,7 @@ def test_a_label_of_a_regression_is_a_finite_number(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("task", ["binary", "regression"])
-def test_labels_join_the_predictions_they_name(tmp_path: Path, task: Task) -> None:
+def test_labels_join_the_predictions_they_name(tmp_path: Path, task: str) -> None:
     schema = Schema({"size": "number"}, "ripe", task, "picked", "plum")
     log = pd.DataFrame({"id": ["1", "2", "3", "4"], "key": ["a", "b", "c", None]})
     add(tmp_path, {"a": 1, "b": 1}, schema=schema)

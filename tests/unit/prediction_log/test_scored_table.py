@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from mlops.errors import DataError, UsageError
-from mlops.model.predictions import Answers
 from mlops.prediction_log.scored_table import Scoring, add_predictions, resolve_destination
+from mlops.task_types.predictions import Predictions
 
 SCORING = Scoring("plums", Path("a.csv"), Path("b.csv"), content="c" * 64, promotion="p" * 32, version="3")
 
@@ -56,21 +56,21 @@ def test_the_source_is_no_destination(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("answers", "classes", "columns"),
     [
-        (Answers([True, False], [0.75, 0.25]), [False, True], {"score": [0.75, 0.25]}),
+        (Predictions([True, False], [0.75, 0.25]), [False, True], {"score": [0.75, 0.25]}),
         (
-            Answers(["b", "c"], [[0.0, 1.0, 0.0], [0.25, 0.25, 0.5]]),
+            Predictions(["b", "c"], [[0.0, 1.0, 0.0], [0.25, 0.25, 0.5]]),
             ["a", "b", "c"],
             {"score_a": [0.0, 0.25], "score_b": [1.0, 0.25], "score_c": [0.0, 0.5]},
         ),
-        (Answers([1.5, 2.5]), None, {}),
+        (Predictions([1.5, 2.5]), None, {}),
     ],
 )
 def test_answers_stand_beside_their_rows(
-    answers: Answers, classes: list[object] | None, columns: dict[str, list[float]]
+    answers: Predictions, classes: list[object] | None, columns: dict[str, list[float]]
 ) -> None:
     scored = add_predictions(pd.DataFrame({"size": [1, 2]}), answers, classes, ids=["i", "j"], version="3")
     assert list(scored) == ["size", "prediction", *columns, "prediction_id", "model_version"]
-    assert scored["prediction"].tolist() == answers.predictions
+    assert scored["prediction"].tolist() == answers.values
     for name, values in columns.items():
         assert scored[name].tolist() == values
     assert scored["prediction_id"].tolist() == ["i", "j"]
@@ -78,4 +78,6 @@ def test_answers_stand_beside_their_rows(
 
 def test_a_column_is_never_hidden_by_an_answer() -> None:
     with pytest.raises(DataError, match="model_version"):
-        add_predictions(pd.DataFrame({"model_version": ["2"]}), Answers([1.0]), None, ids=["i"], version="3")
+        add_predictions(
+            pd.DataFrame({"model_version": ["2"]}), Predictions([1.0]), None, ids=["i"], version="3"
+        )

@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 
 from mlops.errors import UnavailableError
-from mlops.model.predictions import Answers
 from mlops.prediction_log.reader import compact, read
 from mlops.prediction_log.segment import adopt, lay, records
-from mlops.schema import Rows, Schema, parse_rows
+from mlops.rows import Rows, parse_rows
+from mlops.schema import Schema
+from mlops.task_types.predictions import Predictions
 
 SCHEMA = Schema({"size": "number"}, "ripe", "binary", "picked", "plum")
 
@@ -17,7 +18,7 @@ SCHEMA = Schema({"size": "number"}, "ripe", "binary", "picked", "plum")
 def segment(folder: Path, name: str, *names: str, month: int = 1) -> Path:
     served = [{"size": 1.0} for _ in names]
     rows = Rows(parse_rows(served, SCHEMA), served, [None] * len(names), [None] * len(names))
-    answers = Answers([True] * len(names), [0.5] * len(names))
+    answers = Predictions([True] * len(names), [0.5] * len(names))
     at = datetime(2020, month, 1, tzinfo=UTC)
     lay(folder / f"{name}.jsonl", records(rows, answers, ids=names, at=at, deployment="d", version="3"))
     return folder / f"{name}.jsonl"
@@ -39,7 +40,7 @@ def test_a_segment_is_in_the_log_once(tmp_path: Path, compacted: bool) -> None:
 def test_a_regression_has_no_score(tmp_path: Path) -> None:
     rows = Rows(parse_rows([{"size": 1}], SCHEMA), [{"size": 1}], ["p1"], [None])
     at = datetime(2020, 1, 1, tzinfo=UTC)
-    [record] = records(rows, Answers([2.5]), ids=["i"], at=at, deployment="d", version="3")
+    [record] = records(rows, Predictions([2.5]), ids=["i"], at=at, deployment="d", version="3")
     assert (record["id"], record["key"], record["prediction"], record["score"]) == ("i", "p1", 2.5, None)
 
 

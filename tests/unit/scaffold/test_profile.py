@@ -49,7 +49,7 @@ def written(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def kinds(profile: Profile) -> dict[str, str]:
-    return {feature.name: feature.kind for feature in profile.features}
+    return {feature.name: feature.type for feature in profile.features}
 
 
 @pytest.mark.parametrize("as_text", [False, True])
@@ -149,7 +149,7 @@ def test_values_that_are_none_of_their_kind_are_told_of(table: pd.DataFrame) -> 
     odd.loc[3, "age"] = "unknown"
     odd.loc[4, "age"] = "inf"
     [age] = [feature for feature in look(odd, Asked("churned")).features if feature.name == "age"]
-    assert age.kind == "number"
+    assert age.type == "number"
     assert "0.6% are none" in age.note
 
 

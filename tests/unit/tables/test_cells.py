@@ -11,8 +11,8 @@ import pytest
 
 from mlops.data.contract import ColumnRule, Contract
 from mlops.data.validation import check
+from mlops.feature_types.cells import code, is_whole, jsonable, plain, spelled
 from mlops.schema import Schema
-from mlops.tables.cells import code, is_whole, jsonable, plain, spelled
 from mlops.tables.conform import conform
 
 

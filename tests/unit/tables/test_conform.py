@@ -7,8 +7,10 @@ import pandas as pd
 import pytest
 
 from mlops.errors import DataError, MissingColumnError
-from mlops.schema import Schema, parse_rows
-from mlops.tables.conform import columns_of, conform, labels, lenient, records, seen_by, unlabelled
+from mlops.rows import parse_rows
+from mlops.schema import Schema
+from mlops.tables.conform import columns_of, conform, lenient, records, seen_by, unlabelled
+from mlops.task_types.labels import read_labels
 from tests.unit.conftest import SCHEMA
 
 
@@ -52,7 +54,7 @@ def test_missing_columns_are_named_with_what_there_is(table: pd.DataFrame) -> No
     ],
 )
 def test_a_label_is_the_same_however_the_file_spelled_it(given: list[object], plain: list[object]) -> None:
-    read = labels(pd.Series(given, name="ripe"), "binary").tolist()
+    read = read_labels(pd.Series(given, name="ripe")).tolist()
 
     assert read == plain
     assert [type(value) for value in read] == [type(value) for value in plain]

@@ -12,7 +12,7 @@ from sklearn.linear_model import LinearRegression
 from sklearn.svm import LinearSVC
 
 from mlops.errors import ConfigError, StageError, TooFewRowsError
-from mlops.model import user_module
+from mlops.files import user_module
 from mlops.schema import Schema
 from mlops.training.fit import fit, load_builder
 

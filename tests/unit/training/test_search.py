@@ -16,7 +16,7 @@ from mlops.config.params import AxisParams, ModelParams, SearchParams
 from mlops.errors import StageError, TooFewRowsError
 from mlops.files import yaml
 from mlops.model.trials import Journal, Trial
-from mlops.schema import Schema, Task
+from mlops.schema import Schema
 from mlops.training.fit import fit, load_builder
 from mlops.training.holdout import folds
 from mlops.training.search import Fold, search
@@ -228,7 +228,7 @@ def test_the_search_that_the_docs_show_is_one() -> None:
 
 
 @pytest.mark.parametrize("task", ["binary", "regression"])
-def test_the_model_of_a_new_project_takes_the_parameters_that_the_docs_search(task: Task) -> None:
+def test_the_model_of_a_new_project_takes_the_parameters_that_the_docs_search(task: str) -> None:
     model = ModelParams.model_validate(the_docs()["model"])
     assert model.search is not None
     lowest = {name: axis.low or (axis.choices or [])[0] for name, axis in model.search.space.items()}

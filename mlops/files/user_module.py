@@ -1,4 +1,4 @@
-"""The project's own model module, loaded by its content.
+"""The project's own module, loaded by its content: what model.builder names, and registers what it brings.
 
 Its name in Python holds its digest: two versions can be loaded in one process, and a class
 in a model file names the very source that it was fitted with.
@@ -15,7 +15,7 @@ from typing import Any
 from mlops.errors import ConfigError, DataError
 from mlops.files import hashing
 
-__all__ = ["load", "load_name", "name"]
+__all__ = ["load", "load_name", "load_project", "name"]
 
 _PREFIX = "mlops_model_"
 
@@ -75,3 +75,19 @@ def load_name(reference: str, root: Path, *, key: str) -> Any:
     if not callable(found):
         raise ConfigError(key, value=reference, allowed=f"a function or class of {path}")
     return found
+
+
+def load_project(source: bytes, path: str) -> ModuleType:
+    """Import the module that model.builder names, once.
+
+    Raises
+    ------
+    ConfigError
+        The import fails.
+    """
+    try:
+        return load(source, path)
+    except Exception as exc:
+        raise ConfigError(
+            "model.builder", value=path, allowed=f"a module that can be imported; this one raised: {exc}"
+        ) from exc

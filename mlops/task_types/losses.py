@@ -1,0 +1,103 @@
+"""Losses: how wrong one prediction is, and the register that a project may add to.
+
+A loss must be a mean over rows: the gate resamples blocks of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mlops.register import Register
+from mlops.task_types.predictions import Predictions, positions, probabilities
+
+__all__ = ["REGISTER", "Loss", "find", "register"]
+
+_Array = np.ndarray[Any, Any]
+LossFunction = Callable[[Sequence[Any] | _Array, Predictions, Sequence[Any] | None], _Array]
+
+_SURE = 1e-15  # a probability of zero would cost infinitely much, and one row would decide
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A loss of a row; less is better.
+
+    Parameters
+    ----------
+    name
+        What `gate.metric` calls it.
+    title
+        What a sentence calls it.
+    function
+        ``function(truth, predictions, classes)``: the labels or values, none missing; what was predicted; the
+        labels in the order of the probabilities, or None. Returns shape (n_rows,), finite.
+    of_classes
+        Whether it measures labels and their probabilities; else values. It suits the tasks that predict such.
+    """
+
+    name: str
+    title: str
+    function: LossFunction
+    of_classes: bool
+
+
+def _log_loss(
+    truth: Sequence[Any] | _Array, predictions: Predictions, classes: Sequence[Any] | None
+) -> _Array:
+    """The negative logarithm of the true class's probability."""
+    return np.asarray(-np.log(np.clip(_of_truth(truth, predictions, classes or ()), _SURE, 1.0)))
+
+
+def _brier(truth: Sequence[Any] | _Array, predictions: Predictions, classes: Sequence[Any] | None) -> _Array:
+    """The squared distance of the probabilities from the truth (Brier 1950).
+
+    With two classes of the positive one alone, in [0, 1].
+    """
+    of_truth = _of_truth(truth, predictions, classes or ())
+    if len(classes or ()) == 2:
+        return np.asarray((1.0 - of_truth) ** 2)
+    # The sum over classes of (p - y)², with the true class's term set right.
+    probability = probabilities(predictions, classes or ())
+    return np.asarray((probability**2).sum(axis=1) - of_truth**2 + (1.0 - of_truth) ** 2)
+
+
+def _zero_one(truth: Sequence[Any] | _Array, predictions: Predictions, _: Sequence[Any] | None) -> _Array:
+    """Whether the label is wrong."""
+    return np.array([guess != label for guess, label in zip(predictions.values, truth, strict=True)], float)
+
+
+def _squared_error(
+    truth: Sequence[Any] | _Array, predictions: Predictions, _: Sequence[Any] | None
+) -> _Array:
+    return np.asarray(_error(truth, predictions) ** 2)
+
+
+def _absolute_error(
+    truth: Sequence[Any] | _Array, predictions: Predictions, _: Sequence[Any] | None
+) -> _Array:
+    return np.asarray(np.abs(_error(truth, predictions)))
+
+
+def _error(truth: Sequence[Any] | _Array, predictions: Predictions) -> _Array:
+    return np.asarray(np.asarray(predictions.values, dtype=float) - np.asarray(truth, dtype=float))
+
+
+def _of_truth(truth: Sequence[Any] | _Array, predictions: Predictions, classes: Sequence[Any]) -> _Array:
+    """The probability of each row's label; 0 for one that the model does not know."""
+    position, probability = positions(truth, classes), probabilities(predictions, classes)
+    return np.asarray(np.where(position >= 0, probability[np.arange(len(position)), position], 0.0))
+
+
+REGISTER: Register[Loss] = Register(
+    "gate.metric",
+    Loss("log_loss", "log loss", _log_loss, of_classes=True),
+    Loss("brier", "Brier score", _brier, of_classes=True),
+    Loss("zero_one", "error rate", _zero_one, of_classes=True),
+    Loss("squared_error", "squared error", _squared_error, of_classes=False),
+    Loss("absolute_error", "absolute error", _absolute_error, of_classes=False),
+)
+register, find = REGISTER.register, REGISTER.find
