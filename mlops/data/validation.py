@@ -20,7 +20,7 @@ from mlops.data.contract import ColumnRule, Contract
 from mlops.errors import DataError, shown
 from mlops.feature_types import CATEGORY
 from mlops.feature_types.cells import plain, spelled
-from mlops.feature_types.reading import filled
+from mlops.feature_types.column_reading import filled
 from mlops.schema import Schema
 from mlops.tables.conform import usable
 from mlops.tables.duplicates import Repeats

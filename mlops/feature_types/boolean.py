@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from math import nan
 from typing import TYPE_CHECKING, Any
 
+from mlops.feature_types.column_reading import filled, refuse
 from mlops.feature_types.feature_type import FeatureType
-from mlops.feature_types.reading import filled, refuse
 from mlops.feature_types.spellings import TRUTHS, as_truths, beside_text, no_words
 
 if TYPE_CHECKING:

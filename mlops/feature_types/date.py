@@ -8,8 +8,8 @@ from math import nan
 from typing import TYPE_CHECKING, Any
 
 from mlops import moments
+from mlops.feature_types.column_reading import filled, refuse
 from mlops.feature_types.feature_type import Array, FeatureType
-from mlops.feature_types.reading import filled, refuse
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -6,8 +6,8 @@ from math import isfinite, nan
 from typing import TYPE_CHECKING, Any
 
 from mlops.feature_types.cells import is_number
+from mlops.feature_types.column_reading import filled, refuse
 from mlops.feature_types.feature_type import FeatureType
-from mlops.feature_types.reading import filled, refuse
 from mlops.feature_types.spellings import no_words, numbers_or_text
 
 if TYPE_CHECKING:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from mlops.feature_types.column_reading import read_text
 from mlops.feature_types.feature_type import FeatureType
-from mlops.feature_types.reading import read_text
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from mlops import task_types
 from mlops.errors import DataError, UsageError, shown
 from mlops.feature_types import DATE
-from mlops.feature_types.reading import filled
+from mlops.feature_types.column_reading import filled
 from mlops.scaffold.columns import Seen, doubt, names_rows, see
 from mlops.schema import RESERVED, Schema
 from mlops.tables import readers

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlops.errors import DataError, MissingColumnError, UnusableValueError
+from mlops.feature_types.column_reading import read_text, refuse
 from mlops.feature_types.date import read_times
-from mlops.feature_types.reading import read_text, refuse
 from mlops.rows import Array, Columns, Rows, expand
 from mlops.schema import Schema
 from mlops.tables.readers import as_typed

@@ -12,7 +12,7 @@ from mlops.register import Register
 from mlops.task_types.binary import Binary
 from mlops.task_types.multiclass import Multiclass
 from mlops.task_types.regression import Regression
-from mlops.task_types.task import Task
+from mlops.task_types.task_type import Task
 
 __all__ = ["BINARY", "MULTICLASS", "REGISTER", "REGRESSION", "Task", "find", "of_classes", "register"]
 

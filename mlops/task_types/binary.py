@@ -7,7 +7,7 @@ from typing import Any
 
 from mlops.feature_types import NUMBER
 from mlops.task_types.predictions import Array, Predictions, positions
-from mlops.task_types.task import Task
+from mlops.task_types.task_type import Task
 
 __all__ = ["Binary"]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mlops.task_types.task import Task
+from mlops.task_types.task_type import Task
 
 __all__ = ["Multiclass"]
 

@@ -11,7 +11,7 @@ import numpy as np
 from mlops.errors import DataError
 from mlops.feature_types import NUMBER
 from mlops.task_types.predictions import Array, Predictions
-from mlops.task_types.task import Task
+from mlops.task_types.task_type import Task
 
 if TYPE_CHECKING:
     import pandas as pd

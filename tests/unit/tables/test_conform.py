@@ -10,7 +10,7 @@ from mlops.errors import DataError, MissingColumnError
 from mlops.rows import parse_rows
 from mlops.schema import Schema
 from mlops.tables.conform import columns_of, conform, lenient, records, seen_by, unlabelled
-from mlops.task_types.labels import read_labels
+from mlops.task_types.label_reading import read_labels
 from tests.unit.conftest import SCHEMA
 
 

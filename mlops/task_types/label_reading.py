@@ -9,7 +9,7 @@ import numpy as np
 
 from mlops.errors import DataError, shown
 from mlops.feature_types.cells import is_whole
-from mlops.feature_types.reading import filled, refuse
+from mlops.feature_types.column_reading import filled, refuse
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -11,7 +11,7 @@ import numpy as np
 from mlops.errors import TooFewRowsError, shown
 from mlops.feature_types import CATEGORY, FeatureType
 from mlops.feature_types.cells import code
-from mlops.task_types.labels import read_labels
+from mlops.task_types.label_reading import read_labels
 from mlops.task_types.losses import REGISTER
 from mlops.task_types.predictions import Array, Predictions, positions, probabilities
 
