@@ -24,7 +24,8 @@ from pydantic.fields import FieldInfo
 
 from mlops.cli.program import app, main
 from mlops.config import params, settings, source_params
-from mlops.config.params import VERSION, Params, Registered
+from mlops.config.params import VERSION, Params
+from mlops.config.registered import Registered
 from mlops.config.settings import Settings
 from mlops.config.source_params import SOURCES, Source
 from mlops.config.target_names import AUTO, TARGETS

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import timedelta
 from math import isfinite
 from typing import Annotated, Any, Literal, cast
@@ -21,14 +20,13 @@ from pydantic import (
     model_validator,
 )
 
-from mlops import feature_types, task_types
+from mlops import task_types
 from mlops.config.durations import Cadence, check_timezone, format_duration, parse_duration
+from mlops.config.registered import FeatureType, Metric, Task
 from mlops.config.source_params import Source
 from mlops.config.target_names import AUTO, check_target
 from mlops.errors import ConfigError
 from mlops.feature_types import DATE
-from mlops.register import Register
-from mlops.task_types import losses
 
 __all__ = [
     "SCHEDULED",
@@ -42,7 +40,6 @@ __all__ = [
     "ModelParams",
     "MonitorParams",
     "Params",
-    "Registered",
     "RetrainParams",
     "ScheduleParams",
     "ScoreParams",
@@ -83,31 +80,6 @@ Number = Annotated[int | float, PlainValidator(_number)]
 Scalar = Annotated[bool | int | float | str | None, PlainValidator(_scalar)]
 Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
 When = Annotated[Cadence, BeforeValidator(_cadence)]
-
-
-@dataclass(frozen=True)
-class Registered:
-    """Allows the words of a register, which a project's own module may have added to."""
-
-    register: Register[Any]
-
-    def __call__(self, word: str) -> str:
-        """Return the word.
-
-        Raises
-        ------
-        ValueError
-            Nothing of this name is registered.
-        """
-        if word in self.register:
-            return word
-        *others, last = (repr(name) for name in self.register.names)
-        raise ValueError(f"{', '.join(others)} or {last}")
-
-
-FeatureType = Annotated[str, AfterValidator(Registered(feature_types.REGISTER))]
-Task = Annotated[str, AfterValidator(Registered(task_types.REGISTER))]
-Metric = Annotated[str, AfterValidator(Registered(losses.REGISTER))]
 
 
 class _Section(BaseModel):

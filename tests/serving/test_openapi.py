@@ -8,6 +8,7 @@ import pytest
 
 from mlops.schema import Schema
 from mlops.serving import openapi
+from mlops.task_types import of_classes
 from tests.tiny import ROWS
 
 GOOD = {"size": 3.5, "colour": "red", "plum": "p1"}
@@ -109,7 +110,7 @@ def test_every_other_path_of_the_document_is_there(client: httpx.Client, documen
 def test_an_answer_is_described_by_the_task(
     classes: list[Any] | None, prediction: Any, score: Any, wrong: Any
 ) -> None:
-    schema = Schema({"due": "date"}, "y", "regression", time="due")
+    schema = Schema({"due": "date"}, "y", of_classes(classes).name, time="due")
     document = openapi.document(schema, version="1", classes=classes, example={"due": None})
 
     def described(score: Any) -> bool:
