@@ -297,7 +297,7 @@ def test_a_task_of_the_projects_own_is_trained_measured_and_described(
 
 
 def test_a_loss_of_the_projects_own_decides_at_the_gate(trained: dict[str, Any]) -> None:
-    assert trained["losses"] == ["squared_error", "absolute_error", "off_by_one"]
+    assert set(trained["losses"]) == {"squared_error", "absolute_error", "off_by_one"}
     assert trained["sentence"].startswith("Promoted")
     assert "share off by more than one" in trained["sentence"]
 
