@@ -23,7 +23,8 @@ from mlops.prediction_log.segment import records
 from mlops.prediction_log.writer import PredictionLog
 from mlops.project import run_marks
 from mlops.project.source_pull import merge_positions, restore_positions
-from mlops.schema import Rows, Schema
+from mlops.rows import Rows
+from mlops.schema import Schema
 from mlops.stages import io
 from mlops.stages.prepare import prepare
 from mlops.task_types.predictions import Predictions
