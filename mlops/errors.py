@@ -11,9 +11,8 @@ MlopsError                       exit 1
 │   ├── TooFewRowsError
 │   ├── RowError                 an invalid row of a request
 │   └── UnknownLabelsError
-├── FormatError                  a stored file of a format that this version does not read
+├── FormatError                  a stored file or row of a format that this version does not read
 ├── BundleError                  a bundle that does not match its manifest
-├── UnknownFormatError           stored in a format that this version does not know
 ├── StageError                   a stage of dvc.yaml failed, or its inputs changed meanwhile
 ├── UnexpectedError              a bug: an unexpected exception in a flow's task
 ├── NothingPromotedError         no model to deploy, monitor or score with yet
@@ -48,7 +47,6 @@ __all__ = [
     "TooFewRowsError",
     "UnavailableError",
     "UnexpectedError",
-    "UnknownFormatError",
     "UnknownLabelsError",
     "UnusableValueError",
     "UsageError",
@@ -197,47 +195,34 @@ class UnknownLabelsError(DataError):
         self.unknown = tuple(unknown)
 
 
-class FormatError(MlopsError):
-    """A stored file is of a format that this version of mlops does not read.
-
-    Parameters
-    ----------
-    found, known
-        Its version, None where it bears none, and the one that is read.
-    """
-
-    def __init__(self, where: str, found: Any, known: int) -> None:
-        super().__init__(
-            f"{where} is of format {found}; this version of mlops reads format {known}.",
-            remedy="Use the version of mlops that wrote it.",
-        )
-        self.where = where
-        self.found = found
-        self.known = known
-
-
 class BundleError(MlopsError):
     """A bundle does not match its manifest, or contains a type that is not on the trusted list."""
 
 
-class UnknownFormatError(MlopsError):
-    """Something is stored in a format that this version of mlops does not know.
+class FormatError(MlopsError):
+    """A stored file or row has a format version that this version of mlops does not read.
 
     Parameters
     ----------
     what
         What is stored, and where: ``The ledger's row 12``.
-    found, known
-        The format's version there, and those that can be read.
+    version
+        Its format version; None where it has none.
+    supported
+        The format versions that this version of mlops reads.
+    detail
+        What else is unknown about it.
     """
 
-    def __init__(self, what: str, *, found: object, known: Sequence[int], detail: str = "") -> None:
+    def __init__(self, what: str, version: object, *supported: int, detail: str = "") -> None:
         super().__init__(
-            f"{what} has format {found}; known: {shown(known)}{f' ({detail})' if detail else ''}.",
-            remedy="Another version of mlops wrote it: run that one, or a newer one.",
+            f"{what} is of format {version}; this version of mlops reads format {shown(supported)}"
+            f"{f' ({detail})' if detail else ''}.",
+            remedy="Use the version of mlops that wrote it, or a newer one.",
         )
-        self.found = found
-        self.known = tuple(known)
+        self.what = what
+        self.version = version
+        self.supported = supported
 
 
 class StageError(MlopsError):

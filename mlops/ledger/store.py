@@ -38,7 +38,7 @@ from sqlalchemy.exc import (
     ProgrammingError,
 )
 
-from mlops.errors import ConfigError, UnavailableError, UnknownFormatError, UsageError, shown
+from mlops.errors import ConfigError, FormatError, UnavailableError, UsageError, shown
 from mlops.ledger.codec import UnreadableValueError, utc_text
 from mlops.ledger.entry import Entry
 from mlops.ledger.record import Record
@@ -259,14 +259,14 @@ def _row(entry: Entry[Record]) -> dict[str, Any]:
 def _entry(row: Any) -> Entry[Record]:
     what = f"The ledger's row {row['seq']}, {row['kind']},"
     if row["format"] not in _KNOWN:
-        raise UnknownFormatError(what, found=row["format"], known=_KNOWN)
+        raise FormatError(what, row["format"], *_KNOWN)
     kind = _BY_KIND.get(row["kind"])
     if kind is None:
-        raise UnknownFormatError(what, found=row["format"], known=_KNOWN, detail="the kind is unknown")
+        raise FormatError(what, row["format"], *_KNOWN, detail="the kind is unknown")
     try:
         record = kind.from_dict(json.loads(row["body"]))
     except UnreadableValueError as exc:
-        raise UnknownFormatError(what, found=row["format"], known=_KNOWN, detail=str(exc)) from exc
+        raise FormatError(what, row["format"], *_KNOWN, detail=str(exc)) from exc
     return Entry(
         id=row["id"],
         record=record,
@@ -346,8 +346,8 @@ def _check_columns(connection: Connection) -> None:
     missing = set(_entries.c.keys()) - {each["name"] for each in inspect(connection).get_columns("entries")}
     if missing:
         where = connection.engine.url.render_as_string(hide_password=True)
-        raise UnknownFormatError(
-            f"The ledger at {where}", found="none", known=_KNOWN, detail=f"no column {shown(sorted(missing))}"
+        raise FormatError(
+            f"The ledger at {where}", None, *_KNOWN, detail=f"no column {shown(sorted(missing))}"
         )
 
 

@@ -126,12 +126,16 @@ def search(
         finished.append(trial)
         spent += seconds
         log.info("trial %d/%d: %s", number, policy.trials, _summary(trial, finished, objective))
+    _check_any_complete(finished)
+    return finished
+
+
+def _check_any_complete(finished: Sequence[Trial]) -> None:
     if best(finished) is None:
         raise StageError(
             f"All {len(finished)} trials of the search failed; the first with: {finished[0].error}",
             remedy="Correct model.search.space in params.yaml, or the module model.builder.",
         )
-    return finished
 
 
 def _run(number: int, suggested: Mapping[str, Any], objective: _Objective, sampler: Sampler) -> Trial:
