@@ -26,12 +26,12 @@ def retrain(as_of: datetime | None = None, cause: str | None = None) -> flow_run
         cause: The ledger's entry of confirmed drift, which sets the time. Leave it empty for a run of
             your own.
     """
-    with tasks.retrain.alone(ROOT):
+    with tasks.retrain.exclusive(ROOT):
         started = tasks.retrain.claim(ROOT, as_of, cause)
         if not isinstance(started.record, RetrainStarted):
             refused = isinstance(started.record, RetrainRefused)
             return flow_run.ended(started.record.sentence, refused=refused)
-        judged = tasks.retrain.judged_before(ROOT, started)
+        judged = tasks.retrain.earlier_verdict(ROOT, started)
         if judged is None:
             tree = tasks.ingest.loop_worktree(ROOT)
             try:

@@ -25,7 +25,7 @@ def score(
             `score.destination`.
         unlogged: Do not log the predictions.
     """
-    with tasks.score.alone(ROOT):
+    with tasks.score.exclusive(ROOT):
         scoring = tasks.score.find(ROOT, source, destination)
-        rows = tasks.score.answer(ROOT, scoring, logged=not unlogged)
+        rows = tasks.score.predict(ROOT, scoring, logged=not unlogged)
         return flow_run.ended(tasks.score.publish(ROOT, scoring, rows, logged=not unlogged))

@@ -22,10 +22,10 @@ def train(force: bool = False, overrides: dict[str, str] | None = None) -> flow_
         overrides: Parameters of this run only, by their path in params.yaml, as
             {"model.params.max_depth": "6"}. Works at your last commit, on a separate branch.
     """
-    with tasks.retrain.alone(ROOT), tasks.experiment.work_tree(ROOT, overrides) as attempt:
+    with tasks.retrain.exclusive(ROOT), tasks.experiment.work_tree(ROOT, overrides) as attempt:
         commit = tasks.train.reproduce(ROOT, attempt.tree, force=force)
         registered = tasks.train.register(ROOT, attempt.tree, commit, force=force)
         judged = tasks.train.judge(ROOT, attempt.tree, registered)
         if judged.record.promote:
             tasks.train.promote(ROOT, judged)
-    return flow_run.ended(attempt.told(judged.record.sentence, commit), refused=not judged.record.promote)
+    return flow_run.ended(attempt.summary(judged.record.sentence, commit), refused=not judged.record.promote)

@@ -1,7 +1,7 @@
-"""What a run tells in Prefect's UI beside its logs: tables and pages, each with its history.
+"""Prefect artifacts of a run: tables and markdown pages, each with its history.
 
-Rows of the ledger are turned into markdown and tables by pure functions; `publish` alone calls
-Prefect. A page that cannot be shown costs nobody a model: it is logged and left out.
+Pure functions render rows of the ledger; only `publish` calls Prefect. An artifact that cannot be
+published fails no run: a warning is logged.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from mlops.ledger.records import (
 __all__ = ["Content", "Figures", "columns", "data", "deployment", "publish", "training", "window"]
 
 Figures = Mapping[str, Mapping[str, float]]
-"""Figures by who answered, ``holdout`` or ``baseline``, and by their name."""
+"""Metrics by model, ``holdout`` or ``baseline``, and by name."""
 Content = str | Sequence[Mapping[str, Any]]
 """Markdown, or the rows of a table."""
 
@@ -35,29 +35,29 @@ log = logging.getLogger("mlops")
 
 
 def publish(key: str, content: Callable[[], Content], *, description: str) -> None:
-    """Show something on the page of the run that is at work; outside of one, nowhere.
+    """Create an artifact of the current flow run; outside of one, do nothing.
 
     Parameters
     ----------
     key
-        Lower case, with dashes: what is published under the same key is one history.
+        Lower case, with dashes: artifacts of the same key are one history.
     content
-        Makes it; what fails in there fails nothing else.
+        Renders it; an error in it fails nothing else.
     """
     try:
-        made = content()
+        rendered = content()
         if flow_run.id is None:
             return
-        if isinstance(made, str):
-            create_markdown_artifact(made, key=key, description=description)
+        if isinstance(rendered, str):
+            create_markdown_artifact(rendered, key=key, description=description)
         else:
-            create_table_artifact([dict(row) for row in made], key=key, description=description)
+            create_table_artifact([dict(row) for row in rendered], key=key, description=description)
     except Exception as exc:
-        log.warning("Prefect does not show %s: %s: %s", key, type(exc).__name__, exc)
+        log.warning("artifact %s not published: %s: %s", key, type(exc).__name__, exc)
 
 
 def columns(checked: DriftChecked) -> list[dict[str, Any]]:
-    """Return a row for each column of a judged window, drift first, and what moved most."""
+    """Return a row per column of a judged window: drift first, then by how far the column moved."""
     ranks = ("drift", "invalid", "ok", "insufficient")
     return [
         {
@@ -76,18 +76,18 @@ def columns(checked: DriftChecked) -> list[dict[str, Any]]:
 
 
 def window(checked: DriftChecked, *, report: str, run: str) -> str:
-    """Tell of a judged window.
+    """Render a judged window.
 
     Parameters
     ----------
     report, run
         Addresses of the drift report, and of the champion's run.
     """
-    seen = checked.report
+    drift = checked.report
     facts = {
-        "window": f"{seen.window.start:%Y-%m-%d %H:%M} to {seen.window.end:%Y-%m-%d %H:%M} UTC",
-        "rows": f"{seen.window.rows:,} served, beside {seen.reference_rows:,} of the reference",
-        "quality": _quality(seen.quality),
+        "window": f"{drift.window.start:%Y-%m-%d %H:%M} to {drift.window.end:%Y-%m-%d %H:%M} UTC",
+        "rows": f"{drift.window.rows:,} served, {drift.reference_rows:,} in the reference",
+        "quality": _quality(drift.quality),
         "report": f"[every column drawn]({report})",
         "model": f"version {checked.version}, [its run in MLflow]({run})",
     }
@@ -97,7 +97,7 @@ def window(checked: DriftChecked, *, report: str, run: str) -> str:
 def training(
     registered: ModelRegistered, judged: GateJudged | ModelRolledBack, figures: Figures, *, run: str
 ) -> str:
-    """Tell of a trained model and of what the gate said.
+    """Render a trained model and the gate's verdict.
 
     Parameters
     ----------
@@ -119,33 +119,33 @@ def training(
 
 
 def deployment(served: Entry[DeploymentServed], *, address: str, version: str) -> str:
-    """Tell of what serves now.
+    """Render the current deployment.
 
     Parameters
     ----------
     address
-        Where predictions are asked.
+        The gateway's address.
     version
         The address of the model version's page.
     """
-    made = served.record
+    deployed = served.record
     facts = {
         "address": f"[{address}]({address}/version)",
-        "model": f"[version {made.version}]({version})",
-        "digest": f"`{made.digest}`",
-        "runs in": f"{made.target} `{made.deployment}`",
+        "model": f"[version {deployed.version}]({version})",
+        "digest": f"`{deployed.digest}`",
+        "runs in": f"{deployed.target} `{deployed.deployment}`",
         "since": f"{served.recorded_at:%Y-%m-%d %H:%M} UTC",
     }
     return _list(facts)
 
 
 def data(versioned: DataVersioned) -> str:
-    """Tell of a version of the data."""
+    """Render a version of the data."""
     facts = {
         "version": f"`{versioned.md5}`",
         "rows added": f"{versioned.rows:,}",
         "commit": f"`{versioned.commit[:12]}`",
-        **{f"left out, {why}": f"{rows:,}" for why, rows in versioned.left_out.items()},
+        **{f"left out, {reason}": f"{rows:,}" for reason, rows in versioned.left_out.items()},
     }
     return _list(facts)
 
@@ -155,10 +155,10 @@ def _list(facts: Mapping[str, str]) -> str:
 
 
 def _compared(figures: Figures, champion: Mapping[str, float]) -> str:
-    """Return a table of figures, the gate's first: what the champion has is measured on the same rows."""
+    """Return a table of metrics, the gate's first; the champion's is measured on the same rows."""
     columns = {"this model": figures["holdout"], "baseline (constant prediction)": figures["baseline"]}
     if champion:
-        columns["champion until then"] = champion
+        columns["previous champion"] = champion
     names = sorted(figures["holdout"], key=lambda name: name not in champion)
     rows = [
         ["on the held-out rows", *columns],

@@ -1,7 +1,7 @@
-"""Orphaned runs: a flow run whose process was killed is ended for it, in Prefect and in MLflow.
+"""Orphaned runs: flow runs whose process was killed are ended, in Prefect and in MLflow.
 
-Each process of ours leaves a mark, see `mlops.project.run_marks`: no other machine's and no other
-project's run is ever touched, whoever shares the Prefect and the MLflow.
+Each process of ours writes a mark, see `mlops.project.run_marks`: on a shared Prefect and MLflow, no
+run of another machine or project is touched.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ if TYPE_CHECKING:
 __all__ = ["mark", "reap", "sweep"]
 
 _YOUNG = timedelta(seconds=60)
-"""A run whose process has no mark yet may be about to begin; it imports for seconds."""
+"""A younger run without a mark may still be starting: imports take seconds."""
 _HALF_WRITTEN = timedelta(hours=1)
 
 
 def mark(home: Path) -> None:
-    """Leave the mark of the flow run that this process is in; none where it is in no run."""
+    """Write the mark of the current flow run; outside of one, do nothing."""
     from prefect.runtime import flow_run
 
     if flow_run.id is not None:
@@ -52,39 +52,39 @@ def reap(project: Project, *, now: datetime) -> list[str]:
     with get_client(sync_client=True) as prefect:
         for mark in dead:
             with suppress(UnavailableError):
-                done.extend(_bury(project, prefect, mark))
+                done.extend(_end_run(project, prefect, mark))
                 mark.file.unlink(missing_ok=True)
-        done.extend(_crash(prefect, run) for run in _never_begun(project, prefect, now))
+        done.extend(_crash(prefect, run) for run in _runs_without_mark(project, prefect, now))
     return done
 
 
 def sweep(project: Project, *, now: datetime) -> list[str]:
-    """Remove what killed processes left half-written in DVC's cache, and cut the services' logs."""
+    """Remove half-written files of killed processes from DVC's cache, and truncate the services' logs."""
     from mlops.adapters.dvc import cache
     from mlops.adapters.dvc.tree import DvcTree
     from mlops.adapters.targets.process import ProcessTarget
 
     cut = ProcessTarget(project.folder.home).cut_logs()
-    done = [f"cut {cut} logs of services"] if cut else []
+    done = [f"truncated {cut} service logs"] if cut else []
     if not (project.folder.root / ".dvc").is_dir():
         return done
     swept = cache.sweep(DvcTree(project.folder.root).cache(), now - _HALF_WRITTEN)
     return [*done, f"removed {swept} half-written files from DVC's cache"] if swept else done
 
 
-def _bury(project: Project, prefect: SyncPrefectClient, mark: Mark) -> Iterator[str]:
+def _end_run(project: Project, prefect: SyncPrefectClient, mark: Mark) -> Iterator[str]:
     from prefect.exceptions import ObjectNotFound
 
     try:
         run = prefect.read_flow_run(UUID(mark.run))
-    except ObjectNotFound:  # somebody deleted it
+    except ObjectNotFound:  # deleted in Prefect
         return
     state = run.state
     if state is None or state.is_completed():
         return
     if not state.is_final() and not state.is_scheduled():
         yield _crash(prefect, run)
-    # The one that failed while MLflow was away could not end its run there either.
+    # A run that failed while MLflow was down could not end its MLflow run either.
     for id in project.registry.reap(mark.run):
         yield f"ended run {id[:8]} in MLflow, left by flow run {run.name}"
 
@@ -94,21 +94,21 @@ def _crash(prefect: SyncPrefectClient, run: FlowRun) -> str:
     from prefect.states import Crashed
 
     message = (
-        "Its process ended without a word: it was killed, or the machine went down. Run it again to resume."
+        "Its process ended unexpectedly: it was killed, or the machine went down. Run it again to resume."
     )
     which = FlowRunFilter(id=FlowRunFilterId(any_=[run.id]))
     for step in prefect.read_task_runs(flow_run_filter=which):
         if step.state is not None and not step.state.is_final():
             prefect.set_task_run_state(step.id, Crashed(message=message), force=True)
     prefect.set_flow_run_state(run.id, Crashed(message=message), force=True)
-    return f"flow run {run.name} has no process any more: marked as crashed"
+    return f"marked flow run {run.name} as crashed: its process is gone"
 
 
-def _never_begun(project: Project, prefect: SyncPrefectClient, now: datetime) -> Iterator[FlowRun]:
-    """Yield runs, of a command or of the runner, whose process was gone before it left a mark.
+def _runs_without_mark(project: Project, prefect: SyncPrefectClient, now: datetime) -> Iterator[FlowRun]:
+    """Yield runs, of a command or of the runner, whose process was gone before it wrote a mark.
 
-    Only in a Prefect of our own: in one that is shared it may be another machine's. There, too, a clone
-    on this machine may run a command, whose mark is in its own folder.
+    Only in the project's own Prefect: in a shared one the run may be another machine's. Even there, a
+    clone on this machine may run a command, whose mark is in its own folder.
     """
     from prefect.client.schemas import filters
     from prefect.client.schemas.objects import StateType
@@ -130,9 +130,9 @@ def _never_begun(project: Project, prefect: SyncPrefectClient, now: datetime) ->
 
 
 def _runs_of_processes() -> set[str]:
-    """Return the flow runs that processes of this machine were started for."""
-    found = set()
+    """Return the flow runs that processes of this machine execute."""
+    runs = set()
     for process in psutil.process_iter():
         with suppress(psutil.Error):
-            found.add(process.environ().get("PREFECT__FLOW_RUN_ID", ""))
-    return found
+            runs.add(process.environ().get("PREFECT__FLOW_RUN_ID", ""))
+    return runs

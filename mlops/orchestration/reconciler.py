@@ -1,7 +1,7 @@
-"""The reconciler: finishes what an event or a killed process left undone.
+"""The reconciler: starts the runs that a lost event or a killed process left out.
 
-The ledger says what was meant; this looks whether it happened. Every start is itself a row,
-so that attempts are counted, spaced out, and given up after a few.
+The ledger records what should happen; each pass checks whether it did. Every start is a row too, so that
+attempts are counted, spaced out, and abandoned after a few.
 """
 
 from __future__ import annotations
@@ -43,15 +43,15 @@ SWEEP_EVERY = timedelta(days=1)
 log = logging.getLogger("mlops.reconciler")
 
 _SERVES = (DeploymentServed, DeploymentFound)
-_ASKED = (RunRequested, RunAbandoned)
+_REQUESTS = (RunRequested, RunAbandoned)
 
 Start = Callable[[str, dict[str, Any], str], None]
-"""Starts a flow by name with parameters, once per key."""
+"""Starts a flow by name with parameters, once per idempotency key."""
 
 
 @dataclass(frozen=True)
 class Missed:
-    """Something meant that did not happen: the flow that does it, and the row that meant it."""
+    """A run that is missing: its flow, its parameters, and the row that calls for it."""
 
     flow: str
     parameters: dict[str, Any]
@@ -59,66 +59,69 @@ class Missed:
 
 
 def missed(project: Project) -> Iterator[Missed]:
-    """Yield what the ledger means and nobody is at.
+    """Yield the runs that the ledger calls for and that nothing executes.
 
-    Confirmed drift without an answer; and, once something was deployed here, a champion that
-    is not what serves, whether its deployment never began, never ended, or died, as long as
-    the gateway is up. While a training is at work, only a service that is gone: a retraining deploys
-    what it promotes by itself, and what was promoted before waits for its end.
+    Confirmed drift without a retraining; and, after the first deployment on this machine, a champion
+    that does not serve, whether its deployment never started, never ended, or died, while the gateway
+    is up. While a training runs, only a service that is gone: a retraining deploys what it promotes,
+    and what was promoted before waits for its end.
     """
     training = _busy(project, "retrain")
-    for drift in [] if training else retrain.unanswered(project)[:1]:
-        yield Missed("retrain", retrain.asked_by(drift), drift)
+    for drift in [] if training else retrain.pending_drift(project)[:1]:
+        yield Missed("retrain", retrain.flow_parameters(drift), drift)
     champion = project.promotion
     if champion is None or project.ledger.last(DeploymentStarted) is None or _busy(project, "deploy"):
         return
     try:
         served = deploy.serving(project)
     except UnavailableError:
-        return  # serving was stopped on purpose, or `mlops up` will mend it
+        return  # serving was stopped on purpose, or `mlops up` will restart it
     if served is None or (not training and served[0].record.digest != champion.record.digest):
         yield Missed("deploy", {}, champion)
 
 
 def reconcile(project: Project, start: Start, *, now: datetime) -> list[str]:
-    """Start what was missed and is due; return a line for each thing done.
+    """Start the missing runs that are due; return a line for each action.
 
-    A start that fails is not an attempt: it is tried again under the same key.
+    A start that fails does not count as an attempt: it is repeated under the same idempotency key.
     """
     done = []
     grace = timedelta(seconds=project.folder.settings.reconcile_grace)
-    _note_return(project)
-    for thing in missed(project):
-        since = _since_success(project.ledger.effects(thing.cause))
+    _record_recovery(project)
+    for item in missed(project):
+        since = _since_success(project.ledger.effects(item.cause))
         requests = [entry for entry in since if isinstance(entry.record, RunRequested)]
         if any(isinstance(entry.record, RunAbandoned) for entry in since):
-            # Drift that is still missed has no answer: who gave it up was killed before it told.
-            _answer(project, thing, attempts=len(requests))
+            # Drift that is still listed has no outcome: the reconciler was killed before it recorded one.
+            _record_abandoned(project, item, attempts=len(requests))
             continue
-        newest = (since or [thing.cause])[-1]
+        newest = (since or [item.cause])[-1]
         if now - newest.recorded_at < grace * 4 ** len(requests):
             continue
         if len(requests) < MOST_ATTEMPTS:
-            start(thing.flow, thing.parameters, f"{newest.id}-{len(requests)}")
-            project.ledger.record(RunRequested(flow=thing.flow), cause=thing.cause)
-            done.append(f"started {thing.flow} for {thing.cause.kind} {thing.cause.id[:8]}")
+            start(item.flow, item.parameters, f"{newest.id}-{len(requests)}")
+            project.ledger.record(RunRequested(flow=item.flow), cause=item.cause)
+            done.append(f"started {item.flow} for {item.cause.kind} {item.cause.id[:8]}")
             continue
-        abandoned = RunAbandoned(flow=thing.flow, attempts=len(requests))
-        project.ledger.record(abandoned, cause=thing.cause)
-        _answer(project, thing, attempts=len(requests))
-        done.append(f"gave up {thing.flow} for {thing.cause.id[:8]}: see its runs in Prefect")
+        abandoned = RunAbandoned(flow=item.flow, attempts=len(requests))
+        project.ledger.record(abandoned, cause=item.cause)
+        _record_abandoned(project, item, attempts=len(requests))
+        done.append(
+            f"abandoned {item.flow} for {item.cause.id[:8]} after {len(requests)} attempts: "
+            "see its runs in Prefect"
+        )
     return done
 
 
-def _note_return(project: Project) -> None:
-    """Record that the champion serves after all, where it was taken for gone and asked for.
+def _record_recovery(project: Project) -> None:
+    """Record that the champion serves, if a deployment of it was requested because it seemed to be gone.
 
-    Else such looks, each mistaken for a moment, or made while an engine was away, would add up until a
-    service that is gone one day was given up already.
+    Otherwise requests made by mistake, for example while an engine was down, would add up, and a service
+    that is really gone one day would be abandoned at once.
     """
     champion = project.promotion
     effects = project.ledger.effects(champion) if champion else []
-    records = [entry.record for entry in effects if isinstance(entry.record, _SERVES + _ASKED)]
+    records = [entry.record for entry in effects if isinstance(entry.record, _SERVES + _REQUESTS)]
     if champion is None or not records or isinstance(records[-1], _SERVES):
         return
     try:
@@ -131,21 +134,21 @@ def _note_return(project: Project) -> None:
         project.ledger.record(there, cause=champion)
 
 
-def _answer(project: Project, given_up: Missed, *, attempts: int) -> None:
-    """Answer the drift whose retraining was given up, or no other drift would have its turn."""
-    drift = project.ledger.get(given_up.cause.id, DriftConfirmed)
+def _record_abandoned(project: Project, abandoned: Missed, *, attempts: int) -> None:
+    """Record that a drift's retraining was abandoned; otherwise no later drift would be handled."""
+    drift = project.ledger.get(abandoned.cause.id, DriftConfirmed)
     if drift is not None:
         retrain.abandon(project, drift, attempts=attempts)
 
 
 def _since_success(effects: list[Entry[Record]]) -> list[Entry[Record]]:
-    """Return the effects after the newest success: what failed before it counts no more."""
+    """Return the effects after the newest success: earlier failures no longer count."""
     successes = [n for n, entry in enumerate(effects) if isinstance(entry.record, _SERVES)]
     return effects[successes[-1] :] if successes else effects
 
 
 class Reconciler(threading.Thread):
-    """Looks at what is left undone at once and then every so often, beside the runner."""
+    """A thread of the runner's process that makes a pass at start, and then at intervals."""
 
     def __init__(self, folder: ProjectFolder) -> None:
         super().__init__(name="reconciler", daemon=True)
@@ -153,16 +156,16 @@ class Reconciler(threading.Thread):
         self._swept: datetime | None = None
 
     def run(self) -> None:
-        """Look, and go on looking whatever happens: a broken look is told and tried again."""
+        """Make passes for ever: one that fails is logged, and the next one follows."""
         while True:
             try:
-                # params.yaml is read anew: a person edits it while the loop runs.
-                self._look(Project.at(self._project.root), datetime.now(UTC))
+                # params.yaml is read at each pass: a person may edit it while the loop runs.
+                self._run_pass(Project.at(self._project.root), datetime.now(UTC))
             except Exception as exc:
                 log.warning("reconcile pass failed: %s: %s", type(exc).__name__, exc)
             time.sleep(self._project.settings.reconcile_every)
 
-    def _look(self, project: Project, now: datetime) -> None:
+    def _run_pass(self, project: Project, now: datetime) -> None:
         for chore in self._chores(project, now):
             try:
                 for line in chore():

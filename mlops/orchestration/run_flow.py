@@ -18,7 +18,7 @@ __all__ = ["load_flow", "run_flow"]
 
 
 def run_flow(folder: ProjectFolder, name: str, **parameters: Any) -> Outcome:
-    """Run a flow of the project in this process, as one of its runs; return how it ended."""
+    """Run a flow of the project in this process; return its outcome."""
     from prefect import State, tags
     from prefect.exceptions import MissingResult
 
@@ -38,10 +38,10 @@ def run_flow(folder: ProjectFolder, name: str, **parameters: Any) -> Outcome:
 
 
 def _untagged(body: Callable[..., Any]) -> Callable[..., Any]:
-    """Let the tags of a flow's run not come to its tasks.
+    """Keep a flow run's tags from its tasks.
 
-    Before a tagged task Prefect asks its database for a slot of each tag, and where that is busy the
-    step waits for seconds.
+    Before a tagged task Prefect queries its database for a concurrency slot of each tag; if the database
+    is busy, the task waits for seconds.
     """
     from prefect.context import TagsContext
 

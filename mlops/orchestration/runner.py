@@ -30,8 +30,8 @@ log = logging.getLogger("mlops.runner")
 def deployments(folder: ProjectFolder) -> list[Any]:
     """Return the project's flows as Prefect deployments, with their triggers.
 
-    What is registered says nothing of schedules and pauses: those there are stay, and
-    `schedules.apply` knows how to change them.
+    Schedules and pauses are not part of the registration: existing ones stay, and `schedule.apply`
+    changes them.
     """
     from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
     from prefect.events import DeploymentEventTrigger
@@ -44,18 +44,18 @@ def deployments(folder: ProjectFolder) -> list[Any]:
     on_drift = DeploymentEventTrigger(
         name=f"{name}: retrain on confirmed drift",
         description="Drift that `monitor` confirms starts `retrain`, with its time and its cause. "
-        "Whether it may is for `retrain` in params.yaml to say.",
+        "The `retrain` policy in params.yaml decides whether it trains.",
         expect={DRIFT_EVENT},
         match={"prefect.resource.id": model_resource(name)},
         parameters={"as_of": "{{ event.payload.as_of }}", "cause": "{{ event.payload.cause }}"},
     )
-    made = []
+    registered = []
     for flow in FLOWS:
         if not (folder.root / "flows" / f"{flow}.py").is_file():
-            log.warning("flows/%s.py is missing: the project's template has it", flow)
+            log.warning("flows/%s.py is missing: restore it from the project's template", flow)
             continue
         loaded = load_flow(folder, flow)
-        made.append(
+        registered.append(
             loaded.to_deployment(
                 name=name,
                 description=flow_run.description(loaded.description),
@@ -64,15 +64,15 @@ def deployments(folder: ProjectFolder) -> list[Any]:
                 tags=[*project_tags(folder), *name_check.owner_tags(Project(folder))],
             )
         )
-        # What is not set is not sent. Prefect would take its default for a person's wish, and end a pause.
-        made[-1].model_fields_set.difference_update({"paused", "schedules"})
-        # The entrypoint is read again at each run, so that an edited flow needs no restart.
-        made[-1].entrypoint = f"{folder.root / 'flows' / flow}.py:{flow}"
-    return made
+        # Fields that are not set are not sent. Prefect would apply their defaults, and end a pause.
+        registered[-1].model_fields_set.difference_update({"paused", "schedules"})
+        # The entrypoint is read at each run, so that an edited flow needs no restart.
+        registered[-1].entrypoint = f"{folder.root / 'flows' / flow}.py:{flow}"
+    return registered
 
 
 def main() -> None:
-    """Serve until told to stop."""
+    """Serve the flows until a signal stops the process."""
     folder = find_project(Path(sys.argv[1]))
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
@@ -83,18 +83,18 @@ def main() -> None:
 
     from mlops.orchestration.reconciler import Reconciler
 
-    made = deployments(folder)
+    served = deployments(folder)
     connect(folder, quiet=False, patience=120)
-    # By default a runner pauses its schedules as it ends, and the next start could not tell such a
-    # pause from a person's.
+    # By default a runner pauses its schedules at shutdown, and the next start could not distinguish
+    # that from a person's pause.
     runner = Runner(limit=4, pause_on_shutdown=False)
-    for deployment in made:
+    for deployment in served:
         runner.add_deployment(deployment)
     schedule.apply(folder)
     if skipped := schedule.catch_up(folder, now=datetime.now(UTC)):
-        log.info("skipped %d runs that were missed while nothing ran here", skipped)
+        log.info("skipped %d runs missed while the loop did not run", skipped)
     Reconciler(folder).start()
-    # Told to stop, it ends the runs it started.
+    # At a stop signal it ends the runs that it started.
     with suppress(KeyboardInterrupt, TerminationSignal):
         asyncio.run(runner.start())
 

@@ -1,4 +1,4 @@
-"""What every task of ours has in common."""
+"""The decorator of every task: run mark, log line, retries, unexpected errors."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ OfProject: TypeAlias = Callable[Concatenate[Path, P], R]
 
 log = logging.getLogger("mlops")
 if log.level == logging.NOTSET:
-    # Prefect hands on what the library logs and leaves its level at warnings, which are few.
+    # Prefect forwards the library's log records, but leaves its level at WARNING.
     log.setLevel(logging.INFO)
 
 
 async def _is_retriable(_task: Any, _run: Any, state: Any) -> bool:
-    """Retry what may pass by itself; a refusal or a bad input will not."""
+    """Retry errors that may pass; a rejection or invalid input will not."""
     try:
         await state.aresult()
     except MlopsError as exc:
@@ -41,16 +41,16 @@ async def _is_retriable(_task: Any, _run: Any, state: Any) -> bool:
 def step(
     *, name: str, retries: int = 0, timeout: float | None = None
 ) -> Callable[[OfProject[P, R]], OfProject[P, R]]:
-    """Make a function of a project's root a Prefect task with a side effect: never cached, told in the log.
+    """Make a function of a project's root a Prefect task with side effects: never cached, timed in the log.
 
-    The process leaves its mark first, so that its run can be ended for it if it is killed.
+    The process writes its mark first, so that the run can be ended if the process is killed.
 
     Parameters
     ----------
     name
-        As people read it in the Prefect UI.
+        As shown in Prefect's UI.
     retries
-        How often to try again after an error that says it is retriable.
+        How often to retry after a retriable error.
     timeout
         Seconds.
     """
@@ -58,7 +58,7 @@ def step(
     def decorate(function: OfProject[P, R]) -> OfProject[P, R]:
         as_task: Any = task(
             name=name,
-            task_run_name=lambda: name,  # a template where it is text
+            task_run_name=lambda: name,  # a string would be a template
             cache_policy=NO_CACHE,
             persist_result=False,
             retries=retries,
@@ -66,30 +66,30 @@ def step(
             retry_condition_fn=_is_retriable if retries else None,
             timeout_seconds=timeout,
         )
-        return cast("OfProject[P, R]", as_task(_marked(_told(_explained(function, name), name))))
+        return cast("OfProject[P, R]", as_task(_marked(_timed(_wrap_unexpected(function, name), name))))
 
     return decorate
 
 
 def run_as_task(name: str, body: Callable[[], None]) -> None:
-    """Run a body under a task of this name, as DVC's stages are."""
+    """Run a function as a task of this name, as for DVC's stages."""
     as_task: Any = task(name=name, task_run_name=lambda: name, cache_policy=NO_CACHE, persist_result=False)
-    as_task(_told(body, name))()
+    as_task(_timed(body, name))()
 
 
-def _explained(function: Callable[P, R], name: str) -> Callable[P, R]:
-    """Let what nobody foresaw say where it is told in full: the UI shows the last words alone."""
+def _wrap_unexpected(function: Callable[P, R], name: str) -> Callable[P, R]:
+    """Raise unforeseen errors with a hint to the full log: the UI shows only the last line."""
 
     @wraps(function)
-    def explained(*args: P.args, **kwargs: P.kwargs) -> R:
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return function(*args, **kwargs)
-        except (MlopsError, TimeoutError):  # Prefect ends a step that takes too long by the latter
+        except (MlopsError, TimeoutError):  # Prefect raises the latter in a task that exceeds its time-out
             raise
         except Exception as exc:
             raise UnexpectedError(name, exc) from exc
 
-    return explained
+    return wrapped
 
 
 def _marked(function: OfProject[P, R]) -> OfProject[P, R]:
@@ -101,12 +101,12 @@ def _marked(function: OfProject[P, R]) -> OfProject[P, R]:
     return marked
 
 
-def _told(function: Callable[P, R], name: str) -> Callable[P, R]:
+def _timed(function: Callable[P, R], name: str) -> Callable[P, R]:
     @wraps(function)
-    def told(*args: P.args, **kwargs: P.kwargs) -> R:
+    def timed(*args: P.args, **kwargs: P.kwargs) -> R:
         started = time.monotonic()
         result = function(*args, **kwargs)
         log.info("%s · %.1f s", name, time.monotonic() - started)
         return result
 
-    return told
+    return timed

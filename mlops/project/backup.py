@@ -28,7 +28,7 @@ from mlops.ledger.records import ModelRegistered
 from mlops.prediction_log import reader
 from mlops.prediction_log.segment import folders
 from mlops.project.context import Project
-from mlops.project.gc import alone
+from mlops.project.gc import exclusive
 
 __all__ = ["PACKED_BRANCH", "Saved", "backup"]
 
@@ -90,7 +90,7 @@ def backup(project: Project, file: Path, *, with_data: bool = False) -> Saved:
         raise UsageError(f"There is no folder {file.parent}.", remedy="Make it first.")
     absent = list(_absent(project, with_data=with_data))
     with (
-        alone(project, "housekeeping"),
+        exclusive(project, "housekeeping"),
         TemporaryDirectory(dir=file.parent, prefix=".mlops-backup-") as staging,
         archive.write(file, _about(project, absent)) as out,
     ):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mlops.project.context import Project
 from mlops.project.health import serving_supervisor, tools_supervisor
-from mlops.project.services import alone
+from mlops.project.services import exclusive
 
 __all__ = ["down"]
 
@@ -17,10 +17,10 @@ def down(project: Project, *, serving: bool = False) -> list[str]:
     ConflictError
         An `up`, a `down`, or, with `serving`, a deployment of this project is running.
     """
-    with alone(project, "up"):
+    with exclusive(project, "up"):
         stopped = ["tools"] if tools_supervisor(project).stop() else []
         if serving:
-            with alone(project, "deploy"):
+            with exclusive(project, "deploy"):
                 for target in project.targets:
                     for service in target.running(unhealthy=True):
                         target.stop(service, drain=5)

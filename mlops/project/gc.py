@@ -27,7 +27,7 @@ from mlops.project.health import serving_supervisor, tools_supervisor
 
 log = logging.getLogger("mlops")
 
-__all__ = ["alone", "collect", "plan", "weigh"]
+__all__ = ["collect", "exclusive", "plan", "weigh"]
 
 
 def plan(project: Project, *, cache: bool = False, now: datetime | None = None) -> list[Removal]:
@@ -59,7 +59,7 @@ def collect(project: Project, *, cache: bool = False, now: datetime | None = Non
     ConflictError
         A training, a deployment or a backup runs: it may be about to need what would go.
     """
-    with alone(project, "housekeeping", "retrain", "deploy", "reproduce", "tree"):
+    with exclusive(project, "housekeeping", "retrain", "deploy", "reproduce", "tree"):
         gone = plan(project, cache=cache, now=now)
         for removal in gone:
             log.info("remove %s", removal.what)
@@ -76,7 +76,7 @@ def collect(project: Project, *, cache: bool = False, now: datetime | None = Non
 
 
 @contextmanager
-def alone(project: Project, *names: str) -> Iterator[None]:
+def exclusive(project: Project, *names: str) -> Iterator[None]:
     """Hold locks of the loop, or raise `ConflictError` where one is taken."""
     with ExitStack() as held:
         for name in names:

@@ -17,8 +17,8 @@ from mlops.project.health import (
 
 __all__ = [
     "Port",
-    "alone",
     "check_ports",
+    "exclusive",
     "gateway_part",
     "mlflow_part",
     "owned",
@@ -45,7 +45,7 @@ def check_ports(project: Project) -> None:
         check_port(port.number, part=port.part, setting=port.setting, owned=processes)
 
 
-def alone(project: Project, name: str) -> AbstractContextManager[None]:
+def exclusive(project: Project, name: str) -> AbstractContextManager[None]:
     """Hold a command's lock: a second `up`, `down` or deployment of the project waits for the first."""
     return project.hold(
         name,

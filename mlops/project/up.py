@@ -25,8 +25,8 @@ from mlops.project.health import (
 )
 from mlops.project.name_check import check_name_conflict
 from mlops.project.services import (
-    alone,
     check_ports,
+    exclusive,
     gateway_part,
     mlflow_part,
     pids,
@@ -101,7 +101,7 @@ def ensure(project: Project, *, on_progress: OnProgress) -> None:
 
 def _start(project: Project) -> None:
     tools, serving = tools_supervisor(project), serving_supervisor(project)
-    with alone(project, "up"):
+    with exclusive(project, "up"):
         for supervisor in (tools, serving):
             supervisor.clear()
         check_ports(project)

@@ -115,7 +115,7 @@ def test_rows_newer_than_the_present_hinder_nothing_and_learn_nobody_the_future(
     later.to_parquet(table)
     add_files(root, [table])
     ingest.loop_worktree.fn(root)
-    with pytest.raises(DataError, match="would learn from its future"):
+    with pytest.raises(DataError, match="would train on its future"):
         ingest.add_labelled_rows.fn(root, tree, asked)
     added = ingest.add_labelled_rows.fn(root, tree, found)
     assert added.as_of == later["picked"].max() + timedelta(microseconds=1)

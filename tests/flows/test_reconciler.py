@@ -174,7 +174,7 @@ def test_an_event_gets_its_time_before_the_first_attempt(
     ]
     [(flow, parameters, key)] = starts
     [request] = project.ledger.effects(drift)
-    assert (flow, parameters) == ("retrain", retrain.asked_by(drift))
+    assert (flow, parameters) == ("retrain", retrain.flow_parameters(drift))
     assert key
     assert request.kind == "run.requested"
 
@@ -217,7 +217,7 @@ def test_drift_given_up_by_a_process_that_was_killed_before_it_told_is_answered_
         reconcile(project, starts, now=BEGAN + 1000 * GRACE)
     [refused] = project.ledger.effects(drift, RetrainRefused)
     assert "failed 3 times" in refused.record.sentence
-    assert [parameters for _, parameters, _ in starts] == [retrain.asked_by(later)]
+    assert [parameters for _, parameters, _ in starts] == [retrain.flow_parameters(later)]
 
 
 def test_an_attempt_that_began_puts_off_the_next(

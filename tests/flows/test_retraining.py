@@ -145,7 +145,7 @@ def test_one_that_nothing_caused_gets_its_end_if_it_was_killed_after_its_promoti
 
 def test_a_fault_is_no_answer(served: Orchard) -> None:
     before = served.project.ledger.entries(RetrainFinished, RetrainRefused)
-    with pytest.raises(DataError, match="would learn from its future"):
+    with pytest.raises(DataError, match="would train on its future"):
         served.flow("retrain", as_of=datetime(2026, 1, 10, tzinfo=UTC))
     assert served.project.ledger.entries(RetrainFinished, RetrainRefused) == before
 

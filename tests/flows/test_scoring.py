@@ -98,9 +98,9 @@ def promote(project: Project, bundles: dict[str, Path], version: str) -> Entry:
 def score(project: Project, table: Path | None, destination: Path | None, *, logged: bool = True) -> str:
     """The flow's steps, as functions."""
     root = project.folder.root
-    with scoring.alone(root):
+    with scoring.exclusive(root):
         wanted = scoring.find.fn(root, table, destination)  # type: ignore[attr-defined]
-        rows = scoring.answer.fn(root, wanted, logged=logged)  # type: ignore[attr-defined]
+        rows = scoring.predict.fn(root, wanted, logged=logged)  # type: ignore[attr-defined]
         return str(scoring.publish.fn(root, wanted, rows, logged=logged))  # type: ignore[attr-defined]
 
 
@@ -330,7 +330,7 @@ def test_what_is_not_given_is_what_params_name(project: Project, champion: Entry
 
 
 def test_a_second_scoring_waits_for_its_turn(project: Project, champion: Entry, tmp_path: Path) -> None:
-    with scoring.alone(tmp_path), pytest.raises(ConflictError, match="being scored"):
+    with scoring.exclusive(tmp_path), pytest.raises(ConflictError, match="being scored"):
         score(project, write(TABLE, tmp_path / "april.csv"), tmp_path / "out.csv")
 
 

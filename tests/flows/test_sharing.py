@@ -113,5 +113,5 @@ def test_an_altered_object_is_not_pushed_and_named(
 def test_without_remotes_it_is_said(trained: Orchard, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, "mlops"):
         pushed(trained)
-    assert "on this machine alone" in caplog.text
+    assert "only on this machine" in caplog.text
     assert "no remote for mlops/loop" in caplog.text

@@ -91,7 +91,7 @@ def test_it_says_where_it_is_held_how_to_keep_it_and_what_was_left_out(
     [branch] = branches(trained)
     assert f"Trained with model.params.strength=4.0 on the branch {branch}" in sentence
     assert f"`git checkout {branch} -- params.yaml`" in sentence
-    assert "Not committed, and so left out: params.yaml." in sentence
+    assert "Not committed, so left out: params.yaml." in sentence
 
 
 def test_data_parameters_and_lock_of_its_commit_agree(trained: Orchard, registered: Entry) -> None:
@@ -144,7 +144,7 @@ def test_a_value_it_has_already_changes_nothing(trained: Orchard, person: str, t
     before, held = trained.project.ledger.entries(ModelRegistered), branches(trained)
     strength = trained.project.params.model.params["strength"]
     same = trained.flow("train", overrides={"model.params.strength": str(strength)})
-    said = f"Nothing changed: params.yaml says model.params.strength={strength} already."
+    said = f"Nothing changed: params.yaml already has model.params.strength={strength}."
     assert same.text.startswith(said)
     assert trained.project.ledger.entries(ModelRegistered) == before
     assert branches(trained) == held
@@ -222,4 +222,4 @@ def test_a_killed_one_is_finished_by_the_same_words_and_others_wait(
 
 
 def test_without_overrides_a_training_says_what_the_gate_says() -> None:
-    assert Attempt(Path()).told("Promoted.", "0" * 40) == "Promoted."
+    assert Attempt(Path()).summary("Promoted.", "0" * 40) == "Promoted."

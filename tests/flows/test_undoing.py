@@ -151,7 +151,7 @@ def test_what_was_compared_with_the_one_taken_away_is_not_promoted(project: Proj
         made(GateJudged, version="4", promotion=project.promoted().id), cause=registered
     )
     back = put_back(project)
-    with pytest.raises(ConflictError, match="a model that is the champion no more"):
+    with pytest.raises(ConflictError, match="a model that is no longer the champion"):
         train.promote.fn(project.folder.root, judged)
     assert project.promoted() == back
 

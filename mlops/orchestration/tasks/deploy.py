@@ -1,4 +1,4 @@
-"""Deploying: a promoted version behind the gateway, with intent and outcome in the ledger."""
+"""Deploy a promoted version behind the gateway, with intent and outcome in the ledger."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ log = logging.getLogger("mlops")
 
 @step(name="deploy behind the gateway", timeout=600)
 def deploy(root: Path, promoted: Entry[ModelPromoted]) -> Entry[DeploymentServed]:
-    """Start the version beside the one that serves, switch when it is ready.
+    """Start the version beside the current deployment, and switch when it is ready.
 
-    Where another was promoted meanwhile, that one.
+    If another version was promoted meanwhile, that one is deployed.
 
     Returns
     -------
-    The ledger's ``deployment.served``: id, version, digest, target. Where that version serves
-    already, as params.yaml and the environment now ask, the entry that says so.
+    The ledger's ``deployment.served``: id, version, digest, target. If that version already serves
+    with the settings of params.yaml and the environment, the existing entry.
 
     Raises
     ------
@@ -41,18 +41,18 @@ def deploy(root: Path, promoted: Entry[ModelPromoted]) -> Entry[DeploymentServed
     project = Project.at(root)
     with project.lock("deploy"):
         if (champion := project.promoted()).id != promoted.id:
-            log.info("version %s is the champion by now", champion.record.version)
+            log.info("version %s was promoted meanwhile", champion.record.version)
         running = serving(project)
         if running is None or running[1].id != name_of(project, champion):
             running = place(project, champion)
-            _tell(project, champion, running[1])
-        elif _is_unheard(project, champion):
-            _tell(project, champion, running[1])
-        return _told(project, running[0])
+            _mark_version(project, champion, running[1])
+        elif _is_alias_pending(project, champion):
+            _mark_version(project, champion, running[1])
+        return _publish(project, running[0])
 
 
-def _told(project: Project, served: Entry[DeploymentServed]) -> Entry[DeploymentServed]:
-    """Show in Prefect what serves."""
+def _publish(project: Project, served: Entry[DeploymentServed]) -> Entry[DeploymentServed]:
+    """Publish the deployment as an artifact in Prefect."""
     name, version = project.params.data.name, served.record.version
     page = version_page(project.folder.mlflow_uri, name, version)
     artifacts.publish(
@@ -63,24 +63,25 @@ def _told(project: Project, served: Entry[DeploymentServed]) -> Entry[Deployment
     return served
 
 
-def _tell(project: Project, promoted: Entry[ModelPromoted], made: Serving) -> None:
-    """Let the version in MLflow name what serves it; who deploys does not need MLflow for that.
+def _mark_version(project: Project, promoted: Entry[ModelPromoted], made: Serving) -> None:
+    """Tag the version in MLflow with its deployment; a deployment succeeds without MLflow.
 
-    The alias follows a promotion that MLflow has not heard of: a person's, or one made while it was away.
+    The alias is moved if a promotion is not marked in MLflow yet: a person's, or one made while MLflow
+    was down.
     """
     tags = {"mlops.deployment": made.id, "mlops.image": made.image}
-    unheard = _is_unheard(project, promoted)
+    alias_pending = _is_alias_pending(project, promoted)
     try:
         project.registry.mark(
             made.version,
-            CHAMPION if unheard else None,
+            CHAMPION if alias_pending else None,
             tags={name: value for name, value in tags.items() if value},
         )
-        if unheard:
+        if alias_pending:
             project.ledger.record(ModelMarked(alias=CHAMPION), cause=promoted)
     except MlopsError as exc:
         log.warning("version %s is not marked as deployed: %s", made.version, exc)
 
 
-def _is_unheard(project: Project, promoted: Entry[ModelPromoted]) -> bool:
+def _is_alias_pending(project: Project, promoted: Entry[ModelPromoted]) -> bool:
     return project.ledger.find(ModelMarked, cause=promoted.id) is None

@@ -1,4 +1,4 @@
-"""Trying: one training with parameters of its own, on a branch of its own, beside the person's tree."""
+"""`mlops train --set`: one training with other parameters, on a separate branch and work tree."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ from mlops.project.context import Project
 __all__ = ["Attempt", "work_tree"]
 
 _BRANCHES = "mlops/try"
-"""What the branches of attempts begin with."""
+"""Prefix of the attempts' branches."""
 _SHORT = 8
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """Where a training works.
+    """The tree and branch of a training.
 
     Parameters
     ----------
     tree
-        The person's own, where nothing is set.
+        The person's tree if nothing is overridden.
     branch
-        Holds the parameters and what came of them; empty where nothing is set.
+        Branch with the parameters and the results; empty if nothing is overridden.
     base
-        The person's commit it begins at.
+        The person's commit that it starts from.
     overrides
-        By dotted path, as they were given.
+        Values by dotted path.
     left_out
-        What of the person's tree is not committed, and so is not in it.
+        Uncommitted files of the person's tree, which the training does not have.
     """
 
     tree: Path
@@ -48,33 +48,33 @@ class Attempt:
     overrides: Mapping[str, str] | None = None
     left_out: tuple[str, ...] = ()
 
-    def told(self, reason: str, commit: str) -> str:
-        """Return the gate's reason with where the training is held and how to take it over.
+    def summary(self, reason: str, commit: str) -> str:
+        """Return the gate's reason, the training's branch, and how to adopt its parameters.
 
         Parameters
         ----------
         commit
-            The one that holds the training.
+            The training's commit.
         """
         if not self.overrides:
             return reason
-        said = _said(self.overrides)
-        left_out = [f"Not committed, and so left out: {shown(self.left_out)}."] if self.left_out else []
+        overrides = _describe(self.overrides)
+        left_out = [f"Not committed, so left out: {shown(self.left_out)}."] if self.left_out else []
         if commit == self.base:
-            return "\n".join([f"Nothing changed: {PARAMS} says {said} already. {reason}", *left_out])
-        taken = (
-            f"Trained with {said} on the branch {self.branch}; your {PARAMS} is as it was, and "
-            f"retraining goes on with it. Take it over: `git checkout {self.branch} -- {PARAMS}`."
+            return "\n".join([f"Nothing changed: {PARAMS} already has {overrides}. {reason}", *left_out])
+        branch = (
+            f"Trained with {overrides} on the branch {self.branch}; your {PARAMS} is unchanged, and "
+            f"retraining still uses it. To adopt these: `git checkout {self.branch} -- {PARAMS}`."
         )
-        return "\n".join([reason, taken, *left_out])
+        return "\n".join([reason, branch, *left_out])
 
 
 @contextmanager
 def work_tree(root: Path, overrides: Mapping[str, str] | None) -> Iterator[Attempt]:
-    """Give the tree to train in: the person's own, or with `overrides` a scratch one that goes afterwards.
+    """Yield the tree to train in: the person's, or with `overrides` a scratch one, removed afterwards.
 
-    Call it while no other training runs. What a killed one left is removed first; its branch, which
-    the same overrides find again, stays.
+    Call it while no other training runs. Leftovers of a killed one are removed first; its branch stays,
+    and the same overrides use it again.
 
     Parameters
     ----------
@@ -111,7 +111,7 @@ def _begin(root: Path, scratch: Scratch, branch: str, base: str, overrides: dict
     with Project.at(root).lock("tree"):
         tree = scratch.begin(branch.rpartition("/")[2], base, branch=branch)
         params = override(tree / PARAMS, overrides)
-        Tree(tree).commit_paths([PARAMS], f"Try {_said(overrides)}")
+        Tree(tree).commit_paths([PARAMS], f"Try {_describe(overrides)}")
         data = DvcTree(tree)
         data.share_cache(DvcTree(root))
         data.obtain()
@@ -121,5 +121,5 @@ def _begin(root: Path, scratch: Scratch, branch: str, base: str, overrides: dict
     return Attempt(tree, branch, base, overrides, left_out)
 
 
-def _said(overrides: Mapping[str, str]) -> str:
+def _describe(overrides: Mapping[str, str]) -> str:
     return ", ".join(f"{key}={value}" for key, value in overrides.items())

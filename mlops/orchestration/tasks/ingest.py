@@ -1,4 +1,4 @@
-"""Data in: new rows into the lake, each change a version that git knows."""
+"""Tasks that add rows to the lake, each change a version of the data that git tracks."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ __all__ = [
 
 @step(name="add the file to the lake")
 def add_file(root: Path, file: str, more: Sequence[str] = ()) -> Outcome:
-    """Append tables to the person's lake, see `add_files`.
+    """Append tables to the person's lake, see `mlops.project.ingest.add_files`.
 
     Parameters
     ----------
@@ -49,46 +49,50 @@ def add_file(root: Path, file: str, more: Sequence[str] = ()) -> Outcome:
     Raises
     ------
     UsageError
-        One of them is not there.
+        One of them does not exist.
     """
     with TemporaryDirectory(prefix="mlops-") as folder:
-        found = [resolve_tables(word, Path(folder, str(number))) for number, word in enumerate((file, *more))]
-        ingested = add_files(root, [table for tables in found for table in tables])
-        # Where nothing is new, too: an earlier push may have failed.
-        return _tell(root, root, ingested)
+        tables = [
+            table
+            for number, pattern in enumerate((file, *more))
+            for table in resolve_tables(pattern, Path(folder, str(number)))
+        ]
+        ingested = add_files(root, tables)
+        # Pushed even if nothing is new: an earlier push may have failed.
+        return _publish_and_push(root, root, ingested)
 
 
 def add_source(root: Path) -> Outcome:
     """Append what is new in ``data.source``.
 
-    For a person to their lake and branch, as `add_file` does. Where nobody asked, to the loop's
-    own: the next retraining learns from it, and the person's tree is not touched.
+    A command appends to the person's lake and branch, as `add_file` does. A run that Prefect starts
+    appends to the loop's: the next retraining trains on it, and the person's tree is not touched.
 
     Raises
     ------
     UsageError
-        params.yaml names no source, or one that is not there.
+        params.yaml names no source, or one that does not exist.
     """
     if Project.at(root).params.data.source is None:
         raise UsageError(
-            "There is no table to add: no FILE was given, and params.yaml names no data.source.",
+            "Nothing to ingest: no FILE was given, and params.yaml has no data.source.",
             remedy="Run `mlops ingest FILE`, or name a file, folder or pattern in data.source.",
         )
     if not flow_run.unattended():
         return add_tables(root, root)
-    with retrain.alone(root):
+    with retrain.exclusive(root):
         return add_tables(root, loop_worktree(root))
 
 
 @step(name="add the tables of data.source to the lake")
 def add_tables(root: Path, tree: Path) -> Outcome:
     """Append what is new in ``data.source`` to the lake of a tree, see `mlops.project.ingest.add_pulled`."""
-    return _tell(root, tree, add_pulled(root, tree))
+    return _publish_and_push(root, tree, add_pulled(root, tree))
 
 
 @step(name="bring the loop's work tree up to date")
 def loop_worktree(root: Path) -> Path:
-    """Return the work tree of the branch mlops/loop, with what the person committed since."""
+    """Return the work tree of the branch mlops/loop, with the person's newer commits merged."""
     project = Project.at(root)
     with project.lock("tree"):
         tree = loop_tree(root, project.folder.worktree, LOOP_BRANCH)
@@ -111,34 +115,33 @@ def loop_worktree(root: Path) -> Path:
 
 @step(name="add served rows with their labels to the lake")
 def add_labelled_rows(root: Path, tree: Path, started: Entry[RetrainStarted]) -> Entry[DataVersioned]:
-    """Append to the loop's lake what was served and has its label by the retraining's `as_of`.
+    """Append served rows to the loop's lake that have their label by the retraining's `as_of`.
 
-    As the tree's params.yaml has it, which the stages and the gate go by too: the person's may be
-    in the middle of an edit.
+    The tree's params.yaml applies, as for the stages and the gate: the person may be editing theirs.
 
     Raises
     ------
     DataError
-        The lake holds labelled rows later than the `as_of` that was asked for.
+        The lake has labelled rows later than the requested `as_of`.
     TooFewRowsError
         Fewer new labelled rows than ``retrain.min_rows``, or too small a share of the rows
-        served since has its label to be an honest sample.
+        served since has its label to be an unbiased sample.
     """
     project = Project.at(root, tree)
     params, maturity = project.params, project.params.monitor.label_maturity
     lake = Lake(tree / LAKE, params.data.on_duplicate)
-    held = lake.read(project.schema)
-    as_of = _present(project, held, started)
+    lake_rows = lake.read(project.schema)
+    as_of = _resolve_as_of(project, lake_rows, started)
     served = reader.read(
         project.folder.predictions, project.schema, start=_not_before(project, maturity), end=as_of
     )
     joined = label_log.join(served, label_log.read(project.folder.labels), project.schema)
     since = _chosen_until(project, maturity)
-    honest = honest_rows(held, joined, project.schema, as_of=as_of, maturity=maturity, since=since)
-    # What an attempt that was killed has added already is new to the champion all the same.
+    honest = honest_rows(lake_rows, joined, project.schema, as_of=as_of, maturity=maturity, since=since)
+    # Rows that a killed attempt already added are new to the champion all the same.
     check_enough(
         honest,
-        _unknown_to_champion(project, held, honest.new_rows),
+        _count_new_to_champion(project, lake_rows, honest.new_rows),
         min_rows=params.retrain.min_rows,
         min_coverage=params.monitor.min_coverage,
     )
@@ -158,55 +161,55 @@ def add_labelled_rows(root: Path, tree: Path, started: Entry[RetrainStarted]) ->
     return versioned
 
 
-def _tell(root: Path, tree: Path, ingested: Ingested) -> Outcome:
+def _publish_and_push(root: Path, tree: Path, ingested: Ingested) -> Outcome:
     """Publish and push what was ingested."""
     project = Project.at(root)
     if ingested.version is not None:
         _publish(project, ingested.version)
-    held = [path for path in (LAKE, RAW) if (tree / f"{path}.dvc").is_file()]
-    if held and not ingested.outcome.refused and not ingested.is_idle:
-        push(project.folder.root, tree, *held)
+    paths = [path for path in (LAKE, RAW) if (tree / f"{path}.dvc").is_file()]
+    if paths and not ingested.outcome.refused and not ingested.is_idle:
+        push(project.folder.root, tree, *paths)
     return ingested.outcome
 
 
 def _publish(project: Project, versioned: Entry[DataVersioned]) -> None:
-    because = f"Add {versioned.record.rows:,} rows"
+    sentence = f"Add {versioned.record.rows:,} rows"
     artifacts.publish(
-        f"{project.params.data.name}-data", lambda: artifacts.data(versioned.record), description=because
+        f"{project.params.data.name}-data", lambda: artifacts.data(versioned.record), description=sentence
     )
 
 
 def _not_before(project: Project, maturity: timedelta) -> datetime | None:
-    """Return from when on served rows may be new to the lake; without keys nothing else tells."""
+    """Return the time from which served rows may be new to the lake; without a key, only time tells."""
     if project.schema.key is not None:
         return None
     earlier = [entry.as_of for entry in project.ledger.entries(DataVersioned) if entry.as_of is not None]
     return max(earlier) - maturity if earlier else None
 
 
-def _present(project: Project, lake: pd.DataFrame, started: Entry[RetrainStarted]) -> datetime:
-    """Return the present of a retraining: its `as_of`, or later where labels in the lake tell so.
+def _resolve_as_of(project: Project, lake: pd.DataFrame, started: Entry[RetrainStarted]) -> datetime:
+    """Return the time of a retraining: its `as_of`, or later if the lake has later labelled rows.
 
-    An `as_of` that a person asked for is kept to.
+    An `as_of` that a person requested is not changed.
     """
     as_of, time = started.as_of, project.schema.time
-    assert as_of is not None  # claim() sees to it
+    assert as_of is not None  # claim() sets it
     newest = lake.loc[lake[project.schema.target].notna(), time].max() if time else pd.NaT
     if pd.isna(newest) or newest < pd.Timestamp(as_of):
         return as_of
     if started.record.asked:
         raise DataError(
-            f"The lake holds labelled rows up to {newest:%Y-%m-%d %H:%M}: a retraining as of "
-            f"{as_of:%Y-%m-%d %H:%M} would learn from its future.",
+            f"The lake has labelled rows up to {newest:%Y-%m-%d %H:%M}: a retraining as of "
+            f"{as_of:%Y-%m-%d %H:%M} would train on its future.",
             remedy="Pass a later --as-of, or none.",
         )
-    # As where tables with labels come on a schedule and little is served.
+    # For example where labelled tables are ingested on a schedule and little is served.
     after: datetime = newest.to_pydatetime() + timedelta(microseconds=1)
     return max(as_of, min(after, datetime.now(UTC)))
 
 
 def _chosen_until(project: Project, maturity: timedelta) -> datetime | None:
-    """Return the end of the rows that the champion was chosen on; None where nothing tells it."""
+    """Return the end of the rows that the champion was selected on; None if it is not known."""
     champion = project.promotion
     if champion is None:
         return None
@@ -215,8 +218,8 @@ def _chosen_until(project: Project, maturity: timedelta) -> datetime | None:
     return champion.as_of - maturity if champion.as_of else None
 
 
-def _unknown_to_champion(project: Project, *tables: pd.DataFrame) -> int:
-    """Count the labelled rows that came after those the champion was fitted and chosen on."""
+def _count_new_to_champion(project: Project, *tables: pd.DataFrame) -> int:
+    """Count the labelled rows later than those that the champion was trained and selected on."""
     champion, time = project.promotion, project.schema.time
     labelled = [rows[rows[project.schema.target].notna()] for rows in tables]
     count = sum(map(len, labelled))

@@ -1,4 +1,4 @@
-"""Watching: the drift and the quality of what was served, judged once a window."""
+"""Monitor drift and quality of the served rows, judged once per window."""
 
 from __future__ import annotations
 
@@ -39,17 +39,17 @@ def model_resource(name: str) -> str:
 
 @step(name="compare the window with the champion's reference")
 def check(root: Path, as_of: datetime | None = None) -> Entry[DriftChecked]:
-    """Judge the rows that what serves has answered in the window up to `as_of`, in the ledger.
+    """Judge the rows that the deployed version served in the window up to `as_of`; record the verdict.
 
     Parameters
     ----------
     as_of
-        The end of the window, event time; the newest served row's where none is given.
+        The end of the window, event time; default: just after the newest served row.
 
     Returns
     -------
     The ledger's ``drift.checked``: the report, whether drift is confirmed, a sentence. The
-    same window of the same champion is judged once: asked again, the first entry comes back.
+    same window of the same champion is judged once: a repeated call returns the first entry.
 
     Raises
     ------
@@ -61,7 +61,7 @@ def check(root: Path, as_of: datetime | None = None) -> Entry[DriftChecked]:
     subject = project.served()
     known = project.ledger.find(DriftChecked, cause=subject.id, as_of=as_of)
     if known is not None:
-        return _told(project, known)
+        return _publish_columns(project, known)
     reader.compact(project.folder.predictions, project.schema)
     report = _report(project, subject, _served(project, subject, as_of), as_of)
     policy = project.params.monitor
@@ -71,11 +71,11 @@ def check(root: Path, as_of: datetime | None = None) -> Entry[DriftChecked]:
     verdict = DriftChecked(
         version=subject.record.version, raised=report.raised, confirmed=confirmed, report=report
     )
-    return _told(project, project.ledger.record(verdict, cause=subject, as_of=as_of))
+    return _publish_columns(project, project.ledger.record(verdict, cause=subject, as_of=as_of))
 
 
-def _told(project: Project, checked: Entry[DriftChecked]) -> Entry[DriftChecked]:
-    """Show in Prefect what the window's columns showed."""
+def _publish_columns(project: Project, checked: Entry[DriftChecked]) -> Entry[DriftChecked]:
+    """Publish the window's columns as an artifact in Prefect."""
     artifacts.publish(
         f"{project.params.data.name}-drift",
         lambda: artifacts.columns(checked.record),
@@ -85,16 +85,15 @@ def _told(project: Project, checked: Entry[DriftChecked]) -> Entry[DriftChecked]
 
 
 def summary(checked: Entry[DriftChecked]) -> str:
-    """Say what a judged window showed, and in a line each what is wrong with its invalid columns."""
+    """Return the verdict on a window, and a line for the problem of each invalid column."""
     return "\n".join([checked.record.sentence, *checked.record.report.broken])
 
 
 @step(name="announce confirmed drift")
 def announce(root: Path, checked: Entry[DriftChecked]) -> Entry[DriftConfirmed]:
-    """Record confirmed drift, then emit the event that the automation waits for.
+    """Record confirmed drift, then emit the event that starts the retraining.
 
-    The row is the truth. An event that is lost costs time, not the retraining: the
-    reconciler finds the row.
+    The ledger's row counts. A lost event costs time, not the retraining: the reconciler finds the row.
     """
     project = Project.at(root)
     confirmed = retrain.confirm(project, checked)
@@ -104,14 +103,14 @@ def announce(root: Path, checked: Entry[DriftChecked]) -> Entry[DriftConfirmed]:
             "prefect.resource.id": model_resource(project.params.data.name),
             "prefect.resource.name": project.params.data.name,
         },
-        payload=retrain.asked_by(confirmed),
+        payload=retrain.flow_parameters(confirmed),
     )
     return confirmed
 
 
 @step(name="write the drift report", retries=2, timeout=300)
 def write_report(root: Path, checked: Entry[DriftChecked]) -> Path:
-    """Draw Evidently's full report of a judged window; kept as HTML and beside the run in MLflow."""
+    """Render Evidently's report of a judged window, as HTML in .mlops and attached to the run in MLflow."""
     from mlops.adapters.evidently import write_report as draw
 
     project = Project.at(root)
@@ -120,14 +119,14 @@ def write_report(root: Path, checked: Entry[DriftChecked]) -> Path:
     assert checked.as_of is not None
     path = project.folder.home / "reports" / f"drift-{checked.as_of:%Y-%m-%d}-{checked.id[:6]}.html"
     if project.ledger.find(DriftReported, cause=checked.id) is not None and path.is_file():
-        return _shown(project, checked, subject, path)
+        return _publish_window(project, checked, subject, path)
     columns = checked.record.report.columns
     limits = {column.column: column.threshold for column in columns if column.threshold is not None}
     path.parent.mkdir(parents=True, exist_ok=True)
     bundle = project.bundle_of(subject)
     current = drift.as_reference(_served(project, subject, checked.as_of), bundle.schema)
     draw(
-        _drawn(bundle),
+        _report_reference(bundle),
         current,
         drift.watched(bundle.schema),
         path,
@@ -135,7 +134,7 @@ def write_report(root: Path, checked: Entry[DriftChecked]) -> Path:
         share=project.params.monitor.min_share,
     )
     project.registry.attach(subject.record.run_id, path)
-    # By the days since training, so that champions can be laid over one another.
+    # By days since training, so that champions can be compared in one chart.
     known_until = bundle.lineage["holdout"]["end"]
     trained = datetime.fromisoformat(known_until) if known_until else subject.recorded_at
     project.registry.measure(
@@ -145,25 +144,25 @@ def write_report(root: Path, checked: Entry[DriftChecked]) -> Path:
         step=(checked.as_of - trained).days,
     )
     project.ledger.record(DriftReported(path=str(path)), cause=checked, as_of=checked.as_of)
-    return _shown(project, checked, subject, path)
+    return _publish_window(project, checked, subject, path)
 
 
-def _shown(
+def _publish_window(
     project: Project, checked: Entry[DriftChecked], subject: Entry[ModelPromoted], report: Path
 ) -> Path:
-    """Show in Prefect what the window showed, and where it is drawn."""
+    """Publish the window and the address of its report as an artifact in Prefect."""
 
     def page() -> str:
         run_id = subject.record.run_id
-        drawn = project.registry.run_url(run_id, f"reports/{report.name}")
-        return artifacts.window(checked.record, report=drawn, run=project.registry.run_url(run_id))
+        report_url = project.registry.run_url(run_id, f"reports/{report.name}")
+        return artifacts.window(checked.record, report=report_url, run=project.registry.run_url(run_id))
 
     artifacts.publish(f"{project.params.data.name}-window", page, description=checked.record.sentence)
     return report
 
 
 def _figures(report: DriftReport, metric: str) -> dict[str, float]:
-    """Return a judged window's numbers, to be seen over time beside the champion's own."""
+    """Return a judged window's metrics, logged over time to the champion's run."""
     figures = {
         "monitor/drifted_share": report.share,
         "monitor/drifted_columns": float(sum(column.verdict == "drift" for column in report.columns)),
@@ -175,18 +174,18 @@ def _figures(report: DriftReport, metric: str) -> dict[str, float]:
 
 
 def _served(project: Project, subject: Entry[ModelPromoted], as_of: datetime) -> pd.DataFrame:
-    """Return the window's rows that this version answered: another's answers say nothing of it.
+    """Return the window's rows that this version predicted, with the features of its schema.
 
-    With the features that it sees, which params.yaml may name otherwise by now.
+    params.yaml may name other features by now.
     """
     start, schema = as_of - project.params.monitor.window, project.bundle_of(subject).schema
     served = reader.read(project.folder.predictions, schema, start=start, end=as_of)
     served = served[served["version"] == subject.record.version]
     if served.empty:
         raise EmptyWindowError(
-            f"Version {subject.record.version} served no row between {start:%Y-%m-%d %H:%M} and "
+            f"Version {subject.record.version} served no rows between {start:%Y-%m-%d %H:%M} and "
             f"{as_of:%Y-%m-%d %H:%M} UTC.",
-            remedy="Name the end of a window that has some with --as-of.",
+            remedy="Pass the end of a window with served rows: --as-of TIME.",
         )
     return served
 
@@ -200,7 +199,7 @@ def _report(
     policy = project.params.monitor
     report = drift.measure(
         _reference(bundle),
-        _answers(bundle),
+        _reference_predictions(bundle),
         drift.as_reference(served, bundle.schema),
         bundle.schema,
         window=(as_of - policy.window, as_of),
@@ -214,32 +213,32 @@ def _report(
 
 
 def quality(joined: pd.DataFrame, bundle: Bundle, params: Params, as_of: datetime) -> QualityVerdict:
-    """Judge what was answered by the labels of the rows that are old enough to have one.
+    """Judge the quality of served predictions on the rows old enough to have a label.
 
     Parameters
     ----------
     joined
-        What a model served, with the labels beside it: see `labels.join`.
+        Served rows with their labels: see `mlops.prediction_log.label_log.join`.
     """
     schema, policy, gate = bundle.schema, params.monitor, params.gate
     mature = joined[joined["time"] < pd.Timestamp(as_of) - policy.label_maturity]
     labelled = mature[mature[schema.target].notna()]
-    told = labelled[_answers_of(labelled, schema).finite()]
-    truth, predictions = told[schema.target].to_numpy(), _answers_of(told, schema)
+    answered = labelled[_predictions_of(labelled, schema).finite()]
+    y_true, predicted = answered[schema.target].to_numpy(), _predictions_of(answered, schema)
     losses = (
-        metric.losses(gate.metric, truth, predictions, bundle.model.classes) if len(told) else np.empty(0)
+        metric.losses(gate.metric, y_true, predicted, bundle.model.classes) if len(answered) else np.empty(0)
     )
     verdict = drift.quality(
         losses,
-        blocks_of(drift.as_blocks(told, schema), schema, gate.block),
+        blocks_of(drift.as_blocks(answered, schema), schema, gate.block),
         reference_loss=bundle.reference["loss"][gate.metric],
         coverage=len(labelled) / len(mature) if len(mature) else 0.0,
         policy=policy,
     )
-    return replace(verdict, unanswered=len(labelled) - len(told))
+    return replace(verdict, unanswered=len(labelled) - len(answered))
 
 
-def _answers_of(rows: pd.DataFrame, schema: Schema) -> Predictions:
+def _predictions_of(rows: pd.DataFrame, schema: Schema) -> Predictions:
     scores = None if not schema.task_type.has_classes else rows["score"].tolist()
     return Predictions(rows["prediction"].tolist(), scores)
 
@@ -248,16 +247,16 @@ def _reference(bundle: Bundle) -> pd.DataFrame:
     return pd.read_parquet(bundle.folder / "reference.parquet")
 
 
-def _answers(bundle: Bundle) -> pd.DataFrame:
+def _reference_predictions(bundle: Bundle) -> pd.DataFrame:
     path = bundle.folder / "predictions.parquet"
-    # An older bundle keeps answers to fitted rows alone: beside those, nothing can be said.
+    # Without out-of-fold predictions there is nothing to compare with: those on fitted rows are biased.
     return pd.read_parquet(path) if path.is_file() else _reference(bundle).head(0)
 
 
-def _drawn(bundle: Bundle) -> pd.DataFrame:
-    """Return one table to draw, whose answers are not those to its rows: a page shows columns."""
-    reference, predictions = _reference(bundle), _answers(bundle)
-    if predictions.empty:
+def _report_reference(bundle: Bundle) -> pd.DataFrame:
+    """Return the reference for the report, which is per column: its predictions are those of other rows."""
+    reference, predicted = _reference(bundle), _reference_predictions(bundle)
+    if predicted.empty:
         return reference
-    drawn = predictions["prediction"].sample(len(reference), replace=True, random_state=0)
-    return reference.assign(prediction=drawn.to_numpy())
+    sampled = predicted["prediction"].sample(len(reference), replace=True, random_state=0)
+    return reference.assign(prediction=sampled.to_numpy())

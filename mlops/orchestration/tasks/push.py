@@ -1,4 +1,4 @@
-"""What the loop made, brought to where other machines find it: DVC's remote, git's remote."""
+"""Push data and the loop's branch to DVC's and git's remotes."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ __all__ = ["push"]
 def push(root: Path, tree: Path, *paths: str) -> None:
     """Push the data of `tree`, and the loop's branch where `tree` is the loop's own.
 
-    A task of its own for each remote that is configured; one that fails is told with its remedy
-    and hinders nothing. A person's branch, or one of theirs to try something on, is theirs to push.
+    One task per configured remote; a failed push is logged with its remedy and fails nothing else.
+    A person's branch, or that of `mlops train --set`, is theirs to push.
 
     Parameters
     ----------
     root, tree
-        The project, and the tree in which something was made: the same, the loop's, or a scratch one.
+        The project, and the tree to push from: the same, the loop's, or a scratch one.
     paths
-        Of the data these alone; else all that the tree's pointers and ``dvc.lock`` name.
+        Only these paths of the data; otherwise everything that the tree's pointers and ``dvc.lock`` name.
     """
     data, git = DvcTree(tree), Tree(tree)
     remote = data.remote()
     if remote is None:
-        log.info("not pushed: DVC has no default remote, the data is on this machine alone")
+        log.info("not pushed: DVC has no default remote, the data exists only on this machine")
     else:
         _attempt(f"push the data to {remote}", lambda: _send(data, Remote(tree, remote), paths))
     if git.root != Project.at(root).folder.worktree.resolve():

@@ -1,4 +1,4 @@
-"""Retraining: whether a cause may start one, and the record of how it ended."""
+"""Retraining: the policy's decision to start one, and the record of its outcome."""
 
 from __future__ import annotations
 
@@ -28,69 +28,70 @@ from mlops.project.context import Project
 
 __all__ = [
     "abandon",
-    "alone",
-    "asked_by",
     "claim",
     "confirm",
+    "earlier_verdict",
+    "exclusive",
     "finish",
+    "flow_parameters",
     "give_up",
-    "judged_before",
-    "unanswered",
+    "pending_drift",
 ]
 
 
 @contextmanager
-def alone(root: Path) -> Iterator[None]:
-    """Hold the project's one place for a training, and for a change of the loop's own tree.
+def exclusive(root: Path) -> Iterator[None]:
+    """Hold the project's lock for trainings and for changes of the loop's tree.
 
-    Two trainings at once would judge against the same champion.
+    Two trainings at once would be judged against the same champion.
 
     Raises
     ------
     ConflictError
-        Another holds it: a person is told at once, what Prefect started waits a while.
+        Another process holds it: raised at once in a command, after a wait in a run of Prefect's.
     """
     project = Project.at(root)
     mark(project.folder.home)
-    refusal, remedy = "Another training of this project is running.", "Wait for it: see `mlops status`."
+    refusal = "Another training of this project is running."
+    remedy = "Wait for it to finish (see `mlops status`), then try again."
     with project.hold("retrain", patience=flow_run.patience(), refusal=refusal, remedy=remedy):
         yield
 
 
-@step(name="ask the policy")
+@step(name="check the retraining policy")
 def claim(
     root: Path, as_of: datetime | None, cause: str | None
 ) -> Entry[RetrainStarted | RetrainFinished | RetrainRefused]:
-    """Record that a retraining starts, or that the policy refuses it.
+    """Record that a retraining starts, or that the policy rejects it.
 
-    An earlier one that was killed after its promotion, and that nothing begins again, gets its end first.
+    First, the end of an earlier one is recorded that was killed after its promotion and is not repeated.
 
     Parameters
     ----------
     as_of
-        For a person's retraining; the newest served row's time where none is given.
+        For a person's retraining; default: just after the newest served row.
     cause
-        The id of the ledger's ``drift.confirmed``, which knows its own `as_of`; None where a
-        person or a schedule asked.
+        The id of the ledger's ``drift.confirmed``, which has its own `as_of`; None for a run of a
+        person or a schedule.
 
     Returns
     -------
-    ``retrain.started``, whose `asked` says that a person named the `as_of`; or an answer this cause
-    got already: ``retrain.refused`` or ``retrain.finished``.
+    ``retrain.started``, whose `asked` tells that a person set the `as_of`; or the outcome that this
+    cause already has: ``retrain.refused`` or ``retrain.finished``.
 
     Raises
     ------
     UsageError
-        The ledger has no confirmed drift of this id: whoever sent it is not ours.
+        The ledger has no confirmed drift with this id.
     """
     project = Project.at(root)
     drift = _confirmed(project, cause) if cause else None
     asked = drift is None and as_of is not None
     if drift is not None:
         as_of = drift.as_of
-        answered = _answer(project, drift)
-        if answered is not None:
-            return answered
+        outcome = _outcome_of(project, drift)
+        if outcome is not None:
+            return outcome
     _end_killed(project)
     as_of = project.moment(as_of)
     earlier = [
@@ -111,34 +112,34 @@ def claim(
     return project.ledger.record(RetrainStarted(asked=asked), cause=drift, as_of=as_of)
 
 
-def judged_before(root: Path, started: Entry[RetrainStarted]) -> Entry[GateJudged] | None:
-    """Return the gate's verdict that an earlier attempt for the same cause already got.
+def earlier_verdict(root: Path, started: Entry[RetrainStarted]) -> Entry[GateJudged] | None:
+    """Return the gate's verdict that promoted an earlier attempt for the same cause.
 
-    One that was promoted stands, and is only to be deployed. One that was judged against a
-    champion of yesterday does not.
+    Its model only needs a deployment. A verdict without a promotion does not count: the champion it was
+    judged against may have changed.
     """
     project = Project.at(root)
     attempts = project.ledger.effects(started.cause, RetrainStarted) if started.cause else []
-    return next(filter(None, (_promoted_by(project, attempt) for attempt in attempts)), None)
+    return next(filter(None, (_promoting_verdict(project, attempt) for attempt in attempts)), None)
 
 
 @step(name="record the outcome")
 def finish(
     root: Path, started: Entry[RetrainStarted], judged: Entry[GateJudged | ModelRolledBack]
 ) -> Entry[RetrainFinished]:
-    """Record how a retraining ended: a rejection by the gate is a success of the gate."""
+    """Record the outcome of a retraining; a rejection by the gate is no failure."""
     return _finish(Project.at(root), started, judged)
 
 
-def give_up(root: Path, started: Entry[RetrainStarted], why: MlopsError) -> str:
-    """Record that a retraining cannot be done with the data there is; return the sentence."""
-    refused = RetrainRefused(rule="too_few_rows", reason=str(why))
+def give_up(root: Path, started: Entry[RetrainStarted], error: MlopsError) -> str:
+    """Record that there is too little data for a retraining; return the sentence."""
+    refused = RetrainRefused(rule="too_few_rows", reason=str(error))
     ledger = Project.at(root).ledger
     return ledger.record(refused, cause=started.cause or started, as_of=started.as_of).record.sentence
 
 
 def abandon(project: Project, drift: Entry[DriftConfirmed], *, attempts: int) -> Entry[RetrainRefused]:
-    """Record that a retraining failed too often to be started again by itself."""
+    """Record that a retraining failed too often to be retried automatically."""
     reason = (
         f"the retraining failed {attempts} times. See its runs in Prefect, fix the cause, "
         "and run `mlops retrain`."
@@ -147,16 +148,14 @@ def abandon(project: Project, drift: Entry[DriftConfirmed], *, attempts: int) ->
     return project.ledger.record(refused, cause=drift, as_of=drift.as_of)
 
 
-def unanswered(project: Project) -> list[Entry[DriftConfirmed]]:
-    """Return confirmed drifts that no retraining has answered yet, oldest first.
+def pending_drift(project: Project) -> list[Entry[DriftConfirmed]]:
+    """Return confirmed drifts without a retraining's outcome, oldest first.
 
-    Killed between the verdict and its announcement, a monitoring leaves the verdict: it is
-    announced here.
+    A monitoring killed between the verdict and `confirm` leaves the verdict only: it is confirmed here.
     """
     checks = (entry for entry in project.ledger.entries(DriftChecked) if entry.record.confirmed)
-    return [
-        drift for drift in (confirm(project, check) for check in checks) if _answer(project, drift) is None
-    ]
+    drifts = (confirm(project, check) for check in checks)
+    return [drift for drift in drifts if _outcome_of(project, drift) is None]
 
 
 def confirm(project: Project, checked: Entry[DriftChecked]) -> Entry[DriftConfirmed]:
@@ -166,26 +165,26 @@ def confirm(project: Project, checked: Entry[DriftChecked]) -> Entry[DriftConfir
     return project.ledger.record(confirmed, cause=checked, as_of=checked.as_of)
 
 
-def asked_by(drift: Entry[DriftConfirmed]) -> dict[str, str]:
-    """Return what confirmed drift asks of the flow, whoever starts it: the runs are called the same."""
+def flow_parameters(drift: Entry[DriftConfirmed]) -> dict[str, str]:
+    """Return the flow's parameters for confirmed drift; the same for every starter, so runs have one name."""
     assert drift.as_of is not None
     return {"as_of": drift.as_of.isoformat(), "cause": drift.id}
 
 
 def _end_killed(project: Project) -> None:
-    """Record the end of the newest retraining without a cause, where it was killed after its promotion.
+    """Record the end of the newest retraining without a cause, if it was killed after its promotion.
 
-    One with a cause is begun again, and ends then.
+    One with a cause is started again, and ends then.
     """
     uncaused = [entry for entry in project.ledger.entries(RetrainStarted) if entry.cause is None]
     for started in uncaused[-1:]:
-        judged = _promoted_by(project, started)
-        if judged is not None and _answer(project, started) is None:
+        judged = _promoting_verdict(project, started)
+        if judged is not None and _outcome_of(project, started) is None:
             _finish(project, started, judged)
 
 
-def _promoted_by(project: Project, started: Entry[RetrainStarted]) -> Entry[GateJudged] | None:
-    """Return the verdict by which what this retraining made was promoted, if it was."""
+def _promoting_verdict(project: Project, started: Entry[RetrainStarted]) -> Entry[GateJudged] | None:
+    """Return the verdict by which the model of this retraining was promoted, if it was."""
     for registered in project.ledger.effects(started, ModelRegistered):
         for judged in project.ledger.effects(registered, GateJudged):
             if project.ledger.effects(judged, ModelPromoted):
@@ -211,13 +210,13 @@ def _confirmed(project: Project, id: str) -> Entry[DriftConfirmed]:
     drift = project.ledger.get(id, DriftConfirmed)
     if drift is None:
         raise UsageError(
-            f"{id!r} is no confirmed drift of this project's ledger.",
-            remedy="Leave the cause out to retrain without one.",
+            f"The ledger has no confirmed drift {id!r}.",
+            remedy="Omit the cause to retrain without one.",
         )
     return drift
 
 
-def _answer(
+def _outcome_of(
     project: Project, cause: Entry[DriftConfirmed | RetrainStarted]
 ) -> Entry[RetrainFinished | RetrainRefused] | None:
     return next(iter(project.ledger.effects(cause, RetrainFinished, RetrainRefused)), None)
@@ -227,5 +226,5 @@ def _invalid_columns(project: Project, drift: Entry[DriftConfirmed] | None) -> l
     checked = project.ledger.get(drift.cause, DriftChecked) if drift else None
     if checked is None:
         return []
-    # A verdict of before may say it of the model's answer, from which nothing is learnt.
+    # The prediction may be invalid too, but it is no feature: nothing is trained on it.
     return [name for name in checked.record.report.named("invalid") if name in project.schema.features]

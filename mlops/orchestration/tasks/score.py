@@ -1,4 +1,4 @@
-"""Scoring in batch: a whole table answered by the champion, each of its rows logged once."""
+"""Batch scoring: a whole table predicted by the champion, each row logged once."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from mlops.project.context import Project
 from mlops.tables import conform, readers
 from mlops.tables.writers import Destination
 
-__all__ = ["alone", "answer", "find", "publish"]
+__all__ = ["exclusive", "find", "predict", "publish"]
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -31,69 +31,70 @@ if TYPE_CHECKING:
 log = logging.getLogger("mlops")
 
 _BATCH = 50_000
-"""Rows held at a time, and the rows of a segment of the log: a scoring goes on by segments, so this stays."""
+"""Rows in memory at a time, and per segment of the log: a scoring resumes by segments, so this is fixed."""
 
 
 @contextmanager
-def alone(root: Path) -> Iterator[None]:
-    """Hold the project's one place for a scoring: two of one table would log it twice.
+def exclusive(root: Path) -> Iterator[None]:
+    """Hold the project's lock for scorings: two of the same table would log it twice.
 
     Raises
     ------
     ConflictError
-        Another holds it: a person is told at once, what Prefect started waits a while.
+        Another process holds it: raised at once in a command, after a wait in a run of Prefect's.
     """
-    refusal, remedy = "Another table of this project is being scored.", "Wait for it, then try again."
+    refusal = "Another table of this project is being scored."
+    remedy = "Wait for it to finish, then try again."
     with Project.at(root).hold("score", patience=flow_run.patience(), refusal=refusal, remedy=remedy):
         yield
 
 
-@step(name="find the table and the version that answers it")
+@step(name="find the table and the model version")
 def find(root: Path, table: Path | None = None, destination: Path | None = None) -> Scoring:
-    """Settle what is scored, by which version, into which file.
+    """Resolve the table, the model version and the destination file.
 
     Parameters
     ----------
     table, destination
-        Where one is not given, params.yaml names it under ``score``. Relative ones lie in the project.
+        Default: ``score`` in params.yaml. Relative paths start at the project's root.
 
     Raises
     ------
     UsageError
-        Neither names one, or the destination cannot be one.
+        Neither names one, or the destination is not valid.
     DataError
-        There is no such table.
+        The table does not exist.
     NothingPromotedError
         The project has no champion.
     """
     project = Project.at(root)
     promoted = project.promoted()
     version = promoted.record.version
-    asked = root / (table or _default(project.params.score.source, "source"))
-    readers.format_of(asked)
+    source = root / (table or _default(project.params.score.source, "source"))
+    readers.format_of(source)
     wanted = root / (destination or _default(project.params.score.destination, "destination"))
     try:
-        content = hashing.of_file(asked)
+        content = hashing.of_file(source)
     except OSError as exc:
-        raise DataError(f"{asked} cannot be read: {exc.strerror}.", remedy="Check the path.") from exc
+        raise DataError(f"{source} cannot be read: {exc.strerror}.", remedy="Check the path.") from exc
     return Scoring(
         project=project.params.data.name,
-        source=asked,
-        destination=resolve_destination(wanted, asked, version),
+        source=source,
+        destination=resolve_destination(wanted, source, version),
         content=content,
         promotion=promoted.id,
         version=version,
     )
 
 
-@step(name="answer every row")
-def answer(root: Path, scoring: Scoring, *, logged: bool = True) -> int:
-    """Answer the table's rows; nothing of it can be seen yet. Return how many they are.
+@step(name="predict every row")
+def predict(root: Path, scoring: Scoring, *, logged: bool = True) -> int:
+    """Predict the table's rows into staging files; return their number.
 
     Raises
     ------
     DataError
-        A column is missing, or a value cannot be used: column and row are named. Nothing is written.
+        A column is missing, or a value is invalid: column and row are named. Nothing is left behind.
     """
     project = Project.at(root)
     bundle = project.bundle_of(_promotion(project, scoring))
@@ -102,18 +103,16 @@ def answer(root: Path, scoring: Scoring, *, logged: bool = True) -> int:
     log_it, at, rows = _is_to_be_logged(project, scoring, logged), datetime.now(UTC), 0
     with _staged(project, scoring, readers.column_types(scoring.source, bundle.schema)) as (out, laid):
         for frame in readers.read_batches(scoring.source, bundle.schema, rows=_BATCH):
-            asked = conform.unlabelled(frame, bundle.schema)
-            predictions = predictor.predict(asked.columns)
-            ids = scoring.ids(rows, len(frame))
-            out.write(
-                add_predictions(frame, predictions, bundle.model.classes, ids=ids, version=scoring.version)
-            )
+            features = conform.unlabelled(frame, bundle.schema)
+            predicted = predictor.predict(features.columns)
+            ids, version = scoring.ids(rows, len(frame)), scoring.version
+            out.write(add_predictions(frame, predicted, bundle.model.classes, ids=ids, version=version))
             if log_it:
-                said = {"deployment": scoring.deployment, "version": scoring.version}
-                records = segment.records(asked, predictions, ids=ids, at=at, **said)
+                model = {"deployment": scoring.deployment, "version": version}
+                records = segment.records(features, predicted, ids=ids, at=at, **model)
                 segment.lay(laid / f"{scoring.deployment}-{rows:012d}.jsonl", records)
             rows += len(frame)
-            log.info("%s rows answered", f"{rows:,}")
+            log.info("%s rows predicted", f"{rows:,}")
         if hashing.of_file(scoring.source) != scoring.content:
             raise DataError(
                 f"{scoring.source} changed while it was scored.",
@@ -122,13 +121,13 @@ def answer(root: Path, scoring: Scoring, *, logged: bool = True) -> int:
     return rows
 
 
-@step(name="log the answers and show the table")
+@step(name="log the predictions and publish the table")
 def publish(root: Path, scoring: Scoring, rows: int, *, logged: bool = True) -> str:
-    """Take the answers into the prediction log, put the table in its place, and tell the ledger.
+    """Commit the predictions to the prediction log, move the table to its destination, and record it.
 
     Returns
     -------
-    What was done, a sentence. The ledger's ``table.scored`` stands once per content and promotion.
+    What was done, a sentence. The ledger has one ``table.scored`` per content and promotion.
     """
     project = Project.at(root)
     destination, facts = Destination(scoring.destination), _facts(project, scoring, rows)
@@ -138,15 +137,15 @@ def publish(root: Path, scoring: Scoring, rows: int, *, logged: bool = True) -> 
         destination.publish()
         project.ledger.record(TableScored(logged=False, **facts), cause=scoring.promotion)
         return f"{done}; they are not in the prediction log."
-    standing = project.ledger.find(TableScored, scoring=scoring.digest, logged=True)
-    if standing is not None:
+    earlier = project.ledger.find(TableScored, scoring=scoring.digest, logged=True)
+    if earlier is not None:
         destination.publish()
-        return f"{done}, as on {standing.recorded_at:%Y-%m-%d}: they were logged then, and are not again."
-    # As with the service, an answer is in the log before anybody sees it; and the ledger knows of
-    # a deployment before the log names it. Killed between any two lines, the same command again
-    # makes the same segments, of which the log takes those that it lacks, and ends.
+        return f"{done}, as on {earlier.recorded_at:%Y-%m-%d}: logged then, and not again."
+    # As with the service, a prediction is logged before anybody can read it, and the ledger has the
+    # deployment before the log names it. After a kill between any two lines, the same command writes
+    # the same segments, and the log takes those that it lacks.
     started = project.ledger.record(ScoringStarted(**facts), cause=scoring.promotion)
-    laid = _laid(project, scoring)
+    laid = _staged_segments(project, scoring)
     segment.adopt(project.folder.predictions, sorted(laid.iterdir()))
     laid.rmdir()
     destination.publish()
@@ -186,15 +185,15 @@ def _default(value: str | None, key: str) -> Path:
     return Path(value).expanduser()
 
 
-def _laid(project: Project, scoring: Scoring) -> Path:
+def _staged_segments(project: Project, scoring: Scoring) -> Path:
     return segment.folders(project.folder.predictions).laid / scoring.deployment
 
 
 @contextmanager
 def _staged(project: Project, scoring: Scoring, types: pa.Schema) -> Iterator[tuple[Destination, Path]]:
-    """Give what the answers are written to unseen: all of it is finished, or none is left."""
-    out, laid = Destination(scoring.destination, types), _laid(project, scoring)
-    # Whatever a killed scoring has laid: begun again, it lays its own anew.
+    """Yield the staging files for the predictions: all are completed, or none is left."""
+    out, laid = Destination(scoring.destination, types), _staged_segments(project, scoring)
+    # Segments of a killed scoring: its repetition stages them again.
     shutil.rmtree(laid.parent, ignore_errors=True)
     try:
         yield out, laid

@@ -1,4 +1,4 @@
-"""Learning: DVC's stages, the run in MLflow, the gate, the promotion."""
+"""Train: DVC's stages, the run in MLflow, the gate, the promotion."""
 
 from __future__ import annotations
 
@@ -67,12 +67,12 @@ __all__ = ["judge", "promote", "register", "reproduce"]
 Losses = np.ndarray[Any, Any]
 """A loss per row."""
 
-# By these names MLflow shows the model's figures first and what they are compared with beside them.
+# With these names MLflow lists the model's metrics first, and the baseline's next to them.
 _SECTIONS = {"holdout": "holdout", "baseline": "holdout_baseline", "rows": "rows"}
 
 
 def reproduce(root: Path, tree: Path, *, force: bool = False) -> str:
-    """Run the stages of dvc.yaml that have something new, one Prefect task each.
+    """Run the changed stages of dvc.yaml, one Prefect task each.
 
     Returns
     -------
@@ -81,9 +81,9 @@ def reproduce(root: Path, tree: Path, *, force: bool = False) -> str:
     Raises
     ------
     ConfigError
-        Labels may come later than ``train.gap`` leaves time for.
+        ``train.gap`` is shorter than the time that labels may take.
     MlopsError
-        No commit could be made in `tree`, which is said before an hour's training; or a stage failed.
+        `tree` cannot be committed to, which is raised before an hour's training; or a stage failed.
     """
     project = Project.at(root, tree)
     project.params.check_gap()
@@ -93,10 +93,10 @@ def reproduce(root: Path, tree: Path, *, force: bool = False) -> str:
         if data.version() is None:
             raise DataError("The project has no data yet.", remedy="Add some: `mlops ingest FILE`.")
         data.mend(LAKE, aside=project.folder.aside)
-        # What a search has tried outlives a scratch tree, which goes where its training is killed.
+        # The trials of a search outlive a scratch tree, which is removed after a killed training.
         stages = STAGES | {"train": partial(train, journals=project.folder.searches)}
         done = data.reproduce(run_as_task, stages=stages, force=force)
-        # With what it was trained with, or the commit could not train it again.
+        # With its inputs, or the model could not be reproduced from the commit.
         wanted = [*TRAINING_INPUTS, project.params.model.builder, *TRAINING_OUTPUTS]
         paths = [path for path in wanted if (tree / path).exists()]
         commit = Tree(tree).commit_paths(paths, f"Train on data {(done.data_md5 or '')[:12]}")
@@ -108,7 +108,7 @@ def reproduce(root: Path, tree: Path, *, force: bool = False) -> str:
 def register(
     root: Path, tree: Path, commit: str, cause: str | None = None, *, force: bool = False
 ) -> Entry[ModelRegistered]:
-    """Log what the stages made to MLflow and register it; what is known already is found.
+    """Log the stages' outputs to MLflow and register the model; an existing run or version is reused.
 
     Returns
     -------
@@ -136,20 +136,20 @@ def register(
 def judge(
     root: Path, tree: Path, registered: Entry[ModelRegistered], as_of: datetime | None = None
 ) -> Entry[GateJudged | ModelRolledBack]:
-    """Let the gate decide on a registered version, once, as the params.yaml it was trained with says.
+    """Apply the gate to a registered version, once, with the params.yaml that it was trained with.
 
     Returns
     -------
-    The ledger's ``gate.judged``, with every figure; of a champion that a person put back, the
-    ``model.rolled_back`` that did.
+    The ledger's ``gate.judged``, with all figures; for a champion that a person rolled back to, its
+    ``model.rolled_back``.
     """
     project = Project.at(root, tree)
     champion, judged = project.promotion, verdict_on(project, registered)
     if champion is not None and judged is not None and judged.id == champion.cause:
         log.info("nothing changed: version %s is the champion", champion.record.version)
-        if project.ledger.find(ModelMarked, cause=judged.id) is None:  # MLflow was away, or a kill
+        if project.ledger.find(ModelMarked, cause=judged.id) is None:  # MLflow was down, or a kill
             _mark(project, judged, champion.record.version)
-        return _told(project, tree, registered, judged)
+        return _publish(project, tree, registered, judged)
     if judged is None:
         rows = pd.read_parquet(tree / HOLDOUT)
         _check_unmoved(tree, registered.record.commit)
@@ -158,22 +158,22 @@ def judge(
         verdict = _verdict(project, tree, registered, rows, window)
         judged = project.ledger.record(verdict, cause=registered, as_of=as_of)
     _mark(project, judged, registered.record.version, CHALLENGER)
-    return _told(project, tree, registered, judged)
+    return _publish(project, tree, registered, judged)
 
 
 @step(name="promote", retries=2)
 def promote(root: Path, judged: Entry[GateJudged | ModelRolledBack]) -> Entry[ModelPromoted]:
-    """Record the promotion the gate allowed and let the alias follow it.
+    """Record the promotion that the gate decided, and move the alias.
 
     Returns
     -------
-    The newest promotion, which is what may be deployed: this one, or, where this one was recorded
-    before and outdone since, the one that outdid it.
+    The newest promotion, the one to deploy: this one, or a later one if this one was recorded before
+    and superseded.
 
     Raises
     ------
     ConflictError
-        A person has put another champion in the place of the one it was compared with.
+        A person replaced the champion that it was compared with.
     """
     project = Project.at(root)
     with project.lock(rollback.SELECTION_LOCK):
@@ -191,8 +191,8 @@ def _promoted(project: Project, judged: Entry[GateJudged | ModelRolledBack]) -> 
     assert registered is not None  # the ledger's foreign key
     if verdict.promotion != (champion.id if champion else None):
         raise ConflictError(
-            f"Version {verdict.version} was compared with a model that is the champion no more.",
-            remedy="Run the same again: it is compared with the champion of now.",
+            f"Version {verdict.version} was compared with a model that is no longer the champion.",
+            remedy="Run the same command again: it compares with the current champion.",
         )
     promoted = ModelPromoted.of(registered.record, gate_end=verdict.window.end if verdict.window else None)
     return project.ledger.record(promoted, cause=judged, as_of=judged.as_of)
@@ -201,7 +201,7 @@ def _promoted(project: Project, judged: Entry[GateJudged | ModelRolledBack]) -> 
 def _mark(
     project: Project, judged: Entry[GateJudged | ModelRolledBack], version: str, alias: str | None = None
 ) -> None:
-    """Let a version in MLflow tell what the gate said of it, and the ledger that it does."""
+    """Tag a version in MLflow with the verdict, and record that in the ledger."""
     project.registry.mark(version, alias, tags=_tags(judged.record))
     project.ledger.record(ModelMarked(alias=alias), cause=judged)
 
@@ -254,9 +254,9 @@ def _training_run(project: Project, tree: Path, bundle: Bundle, commit: str) -> 
 
 
 def _params(params: Mapping[str, Any], searched: Mapping[str, Any] | None) -> dict[str, Any]:
-    """What a run tells of params.yaml: of a search's parameters, those that were fitted."""
-    told = {section: params[section] for section in ("model", "train") if section in params}
-    return {**told, "model": {**told["model"], "params": searched["params"]}} if searched else told
+    """Return the parameters to log to a run; after a search, the ones that it chose."""
+    logged = {section: params[section] for section in ("model", "train") if section in params}
+    return {**logged, "model": {**logged["model"], "params": searched["params"]}} if searched else logged
 
 
 def _importances(plots: Mapping[str, bytes]) -> list[tuple[str, float]]:
@@ -265,22 +265,22 @@ def _importances(plots: Mapping[str, bytes]) -> list[tuple[str, float]]:
 
 
 def _rows_used(tree: Path, bundle: Bundle, name: str) -> list[RowsUsed]:
-    """Name the rows as dvc.lock does: by what their files hold."""
+    """Identify the rows as dvc.lock does: by the md5 of their files."""
     stages = yaml.read(tree / DVC_LOCK)["stages"].values()
-    held = {out["path"]: out["md5"] for stage in stages for out in stage["outs"]}
+    md5s = {out["path"]: out["md5"] for stage in stages for out in stage["outs"]}
     return [
-        RowsUsed(f"{name}-{part}", context, held[path], path, bundle.lineage[part]["rows"])
+        RowsUsed(f"{name}-{part}", context, md5s[path], path, bundle.lineage[part]["rows"])
         for part, context, path in (("train", "training", TRAIN), ("holdout", "evaluation", HOLDOUT))
     ]
 
 
-def _told(
+def _publish(
     project: Project,
     tree: Path,
     registered: Entry[ModelRegistered],
     judged: Entry[GateJudged | ModelRolledBack],
 ) -> Entry[GateJudged | ModelRolledBack]:
-    """Show in Prefect what was trained and what the gate said of it."""
+    """Publish the trained model and the verdict as an artifact in Prefect."""
 
     def page() -> str:
         figures = json.loads((tree / METRICS).read_text())
@@ -298,12 +298,12 @@ def _verdict(
     rows: pd.DataFrame,
     window: Window | None,
 ) -> GateJudged:
-    """Return what the gate says of a registered version on these rows."""
+    """Return the gate's verdict on a registered version, for these rows."""
     policy, promotion = project.params.gate, project.promotion
     version, against = registered.record.version, promotion.id if promotion else None
-    taken = rollback.taken_away(project, registered.record.digest)
-    if taken is not None:
-        as_version, at = taken.record.replaced, taken.recorded_at
+    rollback_row = rollback.taken_away(project, registered.record.digest)
+    if rollback_row is not None:
+        as_version, at = rollback_row.record.replaced, rollback_row.recorded_at
         return gate.reject_rolled_back(
             policy, version=version, promotion=against, as_version=as_version, at=at
         )
@@ -316,14 +316,14 @@ def _verdict(
     if window is not None and spent is not None and not fresh(window.start, spent):
         return gate.reject_stale(policy, **subject, window=window, chosen_until=spent)
     ours, baseline, skill = _measured(challenger, rows, project)
-    standing = project.bundle_of(promotion)
-    seen, absent, incomplete = _as_seen(standing, rows, tree)
-    theirs = _losses(load(standing).predict(seen), standing, rows, project)
+    champion_bundle = project.bundle_of(promotion)
+    champion_rows, absent, incomplete = _champion_view(champion_bundle, rows, tree)
+    theirs = _losses(load(champion_bundle).predict(champion_rows), champion_bundle, rows, project)
     comparison = _compare(ours, theirs, rows, project)
     verdict = gate.decide(comparison, baseline, skill, policy, **subject, window=window)
     if window is None:
         # Without a time a row stays held out, and is compared on again and again.
-        held_out_before = min(len(rows), int(standing.lineage["holdout"]["rows"]))
+        held_out_before = min(len(rows), int(champion_bundle.lineage["holdout"]["rows"]))
         verdict = replace(verdict, held_out_before=held_out_before)
     return replace(verdict, champion_columns=absent, incomplete_rows=incomplete)
 
@@ -333,27 +333,27 @@ def _measured(
 ) -> tuple[Losses, Comparison, Interval]:
     """Return the challenger's losses, their comparison with a constant prediction's, and its skill."""
     schema, model = project.schema, challenger.model
-    given = load(challenger).predict(columns_of(rows, challenger.schema))
-    ours = _losses(given, challenger, rows, project)
+    predicted = load(challenger).predict(columns_of(rows, challenger.schema))
+    ours = _losses(predicted, challenger, rows, project)
     constant = predictions.constant(model.prior, model.classes, len(rows))
     baseline = _compare(ours, _losses(constant, challenger, rows, project), rows, project)
-    covariances = metric.skill(schema.task, rows[schema.target].to_numpy(), given, model.classes)
+    covariances = metric.skill(schema.task, rows[schema.target].to_numpy(), predicted, model.classes)
     blocks = blocks_of(rows, schema, project.params.gate.block)
     return ours, baseline, block_interval(covariances, blocks, **_options(project))
 
 
-def _as_seen(champion: Bundle, rows: pd.DataFrame, tree: Path) -> tuple[Columns, tuple[str, ...], int]:
-    """Return the rows as the champion sees them, whatever params.yaml calls or leaves out since.
+def _champion_view(champion: Bundle, rows: pd.DataFrame, tree: Path) -> tuple[Columns, tuple[str, ...], int]:
+    """Return the rows with the champion's features, whatever params.yaml has renamed or dropped since.
 
-    Beside them the columns that were left out, where they are not known of all rows, and of how many
-    they are not: there they are missing to the champion, as they are once nobody sends them any more.
+    Also the dropped columns, if some rows lack a value, and the number of those rows: there the values
+    are missing for the champion, as they are once clients no longer send them.
     """
     absent = {name: kind for name, kind in champion.schema.features.items() if name not in rows}
     if not absent:
         return seen_by(champion.schema, rows), (), 0
     whole = held_out(tree, absent)
     if len(whole) != len(rows):
-        raise ConflictError(f"{tree}: the data changed meanwhile.", remedy="Run `mlops train` again.")
+        raise ConflictError(f"{tree}: the data changed during the run.", remedy="Run `mlops train` again.")
     cells = whole[list(absent)]
     incomplete = int((~(cells.notna() & ~cells.isin([""])).all(axis=1)).sum())
     return seen_by(champion.schema, whole), tuple(absent) if incomplete else (), incomplete
@@ -369,10 +369,10 @@ def _options(project: Project) -> dict[str, Any]:
 
 
 def _check_unmoved(tree: Path, commit: str) -> None:
-    """Make sure that what lies in the tree is what `commit` recorded: somebody may train beside us."""
+    """Check that the tree still has the dvc.lock of `commit`: another process may train in it."""
     if (tree / DVC_LOCK).read_text() != Tree(tree).read(DVC_LOCK, commit):
         raise ConflictError(
-            f"{tree}: dvc.lock is no longer that of commit {commit[:12]}; another training ran meanwhile.",
+            f"{tree}: dvc.lock differs from commit {commit[:12]}; another training ran meanwhile.",
             remedy="Run `mlops train` again.",
         )
 
@@ -382,9 +382,9 @@ def _compare(ours: Losses, theirs: Losses, rows: pd.DataFrame, project: Project)
     return gate.compare(ours, theirs, blocks, **_options(project))
 
 
-def _losses(given: Predictions, bundle: Bundle, rows: pd.DataFrame, project: Project) -> Losses:
-    truth = rows[project.schema.target].to_numpy()
-    return metric.losses(project.params.gate.metric, truth, given, bundle.model.classes)
+def _losses(predicted: Predictions, bundle: Bundle, rows: pd.DataFrame, project: Project) -> Losses:
+    y_true = rows[project.schema.target].to_numpy()
+    return metric.losses(project.params.gate.metric, y_true, predicted, bundle.model.classes)
 
 
 def _window(rows: pd.DataFrame, time: str | None) -> Window | None:

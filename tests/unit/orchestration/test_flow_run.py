@@ -73,7 +73,7 @@ def test_a_flow_is_described_without_the_list_of_its_parameters(flow):
     ],
 )
 def test_a_run_is_named_by_what_it_was_asked(flow, parameters, name):
-    assert flow_run.name_of(flow, parameters, at=AT) == name
+    assert flow_run.run_name(flow, parameters, at=AT) == name
 
 
 def test_a_refusal_is_a_completed_run_that_says_so():
