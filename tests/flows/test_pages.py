@@ -45,7 +45,7 @@ def test_a_retraining_tells_what_it_learnt_from_what_the_gate_said_and_what_serv
     assert pages["plums-training"]["description"] == closed.answer.record.sentence
     promoted = closed.orchard.project.ledger.entries(ModelPromoted)[1]
     assert f"/runs/{promoted.record.run_id}" in pages["plums-training"]["data"]
-    assert "champion until then" in pages["plums-training"]["data"]
+    assert "previous champion" in pages["plums-training"]["data"]
     assert promoted.record.digest in pages["plums-deployment"]["data"]
     assert run["state"]["message"] == closed.answer.record.sentence
 
@@ -93,5 +93,5 @@ def test_a_quick_run_works_and_its_log_tells_each_step_once(
 
 
 def test_a_deployment_is_described_for_people(deployment: dict[str, Any]) -> None:
-    assert deployment["description"].startswith("Start the champion beside what serves")
+    assert deployment["description"].startswith("Start the champion, switch the gateway")
     assert {"mlops", "plums"} <= set(deployment["tags"])

@@ -63,7 +63,7 @@ def test_a_window_leads_to_its_report_and_to_the_run_of_what_was_judged():
     page = artifacts.window(checked(), report="http://mlflow/report", run="http://mlflow/run")
     for told in (
         "2013-03-02 00:00 to 2013-04-01 00:00 UTC",
-        "9,000 served, beside 20,000",
+        "9,000 served, 20,000 in the reference",
         "(http://mlflow/report)",
         "version 3, [its run in MLflow](http://mlflow/run)",
         "unknown: no labels yet",
@@ -91,7 +91,7 @@ def test_a_training_tells_what_it_beat_on_the_same_rows_and_nothing_stored():
     assert "[in MLflow](http://mlflow/run)" in page
     assert f"`{'a' * 12}`" in page
     assert (
-        "| on the held-out rows | this model | baseline (constant prediction) | champion until then |" in page
+        "| on the held-out rows | this model | baseline (constant prediction) | previous champion |" in page
     )
     assert "| log loss | 0.3900 | 0.4500 | 0.4000 |" in page
     assert "| roc auc | 0.7100 | – | – |" in page
