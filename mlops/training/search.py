@@ -89,8 +89,7 @@ def search(
     params
         Fixed parameters of `build`; suggested ones override them.
     journal
-        Contains the finished trials of an earlier search that was killed; they are not run again.
-        Failed ones are: the cause may be gone.
+        The trials of a killed search: finished ones are not run again, failed ones are.
 
     Returns
     -------
@@ -104,10 +103,7 @@ def search(
         Every trial failed. The message has the first trial's error.
     """
     objective = _Objective(folds, schema, build, params, seed)
-    journaled = [(trial, seconds) for trial, seconds in journal.read() if trial.state != "failed"]
-    if journaled:
-        count = min(len(journaled), policy.trials)
-        log.info("resuming the search: %d of %d trials finished before", count, policy.trials)
+    journaled = _resumed(journal, policy)
     limit = policy.time_limit.total_seconds() if policy.time_limit else float("inf")
     finished: list[Trial] = []
     spent = 0.0
@@ -136,6 +132,15 @@ def _check_any_complete(finished: Sequence[Trial]) -> None:
             f"All {len(finished)} trials of the search failed; the first with: {finished[0].error}",
             remedy="Correct model.search.space in params.yaml, or the module model.builder.",
         )
+
+
+def _resumed(journal: Journal, policy: SearchParams) -> list[tuple[Trial, float]]:
+    """Return the trials of a killed search that need not run again, with the seconds each took."""
+    journaled = [(trial, seconds) for trial, seconds in journal.read() if trial.state != "failed"]
+    if journaled:
+        count = min(len(journaled), policy.trials)
+        log.info("resuming the search: %d of %d trials finished before", count, policy.trials)
+    return journaled
 
 
 def _run(number: int, suggested: Mapping[str, Any], objective: _Objective, sampler: Sampler) -> Trial:

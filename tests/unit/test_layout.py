@@ -24,11 +24,8 @@ REASON = "Long on purpose:"
 """What the docstring of a longer file or function opens its reason with."""
 TO_SPLIT = {
     "adapters/dvc/tree.py",
-    "monitoring/drift.py",
-    "monitoring/drift.py measure",
     "scaffold/profile.py look",
     "tables/readers.py",
-    "training/search.py search",
 }
 OF_A_COMMAND = {"cli", "project", "orchestration/tasks", "stages"}
 
