@@ -50,9 +50,10 @@ def test_the_champion_predicts_rows_in_rows_out(project):
 
 def test_the_champion_predicts_what_its_service_would(project):
     golden = project.champion.bundle.golden
+    expected = golden["predictions"]
     predicted = project.champion.predict(pd.DataFrame(golden["rows"]))
-    assert predicted["prediction"].tolist() == [row["prediction"] for row in golden["answers"]]
-    assert predicted["score"].tolist() == pytest.approx([row["score"] for row in golden["answers"]], abs=1e-6)
+    assert predicted["prediction"].tolist() == [row["prediction"] for row in expected]
+    assert predicted["score"].tolist() == pytest.approx([row["score"] for row in expected], abs=1e-6)
 
 
 def test_no_rows_are_predicted_as_no_rows(project):
