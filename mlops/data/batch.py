@@ -111,13 +111,13 @@ def examine(
     DataError
         The file cannot be read as a table.
     """
-    told = readers.note_on(file)
-    notes = [f"{name}: {told}"] if told else []
+    dialect = readers.sniff(file)
+    notes = [f"{name}: {dialect.note}"] if dialect and dialect.note else []
     sparse = readers.format_of(file) == "jsonl"
     inspection = None if contract is None else Inspection(contract, schema, sparse=sparse)
     rows, labels = 0, _Labels(schema)
     held = readers.rows_at_once(file, _ROWS)
-    for frame in readers.read_batches(file, schema, rows=held, labelled=True):
+    for frame in readers.read_batches(file, schema, rows=held, labelled=True, dialect=dialect):
         rows += len(frame)
         good = frame
         try:

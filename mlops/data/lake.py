@@ -108,23 +108,23 @@ class Lake:
         for left in self.path.parent.glob(f".{self.path.name}-staging-*"):
             shutil.rmtree(left, ignore_errors=True)
 
-    def mean(self, stagings: Iterable[Staging]) -> None:
-        """Note what is about to be published together, so that `halves` can tell whether all of it was."""
-        self._meant.parent.mkdir(parents=True, exist_ok=True)
-        (self._meant.parent / ".gitignore").write_text("*\n")
+    def declare_intent(self, stagings: Iterable[Staging]) -> None:
+        """Record what is about to be published together, for `incomplete_files`."""
+        self._intent.parent.mkdir(parents=True, exist_ok=True)
+        (self._intent.parent / ".gitignore").write_text("*\n")
         parts = [[part.month, part.digest] for staging in stagings for part in staging.parts()]
-        atomic.write_text(self._meant, json.dumps(parts))
+        atomic.write_text(self._intent, json.dumps(parts))
 
-    def halves(self) -> frozenset[str]:
-        """Return the files of what was meant last, where a kill left others of it unpublished."""
+    def incomplete_files(self) -> frozenset[str]:
+        """Return the files of the last intent, where a kill left others of it unpublished."""
         held = self._held()
-        meant = json.loads(self._meant.read_text()) if self._meant.is_file() else []
-        found = [_holding(held, month, digest) for month, digest in meant]
+        intended = json.loads(self._intent.read_text()) if self._intent.is_file() else []
+        found = [_holding(held, month, digest) for month, digest in intended]
         return frozenset(name for name in found if name) if None in found else frozenset()
 
     @property
-    def _meant(self) -> Path:
-        return self.path.with_name(f".{self.path.name}-meant") / "parts.json"
+    def _intent(self) -> Path:
+        return self.path.with_name(f".{self.path.name}-intent") / "parts.json"
 
     def names(self) -> frozenset[str]:
         """Return the lake's files, whoever put them there."""

@@ -18,7 +18,7 @@ from mlops.errors import UnavailableError
 from mlops.rows import Rows
 from mlops.task_types.predictions import Predictions
 
-__all__ = ["FORMAT", "Folders", "Record", "adopt", "folders", "lay", "records", "to_lines"]
+__all__ = ["FORMAT", "Folders", "Record", "commit", "folders", "records", "stage", "to_lines"]
 
 Record = dict[str, Any]
 
@@ -36,19 +36,19 @@ class Folders:
         Lines: of services that write, and of those that ended.
     parquet
         What was compacted, a folder a month.
-    laid
-        Whole segments that wait for `adopt`.
+    staged
+        Whole segments that wait for `commit`.
     """
 
     open: Path
     closed: Path
     parquet: Path
-    laid: Path
+    staged: Path
 
 
 def folders(log: Path) -> Folders:
     """Return the folders of a log."""
-    return Folders(log / "open", log / "closed", log / "parquet", log / "laid")
+    return Folders(log / "open", log / "closed", log / "parquet", log / "staged")
 
 
 def records(
@@ -90,8 +90,8 @@ def to_lines(records: Sequence[Record]) -> bytes:
     return b"".join(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE) for line in lines)
 
 
-def lay(path: Path, records: Sequence[Record]) -> None:
-    """Write a segment that no log has yet, for `adopt`; it is on the disk when this returns."""
+def stage(path: Path, records: Sequence[Record]) -> None:
+    """Write a segment that no log has yet, for `commit`; it is on the disk when this returns."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("wb") as file:
         file.write(to_lines(records))
@@ -99,8 +99,8 @@ def lay(path: Path, records: Sequence[Record]) -> None:
         os.fsync(file.fileno())
 
 
-def adopt(folder: Path, laid: Iterable[Path]) -> None:
-    """Take laid segments into a log, each as a whole and a single time.
+def commit(folder: Path, staged: Iterable[Path]) -> None:
+    """Commit staged segments into a log, each as a whole and a single time.
 
     A segment is known by its name: one that the log has had before, as lines or as Parquet,
     is dropped.
@@ -118,7 +118,7 @@ def adopt(folder: Path, laid: Iterable[Path]) -> None:
     closed, stored = folders(folder).closed, folders(folder).parquet
     try:
         closed.mkdir(parents=True, exist_ok=True)
-        for path in laid:
+        for path in staged:
             # In this order: a compaction writes the Parquet before it takes the lines away.
             if (closed / path.name).exists() or any(stored.glob(f"*/{path.stem}.parquet")):
                 path.unlink()

@@ -133,7 +133,7 @@ def of_remote(root: Path) -> Finding:
     config = read_config(root / ".dvc")
     if config.remote is None or config.url is None:
         remedy = "Name one: `dvc remote add --default NAME URL`."
-        return Finding("dvc remote", "warn", "none: the data is on this machine alone", remedy)
+        return Finding("dvc remote", "warn", "none: the data exists only on this machine", remedy)
     detail = f"{config.remote}, {config.url}"
     if "://" not in config.url:
         folder = Path(config.url)

@@ -118,7 +118,7 @@ def _add(project: Project, tree: Path, tables: Sequence[Fetched], pulled: Pull |
     fresh = {state.sha256(table): table for table, entry in reversed(known) if entry is None}
     new = [table for table in tables if fresh.get(state.sha256(table)) is table]
     # Half a batch that a killed run published must not enter another's version: its command adds it whole.
-    for name in state.lake.halves() - state.versioned:
+    for name in state.lake.incomplete_files() - state.versioned:
         (state.lake.path / name).unlink()
     if not new and state.is_recorded:
         return Ingested(_nothing_new(known, pulled))
@@ -147,7 +147,7 @@ def _publish(
         each.stage_raw()
     if pulled is not None:
         pulled.write_intent()
-    state.lake.mean(each.staging for each in staged)
+    state.lake.declare_intent(each.staging for each in staged)
     done = [each.publish() for each in staged]
     # A killed run may have versioned them before it recorded that in the ledger.
     fresh = state.lake.names() - (state.versioned if state.has_recorded_version else frozenset())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import textwrap
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -45,7 +44,7 @@ _DECISIONS = (
     DeploymentFailed,
 )
 _WIDTH = 100
-_COUNT = re.compile(r'mlops_requests_total\{path="/(?:predict|invocations)",status="(\d)\d\d"\} (\S+)')
+_REQUESTS, _PATHS = "mlops_requests_total", ("/predict", "/invocations")
 
 
 @dataclass(frozen=True)
@@ -68,9 +67,22 @@ class Traffic:
 
     @classmethod
     def parse(cls, text: str) -> Traffic:
-        """Parse the service's metrics, in Prometheus' text format."""
-        counts = [(kind, int(float(count))) for kind, count in _COUNT.findall(text)]
-        of = {digit: sum(count for kind, count in counts if kind == digit) for digit in "45"}
+        """Parse the service's metrics, in Prometheus' text format.
+
+        Raises
+        ------
+        ValueError
+            It is no such text.
+        """
+        from prometheus_client.parser import text_string_to_metric_families
+
+        samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
+        counts = [
+            (sample.labels.get("status", "")[:1], int(sample.value))
+            for sample in samples
+            if sample.name == _REQUESTS and sample.labels.get("path") in _PATHS
+        ]
+        of = {digit: sum(count for first, count in counts if first == digit) for digit in "45"}
         return cls(sum(count for _, count in counts), of["4"], of["5"])
 
     def __str__(self) -> str:
@@ -192,7 +204,7 @@ def overview(project: Project, *, now: datetime) -> Overview:
         at=now,
         serving=deployed,
         problem=_problem(deployed, version.result().body) if deployed else "",
-        traffic=Traffic.parse(counts.body.decode(errors="replace")) if counts.ok else None,
+        traffic=_traffic(counts.body.decode(errors="replace")) if counts.ok else None,
         data=data,
         data_until=_data_until(ledger, data) if data else None,
         drift=drift,
@@ -200,6 +212,13 @@ def overview(project: Project, *, now: datetime) -> Overview:
         next=runs.result(),
         parts=parts.result(),
     )
+
+
+def _traffic(text: str) -> Traffic | None:
+    try:
+        return Traffic.parse(text)
+    except ValueError:  # another program answers there
+        return None
 
 
 def _problem(deployed: Entry[DeploymentServed], version: bytes) -> str:

@@ -39,7 +39,7 @@ class Dialect:
     names: tuple[str, ...]
 
     @property
-    def told(self) -> str | None:
+    def note(self) -> str | None:
         """What a person should know of it, or None where it is as most are."""
         said = [f"columns are separated by {_NAMES[self.separator]}"] if self.separator != "," else []
         if self.encoding == _WESTERN:

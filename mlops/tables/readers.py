@@ -30,10 +30,10 @@ __all__ = [
     "column_types",
     "format_of",
     "is_table",
-    "note_on",
     "read_batches",
     "read_table",
     "rows_at_once",
+    "sniff",
     "stem",
 ]
 
@@ -103,7 +103,9 @@ def read_table(path: Path, schema: Schema, *, labelled: bool = False) -> pd.Data
     return pd.concat(read_batches(path, schema, rows=_PIECE, labelled=labelled))
 
 
-def read_batches(path: Path, schema: Schema, *, rows: int, labelled: bool = False) -> Iterator[pd.DataFrame]:
+def read_batches(
+    path: Path, schema: Schema, *, rows: int, labelled: bool = False, dialect: Dialect | None = None
+) -> Iterator[pd.DataFrame]:
     """Read a table some rows at a time, in order: memory does not grow with the file.
 
     The name of the file tells the format. The index counts the rows of the file from 0. A CSV does
@@ -116,6 +118,8 @@ def read_batches(path: Path, schema: Schema, *, rows: int, labelled: bool = Fals
     ----------
     labelled
         Read the target so, too.
+    dialect
+        Of a CSV, what `sniff` returned; None to find it out here.
 
     Raises
     ------
@@ -125,7 +129,7 @@ def read_batches(path: Path, schema: Schema, *, rows: int, labelled: bool = Fals
     format, first = format_of(path), 0
     try:
         if format == "csv":
-            frames = _csv(path, _kinds(schema, labelled=labelled), rows)
+            frames = _csv(path, _kinds(schema, labelled=labelled), rows, dialect or dialect_of(path))
         else:
             frames = _parquet(path, rows) if format == "parquet" else _jsonl(path, schema, rows)
         for frame in frames:
@@ -155,8 +159,10 @@ def as_typed(frame: pd.DataFrame, schema: Schema) -> pd.DataFrame:
     return _typed(frame, kinds, *_all([frame], _labels(kinds))) if kinds else frame
 
 
-def note_on(path: Path) -> str | None:
-    """Return what a person should know of how a file is written; None where it is as most are.
+def sniff(path: Path) -> Dialect | None:
+    """Return how a CSV is written, for `read_batches`; None for another format.
+
+    All of the file is read for that: once is enough.
 
     Raises
     ------
@@ -166,7 +172,7 @@ def note_on(path: Path) -> str | None:
     if format_of(path) != "csv":
         return None
     try:
-        return dialect_of(path).told
+        return dialect_of(path)
     except _UNREADABLE as exc:
         raise _unreadable(path, exc) from exc
 
@@ -271,8 +277,7 @@ def _kinds(schema: Schema, *, labelled: bool) -> dict[str, str]:
     return {**kinds, **schema.features, **({schema.target: target} if labelled else {})}
 
 
-def _csv(path: Path, kinds: dict[str, str], rows: int) -> Iterator[pd.DataFrame]:
-    dialect = dialect_of(path)
+def _csv(path: Path, kinds: dict[str, str], rows: int, dialect: Dialect) -> Iterator[pd.DataFrame]:
     with _pieces(path, dialect, rows) as pieces:
         first = next(pieces, None)
         if first is None:

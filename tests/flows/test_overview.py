@@ -104,6 +104,8 @@ def test_requests_are_counted_by_how_they_ended() -> None:
         metrics.request(path, status, 0.01)
     metrics.request("/predict", 503, 0.01)
     assert Traffic.parse(metrics.render().decode()) == Traffic(4, rejected=1, errors=1)
+    with pytest.raises(ValueError, match="could not convert"):
+        Traffic.parse("no metric")
     assert str(Traffic(1234, 1, 0)) == "1,234 requests, 1 rejected, 0 failed since it started"
 
 

@@ -161,10 +161,10 @@ def test_half_a_batch_that_a_killed_run_showed_is_in_no_other_version(root: Path
     state = LakeState.of(project, root)
     with state.lake.staging() as staging:
         staged = stage_table(state, Fetched(spring, spring.name), staging)
-        state.lake.mean([staging])
+        state.lake.declare_intent([staging])
         first, second = staged.publish().files
     (root / LAKE / second).unlink()  # as where it was killed between the two
-    assert state.lake.halves() == {first}
+    assert state.lake.incomplete_files() == {first}
     assert add_files(root, [later]).outcome.text.startswith("40 rows added")
     assert len(Lake(root / LAKE).read(project.schema)) == 40
     assert add_files(root, [spring]).outcome.text.startswith("800 rows added")

@@ -161,7 +161,7 @@ def test_the_same_table_again_is_written_again_and_not_logged_twice(
     assert out.read_bytes() == content
     pd.testing.assert_frame_equal(logged(project), before)
     assert len(project.ledger.entries(TableScored)) == 1
-    assert files(project.folder.predictions / "laid") == set()
+    assert files(project.folder.predictions / "staged") == set()
 
 
 def test_another_promotion_is_another_scoring(
@@ -211,15 +211,15 @@ def test_killed_while_it_is_logged_it_converges(
     compacted: bool,
 ) -> None:
     table, out = write(TABLE, tmp_path / "april.parquet"), tmp_path / "out.parquet"
-    adopt = scoring.segment.adopt
+    commit = scoring.segment.commit
 
-    def in_part(folder: Path, laid: list[Path]) -> None:
-        assert len(laid) == 4
-        adopt(folder, laid[:adopted])
+    def in_part(folder: Path, staged: list[Path]) -> None:
+        assert len(staged) == 4
+        commit(folder, staged[:adopted])
         raise KilledError
 
     with monkeypatch.context() as patch:
-        patch.setattr(scoring.segment, "adopt", in_part)
+        patch.setattr(scoring.segment, "commit", in_part)
         with pytest.raises(KilledError):
             score(project, table, out)
     assert not out.exists()
@@ -229,7 +229,7 @@ def test_killed_while_it_is_logged_it_converges(
     score(project, table, out)
     assert sorted(logged(project)["id"]) == sorted(pd.read_parquet(out)["prediction_id"])
     assert len(project.ledger.entries(ScoringStarted)) == len(project.ledger.entries(TableScored)) == 1
-    assert files(project.folder.predictions / "laid") == set()
+    assert files(project.folder.predictions / "staged") == set()
 
 
 @pytest.mark.parametrize("point", ["publish", "close"])
@@ -255,7 +255,7 @@ def refused(project: Project, table: Path, out: Path, error: type[MlopsError], s
         score(project, table, out)
     assert files(table.parent) - {".mlops"} == before - {".mlops"}
     assert logged(project).empty
-    assert files(project.folder.predictions / "laid") == set()
+    assert files(project.folder.predictions / "staged") == set()
     assert len(project.ledger.entries()) == rows
 
 

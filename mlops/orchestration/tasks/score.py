@@ -101,7 +101,7 @@ def predict(root: Path, scoring: Scoring, *, logged: bool = True) -> int:
     predictor = load(bundle)
     check_golden(predictor, bundle)
     log_it, at, rows = _is_to_be_logged(project, scoring, logged), datetime.now(UTC), 0
-    with _staged(project, scoring, readers.column_types(scoring.source, bundle.schema)) as (out, laid):
+    with _staged(project, scoring, readers.column_types(scoring.source, bundle.schema)) as (out, staged):
         for frame in readers.read_batches(scoring.source, bundle.schema, rows=_BATCH):
             features = conform.unlabelled(frame, bundle.schema)
             predicted = predictor.predict(features.columns)
@@ -110,7 +110,7 @@ def predict(root: Path, scoring: Scoring, *, logged: bool = True) -> int:
             if log_it:
                 model = {"deployment": scoring.deployment, "version": version}
                 records = segment.records(features, predicted, ids=ids, at=at, **model)
-                segment.lay(laid / f"{scoring.deployment}-{rows:012d}.jsonl", records)
+                segment.stage(staged / f"{scoring.deployment}-{rows:012d}.jsonl", records)
             rows += len(frame)
             log.info("%s rows predicted", f"{rows:,}")
         if hashing.of_file(scoring.source) != scoring.content:
@@ -145,9 +145,9 @@ def publish(root: Path, scoring: Scoring, rows: int, *, logged: bool = True) -> 
     # deployment before the log names it. After a kill between any two lines, the same command writes
     # the same segments, and the log takes those that it lacks.
     started = project.ledger.record(ScoringStarted(**facts), cause=scoring.promotion)
-    laid = _staged_segments(project, scoring)
-    segment.adopt(project.folder.predictions, sorted(laid.iterdir()))
-    laid.rmdir()
+    staged = _staged_segments(project, scoring)
+    segment.commit(project.folder.predictions, sorted(staged.iterdir()))
+    staged.rmdir()
     destination.publish()
     project.ledger.record(TableScored(logged=True, **facts), cause=started)
     return f"{done}."
@@ -186,21 +186,21 @@ def _default(value: str | None, key: str) -> Path:
 
 
 def _staged_segments(project: Project, scoring: Scoring) -> Path:
-    return segment.folders(project.folder.predictions).laid / scoring.deployment
+    return segment.folders(project.folder.predictions).staged / scoring.deployment
 
 
 @contextmanager
 def _staged(project: Project, scoring: Scoring, types: pa.Schema) -> Iterator[tuple[Destination, Path]]:
     """Yield the staging files for the predictions: all are completed, or none is left."""
-    out, laid = Destination(scoring.destination, types), _staged_segments(project, scoring)
+    out, staged = Destination(scoring.destination, types), _staged_segments(project, scoring)
     # Segments of a killed scoring: its repetition stages them again.
-    shutil.rmtree(laid.parent, ignore_errors=True)
+    shutil.rmtree(staged.parent, ignore_errors=True)
     try:
-        yield out, laid
+        yield out, staged
         out.close()
     except BaseException:
         out.discard()
-        shutil.rmtree(laid, ignore_errors=True)
+        shutil.rmtree(staged, ignore_errors=True)
         raise
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from mlops.errors import UnavailableError
 from mlops.prediction_log.reader import compact, read
-from mlops.prediction_log.segment import adopt, lay, records
+from mlops.prediction_log.segment import commit, records, stage
 from mlops.rows import Rows, parse_rows
 from mlops.schema import Schema
 from mlops.task_types.predictions import Predictions
@@ -20,21 +20,21 @@ def segment(folder: Path, name: str, *names: str, month: int = 1) -> Path:
     rows = Rows(parse_rows(served, SCHEMA), served, [None] * len(names), [None] * len(names))
     answers = Predictions([True] * len(names), [0.5] * len(names))
     at = datetime(2020, month, 1, tzinfo=UTC)
-    lay(folder / f"{name}.jsonl", records(rows, answers, ids=names, at=at, deployment="d", version="3"))
+    stage(folder / f"{name}.jsonl", records(rows, answers, ids=names, at=at, deployment="d", version="3"))
     return folder / f"{name}.jsonl"
 
 
 @pytest.mark.parametrize("compacted", [False, True])
 def test_a_segment_is_in_the_log_once(tmp_path: Path, compacted: bool) -> None:
-    log, laid = tmp_path / "log", tmp_path / "laid"
-    adopt(log, [segment(laid, "d-0", "a", "b")])
+    log, staged = tmp_path / "log", tmp_path / "staged"
+    commit(log, [segment(staged, "d-0", "a", "b")])
     if compacted:
         compact(log, SCHEMA)
     # Rows without an event time lie in the month of their answer: another, at another attempt.
-    adopt(log, [segment(laid, "d-0", "a", "b", month=2), segment(laid, "d-1", "c", month=2)])
+    commit(log, [segment(staged, "d-0", "a", "b", month=2), segment(staged, "d-1", "c", month=2)])
     compact(log, SCHEMA)
     assert read(log, SCHEMA)["id"].tolist() == ["a", "b", "c"]
-    assert list(laid.iterdir()) == []
+    assert list(staged.iterdir()) == []
 
 
 def test_a_regression_has_no_score(tmp_path: Path) -> None:
@@ -47,4 +47,4 @@ def test_a_regression_has_no_score(tmp_path: Path) -> None:
 def test_a_log_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "log").write_text("")
     with pytest.raises(UnavailableError, match="prediction log"):
-        adopt(tmp_path / "log", [segment(tmp_path, "d-0", "a")])
+        commit(tmp_path / "log", [segment(tmp_path, "d-0", "a")])

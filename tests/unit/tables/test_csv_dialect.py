@@ -7,7 +7,7 @@ import pytest
 from mlops.errors import DataError
 from mlops.schema import Schema
 from mlops.tables.csv_dialect import dialect_of
-from mlops.tables.readers import note_on, read_batches, read_table
+from mlops.tables.readers import read_batches, read_table, sniff
 
 SCHEMA = Schema({"Größe (cm)": "number", "Ort.Name": "category"}, "reif", "binary")
 TEXT = "Größe (cm){0}Ort.Name{0}reif\n1.5{0}Köln{0}True\n2{0}Brühl, alt{0}False\n"
@@ -27,16 +27,21 @@ def test_a_csv_is_read_however_it_is_written(tmp_path: Path, separator: str, enc
     assert read_table(path, SCHEMA)["Ort.Name"].tolist() == ["Köln", "Brühl, alt"]
 
 
+def note_of(path: Path) -> str | None:
+    dialect = sniff(path)
+    return dialect and dialect.note
+
+
 def test_what_is_out_of_the_ordinary_is_told(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     path.write_text(TEXT.format(","))
-    assert note_on(path) is None
+    assert note_of(path) is None
     path.write_text(TEXT.format(";"))
-    assert note_on(path) == "columns are separated by a semicolon"
+    assert note_of(path) == "columns are separated by a semicolon"
     path.write_text(TEXT.format("\t"), encoding="cp1252")
-    assert "read as cp1252" in (note_on(path) or "")
+    assert "read as cp1252" in (note_of(path) or "")
     path.write_text(TEXT.format(","), encoding="utf-16")
-    assert note_on(path) == "it is UTF-16"
+    assert note_of(path) == "it is UTF-16"
 
 
 def test_a_letter_at_the_very_end_decides_the_encoding(tmp_path: Path) -> None:
@@ -69,3 +74,13 @@ def test_what_no_table_is_written_as_is_refused(tmp_path: Path, content: bytes, 
         read_table(path, SCHEMA)
     with pytest.raises(DataError, match=said):
         list(read_batches(path, SCHEMA, rows=9))
+
+
+def test_a_dialect_that_is_known_is_not_sniffed_again(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("a,b;c\n1,2;3\n")
+    dialect = sniff(path)
+    assert dialect is not None
+    path.write_text("x;a;b\n1;2;3\n1;2;3\n")  # by itself it would be separated by semicolons
+    [frame] = read_batches(path, Schema({}, "", "binary"), rows=10, dialect=dialect)
+    assert list(frame) == ["x;a;b"]
