@@ -74,10 +74,11 @@ def test_a_version_of_the_data_is_read_as_training_read_it(closed: Closed) -> No
     project = closed.orchard.project
     log = project.data.log()
     assert "1" in [model for models in log["models"] for model in models]
-    oldest, newest = project.data.read(log.index[-1]), project.data.read()
-    assert len(oldest) < len(newest)
-    assert len(newest) == log["rows"].iloc[0]
+    oldest, newest = project.data.read(log.index[-1]), project.data.read(log.index[0])
+    assert len(oldest) < len(newest) <= log["rows"].iloc[0]
     assert oldest["picked"].is_monotonic_increasing
+    # The loop's newest version is on its branch; what the person has checked out stays.
+    assert project.data.read().equals(project.data.read(log.index[log["current"]][0]))
     assert project.data.read("model:1")["picked"].max() < newest["picked"].max()
 
 
