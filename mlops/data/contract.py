@@ -21,10 +21,11 @@ from pydantic import (
     model_validator,
 )
 
-from mlops import moments
+from mlops import feature_types, moments
 from mlops.config.durations import format_duration, parse_duration
 from mlops.config.params import VERSION, check_version
 from mlops.errors import ConfigError, shown
+from mlops.feature_types import CATEGORY, DATE, TEXT, FeatureType
 from mlops.feature_types.cells import code, spelled
 from mlops.files import yaml
 from mlops.files.yaml import yaml_line
@@ -35,7 +36,19 @@ if TYPE_CHECKING:
 
 __all__ = ["ColumnRule", "Contract", "RowCount", "infer", "load"]
 
-ColumnType = Literal["number", "category", "text", "boolean", "date", "key", "label"]
+KEY, LABEL = "key", "label"
+"""What a column that is no feature may be, beside the feature types."""
+
+
+def _check_type(word: str) -> str:
+    known = (*feature_types.REGISTER.names, KEY, LABEL)
+    if word not in known:
+        *others, last = (repr(name) for name in known)
+        raise ValueError(f"{', '.join(others)} or {last}")
+    return word
+
+
+ColumnType = Annotated[str, AfterValidator(_check_type)]
 Value = bool | int | float | str
 
 _CLASSES = 50
@@ -80,13 +93,14 @@ class ColumnRule(_Part):
 
     @model_validator(mode="after")
     def _fits_its_type(self) -> ColumnRule:
-        kinds: dict[str, type] = {"number": float, "date": datetime}
+        feature = feature_types.find(self.type) if self.type in feature_types.REGISTER else None
+        bound = feature.bound if feature is not None else None
         for end in (self.min, self.max):
-            if end is not None and not isinstance(end, kinds.get(self.type, type(None))):
+            if end is not None and not isinstance(end, bound or type(None)):
                 raise ValueError("min and max of the column's type: numbers for number, times for date")
-        if self.allowed and self.type in ("number", "boolean", "date"):
+        if self.allowed and feature is not None and not feature.is_text:
             raise ValueError(f"no list of values for a {self.type}")
-        if self.allowed and self.type != "label" and any(isinstance(value, bool) for value in self.allowed):
+        if self.allowed and self.type != LABEL and any(isinstance(value, bool) for value in self.allowed):
             raise ValueError("text: in quotes where YAML reads it as true or false")
         return self
 
@@ -185,30 +199,30 @@ def infer(frame: pd.DataFrame, schema: Schema, *, repeated: Collection[str] = ()
     repeated
         Columns of which it is known that a value comes again, be it in other rows.
     """
-    columns = {name: _inferred(frame[name], kind) for name, kind in schema.features.items()}
+    columns = {name: _inferred(frame[name], type) for name, type in schema.types.items()}
     if schema.task_type.target_type:
-        columns[schema.target] = ColumnRule(type="number")
+        columns[schema.target] = ColumnRule(type=schema.task_type.target_type.name)
     else:
         classes = _in_order(frame[schema.target].dropna().unique())
         listed = tuple(classes) if 0 < len(classes) <= _CLASSES else None
-        columns[schema.target] = ColumnRule(type="label", allowed=listed)
+        columns[schema.target] = ColumnRule(type=LABEL, allowed=listed)
     if schema.time:
-        columns[schema.time] = ColumnRule(type="date", nulls=0)
+        columns[schema.time] = ColumnRule(type=DATE.name, nulls=0)
     if schema.key:
-        columns[schema.key] = ColumnRule(type="key", nulls=0)
+        columns[schema.key] = ColumnRule(type=KEY, nulls=0)
     once = schema.key is not None and schema.key not in repeated and frame[schema.key].dropna().is_unique
     return Contract(columns=columns, unique=(schema.key,) if schema.key and once else ())
 
 
-def _inferred(column: pd.Series[Any], kind: str) -> ColumnRule:
+def _inferred(column: pd.Series[Any], type: FeatureType) -> ColumnRule:
     column = column.mask(column.isin([""]))  # as the lake spells a missing category
     nulls = _room(float(column.isna().mean()))
-    if kind == "number":
+    if type.bound is float:
         low, high = _reach(column)
-        return ColumnRule(type="number", nulls=nulls, min=low, max=high)
-    if kind == "category":
-        return ColumnRule(type="category", nulls=nulls, allowed=_categories(column))
-    return ColumnRule(type=kind, nulls=nulls)  # type: ignore[arg-type]  # a kind of the schema is one of ours
+        return ColumnRule(type=type.name, nulls=nulls, min=low, max=high)
+    if type.is_text and type.has_vocabulary:
+        return ColumnRule(type=type.name, nulls=nulls, allowed=_categories(column))
+    return ColumnRule(type=type.name, nulls=nulls)
 
 
 def _room(share: float) -> float:
@@ -256,13 +270,14 @@ def _in_order(values: Iterable[Any]) -> list[Value]:
 
 def _agree(contract: Contract, schema: Schema, file: str) -> None:
     """Refuse a contract that calls a column of the schema something else."""
+    texts = (CATEGORY.name, TEXT.name)  # either may be read as the other
     wanted: dict[str, tuple[str, ...]] = {
-        name: ("category", "text") if kind in ("category", "text") else (kind,)
-        for name, kind in schema.features.items()
+        name: texts if type.name in texts else (type.name,) for name, type in schema.types.items()
     }
-    wanted[schema.target] = ("number",) if schema.task_type.target_type else ("label",)
-    wanted |= {schema.time: ("date",)} if schema.time else {}
-    wanted |= {schema.key: ("key", "category", "text")} if schema.key else {}
+    target = schema.task_type.target_type
+    wanted[schema.target] = (target.name if target else LABEL,)
+    wanted |= {schema.time: (DATE.name,)} if schema.time else {}
+    wanted |= {schema.key: (KEY, *texts)} if schema.key else {}
     for name, rule in contract.columns.items():
         if rule.type not in wanted.get(name, (rule.type,)):
             allowed = f"{' or '.join(wanted[name])}, as params.yaml says of it"
