@@ -30,12 +30,12 @@ def rollback(
     Example: mlops rollback --reason "too many false alarms"
     """
     from mlops.ledger.records import DeploymentStarted
-    from mlops.project.rollback import put_back
+    from mlops.project.rollback import roll_back
     from mlops.project.up import ensure
 
     project = context.obj.project()
     ensure(project, on_progress=tell)  # MLflow may have to give the bundle
-    promoted = put_back(project, version, reason=reason or "")
+    promoted = roll_back(project, version, reason=reason or "")
     if project.ledger.last(DeploymentStarted) is None:
         text = f"Version {promoted.record.version} is the champion. Nothing was deployed yet."
         context.obj.show(text, {"flow": None, "result": text, "refused": False}, as_json=json)

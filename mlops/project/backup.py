@@ -1,7 +1,7 @@
 """What `mlops backup` does: save all of .mlops to one file, while the loop runs.
 
-What names is saved before what is named: first the ledger, then MLflow's database, then the
-files that both tell of. So whatever a restored row tells of is there.
+References are saved before what they refer to: first the ledger, then MLflow's database, then the files
+that both name. So everything that a restored row names exists.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ PACKED_BRANCH = "git/loop.bundle"
 _OF_THE_MOMENT = {
     "run", "locks", "logs", "services", "gateway", "worktree", "worktree.lock", "reproduce", "try",
 }  # fmt: skip
-"""What tells of processes that run now, or is made anew."""
+"""State of running processes, and what is created anew."""
 _UNFINISHED = (
     ".*.tmp",
     "aside/.*.tmp",
@@ -54,12 +54,12 @@ _TOOLS = ("mlflow", "prefect", "dvc")
 
 @dataclass(frozen=True)
 class Saved:
-    """A backup that was written.
+    """A finished backup.
 
     Parameters
     ----------
     absent
-        What is not in it, and how to save that.
+        What it does not include, and how to save that.
     """
 
     files: int
@@ -73,40 +73,40 @@ def backup(project: Project, file: Path, *, with_data: bool = False) -> Saved:
     Parameters
     ----------
     with_data
-        Also the objects of DVC's cache that any version of the data, a branch, a tag or a registered
+        Include the objects of DVC's cache that any version of the data, a branch, a tag or a registered
         version of the model needs.
 
     Raises
     ------
     UsageError
-        The file exists, or lies in .mlops itself.
+        The file exists, or is inside .mlops.
     ConflictError
-        `mlops gc` is at work.
+        `mlops gc` is running.
     """
     home = project.folder.home
     if file.is_relative_to(home):
-        raise UsageError(f"{file} lies in what is to be saved.", remedy="Choose a place outside .mlops.")
+        raise UsageError(f"{file} is inside .mlops.", remedy="Choose a path outside .mlops.")
     if not file.parent.is_dir():
-        raise UsageError(f"There is no folder {file.parent}.", remedy="Make it first.")
+        raise UsageError(f"The folder {file.parent} does not exist.", remedy="Create it first.")
     absent = list(_absent(project, with_data=with_data))
     with (
         exclusive(project, "housekeeping"),
         TemporaryDirectory(dir=file.parent, prefix=".mlops-backup-") as staging,
         archive.write(file, _about(project, absent)) as out,
     ):
-        log.info("save the databases")
+        log.info("saving the databases")
         _save_databases(home, out, Path(staging))
         packed = Path(staging, "loop.bundle")
         if Tree(project.folder.root).pack(LOOP_BRANCH, packed) is not None:
             out.add(PACKED_BRANCH, packed)
-        log.info("save the prediction log")
+        log.info("saving the prediction log")
         _save_predictions(project.folder.predictions, out)
-        log.info("save the other files")
+        log.info("saving the other files")
         for path in _files(home):
             if path.relative_to(home).parts[0] != "predictions" and not _is_database(path):
                 out.add(_name(path, home), path)
         if with_data:
-            log.info("save the data")
+            log.info("saving the data")
             _save_data(project, out)
     return Saved(len(out.files), file.stat().st_size, absent)
 
@@ -127,7 +127,7 @@ def _absent(project: Project, *, with_data: bool) -> Iterator[str]:
     if settings.ledger_uri:
         kind = settings.ledger_uri.partition(":")[0]
         how = "`sqlite3 FILE .backup`" if kind.startswith("sqlite") else "`pg_dump` or what that database has"
-        yield f"the ledger, kept elsewhere by MLOPS_LEDGER_URI ({kind}): save it with {how}"
+        yield f"the ledger, in another database by MLOPS_LEDGER_URI ({kind}): save it with {how}"
     if settings.mlflow_tracking_uri:
         yield "MLflow's runs and versions, kept elsewhere: `pg_dump` its database, copy its artifacts"
     if settings.prefect_api_url:
@@ -135,7 +135,7 @@ def _absent(project: Project, *, with_data: bool) -> Iterator[str]:
     if not with_data:
         yield "the data: `mlops data push` sends it to a DVC remote, or give --with-data"
     if _moved_aside(project.folder.home):
-        yield "what an earlier restore moved to .mlops/aside: copy it, or remove it where nobody needs it"
+        yield "what an earlier restore moved to .mlops/aside: copy it, or delete it if it is not needed"
     yield f"what git holds, beside the branch {LOOP_BRANCH}: `git push` it; and .env, which may hold secrets"
 
 
@@ -162,7 +162,7 @@ def _save_predictions(folder: Path, out: Archive) -> None:
     with reader.open_files(folder) as (segments, stored):
         for name, segment in segments.items():
             content = segment.read()
-            # A row that is being written has answered nobody yet.
+            # A partly written row has not been returned to a client yet.
             whole = content[: content.rfind(b"\n") + 1]
             closed = folders(folder).closed / f"{name}.jsonl"  # whose writer will not be there
             out.add_bytes(_name(closed, folder.parent), whole, os.fstat(segment.fileno()))
@@ -172,25 +172,25 @@ def _save_predictions(folder: Path, out: Archive) -> None:
 
 def _save_data(project: Project, out: Archive) -> None:
     from mlops.adapters.dvc.tree import DvcTree
-    from mlops.project.data_log import kept
+    from mlops.project.data_log import reachable
 
     commits = [entry.record.commit for entry in project.ledger.entries(ModelRegistered)]
     tree = DvcTree(project.folder.root)
     cache = tree.cache()
-    for path in tree.objects(commits, kept(project)).needed:
+    for path in tree.objects(commits, reachable(project)).needed:
         out.add(f"cache/{path.relative_to(cache).as_posix()}", path)
 
 
 def _files(home: Path) -> Iterator[Path]:
-    """Yield the files that are worth keeping; a folder that is a link to another disk counts as one here."""
-    seen = {os.path.realpath(home)}
+    """Yield the files to save; symbolic links to folders are followed."""
+    visited = {os.path.realpath(home)}
     for folder, names, files in os.walk(home, followlinks=True):
         here = Path(folder)
         for name in [name for name in names if (here / name).is_symlink()]:
             target = os.path.realpath(here / name)
-            if any(Path(target).is_relative_to(other) for other in seen):  # it is saved at its own place
+            if any(Path(target).is_relative_to(other) for other in visited):  # it is saved at its own place
                 names.remove(name)
-            seen.add(target)
+            visited.add(target)
         if here == home:
             names[:] = [name for name in names if name not in _OF_THE_MOMENT]
             files = [name for name in files if name not in _OF_THE_MOMENT]
@@ -211,20 +211,19 @@ def _is_unfinished(path: Path, home: Path) -> bool:
     if any(fnmatchcase(name, pattern) for pattern in _UNFINISHED):
         return True
     whole, dash, kind = name.rpartition("-")
-    # What SQLite keeps beside a database is in the copy of that.
+    # SQLite's side files are part of the database's copy.
     return kind in {"wal", "shm", "journal"} and bool(dash) and _is_database(home / whole)
 
 
 def _is_database(path: Path) -> bool:
     if path.suffix != ".db":
         return False
-    # Never opened by hand: to close it again would drop the locks of every connection that this
-    # process has to it, and another process would take its write-ahead log away (SQLite, "How to
-    # corrupt", 2.2).
+    # Never opened as a file: closing it would drop the locks of all connections of this process to it,
+    # and another process could remove its write-ahead log (SQLite, "How To Corrupt", 2.2).
     try:
         with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=30)) as database:
             database.execute("PRAGMA schema_version")
-    except sqlite3.OperationalError:  # one that is in use, or out of reach: for the copy to tell
+    except sqlite3.OperationalError:  # in use or unreadable: the copy reports that
         return True
     except sqlite3.DatabaseError:
         return False

@@ -1,4 +1,4 @@
-"""Where a project keeps its bundles on this machine: a folder each, named by the digest."""
+"""A project's store of bundles on this machine: a folder each, named by the digest."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ __all__ = ["keep", "obtain"]
 
 
 def obtain(folder: Path, digest: str, fetch: Callable[[Path], object]) -> Bundle:
-    """Return a bundle, fetched where it is not on this machine.
+    """Return a bundle, fetched if it is not on this machine.
 
     Parameters
     ----------
     folder
-        Where bundles are kept.
+        The store.
     fetch
         Fills a folder with it.
     """
@@ -34,7 +34,7 @@ def obtain(folder: Path, digest: str, fetch: Callable[[Path], object]) -> Bundle
 
 
 def keep(folder: Path, source: Path) -> Bundle:
-    """Copy a freshly trained bundle to where bundles are kept."""
+    """Copy a newly trained bundle to the store."""
     digest = bundle.open(source).digest
     kept = folder / digest
     if not kept.is_dir():

@@ -1,4 +1,4 @@
-"""A table held against the contract before it is ingested; nothing is changed."""
+"""Check a table against the contract before it is ingested; nothing is changed."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ __all__ = ["check_table", "contract_of", "examined"]
 
 
 def contract_of(project: Project) -> contract.Contract | None:
-    """Return the project's contract, where params.yaml names one.
+    """Return the project's contract, if params.yaml names one.
 
     Raises
     ------
     ConfigError
-        It is not there, or cannot be used.
+        It does not exist, or is not valid.
     """
     named = project.params.data.contract
     return None if named is None else contract.load(project.folder.root / named, project.schema)
 
 
 def check_table(project: Project, file: Path, *, as_of: datetime | None = None) -> Report:
-    """Tell what an ingestion of a file would find.
+    """Return the report that an ingestion of a file would give.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ def examined(
     staging: Staging,
     quarantine: IO[str] | None = None,
 ) -> Report:
-    """Stage a table and say what the contract, and the labels that the lake holds, make of it.
+    """Stage a table, and check it against the contract and the lake's labels.
 
     Raises
     ------

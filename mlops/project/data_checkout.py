@@ -1,4 +1,4 @@
-"""Going to a version of the data: its files and pointers on disk, nothing committed."""
+"""Check out a version of the data: its files and pointers on disk, nothing committed."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ __all__ = ["Moved", "checkout"]
 
 @dataclass(frozen=True)
 class Moved:
-    """What a checkout brought: the folders that are at the version, and what was not touched.
+    """The result of a checkout: the folders at the version, and notes on those left unchanged.
 
-    `uncommitted` names the pointers that are not as the last commit has them.
+    `uncommitted` lists the pointers that differ from the last commit.
     """
 
     chosen: Chosen
@@ -36,16 +36,16 @@ class Moved:
 
 
 def checkout(project: Project, chosen: Chosen, *, force: bool = False) -> Moved:
-    """Bring the lake, and what else has a pointer at that commit, to a version: files and pointers.
+    """Check out a version of the lake, and the other folders with a pointer at its commit.
 
-    Nothing is committed, as when DVC checks out. Killed midway, the same call again finishes.
+    Nothing is committed, as with `dvc checkout`. After a kill, the same call finishes.
 
     Raises
     ------
     ConflictError
-        The folder holds files that are in no version; they are named, and nothing was changed.
+        The folder has files that are in no version; they are named, and nothing was changed.
     DataError
-        Neither the cache nor the remote has the version whole.
+        Neither the cache nor the remote has all of the version.
     """
     root = project.folder.root
     with project.lock("tree"):
@@ -53,14 +53,14 @@ def checkout(project: Project, chosen: Chosen, *, force: bool = False) -> Moved:
         store = tree.store()
         wanted, notes = _wanted(project, chosen)
         for path, text in wanted.items():
-            held = store.files(read_pointer(text).md5, path)
-            _secure(project, store, path, force=force)
-            store.ensure({md5: f"{path}/{name}" for name, md5 in held.items()})
+            files = store.files(read_pointer(text).md5, path)
+            _check_unversioned(project, store, path, force=force)
+            store.ensure({md5: f"{path}/{name}" for name, md5 in files.items()})
         for path, text in wanted.items():
             _write(root / f"{path}.dvc", text)
             tree.checkout(path)
         git = Tree(root)
-        if chosen.commit:  # or what was fetched since would not be fetched again
+        if chosen.commit:  # otherwise tables fetched since would not be fetched again
             restore_positions(root, git.read(POSITIONS, chosen.commit))
     moved = [*(f"{path}.dvc" for path in wanted), POSITIONS]
     loose = [path for path in moved if not git.is_clean([path])]
@@ -68,7 +68,7 @@ def checkout(project: Project, chosen: Chosen, *, force: bool = False) -> Moved:
 
 
 def _wanted(project: Project, chosen: Chosen) -> tuple[dict[str, str], list[str]]:
-    """Return path → the pointer's text that go with a version, and what is left as it is."""
+    """Return the pointers' texts of a version, by path, and notes on folders left unchanged."""
     tree, root = Tree(project.folder.root), project.folder.root
     wanted, notes = {}, []
     for path in FOLDERS:
@@ -79,19 +79,19 @@ def _wanted(project: Project, chosen: Chosen) -> tuple[dict[str, str], list[str]
             wanted[path] = (root / f"{path}.dvc").read_text()
         elif path == LAKE:
             raise UsageError(
-                f"No commit of git's names the version {chosen}.",
-                remedy="Go to one that `mlops data log` shows.",
+                f"No git commit has the version {chosen}.",
+                remedy="Choose one that `mlops data log` shows.",
             )
         elif (root / f"{path}.dvc").exists():
-            notes.append(f"{path} has no version at that commit, and stays as it is.")
+            notes.append(f"{path} has no version at that commit, and is unchanged.")
     return wanted, notes
 
 
-def _secure(project: Project, store: Store, path: str, *, force: bool) -> None:
-    """See to it that the cache holds whole what a checkout is about to remove from a folder.
+def _check_unversioned(project: Project, store: Store, path: str, *, force: bool) -> None:
+    """Check that the cache has every file that a checkout is about to remove from a folder.
 
-    A file may be the last whole copy of what the cache has lost. What no version holds is refused,
-    unless it may go.
+    A file on disk may be the last intact copy of a lost cache object: it is put back into the cache.
+    Files in no version are rejected, unless forced.
     """
     root, folder = project.folder.root, project.folder.root / path
     if not folder.exists():
@@ -101,16 +101,16 @@ def _secure(project: Project, store: Store, path: str, *, force: bool) -> None:
         if pointer == path and store.objects(md5).is_file():
             known |= set(store.files(md5, path).values())
     files = [folder] if folder.is_file() else sorted(file for file in folder.rglob("*") if file.is_file())
-    # What a checkout that was killed had half written; this one removes it.
+    # Half-written files of a killed checkout; this one removes them.
     files = [file for file in files if not fnmatchcase(file.name, HALF_WRITTEN)]
-    held = {str(file.relative_to(root)): md5_of(file) for file in files}
-    loose = [name for name, md5 in held.items() if md5 not in known]
+    md5s = {str(file.relative_to(root)): md5_of(file) for file in files}
+    loose = [name for name, md5 in md5s.items() if md5 not in known]
     if loose and not force:
         raise ConflictError(
-            f"{path} holds {len(loose)} files that are in no version and would be lost: {shown(loose)}.",
-            remedy="Keep them with `dvc add` and a commit, or move them away; --force lets them go.",
+            f"{path} has {len(loose)} files that are in no version and would be lost: {shown(loose)}.",
+            remedy="Keep them with `dvc add` and a commit, or move them away; --force deletes them.",
         )
-    store.ensure({md5: name for name, md5 in held.items() if md5 in known})
+    store.ensure({md5: name for name, md5 in md5s.items() if md5 in known})
 
 
 def _write(path: Path, text: str) -> None:

@@ -1,6 +1,6 @@
-"""What `mlops data log` does: list the versions of the data; and find the one that a person names.
+"""What `mlops data log` does: list the versions of the data, and resolve a version's name.
 
-Imports neither Prefect nor MLflow, and looking not even DVC.
+Imports neither Prefect nor MLflow; listing does not even import DVC.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from mlops.errors import DataError, UsageError, shown
 from mlops.ledger.records import DataVersioned, ModelRegistered
 from mlops.project.context import Project
 
-__all__ = ["FOLDERS", "Chosen", "choose", "kept", "named", "versions"]
+__all__ = ["FOLDERS", "Chosen", "choose", "named", "reachable", "versions"]
 
 FOLDERS = (LAKE, RAW)
-"""What DVC points to."""
+"""The folders that DVC tracks."""
 
 
 @dataclass(frozen=True)
 class Chosen:
-    """A version that somebody named, and the commit whose pointers go with it.
+    """A named version, and the commit with its pointers.
 
-    `commit` is None for what the pointer on disk says and no commit does.
+    `commit` is None for a pointer on disk that is in no commit.
     """
 
     version: DatasetVersion
@@ -42,7 +42,7 @@ class Chosen:
 
 
 def versions(project: Project, *, most: int | None = None) -> list[Recorded]:
-    """Return the versions of the lake that the current branch or the loop's names, newest first.
+    """Return the versions of the lake on the current branch and the loop's, newest first.
 
     Parameters
     ----------
@@ -56,11 +56,11 @@ def versions(project: Project, *, most: int | None = None) -> list[Recorded]:
     return recorded(changes, entries, rows, pointed(project.folder.root, LAKE))[:most]
 
 
-def kept(project: Project) -> list[str]:
-    """Return the md5 of each version of the data that may be gone back to.
+def reachable(project: Project) -> list[str]:
+    """Return the md5 of each version of the data that can be checked out.
 
-    That is what the tree's pointers say, and what they said in any commit that a branch, a tag or
-    anything else of git's holds.
+    These are the versions of the tree's pointers, and of the pointers in any commit that a branch, a tag
+    or another ref of git reaches.
     """
     git = Tree(project.folder.root).git
     found = [here.md5 for path in FOLDERS if (here := pointed(git.root, path))]
@@ -71,7 +71,7 @@ def kept(project: Project) -> list[str]:
 
 
 def named(project: Project) -> Iterator[tuple[str, str]]:
-    """Give path and md5 of each version that a branch or the tree itself names, once."""
+    """Yield path and md5 of each version on a branch or in the tree, once."""
     for path in FOLDERS:
         here = pointed(project.folder.root, path)
         found = [*([here] if here else []), *(one.version for one in _changes(project, path))]
@@ -80,7 +80,7 @@ def named(project: Project) -> Iterator[tuple[str, str]]:
 
 
 def choose(project: Project, name: str | None) -> Chosen:
-    """Return the version that a person's word names; what is checked out where there is none.
+    """Resolve a version's name; default: the version that is checked out.
 
     Parameters
     ----------
@@ -107,17 +107,17 @@ def choose(project: Project, name: str | None) -> Chosen:
     by_rev = _at_revision(project, name)
     if by_md5 and by_rev and by_md5.md5 != by_rev.version.md5:
         raise UsageError(
-            f"{name!r} begins the version {by_md5.md5[:12]} and names the commit {by_rev.commit}, "
+            f"{name!r} is ambiguous: the version {by_md5.md5[:12]}, and the commit {by_rev.commit}, "
             f"which has the version {by_rev}.",
-            remedy="Write more of the one that is meant.",
+            remedy="Use more characters.",
         )
     if by_md5:
         return Chosen(by_md5, _commit_of(changes, by_md5.md5))
     if by_rev:
         return by_rev
     raise UsageError(
-        f"{name!r} names no version of the data, and no commit that has one.",
-        remedy="See which there are: `mlops data log`.",
+        f"{name!r} is no version of the data, and no commit that has one.",
+        remedy="List the versions with `mlops data log`.",
     )
 
 
@@ -136,7 +136,7 @@ def _changes(project: Project, path: str = LAKE) -> list[Pointed]:
 
 
 def _commit_of(changes: Sequence[Pointed], md5: str) -> str | None:
-    """Return the newest commit that names a version: what else lay beside it is as of then."""
+    """Return the newest commit that has a version: other pointers are read at that commit too."""
     return next((one.commit.sha for one in changes if one.version.md5 == md5), None)
 
 
@@ -162,13 +162,13 @@ def _of_model(project: Project, name: str) -> Chosen:
             return Chosen(DatasetVersion(md5, 0, commit), None)
     have = [entry.record.version for entry in known]
     raise UsageError(
-        f"The ledger knows no version {wanted!r} of the model; it knows {shown(have) or 'none'}.",
-        remedy="See which were trained on what: `mlops data log`.",
+        f"The ledger has no version {wanted!r} of the model; it has {shown(have) or 'none'}.",
+        remedy="List the models trained on each version of the data with `mlops data log`.",
     )
 
 
 def _rows(md5s: Sequence[str], root: Path) -> dict[str, int]:
-    """Count the rows of versions by the files' own word, where the cache has them all."""
+    """Count the rows of versions by their files' metadata, if the cache has all files."""
     from mlops.adapters.dvc.cache import objects_in
     from mlops.data.snapshot import rows_in
 

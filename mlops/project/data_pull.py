@@ -14,7 +14,7 @@ __all__ = ["pull"]
 
 
 def pull(project: Project, *, remote: str | None = None, on_progress: Callable[[Transfer], None]) -> Transfer:
-    """Bring the data of every version from a DVC remote, and put the lake on disk where files of it lack.
+    """Fetch the data of every version from a DVC remote, and check out the lake if it is missing.
 
     Raises
     ------
@@ -23,7 +23,7 @@ def pull(project: Project, *, remote: str | None = None, on_progress: Callable[[
     UnavailableError
         The remote does not respond.
     DataError
-        It has not all of it, or holds some altered; what is whole was brought.
+        Some objects are missing or corrupt in the remote; the others were fetched.
     """
     tree = DvcTree(project.folder.root)
     store, there = tree.store(), find_remote(tree, remote)

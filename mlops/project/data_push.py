@@ -18,16 +18,16 @@ __all__ = ["push"]
 
 
 def push(project: Project, *, remote: str | None = None, on_progress: Callable[[Transfer], None]) -> Transfer:
-    """Send the data of every version to a DVC remote; what it has already is not sent again.
+    """Send the data of every version to a DVC remote; objects that it has are not sent again.
 
     Raises
     ------
     UsageError
-        There is no remote, or the cache has not all of the versions.
+        There is no remote, or versions are missing in the cache.
     UnavailableError
         The remote does not respond.
     DataError
-        An object of the cache is altered; the others were sent.
+        An object of the cache is corrupt; the others were sent.
     """
     tree = DvcTree(project.folder.root)
     store, there = tree.store(), find_remote(tree, remote)
@@ -40,7 +40,7 @@ def push(project: Project, *, remote: str | None = None, on_progress: Callable[[
         wanted |= {md5: f"the list of {path}"} if md5.endswith(".dir") else {}
         wanted |= {each: f"{path}/{name}" for name, each in store.files(md5, path).items()}
     if absent:
-        log.warning("not sent, for they are not in the cache of this machine: %s", shown(absent))
+        log.warning("not sent, missing in this machine's cache: %s", shown(absent))
     done = there.push(wanted, on_progress)
     done.check(wanted, f"could not be sent to the DVC remote {there.name!r}")
     return done

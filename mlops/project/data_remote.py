@@ -20,10 +20,10 @@ def find_remote(tree: DvcTree, name: str | None) -> Remote:
     wanted = name or tree.remote()
     known = tree.remotes()
     if wanted is None or wanted not in known:
-        what = "DVC has no default remote" if wanted is None else f"DVC knows no remote {wanted!r}"
-        rest = f"; it knows {shown(known)}" if known else ""
+        what = "DVC has no default remote" if wanted is None else f"DVC has no remote {wanted!r}"
+        rest = f"; it has {shown(known)}" if known else ""
         raise UsageError(
             f"{what}{rest}.",
-            remedy="Name one: `dvc remote add --default NAME URL`; URL is a folder or s3://BUCKET/PATH.",
+            remedy="Add one: `dvc remote add --default NAME URL`; URL is a folder or s3://BUCKET/PATH.",
         )
     return Remote(tree.root, wanted)

@@ -1,4 +1,4 @@
-"""Placing: a promoted version behind the gateway, with intent and outcome in the ledger; no Prefect in it."""
+"""Roll out a promoted version behind the gateway, with intent and outcome in the ledger; without Prefect."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from mlops.ledger.records import (
 )
 from mlops.project.context import Project
 
-__all__ = ["bring_back", "name_of", "place", "serving"]
+__all__ = ["deployment_id", "restart_serving", "roll_out", "serving"]
 
 log = logging.getLogger("mlops")
 
 
 def serving(project: Project) -> tuple[Entry[DeploymentServed], Serving] | None:
-    """Return what serves: the ledger's newest deployment, if it runs and the gateway leads to it."""
+    """Return the ledger's newest deployment, if it runs and the gateway routes to it."""
     entry = project.ledger.last(DeploymentServed)
     if entry is None:
         return None
@@ -34,27 +34,27 @@ def serving(project: Project) -> tuple[Entry[DeploymentServed], Serving] | None:
     return None
 
 
-def bring_back(project: Project) -> Entry[DeploymentServed] | None:
-    """Start again what the ledger says serves, where it is gone, as after a reboot.
+def restart_serving(project: Project) -> Entry[DeploymentServed] | None:
+    """Restart the ledger's newest deployment if it is gone, as after a reboot.
 
     Returns
     -------
-    The ledger's new ``deployment.served``; None where something serves, or nothing was ever deployed.
+    The ledger's new ``deployment.served``; None if something serves, or nothing was ever deployed.
     """
     if project.ledger.last(DeploymentServed) is None:
         return None
     with project.lock("deploy"):
         address = project.gateway.current()
-        # Whatever it is: to put another in its place is for a deployment to decide.
+        # Whatever serves is left alone: only a deployment replaces it.
         if any(running.address == address for target in project.targets for running in target.running()):
             return None
-        return place(project, project.served())[0]
+        return roll_out(project, project.served())[0]
 
 
-def place(project: Project, promoted: Entry[ModelPromoted]) -> tuple[Entry[DeploymentServed], Serving]:
-    """Start a version beside the one that serves and switch when it is ready.
+def roll_out(project: Project, promoted: Entry[ModelPromoted]) -> tuple[Entry[DeploymentServed], Serving]:
+    """Start a version beside the current deployment, and switch when it is ready.
 
-    Call it with the lock ``deploy``. Returns the ledger's ``deployment.served``, and the service.
+    The caller holds the lock ``deploy``. Returns the ledger's ``deployment.served``, and the service.
 
     Raises
     ------
@@ -66,46 +66,46 @@ def place(project: Project, promoted: Entry[ModelPromoted]) -> tuple[Entry[Deplo
     id, version, digest = spec.id, spec.version, spec.digest
     project.ledger.record(DeploymentStarted(deployment=id, version=version, digest=digest), cause=promoted)
     try:
-        made = swap(project.target, project.gateway, spec)
+        service = swap(project.target, project.gateway, spec)
     except BaseException as exc:
         reason = str(exc) or type(exc).__name__
         failed = DeploymentFailed(deployment=id, version=version, digest=digest, reason=reason)
         project.ledger.record(failed, cause=promoted)
         raise
     deployed = DeploymentServed(
-        deployment=id, version=version, digest=digest, target=made.target, image=made.image
+        deployment=id, version=version, digest=digest, target=service.target, image=service.image
     )
     served = project.ledger.record(deployed, cause=promoted, as_of=promoted.as_of)
-    log.info("version %s serves at %s (%s)", version, project.folder.address, made.target)
-    _clear(project)
-    return served, made
+    log.info("version %s serves at %s (%s)", version, project.folder.address, service.target)
+    _remove_stale_services(project)
+    return served, service
 
 
-def name_of(project: Project, promoted: Entry[ModelPromoted]) -> str:
-    """Return the id of a promotion's deployment, within the limits and from the base that are set now.
+def deployment_id(project: Project, promoted: Entry[ModelPromoted]) -> str:
+    """Return the id of a promotion's deployment, with the current limits and base image.
 
-    Begun again after a kill, it finds what it started. With other limits it is another deployment,
-    which takes the place of the first.
+    A repetition after a kill finds what it started. With other limits it is another deployment, which
+    replaces the first.
     """
-    made = {"target": project.target.name, **_limits(project), **project.target.built_from()}
+    settings = {"target": project.target.name, **_limits(project), **project.target.built_from()}
     version = f"{project.params.data.name}-v{promoted.record.version}"
-    return f"{version}-{promoted.id[:6]}-{hashing.of_value(made)[:6]}"
+    return f"{version}-{promoted.id[:6]}-{hashing.of_value(settings)[:6]}"
 
 
 def _limits(project: Project) -> dict[str, Any]:
-    given = project.params.deploy
+    params = project.params.deploy
     return {
-        "memory": given.memory,
-        "cpus": given.cpus,
-        "max_rows": given.max_rows,
-        "max_body": given.max_body,
+        "memory": params.memory,
+        "cpus": params.cpus,
+        "max_rows": params.max_rows,
+        "max_body": params.max_body,
         "fsync": project.folder.settings.fsync,
     }
 
 
 def _spec(project: Project, promoted: Entry[ModelPromoted]) -> Spec:
     return Spec(
-        id=name_of(project, promoted),
+        id=deployment_id(project, promoted),
         version=promoted.record.version,
         bundle=project.bundle_of(promoted).folder,
         digest=promoted.record.digest,
@@ -114,8 +114,8 @@ def _spec(project: Project, promoted: Entry[ModelPromoted]) -> Spec:
     )
 
 
-def _clear(project: Project) -> None:
-    """End services that an engine which came or went has left behind, and what nobody needs."""
+def _remove_stale_services(project: Project) -> None:
+    """Stop services left on other targets, and prune what is no longer needed."""
     try:
         for target in project.targets:
             if target.name != project.target.name:
@@ -123,4 +123,4 @@ def _clear(project: Project) -> None:
                     target.stop(service, drain=5)
             target.prune(keep=project.params.deploy.keep)
     except MlopsError as exc:
-        log.warning("left behind, for the next deployment to clear: %s", exc)
+        log.warning("stale services not removed, the next deployment retries: %s", exc)

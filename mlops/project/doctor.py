@@ -1,4 +1,4 @@
-"""The checkup: what a project needs of its machine, each line with its remedy. Imports nothing heavy."""
+"""Checks of the machine for `mlops doctor`, each with its remedy. Imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -45,10 +45,13 @@ def examine(folder: ProjectFolder | None, lock: Path) -> list[Finding]:
     lock
         The requirements.lock to compare with where there is no project.
     """
-    own = folder.root / "requirements.lock" if folder else lock
+    requirements = folder.root / "requirements.lock" if folder else lock
     python = platform.python_version()
-    found = [*packages.check(own if own.is_file() else lock, os.environ, python), *_programs()]
-    return [*found, *_of_project(folder)] if folder else found
+    findings = [
+        *packages.check(requirements if requirements.is_file() else lock, os.environ, python),
+        *_programs(),
+    ]
+    return [*findings, *_check_project(folder)] if folder else findings
 
 
 def _programs() -> Iterator[Finding]:
@@ -65,31 +68,31 @@ def _program(name: str, path: str | None, remedy: str) -> Finding:
     return Finding(name, "ok", path) if path else Finding(name, "fail", "not found", remedy)
 
 
-def _of_project(folder: ProjectFolder) -> Iterator[Finding]:
+def _check_project(folder: ProjectFolder) -> Iterator[Finding]:
     params = _guarded("params.yaml", lambda: [_params(folder)])
     yield from params
-    yield from _guarded("git", lambda: of_git(Tree(folder.root)))
-    dvc = of_dvc(folder.root / ".dvc")
+    yield from _guarded("git", lambda: check_git(Tree(folder.root)))
+    dvc = check_dvc(folder.root / ".dvc")
     yield dvc
     if dvc.state == "ok":
-        yield from _guarded("dvc remote", lambda: [of_remote(folder.root)])
-    yield of_space(*shutil.disk_usage(folder.root)[::2])
+        yield from _guarded("dvc remote", lambda: [check_remote(folder.root)])
+    yield check_space(*shutil.disk_usage(folder.root)[::2])
     yield from _guarded("ledger", lambda: _clock(folder))
     if params[0].state == "ok":
         yield from _guarded("engine", lambda: [_engine(folder)])
     yield from _guarded("ports", lambda: _ports(Project(folder)))
-    yield from _elsewhere(Project(folder))
+    yield from _check_servers(Project(folder))
 
 
 def _guarded(name: str, check: Callable[[], list[Finding]]) -> list[Finding]:
-    """Turn an error into the finding that it is: the other checks are made all the same."""
+    """Turn an error into a finding, so that the other checks run all the same."""
     try:
         return check()
     except MlopsError as exc:
-        return [Finding(name, "fail", exc.message, exc.remedy or "Mend what it names.")]
+        return [Finding(name, "fail", exc.message, exc.remedy or "Fix what it names.")]
     except Exception as exc:
-        why = str(exc).partition("\n")[0]
-        return [Finding(name, "fail", f"{type(exc).__name__}: {why}", "Mend what it names, or restore it.")]
+        reason = str(exc).partition("\n")[0]
+        return [Finding(name, "fail", f"{type(exc).__name__}: {reason}", "Fix what it names, or restore it.")]
 
 
 def _params(folder: ProjectFolder) -> Finding:
@@ -97,22 +100,25 @@ def _params(folder: ProjectFolder) -> Finding:
     return Finding("params.yaml", "ok", f"{params.data.name}, {len(params.data.features)} features")
 
 
-def of_git(tree: Tree) -> list[Finding]:
-    """Tell whether the loop can commit here, and as whom."""
+def check_git(tree: Tree) -> list[Finding]:
+    """Check whether the loop can commit here, and as which author."""
     commit, branch = tree.head(), tree.branch()
-    found = [Finding("git tree", "ok", f"{branch} at {commit[:12]}")]
+    findings = [Finding("git tree", "ok", f"{branch} at {commit[:12]}")]
     who = tree.author()
     if who is None:
-        remedy = "Tell git who you are: `git config user.name` and `user.email`."
-        return [*found, Finding("git author", "warn", "unknown: commits will be by mlops@localhost", remedy)]
-    return [*found, Finding("git author", "ok", who)]
+        remedy = "Set `git config user.name` and `user.email`."
+        return [
+            *findings,
+            Finding("git author", "warn", "unknown: commits will be by mlops@localhost", remedy),
+        ]
+    return [*findings, Finding("git author", "ok", who)]
 
 
-def of_dvc(folder: Path) -> Finding:
-    """Judge how DVC's cache hands out files."""
+def check_dvc(folder: Path) -> Finding:
+    """Check how DVC links files from its cache."""
     if not (folder / "config").is_file():
         return Finding(
-            "dvc", "fail", f"no {folder.name}/config here", "Run `dvc init`, and commit what it made."
+            "dvc", "fail", f"no {folder.name}/config here", "Run `dvc init`, and commit the files it creates."
         )
     try:
         kinds = read_config(folder).cache_type or "reflink,copy"
@@ -128,18 +134,18 @@ def of_dvc(folder: Path) -> Finding:
     return Finding("dvc", "ok", f"cache.type {kinds}")
 
 
-def of_remote(root: Path) -> Finding:
-    """Tell whether DVC's default remote answers; what is no folder is asked in a process of its own."""
+def check_remote(root: Path) -> Finding:
+    """Check whether DVC's default remote responds; other remotes than folders in a separate process."""
     config = read_config(root / ".dvc")
     if config.remote is None or config.url is None:
-        remedy = "Name one: `dvc remote add --default NAME URL`."
+        remedy = "Add one: `dvc remote add --default NAME URL`."
         return Finding("dvc remote", "warn", "none: the data exists only on this machine", remedy)
     detail = f"{config.remote}, {config.url}"
     if "://" not in config.url:
         folder = Path(config.url)
         if folder.is_dir():
             return Finding("dvc remote", "ok", detail)
-        remedy = "Mount it if it should be there; else the first push makes it."
+        remedy = "Mount it if it should exist; otherwise the first push creates it."
         return Finding("dvc remote", "warn", f"{detail}: no such folder", remedy)
     try:
         Remote(root, config.remote, silence=_REMOTE_SILENCE).ask()
@@ -148,32 +154,35 @@ def of_remote(root: Path) -> Finding:
     return Finding("dvc remote", "ok", f"responds: {detail}")
 
 
-def of_space(total: int, free: int) -> Finding:
-    """Judge the free space of the disk, in bytes."""
+def check_space(total: int, free: int) -> Finding:
+    """Check the free disk space, in bytes."""
     detail = f"{free / 1024**3:.1f} GB of {total / 1024**3:.0f} GB free"
     if free < _LITTLE_BYTES or free < _LITTLE_SHARE * total:
-        return Finding("disk", "warn", detail, "See what may go with `mlops gc`.")
+        return Finding("disk", "warn", detail, "See what `mlops gc` can delete.")
     return Finding("disk", "ok", detail)
 
 
-def of_clock(now: datetime, newest: Entry[Record] | None, disk: datetime | None) -> Finding:
-    """Compare the clock with the ledger's newest row, and with the time that the disk gives a file.
+def check_clock(now: datetime, newest: Entry[Record] | None, disk: datetime | None) -> Finding:
+    """Compare the clock with the ledger's newest row, and with the disk's time of a new file.
 
     Parameters
     ----------
     disk
-        None where it could not be asked.
+        None if no file could be created.
     """
     if newest is not None and newest.recorded_at > now + _SKEW:
         ahead = f"{newest.recorded_at:%Y-%m-%d %H:%M:%S} UTC"
         return Finding(
             "clock", "fail", f"it is {now:%Y-%m-%d %H:%M:%S}, the ledger's newest row is of {ahead}",
-            "Set the machine's clock; cooldowns and time-outs go by it.",
+            "Set the machine's clock: cooldowns and time-outs depend on it.",
         )  # fmt: skip
     if disk is not None and abs(disk - now) > _SKEW:
         apart = abs(disk - now).total_seconds()
         return Finding(
-            "clock", "warn", f"the disk's clock is {apart:.0f} s off", "Set both by one time server."
+            "clock",
+            "warn",
+            f"the disk's clock is {apart:.0f} s off",
+            "Synchronise both with one time server.",
         )
     return Finding("clock", "ok", f"{now:%Y-%m-%d %H:%M:%S} UTC")
 
@@ -183,14 +192,14 @@ def _clock(folder: ProjectFolder) -> list[Finding]:
     findings = []
     local = folder.settings.ledger_uri is None
     if local and not (folder.home / "ledger.db").is_file():
-        findings.append(Finding("ledger", "ok", "not begun"))
+        findings.append(Finding("ledger", "ok", "not created yet"))
     else:
         ledger = Project(folder).ledger
         newest = ledger.newest()
         ledger.close()
         detail = f"newest row {newest.recorded_at:%Y-%m-%d %H:%M} UTC, {newest.kind}" if newest else "empty"
         findings.append(Finding("ledger", "ok", detail))
-    return [*findings, of_clock(datetime.now(UTC), newest, _disk_time(folder.root))]
+    return [*findings, check_clock(datetime.now(UTC), newest, _disk_time(folder.root))]
 
 
 def _disk_time(folder: Path) -> datetime | None:
@@ -204,7 +213,7 @@ def _engine(folder: ProjectFolder) -> Finding:
 
     wanted, base = load_params(folder.root / "params.yaml").deploy.target, folder.settings.base_image
     if wanted not in ("auto", "docker"):
-        return Finding("engine", "ok", f"not asked for: deploy.target is {wanted}")
+        return Finding("engine", "ok", f"not used: deploy.target is {wanted}")
     try:
         there = has_image(base)
     except UnavailableError as exc:
@@ -220,19 +229,19 @@ def _engine(folder: ProjectFolder) -> Finding:
 
 
 def _ports(project: Project) -> list[Finding]:
-    found, ours = [], owned(project)
+    findings, ours = [], owned(project)
     wanted = ports(project)
     for port in wanted:
         try:
             check_port(port.number, part=port.part, setting=port.setting, owned=ours)
         except PortTakenError as exc:
-            found.append(Finding(f"port {port.number}", "fail", exc.message, exc.remedy))
+            findings.append(Finding(f"port {port.number}", "fail", exc.message, exc.remedy))
     numbers = ", ".join(str(port.number) for port in wanted)
-    return found or [Finding("ports", "ok", f"{numbers} free or ours")]
+    return findings or [Finding("ports", "ok", f"{numbers} free or ours")]
 
 
-def _elsewhere(project: Project) -> Iterator[Finding]:
-    """Ask the servers that run elsewhere; our own are `mlops status`'s to tell."""
+def _check_servers(project: Project) -> Iterator[Finding]:
+    """Check the servers that run elsewhere; `mlops status` reports the project's own."""
     for part in (each for each in watched(project) if each.elsewhere):
         reply = part.ask(timeout=5)
         if reply.ok:

@@ -1,4 +1,4 @@
-"""Reproducing: a registered version made again from its commit and compared; no Prefect in it."""
+"""Reproduce a registered version from its commit, and compare the two; without Prefect."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from mlops.stages.pipeline import STAGES
 from mlops.tables.conform import columns_of, conform
 from mlops.task_types.predictions import Predictions
 
-__all__ = ["Again", "Subject", "find", "reproduce"]
+__all__ = ["Rebuilt", "Subject", "find", "reproduce"]
 
 log = logging.getLogger("mlops")
 
@@ -34,14 +34,14 @@ _SHORT = 12
 
 @dataclass(frozen=True)
 class Subject:
-    """The version that is made again.
+    """The version to reproduce.
 
     Parameters
     ----------
     commit
-        Holds the dvc.lock, parameters and data pointers of its training.
+        Has the dvc.lock, parameters and data pointers of its training.
     entry
-        The ledger's row of it; None where another machine registered it.
+        Its row of the ledger; None if another machine registered it.
     """
 
     version: str
@@ -51,13 +51,13 @@ class Subject:
 
 
 @dataclass(frozen=True)
-class Again:
-    """A version that was made again, and what came of it.
+class Rebuilt:
+    """A reproduced version, and the comparison.
 
     Parameters
     ----------
     tree
-        Where it was made; None where that is gone.
+        The work tree it was rebuilt in; None if it was removed.
     """
 
     subject: Subject
@@ -65,51 +65,51 @@ class Again:
     tree: Path | None = None
 
 
-def find(project: Project, asked: str | None) -> Subject:
-    """Return the version of a number or alias; the champion where none is asked for.
+def find(project: Project, wanted: str | None) -> Subject:
+    """Return the version with a number or alias; default: the champion.
 
-    The ledger is asked first, so that what it knows needs no MLflow.
+    The ledger is searched first, so that its versions need no MLflow.
 
     Raises
     ------
     UsageError
         There is no such version.
     UnavailableError
-        The ledger doesn't know it, and MLflow does not respond.
+        The ledger does not have it, and MLflow does not respond.
     """
-    if asked is None or asked == CHAMPION:
+    if wanted is None or wanted == CHAMPION:
         return _subject(project.promoted())
     name = project.params.data.name
     for entry in reversed(project.ledger.entries(ModelRegistered)):
-        if (entry.record.name, entry.record.version) == (name, asked):
+        if (entry.record.name, entry.record.version) == (name, wanted):
             return _subject(entry)
-    found = project.registry.find(asked)
-    if found is None:
-        raise UsageError(f"There is no version {asked} of {name}.", remedy="See `mlops status`, or MLflow.")
-    return Subject(found.version, found.digest, found.commit)
+    version = project.registry.find(wanted)
+    if version is None:
+        raise UsageError(f"There is no version {wanted} of {name}.", remedy="See `mlops status`, or MLflow.")
+    return Subject(version.version, version.digest, version.commit)
 
 
-def reproduce(project: Project, subject: Subject, *, keep: bool) -> Again:
-    """Make a version again from its commit, in a work tree of its own, and compare the two.
+def reproduce(project: Project, subject: Subject, *, keep: bool) -> Rebuilt:
+    """Rebuild a version from its commit, in a separate work tree, and compare the two.
 
-    Every stage's command runs: neither DVC's run cache nor a cached output is asked. The person's
-    tree and the loop's are not touched. Killed midway, the next call removes what this one left.
+    Every stage runs: neither DVC's run cache nor cached outputs are used. The person's tree and the
+    loop's are not touched. After a kill, the next call removes what this one left.
 
     Parameters
     ----------
     keep
-        Leave the work tree there for a person to look into.
+        Keep the work tree for inspection.
 
     Raises
     ------
     UsageError
         The repository lacks the commit.
     DataError
-        Some of the data is missing or altered, and no remote has it.
+        Some of the data is missing or corrupt, and no remote has it.
     StageError
         A stage failed.
     ConflictError
-        Another reproduction of this project is at work.
+        Another reproduction of this project is running.
     """
     folder = project.folder.reproductions
     refusal, remedy = (
@@ -123,14 +123,14 @@ def reproduce(project: Project, subject: Subject, *, keep: bool) -> Again:
         with _work_tree(scratch, subject, project, keep=keep) as tree:
             rebuilt = _rebuild(tree)
             result = _compare(registered, rebuilt, tree)
-        kept = scratch.keep(tree) if keep else None
+        tree_kept = scratch.keep(tree) if keep else None
         project.ledger.record(_record(subject, result), cause=subject.entry)
-    return Again(subject, result, kept)
+    return Rebuilt(subject, result, tree_kept)
 
 
 @contextmanager
 def _work_tree(scratch: Scratch, subject: Subject, project: Project, *, keep: bool) -> Iterator[Path]:
-    """Check the version's commit out with its data; where the work fails, nothing of it stays."""
+    """Check out the version's commit with its data; the tree is removed if the work fails."""
     tree = scratch.begin(subject.digest[:_SHORT], subject.commit)
     done = False
     try:
@@ -154,11 +154,11 @@ def _compare(registered: Bundle, rebuilt: Bundle, tree: Path) -> Reproduction:
         return judge(registered, rebuilt, (), None)
     locked = tree / LOCK
     others = unlocked(locked.read_text() if locked.is_file() else "", installed())
-    found = list(differences(registered, rebuilt, unlocked=others))
-    return judge(registered, rebuilt, found, _predicted(registered, rebuilt, tree))
+    differing = list(differences(registered, rebuilt, unlocked=others))
+    return judge(registered, rebuilt, differing, _compare_predictions(registered, rebuilt, tree))
 
 
-def _predicted(registered: Bundle, rebuilt: Bundle, tree: Path) -> Apart | None:
+def _compare_predictions(registered: Bundle, rebuilt: Bundle, tree: Path) -> Apart | None:
     """Put the held-out rows to both models; None where one of them cannot answer them here."""
     import pandas as pd
 

@@ -1,4 +1,4 @@
-"""What `mlops restore` does: put a backup's .mlops in the place of the project's."""
+"""What `mlops restore` does: replace the project's .mlops by a backup's."""
 
 from __future__ import annotations
 
@@ -29,26 +29,26 @@ __all__ = ["Restored", "restore"]
 
 @dataclass(frozen=True)
 class Restored:
-    """What was put back, and what a person should know of it."""
+    """The number of restored files, and notes for the person."""
 
     files: int
     notes: list[str]
 
 
 def restore(project: Project, file: Path, *, force: bool = False) -> Restored:
-    """Put a backup's .mlops in the place of the project's, once every file of it is checked.
+    """Replace the project's .mlops by a backup's, after every file of it is checked.
 
     Parameters
     ----------
     force
-        Where the project has a history of its own, move that to ``.mlops/aside``.
+        Move the project's existing history to ``.mlops/aside``.
 
     Raises
     ------
     ConflictError
-        Parts of the project run.
+        Parts of the project are running.
     UsageError
-        The project has a history and `force` was not given, or the backup is another project's.
+        The project has a history and `force` is not set, or the backup is another project's.
     MlopsError
         The backup is damaged. Nothing was replaced.
     """
@@ -56,21 +56,21 @@ def restore(project: Project, file: Path, *, force: bool = False) -> Restored:
     root, home = project.folder.root, project.folder.home
     if not force and _has_history(home):
         raise UsageError(
-            f"{home} holds a ledger with rows: this project has a history of its own.",
-            remedy="Restore into a fresh clone with --into, or move what is there aside with --force.",
+            f"{home} has a ledger with rows: this project already has a history.",
+            remedy="Restore into a fresh clone with --into, or move the existing .mlops aside with --force.",
         )
     staging = root / ".mlops.restoring"
     shutil.rmtree(staging, ignore_errors=True)
     try:
-        log.info("read %s", file)
+        log.info("reading %s", file)
         manifest = archive.extract(file, staging)
         name = project.params.data.name
         if manifest.about["project"] != name:
             raise UsageError(
                 f"{file} is a backup of {manifest.about['project']}, and this project is {name}.",
-                remedy="Name the clone it belongs to with --into.",
+                remedy="Name the folder of that project with --into.",
             )
-        log.info("put back what it holds")
+        log.info("restoring its files")
         notes = [*_restore_branch(root, staging), *_restore_data(project, staging)]
         run_marks.mark_all_dead(staging / "home")
         notes += [*_exchange(home, staging / "home"), *_notes(home, manifest)]
@@ -84,7 +84,7 @@ def _restore_branch(root: Path, staging: Path) -> list[str]:
     if not packed.is_file() or Tree(root).unpack(LOOP_BRANCH, packed):
         return []
     return [
-        f"The branch {LOOP_BRANCH} has gone another way here and was left; its saved commits were fetched."
+        f"The branch {LOOP_BRANCH} has diverged here and was not changed; its saved commits were fetched."
     ]
 
 
@@ -93,7 +93,7 @@ def _restore_data(project: Project, staging: Path) -> list[str]:
 
     saved = staging / "cache"
     if not saved.is_dir():
-        return ["The data is not in this backup: bring it with `dvc pull`."]
+        return ["The data is not in this backup: fetch it with `dvc pull`."]
     cache = DvcTree(project.folder.root).cache()
     for path in sorted(file for file in saved.rglob("*") if file.is_file()):
         place = cache / path.relative_to(saved)
@@ -102,11 +102,11 @@ def _restore_data(project: Project, staging: Path) -> list[str]:
             # The cache may be on another disk: whole under its name in any case.
             with atomic.replaced(place) as partial:
                 shutil.move(path, partial)
-    return ["The data is in DVC's cache: lay it out with `dvc checkout`."]
+    return ["The data is in DVC's cache: check it out with `dvc checkout`."]
 
 
 def _exchange(home: Path, fresh: Path) -> list[str]:
-    """Put `fresh` in the place of `home`, which is moved aside, never removed."""
+    """Replace `home` by `fresh`; the old one is moved aside, never deleted."""
     fresh.mkdir(exist_ok=True)
     now = f"{datetime.now(UTC):%Y%m%dT%H%M%S}"
     old = home.with_name(f".mlops.{now}")
@@ -119,7 +119,7 @@ def _exchange(home: Path, fresh: Path) -> list[str]:
     aside = home / "aside" / now
     aside.parent.mkdir(exist_ok=True)
     old.rename(aside)
-    return [f"What was in .mlops is in {aside}: remove it when you no longer need it."]
+    return [f"The previous .mlops is in {aside}: delete it when you no longer need it."]
 
 
 def _notes(home: Path, manifest: Manifest) -> Iterator[str]:
@@ -147,7 +147,7 @@ def _refuse_running(project: Project) -> None:
     runs += [service.id for target in project.targets for service in target.running(unhealthy=True)]
     if runs:
         raise ConflictError(
-            f"Parts of {project.folder.root} run: {', '.join(runs)}.",
+            f"Parts of {project.folder.root} are running: {', '.join(runs)}.",
             remedy="Stop them first: `mlops down --serving`.",
         )
 
@@ -159,5 +159,5 @@ def _has_history(home: Path) -> bool:
     with closing(sqlite3.connect(ledger)) as database:
         try:
             return database.execute("SELECT 1 FROM entries LIMIT 1").fetchone() is not None
-        except sqlite3.OperationalError:  # begun, and without a table yet
+        except sqlite3.OperationalError:  # created, without tables yet
             return False

@@ -1,4 +1,4 @@
-"""Going back: a version that was promoted before is the champion again, because a person says so."""
+"""Roll back: a person makes an earlier promoted version the champion again."""
 
 from __future__ import annotations
 
@@ -10,31 +10,30 @@ from mlops.ledger.entry import Entry
 from mlops.ledger.records import ModelPromoted, ModelRolledBack
 from mlops.project.context import Project
 
-__all__ = ["SELECTION_LOCK", "put_back", "taken_away"]
+__all__ = ["SELECTION_LOCK", "find_rollback", "roll_back"]
 
 log = logging.getLogger("mlops")
 
 SELECTION_LOCK = "champion"
-"""The lock of whoever looks at the champion and puts another in its place."""
+"""The lock for reading the champion and replacing it."""
 
 
-def put_back(project: Project, version: str | None = None, *, reason: str = "") -> Entry[ModelPromoted]:
-    """Make a version that was promoted before the champion; what serves is left to a deployment.
+def roll_back(project: Project, version: str | None = None, *, reason: str = "") -> Entry[ModelPromoted]:
+    """Make an earlier promoted version the champion; a deployment has to follow.
 
-    Killed anywhere, the same again finishes it, and goes no further back.
+    After a kill, the same call finishes it, and goes no further back.
 
     Parameters
     ----------
     version
-        Its number; where None, the last one promoted before the champion, without those that a
-        person took away.
+        Its number; default: the last one promoted before the champion that was not itself rolled back.
     reason
-        A person's words, kept in the ledger.
+        A person's reason, kept in the ledger.
 
     Returns
     -------
-    The ledger's ``model.promoted``. The window spent on the champion stays spent. Where that version
-    is the champion, or, with None, where a person put the champion back already, nothing is recorded.
+    The ledger's ``model.promoted``. The window spent on the champion stays spent. If that version is
+    the champion, or, without `version`, if the champion is the result of a rollback, nothing is recorded.
 
     Raises
     ------
@@ -47,15 +46,15 @@ def put_back(project: Project, version: str | None = None, *, reason: str = "") 
         champion = project.promoted()
         if _is_done(project, champion, version):
             return champion
-        earlier = _chosen(project, champion, version)
+        earlier = _choose_promotion(project, champion, version)
         project.bundle_of(earlier)  # before anything is recorded: it may be gone from here and from MLflow
         with project.lock(SELECTION_LOCK):
             if project.promoted().id == champion.id:
                 return _record(project, earlier, champion, reason)
 
 
-def taken_away(project: Project, digest: str) -> Entry[ModelRolledBack] | None:
-    """Return the row by which a person took this model away, unless it was put back since."""
+def find_rollback(project: Project, digest: str) -> Entry[ModelRolledBack] | None:
+    """Return the rollback that replaced this model, unless it was promoted again since."""
     about = [
         entry
         for entry in project.ledger.entries(ModelRolledBack)
@@ -67,7 +66,7 @@ def taken_away(project: Project, digest: str) -> Entry[ModelRolledBack] | None:
 def _record(
     project: Project, earlier: Entry[ModelPromoted], champion: Entry[ModelPromoted], reason: str
 ) -> Entry[ModelPromoted]:
-    asked = project.ledger.record(
+    rollback = project.ledger.record(
         ModelRolledBack(
             version=earlier.record.version,
             digest=earlier.record.digest,
@@ -78,15 +77,15 @@ def _record(
         ),
         cause=earlier,
     )
-    log.info(asked.record.sentence)
+    log.info(rollback.record.sentence)
     again = replace(earlier.record, gate_end=champion.record.gate_end)
-    return project.ledger.record(again, cause=asked, as_of=champion.as_of)
+    return project.ledger.record(again, cause=rollback, as_of=champion.as_of)
 
 
 def _is_done(project: Project, champion: Entry[ModelPromoted], version: str | None) -> bool:
-    number, asked = champion.record.version, _asked(project, champion)
-    if version is None and asked is not None:
-        log.info("%s To go further back, name a version.", asked.record.sentence)
+    number, rollback = champion.record.version, _rollback_behind(project, champion)
+    if version is None and rollback is not None:
+        log.info("%s To go back further, name a version.", rollback.record.sentence)
         return True
     if version == number:
         log.info("version %s is the champion; nothing was recorded", number)
@@ -94,28 +93,32 @@ def _is_done(project: Project, champion: Entry[ModelPromoted], version: str | No
     return False
 
 
-def _chosen(project: Project, champion: Entry[ModelPromoted], version: str | None) -> Entry[ModelPromoted]:
-    """Return the promotion by the gate that is to hold again."""
-    by_gate = [entry for entry in project.ledger.entries(ModelPromoted) if _asked(project, entry) is None]
+def _choose_promotion(
+    project: Project, champion: Entry[ModelPromoted], version: str | None
+) -> Entry[ModelPromoted]:
+    """Return the gate's promotion to restore."""
+    by_gate = [
+        entry for entry in project.ledger.entries(ModelPromoted) if _rollback_behind(project, entry) is None
+    ]
     if version is not None:
-        found = [entry for entry in by_gate if entry.record.version == version]
-        had = shown([entry.record.version for entry in reversed(by_gate)])
-        refusal = f"Version {version} was never promoted: nothing proved it better. Promoted were: {had}."
-        remedy = "Name one of these."
+        candidates = [entry for entry in by_gate if entry.record.version == version]
+        promoted = shown([entry.record.version for entry in reversed(by_gate)])
+        refusal = f"Version {version} was never promoted. Promoted versions: {promoted}."
+        remedy = "Choose one of these."
     else:
-        found = [
+        candidates = [
             entry
             for entry in by_gate
             if entry.record.digest != champion.record.digest
-            and taken_away(project, entry.record.digest) is None
+            and find_rollback(project, entry.record.digest) is None
         ]
         refusal = f"There is no version to go back to before version {champion.record.version}."
-        remedy = "One that was taken away serves again by its number: `mlops rollback VERSION`."
-    if not found:
+        remedy = "To return to a version that was rolled back, name it: `mlops rollback VERSION`."
+    if not candidates:
         raise UsageError(refusal, remedy=remedy)
-    return found[-1]
+    return candidates[-1]
 
 
-def _asked(project: Project, promoted: Entry[ModelPromoted]) -> Entry[ModelRolledBack] | None:
-    """Return the row by which a person asked for a promotion; None where the gate decided it."""
+def _rollback_behind(project: Project, promoted: Entry[ModelPromoted]) -> Entry[ModelRolledBack] | None:
+    """Return the rollback that caused a promotion; None if the gate decided it."""
     return project.ledger.get(promoted.cause, ModelRolledBack)

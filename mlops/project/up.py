@@ -12,7 +12,7 @@ import psutil
 from mlops.errors import MlopsError, UnavailableError
 from mlops.project import schedule
 from mlops.project.context import Project
-from mlops.project.deploy import bring_back
+from mlops.project.deploy import restart_serving
 from mlops.project.health import (
     Health,
     Watched,
@@ -113,7 +113,7 @@ def _start(project: Project) -> None:
 def _bring_back(project: Project, on_progress: OnProgress) -> None:
     """Restart what served before a reboot; if that fails, the tools start all the same."""
     try:
-        bring_back(project)
+        restart_serving(project)
     except MlopsError as exc:
         on_progress(f"model not restored: {exc}")
 

@@ -83,7 +83,7 @@ def test_a_version_of_the_data_is_read_as_training_read_it(closed: Closed) -> No
 
 
 def test_an_unknown_version_of_the_data_is_named(closed: Closed) -> None:
-    with pytest.raises(mlops.errors.UsageError, match="'nowhere' names no version of the data"):
+    with pytest.raises(mlops.errors.UsageError, match="'nowhere' is no version of the data"):
         closed.orchard.project.data.read("nowhere")
 
 

@@ -356,7 +356,7 @@ def test_a_look_that_breaks_hinders_no_other(
 
 def test_before_the_first_deployment_there_is_nothing_to_bring_back(project: Project) -> None:
     promoted(project.ledger, digest="a", version="1")
-    assert deploy.bring_back(project) is None
+    assert deploy.restart_serving(project) is None
 
 
 def test_what_serves_is_not_brought_back_whatever_it_is(project: Project) -> None:
@@ -365,7 +365,7 @@ def test_what_serves_is_not_brought_back_whatever_it_is(project: Project) -> Non
     served = made(DeploymentServed, deployment="d2", digest="b", version="2", target="x")
     project.ledger.record(served, cause=newer)
     before = project.ledger.entries()
-    assert deploy.bring_back(project) is None
+    assert deploy.restart_serving(project) is None
     assert project.ledger.entries() == before
 
 
@@ -376,5 +376,5 @@ def test_what_served_last_is_brought_back_not_what_was_promoted_since(
     promoted(project.ledger, digest="b", version="2")
     placed: list[Entry] = []
     monkeypatch.setattr(deploy, "place", lambda _, promoted: (placed.append(promoted), None))
-    deploy.bring_back(project)
+    deploy.restart_serving(project)
     assert placed == [served]

@@ -29,7 +29,7 @@ from mlops.ledger.records import (
 from mlops.model.registry import CHAMPION
 from mlops.orchestration.tasks import deploy, train
 from mlops.project.context import Project
-from mlops.project.rollback import put_back
+from mlops.project.rollback import roll_back
 from tests.flows.orchard import PARAMS, Closed
 from tests.ledger_rows import made
 from tests.tiny import tiny_bundle
@@ -71,25 +71,25 @@ def deployed(project: Project) -> None:
 
 class TestWhich:
     def test_the_one_before_and_no_further_unless_it_is_named(self, project: Project) -> None:
-        back = put_back(project)
+        back = roll_back(project)
         assert back.record.version == "2"
         deployed(project)
-        assert put_back(project) == put_back(project, "2") == back
-        assert put_back(project, "1").record.version == "1"
+        assert roll_back(project) == roll_back(project, "2") == back
+        assert roll_back(project, "1").record.version == "1"
         assert [row.record.replaced for row in project.ledger.entries(ModelRolledBack)] == ["3", "2"]
 
     def test_there_is_none_before_the_first(self, new: Project) -> None:
         by_gate(new, "1")
         with pytest.raises(UsageError, match="no version to go back to before version 1"):
-            put_back(new)
+            roll_back(new)
 
     def test_none_that_was_taken_away_but_by_its_number(self, project: Project) -> None:
-        put_back(project)
+        roll_back(project)
         by_gate(project, "4")
-        assert put_back(project).record.version == "2"
-        assert put_back(project, "3").record.version == "3"
+        assert roll_back(project).record.version == "2"
+        assert roll_back(project, "3").record.version == "3"
         by_gate(project, "5")
-        assert put_back(project).record.version == "3"
+        assert roll_back(project).record.version == "3"
 
     def test_killed_between_its_two_rows_it_is_finished(
         self, project: Project, monkeypatch: pytest.MonkeyPatch
@@ -104,26 +104,26 @@ class TestWhich:
 
         monkeypatch.setattr(project.ledger, "record", killed)
         with pytest.raises(KeyboardInterrupt):
-            put_back(project)
+            roll_back(project)
         monkeypatch.undo()
-        assert put_back(project).record.version == "2"
+        assert roll_back(project).record.version == "2"
         assert len(project.ledger.entries(ModelRolledBack)) == 1
 
     @pytest.mark.parametrize("version", ["4", "champion", ""])
     def test_one_that_nothing_proved_better_is_refused(self, project: Project, version: str) -> None:
         project.ledger.record(made(ModelRegistered, version="4", digest="4" * 64))
         with pytest.raises(UsageError, match="Promoted were: 3, 2, 1") as refused:
-            put_back(project, version)
+            roll_back(project, version)
         assert refused.value.exit_code == 2
         assert project.ledger.last(ModelRolledBack) is None
 
     def test_without_a_champion_there_is_no_way_back(self, new: Project) -> None:
         with pytest.raises(NothingPromotedError):
-            put_back(new)
+            roll_back(new)
 
 
 def test_the_ledger_tells_why_and_the_spent_window_stays_spent(project: Project) -> None:
-    again = put_back(project, "1", reason="too many false alarms")
+    again = roll_back(project, "1", reason="too many false alarms")
     asked = project.ledger.get(again.cause, ModelRolledBack)
     assert asked is not None
     assert asked.record.reason == "too many false alarms"
@@ -138,7 +138,7 @@ def test_the_ledger_tells_why_and_the_spent_window_stays_spent(project: Project)
 
 def test_the_gate_does_not_promote_again_what_was_taken_away(project: Project) -> None:
     third = project.ledger.entries(ModelRegistered)[-1]
-    put_back(project, reason="too many false alarms")
+    roll_back(project, reason="too many false alarms")
     verdict = train._verdict(project, project.folder.root, third, pd.DataFrame(), window=None)
     assert not verdict.promote
     assert "same model as version 3, rolled back on" in verdict.sentence
@@ -150,7 +150,7 @@ def test_what_was_compared_with_the_one_taken_away_is_not_promoted(project: Proj
     judged = project.ledger.record(
         made(GateJudged, version="4", promotion=project.promoted().id), cause=registered
     )
-    back = put_back(project)
+    back = roll_back(project)
     with pytest.raises(ConflictError, match="a model that is no longer the champion"):
         train.promote.fn(project.folder.root, judged)
     assert project.promoted() == back

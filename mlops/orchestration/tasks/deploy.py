@@ -14,7 +14,7 @@ from mlops.model.registry import CHAMPION
 from mlops.orchestration import artifacts
 from mlops.orchestration.task import step
 from mlops.project.context import Project
-from mlops.project.deploy import name_of, place, serving
+from mlops.project.deploy import deployment_id, roll_out, serving
 
 __all__ = ["deploy"]
 
@@ -43,8 +43,8 @@ def deploy(root: Path, promoted: Entry[ModelPromoted]) -> Entry[DeploymentServed
         if (champion := project.promoted()).id != promoted.id:
             log.info("version %s was promoted meanwhile", champion.record.version)
         running = serving(project)
-        if running is None or running[1].id != name_of(project, champion):
-            running = place(project, champion)
+        if running is None or running[1].id != deployment_id(project, champion):
+            running = roll_out(project, champion)
             _mark_version(project, champion, running[1])
         elif _is_alias_pending(project, champion):
             _mark_version(project, champion, running[1])
@@ -63,24 +63,24 @@ def _publish(project: Project, served: Entry[DeploymentServed]) -> Entry[Deploym
     return served
 
 
-def _mark_version(project: Project, promoted: Entry[ModelPromoted], made: Serving) -> None:
+def _mark_version(project: Project, promoted: Entry[ModelPromoted], service: Serving) -> None:
     """Tag the version in MLflow with its deployment; a deployment succeeds without MLflow.
 
     The alias is moved if a promotion is not marked in MLflow yet: a person's, or one made while MLflow
     was down.
     """
-    tags = {"mlops.deployment": made.id, "mlops.image": made.image}
+    tags = {"mlops.deployment": service.id, "mlops.image": service.image}
     alias_pending = _is_alias_pending(project, promoted)
     try:
         project.registry.mark(
-            made.version,
+            service.version,
             CHAMPION if alias_pending else None,
             tags={name: value for name, value in tags.items() if value},
         )
         if alias_pending:
             project.ledger.record(ModelMarked(alias=CHAMPION), cause=promoted)
     except MlopsError as exc:
-        log.warning("version %s is not marked as deployed: %s", made.version, exc)
+        log.warning("version %s is not marked as deployed: %s", service.version, exc)
 
 
 def _is_alias_pending(project: Project, promoted: Entry[ModelPromoted]) -> bool:

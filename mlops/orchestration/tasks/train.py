@@ -301,7 +301,7 @@ def _verdict(
     """Return the gate's verdict on a registered version, for these rows."""
     policy, promotion = project.params.gate, project.promotion
     version, against = registered.record.version, promotion.id if promotion else None
-    rollback_row = rollback.taken_away(project, registered.record.digest)
+    rollback_row = rollback.find_rollback(project, registered.record.digest)
     if rollback_row is not None:
         as_version, at = rollback_row.record.replaced, rollback_row.recorded_at
         return gate.reject_rolled_back(

@@ -9,7 +9,7 @@ import pytest
 
 from mlops.ledger.entry import Entry
 from mlops.ledger.records import DataVersioned
-from mlops.project.doctor import of_clock, of_dvc, of_space
+from mlops.project.doctor import check_clock, check_dvc, check_space
 from tests.ledger_rows import made
 
 NOW = datetime(2026, 7, 1, tzinfo=UTC)
@@ -26,7 +26,7 @@ GB = 1024**3
     ],
 )
 def test_little_space_is_a_warning(total: int, free: int, state: str) -> None:
-    found = of_space(total, free)
+    found = check_space(total, free)
     assert found.state == state
     assert bool(found.remedy) == (state == "warn")
 
@@ -42,7 +42,7 @@ def test_little_space_is_a_warning(total: int, free: int, state: str) -> None:
 )
 def test_a_clock_that_ran_back_fails(recorded: datetime | None, disk: datetime | None, state: str) -> None:
     newest = Entry("a", made(DataVersioned), recorded) if recorded else None
-    assert of_clock(NOW, newest, disk).state == state
+    assert check_clock(NOW, newest, disk).state == state
 
 
 @pytest.mark.parametrize(
@@ -64,6 +64,6 @@ def test_a_cache_that_an_edit_corrupts_fails(
     if config is not None:
         (folder / "config").write_text(config)
     (folder / "config.local").write_text(local)
-    found = of_dvc(folder)
+    found = check_dvc(folder)
     assert found.state == state, found
     assert bool(found.remedy) == (state == "fail")
