@@ -54,7 +54,7 @@ def data_diff(
     context.obj.show(text, versions | difference.to_dict(), as_json=json)
 
 
-def shown_difference(found: Difference, before: str, after: str, *, everything: bool = False) -> str:
+def shown_difference(difference: Difference, before: str, after: str, *, everything: bool = False) -> str:
     """Return it as lines: rows, columns that came or went, numbers, categories.
 
     Parameters
@@ -65,9 +65,9 @@ def shown_difference(found: Difference, before: str, after: str, *, everything: 
         Every column; else those that changed most.
     """
     most = None if everything else _COLUMNS
-    numbers = [column for column in found.columns if _spread(column)]
-    values = [column for column in found.columns if _has_values(column)]
-    parts = [_rows(found, before, after), *_schema(found.columns)]
+    numbers = [column for column in difference.columns if _spread(column)]
+    values = [column for column in difference.columns if _has_values(column)]
+    parts = [_rows(difference, before, after), *_schema(difference.columns)]
     for head, columns, lay_out in (
         ("numbers and times", numbers, _numbers),
         ("categories", values, _categories),
@@ -76,16 +76,16 @@ def shown_difference(found: Difference, before: str, after: str, *, everything: 
             left_out = len(columns) - len(columns[:most])
             title = f"{head}, those that changed most first"
             more = f"\n  {left_out} more with less change: --all shows them" if left_out else ""
-            parts.append(f"{title}\n\n{_drawn(lay_out(columns[:most], before, after))}{more}")
+            parts.append(f"{title}\n\n{_render(lay_out(columns[:most], before, after))}{more}")
     return "\n\n".join(parts)
 
 
-def _rows(found: Difference, before: str, after: str) -> str:
-    rows = found.rows
+def _rows(difference: Difference, before: str, after: str) -> str:
+    rows = difference.rows
     what = f"{rows.added:,} added, {rows.removed:,} removed"
     what += f", {rows.changed:,} changed, by {rows.by}" if rows.by else " (no key tells which changed)"
     lines = [f"rows  {before} {rows.before:,} → {after} {rows.after:,}: {what}"]
-    for column in found.columns:
+    for column in difference.columns:
         if column.role == "target" and column.before and column.after:
             with_label = [f"{1 - side.missing:.1%}" for side in (column.before, column.after)]
             lines.append(f"with a label ({column.name})  {' → '.join(with_label)}")
@@ -159,14 +159,14 @@ def _table(*heads: str) -> Table:
     return table
 
 
-def _drawn(table: Table) -> str:
+def _render(table: Table) -> str:
     from rich.console import Console
 
     width = max(_NARROWEST, shutil.get_terminal_size((140, 24)).columns)
     console = Console(file=io.StringIO(), width=width, markup=False, highlight=False, color_system=None)
-    with console.capture() as drawn:
+    with console.capture() as captured:
         console.print(table)
-    return "\n".join(line.rstrip() for line in drawn.get().strip("\n").splitlines())
+    return "\n".join(line.rstrip() for line in captured.get().strip("\n").splitlines())
 
 
 def _spread(column: ColumnDifference) -> bool:

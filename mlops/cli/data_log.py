@@ -25,15 +25,15 @@ def data_log(
     """
     from mlops.project.data_log import versions
 
-    found = versions(context.obj.project(), most=most)
-    text = "\n".join(_lines(found)) if found else "No version yet: add rows with `mlops ingest FILE`."
-    context.obj.show(text, {"versions": [one.to_dict() for one in found]}, as_json=json)
+    listed = versions(context.obj.project(), most=most)
+    text = "\n".join(_lines(listed)) if listed else "No version yet: add rows with `mlops ingest FILE`."
+    context.obj.show(text, {"versions": [one.to_dict() for one in listed]}, as_json=json)
 
 
-def _lines(found: list[Recorded]) -> list[str]:
+def _lines(listed: list[Recorded]) -> list[str]:
     """Lay versions out in columns, a line each."""
     heads = ("", "version", "when (UTC)", "added", "rows", "files", "commit", "branches", "models", "")
-    rows = [heads, *map(_cells, found)]
+    rows = [heads, *map(_cells, listed)]
     widths = [max(len(row[at]) for row in rows) for at in range(len(rows[0]))]
     numbers = (3, 4, 5)
     return [

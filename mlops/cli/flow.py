@@ -6,7 +6,7 @@ from typing import Any
 
 import typer
 
-from mlops.cli.output import Screen, tell
+from mlops.cli.output import Screen, show_progress
 from mlops.ledger.outcome import Outcome
 
 __all__ = ["run_flow", "show_outcome"]
@@ -20,7 +20,7 @@ def run_flow(screen: Screen, flow: str, *, as_json: bool, **parameters: Any) -> 
     from mlops.project.up import ensure
 
     project = screen.project()
-    ensure(project, on_progress=tell)
+    ensure(project, on_progress=show_progress)
     check_own(project, "prefect")
     connect(project.folder)
     show_outcome(screen, flow, run(project.folder, flow, **parameters), as_json=as_json)

@@ -22,8 +22,8 @@ __all__ = [
     "VersionName",
     "as_of_option",
     "parse_time",
+    "show_progress",
     "size",
-    "tell",
     "version_fields",
 ]
 
@@ -71,8 +71,8 @@ def version_fields(chosen: Chosen) -> dict[str, object]:
     return {"md5": chosen.version.md5, "files": chosen.version.files, "commit": chosen.commit}
 
 
-def tell(line: str) -> None:
-    """Show a line of progress: stdout is for results."""
+def show_progress(line: str) -> None:
+    """Print a line of progress to stderr: stdout is for results."""
     sys.stderr.write(f"  {line}\n")
 
 

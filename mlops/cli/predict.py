@@ -27,10 +27,10 @@ def predict(
     from mlops.project.predict import predict_table
 
     predictions: list[dict[str, Any]] = []
-    for answered in predict_table(context.obj.project(), rows, batch=batch):
+    for predicted in predict_table(context.obj.project(), rows, batch=batch):
         if json:
-            predictions += answered
+            predictions += predicted
         else:
-            sys.stdout.writelines(jsonlib.dumps(prediction) + "\n" for prediction in answered)
+            sys.stdout.writelines(jsonlib.dumps(prediction) + "\n" for prediction in predicted)
     if json:
         context.obj.show("", {"predicted": len(predictions), "predictions": predictions}, as_json=True)

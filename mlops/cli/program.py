@@ -111,11 +111,11 @@ def main() -> None:
     try:
         code = app(standalone_mode=False)
     except MlopsError as exc:
-        _complain(exc.message, exc.remedy)
+        _show_error(exc.message, exc.remedy)
         code = exc.exit_code
     except typer.TyperException as exc:  # whatever the parser does not understand
         if _for_machines():
-            _complain(exc.format_message(), "See `mlops --help`, or the command's own --help.")
+            _show_error(exc.format_message(), "See `mlops --help`, or the command's own --help.")
         else:
             _show_as_typer_does(exc)
         code = exc.exit_code
@@ -123,10 +123,10 @@ def main() -> None:
         # A bug of ours: its traceback is what a report needs.
         traceback.print_exc()
         if _for_machines():
-            _complain(f"{type(exc).__name__}: {exc}", "Unexpected error: the traceback is on stderr.")
+            _show_error(f"{type(exc).__name__}: {exc}", "Unexpected error: the traceback is on stderr.")
         code = 1
     if code == _INTERRUPTED:
-        _complain("Interrupted.", "Run the same command again to resume.")
+        _show_error("Interrupted.", "Run the same command again to resume.")
     collector.freeze()  # else Python walks all of it once more before it ends: a second, after a training
     sys.exit(code if isinstance(code, int) else 0)
 
@@ -141,7 +141,7 @@ def _for_machines() -> bool:
     return "--json" in sys.argv
 
 
-def _complain(message: str, remedy: str) -> None:
+def _show_error(message: str, remedy: str) -> None:
     if _for_machines():
         sys.stdout.write(json.dumps({"error": message, "remedy": remedy}) + "\n")
         return

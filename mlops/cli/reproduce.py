@@ -31,12 +31,12 @@ def reproduce(
     from mlops.project.reproduce import reproduce as rebuild
 
     project = context.obj.project()
-    again = rebuild(project, find(project, version), keep=not verify)
-    subject, result = again.subject, again.result
+    rebuilt = rebuild(project, find(project, version), keep=not verify)
+    subject, result = rebuilt.subject, rebuilt.result
     lines = [f"Version {subject.version}, commit {subject.commit[:12]}. {result.sentence}"]
     lines += [f"  {one}" for one in result.differences[1:]]
-    lines += [f"Rebuilt in {again.tree}."] if again.tree else []
-    fields = {"version": subject.version, "commit": subject.commit, **result.to_dict(), "tree": again.tree}
+    lines += [f"Rebuilt in {rebuilt.tree}."] if rebuilt.tree else []
+    fields = {"version": subject.version, "commit": subject.commit, **result.to_dict(), "tree": rebuilt.tree}
     context.obj.show("\n".join(lines), fields, as_json=json)
     if not result.identical:
         raise typer.Exit(3)

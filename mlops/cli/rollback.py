@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from mlops.cli.flow import run_flow
-from mlops.cli.output import Json, tell
+from mlops.cli.output import Json, show_progress
 
 __all__ = ["rollback"]
 
@@ -34,7 +34,7 @@ def rollback(
     from mlops.project.up import ensure
 
     project = context.obj.project()
-    ensure(project, on_progress=tell)  # MLflow may have to give the bundle
+    ensure(project, on_progress=show_progress)  # MLflow may have to give the bundle
     promoted = roll_back(project, version, reason=reason or "")
     if project.ledger.last(DeploymentStarted) is None:
         text = f"Version {promoted.record.version} is the champion. Nothing was deployed yet."

@@ -19,7 +19,7 @@ __all__ = ["schedule"]
 schedule = typer.Typer(invoke_without_command=True)
 
 Flow = Annotated[str, typer.Argument(help="ingest, monitor, score or retrain.")]
-_AWAY = (
+_NOT_APPLIED = (
     "Prefect does not respond, or rejected the credentials: "
     "this is what params.yaml declares, applied by the next `mlops up`."
 )
@@ -35,8 +35,8 @@ def show(context: typer.Context, json: Json = False) -> None:
 
     if context.invoked_subcommand is not None:
         return
-    found = upcoming(context.obj.project().folder)
-    context.obj.show(_table(found), {"flows": [each.to_dict() for each in found]}, as_json=json)
+    schedules = upcoming(context.obj.project().folder)
+    context.obj.show(_table(schedules), {"flows": [each.to_dict() for each in schedules]}, as_json=json)
 
 
 @schedule.command("set")
@@ -57,7 +57,7 @@ def set_(
     """
     from mlops.project.schedule import declare
 
-    _tell(context, declare(context.obj.project().folder, flow, when, timezone), as_json=json)
+    _show(context, declare(context.obj.project().folder, flow, when, timezone), as_json=json)
 
 
 @schedule.command()
@@ -68,7 +68,7 @@ def unset(context: typer.Context, flow: Flow, json: Json = False) -> None:
     """
     from mlops.project.schedule import declare
 
-    _tell(context, declare(context.obj.project().folder, flow, None), as_json=json)
+    _show(context, declare(context.obj.project().folder, flow, None), as_json=json)
 
 
 @schedule.command()
@@ -79,7 +79,7 @@ def pause(context: typer.Context, flow: Flow, json: Json = False) -> None:
     """
     from mlops.project.schedule import pause as pause_schedule
 
-    _tell(context, pause_schedule(context.obj.project().folder, flow), as_json=json)
+    _show(context, pause_schedule(context.obj.project().folder, flow), as_json=json)
 
 
 @schedule.command()
@@ -90,26 +90,26 @@ def resume(context: typer.Context, flow: Flow, json: Json = False) -> None:
     """
     from mlops.project.schedule import resume as resume_schedule
 
-    _tell(context, resume_schedule(context.obj.project().folder, flow), as_json=json)
+    _show(context, resume_schedule(context.obj.project().folder, flow), as_json=json)
 
 
-def _tell(context: typer.Context, each: Upcoming, *, as_json: bool) -> None:
+def _show(context: typer.Context, each: Upcoming, *, as_json: bool) -> None:
     context.obj.show(_table([each]), each.to_dict(), as_json=as_json)
 
 
-def _table(found: Sequence[Upcoming]) -> str:
-    cadences = [_cadence(each) for each in found]
+def _table(schedules: Sequence[Upcoming]) -> str:
+    cadences = [_cadence(each) for each in schedules]
     width = max(len(cadence) for cadence in cadences)
     lines = [
         f"{each.flow:<8} {cadence:<{width}}  {_next(each)}".rstrip()
-        for each, cadence in zip(found, cadences, strict=True)
+        for each, cadence in zip(schedules, cadences, strict=True)
     ]
     lines += [
         f"params.yaml says {each.declared} for {each.flow}: `mlops up` applies it."
-        for each in found
+        for each in schedules
         if each.declared
     ]
-    return "\n".join([*lines, *([_AWAY] if all(each.paused is None for each in found) else [])])
+    return "\n".join([*lines, *([_NOT_APPLIED] if all(each.paused is None for each in schedules) else [])])
 
 
 def _cadence(each: Upcoming) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from mlops.cli.output import Json, tell
+from mlops.cli.output import Json, show_progress
 
 __all__ = ["up"]
 
@@ -19,7 +19,7 @@ def up(context: typer.Context, json: Json = False) -> None:
     from mlops.project.up import up as start
 
     project = context.obj.project()
-    health = start(project, on_progress=tell)
+    health = start(project, on_progress=show_progress)
     folder = project.folder
     lines = [
         "The loop is up.",

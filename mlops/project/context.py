@@ -114,8 +114,8 @@ class Project:
         return Schema.from_params(self.params)
 
     @property
-    def asked(self) -> Schema:
-        """The columns that what serves asks for; those of the project's table until something does."""
+    def serving_schema(self) -> Schema:
+        """The columns of the deployed model; those of the project's table before the first deployment."""
         try:
             return self.bundle_of(self.served()).schema
         except NothingPromotedError:
@@ -157,21 +157,21 @@ class Project:
 
     @cached_property
     def origin(self) -> str:
-        """The commit that the project began with, shortened; empty where nobody knows."""
+        """The project's first commit, shortened; empty if unknown."""
         from mlops.adapters.git.worktree import Tree
 
         return (Tree(self.folder.root).root_commit() or "")[:12]
 
     @cached_property
     def target(self) -> Target:
-        """Where models run, as `deploy.target` says."""
+        """The deploy target that `deploy.target` names."""
         from mlops.project import target_choice
 
         return target_choice.choose(self.params.deploy.target, self._target_context)
 
     @property
     def targets(self) -> list[Target]:
-        """Every place a service of this project may run in."""
+        """Every target that a service of this project may run on."""
         from mlops.project import target_choice
 
         return target_choice.available(self.params.deploy.target, self._target_context)
@@ -185,7 +185,7 @@ class Project:
 
     @cached_property
     def gateway(self) -> TraefikGateway:
-        """The one address clients know."""
+        """The gateway, the one address that clients use."""
         from mlops.adapters.traefik import TraefikGateway
 
         settings = self.folder.settings
@@ -225,19 +225,15 @@ class Project:
             raise NothingPromotedError("deployed", "mlops deploy")
         return promoted
 
-    def moment(self, asked: datetime | None) -> datetime:
-        """Return the event time that was asked for, in UTC, which it is in where it names no zone.
-
-        The present where none was asked for.
-        """
+    def moment(self, as_of: datetime | None) -> datetime:
+        """Return an event time in UTC, which is also the default time zone; default: the present."""
         # One moment has one name, in the ledger and in messages.
-        return self.present() if asked is None else parse_moment(asked)
+        return self.present() if as_of is None else parse_moment(as_of)
 
     def present(self) -> datetime:
-        """Return the present in event time: just after the newest row served, where rows have one.
+        """Return the present in event time: just after the newest served row, if rows have a time.
 
-        A row that brought no time of its own tells nothing of it, nor does one that is yet to
-        happen: the clock of the wall is the latest that it can be.
+        Rows without an event time do not count, nor do rows in the future: the wall clock is the upper bound.
         """
         from mlops.prediction_log import reader
 

@@ -1,4 +1,4 @@
-"""Beginning: a project for somebody's table, with its first version of the data."""
+"""Create a project from a table, with the table as the first version of the data."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ __all__ = ["Begun", "begin"]
 
 _CHUNK = 100_000
 _SAMPLED = 100_000
-"""Rows that are looked at closely, from all of the table; of a wide one fewer."""
+"""Rows sampled for profiling, from all of the table; fewer of a wide one."""
 _AS_WRITTEN = Schema({}, "", REGRESSION.name)
-"""Of a table whose columns nobody knows yet: nothing is read as anything."""
+"""The schema of a table with unknown columns: every value is read as written."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Begun:
 
 
 def begin(folder: Path, table: str, asked: Asked, *, name: str | None = None) -> Begun:
-    """Look at a table and make `folder` a project for it, the table its first version of the data.
+    """Profile a table, create a project in `folder`, and ingest the table as its first version.
 
     Parameters
     ----------
@@ -70,11 +70,11 @@ def begin(folder: Path, table: str, asked: Asked, *, name: str | None = None) ->
     Raises
     ------
     UsageError
-        The folder is a project already, or a column that was asked for cannot be what it should.
+        The folder is already a project, or a column cannot have the role that an option gives it.
     DataError
-        The table cannot be read, or there is nothing to learn in it.
+        The table cannot be read, or there is nothing to train on.
     MlopsError
-        No project can be made in the folder, see `stamp.ready` and `stamp.begin`.
+        No project can be created in the folder, see `template.ready` and `template.begin`.
     """
     outer = template.ready(folder)
     files = source.given(table, Path.cwd())
@@ -86,10 +86,10 @@ def begin(folder: Path, table: str, asked: Asked, *, name: str | None = None) ->
     untyped = any(readers.format_of(file) == "csv" for file in files)
     profile = look(sample.frame, asked, untyped=untyped, repeated=sample.repeated)
     span = _span(sample, profile)
-    told = [f"{profile.time} {span.told}"] if span and span.told else []
+    notes = [f"{profile.time} {span.told}"] if span and span.told else []
     if outer is not None:
-        told.append(f"the project has a git repository of its own, inside {outer}: let that one ignore it.")
-    profile = replace(profile, decided=[*profile.decided, *told])
+        notes.append(f"the project has a git repository of its own, inside {outer}: let that one ignore it.")
+    profile = replace(profile, decided=[*profile.decided, *notes])
     schema = profile.schema()
     contract = infer(as_ingested(sample.frame, schema, untyped=untyped), schema, repeated=sample.repeated)
     proposal = Proposal(
@@ -125,7 +125,7 @@ def _first_version(folder: Path, files: Sequence[Path]) -> tuple[str, Entry[Data
     version = Project.at(folder).ledger.last(DataVersioned)
     if outcome.refused or version is None:
         raise DataError(
-            f"The project is made, its first version of the data is not: {outcome.text}",
-            remedy="Mend contract.yaml or the table, and run `mlops ingest`.",
+            f"The project was created, but the table was not ingested: {outcome.text}",
+            remedy="Fix contract.yaml or the table, then run `mlops ingest`.",
         )
     return outcome.text, version

@@ -24,7 +24,7 @@ def predict_table(project: Project, file: Path, *, batch: int) -> Iterator[list[
     UnavailableError
         The project serves no model.
     """
-    schema = project.asked
+    schema = project.serving_schema
     table = read_table(file, schema)
     records(table.head(batch), schema)  # an invalid table is reported before any request
     check_own(project, "gateway", remedy="Start it with `mlops up`, and deploy a model with `mlops deploy`.")

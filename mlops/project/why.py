@@ -115,16 +115,16 @@ def trace(project: Project, id: str) -> Trace:
             "with --no-log. Rows older than keep.predictions are deleted.",
         )
     entries = project.ledger.entries()
-    found = lineage.why(record, entries)
+    behind = lineage.why(record, entries)
     # Of all that was recorded of a deployment, the row that it served knows most.
-    about = lineage.of_deployment(found.deployment, entries)
+    about = lineage.of_deployment(behind.deployment, entries)
     served = next((each for each in reversed(about) if isinstance(each.record, DeploymentServed)), about[-1])
     return Trace(
         record=record,
-        lineage=found,
+        lineage=behind,
         served=served,
         labels=labels.history(project.folder.labels, id=id, key=record["key"]),
-        page=version_page(project.folder.mlflow_uri, project.params.data.name, found.version),
+        page=version_page(project.folder.mlflow_uri, project.params.data.name, behind.version),
     )
 
 
