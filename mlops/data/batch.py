@@ -1,4 +1,4 @@
-"""A table on its way into the lake: read in pieces, held against the contract, staged."""
+"""A table on its way into the lake: read in pieces, checked against the contract, staged."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _ROWS = 200_000
 
 @dataclass(frozen=True)
 class Report:
-    """What is to be said of a table.
+    """The result of checking a table.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ class Report:
         return self.rows - self.bad
 
     def text(self) -> str:
-        """Tell it to a person."""
+        """Return the report as text."""
         count = "1 row" if self.rows == 1 else f"{self.rows:,} rows"
         rows = f"{count}, {self.good:,} good, {self.bad:,} for quarantine"
         # One without its columns was not read to its end.
@@ -73,7 +73,7 @@ class Report:
         return "\n".join(lines)
 
     def to_dict(self) -> dict[str, Any]:
-        """Tell it to a machine."""
+        """Return the report for machines."""
         return {
             "rows": self.rows,
             "good": self.good,
@@ -94,7 +94,7 @@ def examine(
     staging: Staging | None = None,
     quarantine: IO[str] | None = None,
 ) -> Report:
-    """Look through a table in bounded memory, and take its rows where they belong.
+    """Check a table in bounded memory; stage its good rows and quarantine its bad ones.
 
     Parameters
     ----------
@@ -103,8 +103,8 @@ def examine(
     contract
         Without one the first value that cannot be used refuses the table.
     staging, quarantine
-        Where good rows go, as the lake has them, and bad rows, as they came with the reason: a JSON
-        object a line. What is refused in the end must not be used.
+        Where good rows go, conformed, and bad rows, as they came with the reason: a JSON object a
+        line. Do not use what was staged if the table is refused in the end.
 
     Raises
     ------
@@ -116,8 +116,8 @@ def examine(
     sparse = readers.format_of(file) == "jsonl"
     inspection = None if contract is None else Inspection(contract, schema, sparse=sparse)
     rows, labels = 0, _Labels(schema)
-    held = readers.rows_at_once(file, _ROWS)
-    for frame in readers.read_batches(file, schema, rows=held, labelled=True, dialect=dialect):
+    size = readers.rows_at_once(file, _ROWS)
+    for frame in readers.read_batches(file, schema, rows=size, labelled=True, dialect=dialect):
         rows += len(frame)
         good = frame
         try:
@@ -156,14 +156,14 @@ class _Labels:
         known = frame[self._schema.target].dropna()
         if not self._schema.task_type.has_classes or not len(known):
             return
-        found = type(known.iloc[0])
-        if self._type not in (None, found):
-            types = sorted(each.__name__ for each in (self._type, found) if each)
+        label_type = type(known.iloc[0])
+        if self._type not in (None, label_type):
+            types = sorted(each.__name__ for each in (self._type, label_type) if each)
             raise DataError(
                 f"{self._schema.target} holds labels of the types {shown(types)}.",
                 remedy="Spell each label the same way in every row: true and false, whole numbers or text.",
             )
-        self._type = found
+        self._type = label_type
 
 
 def _is_late(inspection: Inspection | None) -> bool:

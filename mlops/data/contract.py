@@ -54,7 +54,7 @@ Value = bool | int | float | str
 _CLASSES = 50
 """More distinct values than this are not listed."""
 # A list of categories is complete where each was seen often, in many rows a category.
-_SEEN = 5
+_OFTEN = 5
 _ROWS_A_CATEGORY = 50
 
 
@@ -210,8 +210,9 @@ def infer(frame: pd.DataFrame, schema: Schema, *, repeated: Collection[str] = ()
         columns[schema.time] = ColumnRule(type=DATE.name, nulls=0)
     if schema.key:
         columns[schema.key] = ColumnRule(type=KEY, nulls=0)
-    once = schema.key is not None and schema.key not in repeated and frame[schema.key].dropna().is_unique
-    return Contract(columns=columns, unique=(schema.key,) if schema.key and once else ())
+    key = schema.key if schema.key and schema.key not in repeated else None
+    is_unique = key is not None and frame[key].dropna().is_unique
+    return Contract(columns=columns, unique=(key,) if key and is_unique else ())
 
 
 def _inferred(column: pd.Series[Any], type: FeatureType) -> ColumnRule:
@@ -256,7 +257,7 @@ def _categories(column: pd.Series[Any]) -> tuple[Value, ...] | None:
     counts = column.value_counts()
     complete = (
         0 < len(counts) <= _CLASSES
-        and counts.min() >= _SEEN
+        and counts.min() >= _OFTEN
         and counts.sum() >= _ROWS_A_CATEGORY * len(counts)
         and not any(isinstance(value, bool) for value in counts.index)
     )

@@ -1,7 +1,7 @@
 """How two versions of a table differ: their rows, their columns, and what the columns hold.
 
-Of rows that share a key one counts, as when the lake is read. Both tables are gone
-through a few columns at a time, so what is held at once is bounded by their rows.
+Of rows that share a key one counts, as when the lake is read. Both tables are read a few
+columns at a time, so that memory is bounded by their rows.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ Role = Literal["feature", "target", "time", "key", "other"]
 _CELLS = 5_000_000
 """Cells of a table that are in memory at once."""
 _MOST_VALUES = 20
-"""Values of a category that are told of by name: the most frequent, those that came, those that went."""
+"""Values of a category that are listed: the most frequent, those that appeared, those that vanished."""
 _QUARTILES = (0.0, 0.25, 0.5, 0.75, 1.0)
 _NUMBERS = ("int", "uint", "float", "double", "halffloat", "decimal")
 """How Arrow's names of types of numbers begin."""
@@ -64,7 +64,7 @@ class Table(Protocol):
     def read(self, columns: Sequence[str]) -> pd.DataFrame:
         """Return these columns of every row, in an order that stays."""
 
-    def standing(self, key: str) -> NDArray[np.bool_]:
+    def current_rows(self, key: str) -> NDArray[np.bool_]:
         """Mark the rows that count, one for each key."""
 
 
@@ -142,15 +142,15 @@ class ColumnDifference:
 
     def to_dict(self) -> dict[str, Any]:
         """Return it for machines; times as ISO 8601."""
-        told = asdict(self) | {"types": list(self.types), "change": self.change}
+        content = asdict(self) | {"types": list(self.types), "change": self.change}
         if feature_types.find(self.feature_type).is_moment:
-            for side in (told["before"], told["after"]):
+            for side in (content["before"], content["after"]):
                 if side and side["spread"]:
                     side["spread"] = {
                         name: value if name == "sd" else _moment(value)
                         for name, value in side["spread"].items()
                     }
-        return told
+        return content
 
 
 @dataclass(frozen=True)
@@ -186,24 +186,24 @@ def compare(before: Table, after: Table, schema: Schema, *, cells: int = _CELLS)
     Parameters
     ----------
     schema
-        Tells the key, and what kind a column is of; columns it does not name go by their type.
+        Names the key and each column's feature type; columns it does not name go by their stored type.
     cells
         How many are in memory at once, at most, where a column has no more.
     """
     key = schema.key if schema.key in before.types and schema.key in after.types else None
     old, new = _Side(before, key), _Side(after, key)
     names = list(dict.fromkeys([*before.types, *after.types]))
-    found: list[ColumnDifference] = []
+    columns: list[ColumnDifference] = []
     for group in _groups(names, max(1, cells // max(1, len(before) + len(after)))):
         old_frame, new_frame = old.read(group), new.read(group)
         for name in group:
-            found.append(_column(name, schema, (before, after), old_frame, new_frame))
+            columns.append(_column(name, schema, (before, after), old_frame, new_frame))
             if name in before.types and name in after.types:
                 types = (before.types[name], after.types[name])
                 old.mix(_comparable(old_frame[name], types))
                 new.mix(_comparable(new_frame[name], types))
-    found.sort(key=lambda column: column.weight, reverse=True)
-    return Difference(_rows(old, new, key), tuple(found))
+    columns.sort(key=lambda column: column.weight, reverse=True)
+    return Difference(_rows(old, new, key), tuple(columns))
 
 
 def feature_type_of(name: str, stored: str, schema: Schema) -> FeatureType:
@@ -226,21 +226,21 @@ class _Side:
 
     def __init__(self, table: Table, key: str | None) -> None:
         self._table = table
-        self._kept: NDArray[np.bool_] | slice = slice(None)
+        self._current: NDArray[np.bool_] | slice = slice(None)
         self.keys: NDArray[np.uint64] | None = None
         self.count = len(table)
         if key is not None:
-            kept = table.standing(key)
-            self.keys = _hashes(table.read([key])[key][kept].astype(str))
-            self._kept, self.count = kept, int(kept.sum())
+            current = table.current_rows(key)
+            self.keys = _hashes(table.read([key])[key][current].astype(str))
+            self._current, self.count = current, int(current.sum())
         self.digest = np.zeros(self.count, np.uint64)
 
     def read(self, names: Sequence[str]) -> pd.DataFrame:
-        held = [name for name in names if name in self._table.types]
-        return self._table.read(held)[self._kept].reset_index(drop=True) if held else _nothing()
+        present = [name for name in names if name in self._table.types]
+        return self._table.read(present)[self._current].reset_index(drop=True) if present else _nothing()
 
     def mix(self, column: pd.Series) -> None:
-        """Let a column count in what makes a row another one."""
+        """Add a column to the digest of each row."""
         self.digest = np.bitwise_xor(self.digest * _PRIME, _hashes(column), dtype=np.uint64)
 
 
@@ -255,10 +255,10 @@ def _comparable(column: pd.Series, types: tuple[str, str]) -> pd.Series:
 
     A column of whole numbers or truth values becomes another one in memory with its first missing value.
     """
-    held = {part for kind in types for part in kind.split(_OR)}
-    if all(kind.startswith(_NUMBERS) or kind.startswith("bool") for kind in held):
+    stored_types = {part for kind in types for part in kind.split(_OR)}
+    if all(kind.startswith(_NUMBERS) or kind.startswith("bool") for kind in stored_types):
         return column.astype("float64")
-    return column if len(held) == 1 else column.map(spelled, na_action="ignore")
+    return column if len(stored_types) == 1 else column.map(spelled, na_action="ignore")
 
 
 def _nothing() -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""The versions of the data, as git's history and the ledger tell of them."""
+"""The versions of the data, from git's history and the ledger."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def recorded(
         if isinstance(entry.record, ModelRegistered):
             models.setdefault(entry.record.data_md5, []).append(entry.record.version)
 
-    def told(version: DatasetVersion, at: Pointed | None) -> Recorded:
+    def version_of(version: DatasetVersion, at: Pointed | None) -> Recorded:
         md5 = version.md5
         return Recorded(
             md5=md5,
@@ -107,9 +107,9 @@ def recorded(
             current=current is not None and md5 == current.md5,
         )
 
-    found = [told(one.version, one) for one in pointed if one.commit.sha in oldest]
-    loose = [] if current is None or current.md5 in first else [told(current, None)]
-    return [*loose, *found]
+    committed = [version_of(one.version, one) for one in pointed if one.commit.sha in oldest]
+    uncommitted = [] if current is None or current.md5 in first else [version_of(current, None)]
+    return [*uncommitted, *committed]
 
 
 def find(prefix: str, versions: Sequence[DatasetVersion]) -> DatasetVersion | None:
@@ -122,10 +122,10 @@ def find(prefix: str, versions: Sequence[DatasetVersion]) -> DatasetVersion | No
     """
     if len(prefix) < _LEAST_PREFIX:
         return None
-    found = {version.md5: version for version in versions if version.md5.startswith(prefix.lower())}
-    if len(found) > 1:
+    matches = {version.md5: version for version in versions if version.md5.startswith(prefix.lower())}
+    if len(matches) > 1:
         raise UsageError(
-            f"{prefix!r} begins the names of {len(found)} versions: {shown([md5[:12] for md5 in found])}.",
-            remedy="Write more of it.",
+            f"{prefix!r} is ambiguous, {len(matches)} versions match: {shown([md5[:12] for md5 in matches])}.",
+            remedy="Give more characters.",
         )
-    return next(iter(found.values()), None)
+    return next(iter(matches.values()), None)

@@ -1,7 +1,7 @@
 """The lake: every row ever ingested, in Parquet partitions by the month of its event time.
 
 Files are only ever added, so DVC versions a batch by hashing that batch alone; where a key
-comes again, `Lake.on_duplicate` says which row stands on reading.
+comes again, `Lake.on_duplicate` says which row is the current one on reading.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-__all__ = ["Appended", "Duplicate", "Lake", "batch_of", "standing"]
+__all__ = ["Appended", "Duplicate", "Lake", "batch_of", "current_rows"]
 
 Duplicate = Literal["update", "keep"]
-"""Which row stands where a key comes again: the later or the first."""
+"""The current row of a repeated key: the later or the first."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Appended:
         The number that the batch has in the lake.
     files
         The files added.
-    held
+    rows_by_file
         Every file that holds the batch's rows, with how many: those added and those that were there.
     """
 
@@ -56,7 +56,7 @@ class Appended:
     files: tuple[str, ...]
     skipped: int
     batch: int
-    held: Mapping[str, int]
+    rows_by_file: Mapping[str, int]
 
 
 @dataclass(frozen=True)
@@ -66,9 +66,9 @@ class Lake:
     Parameters
     ----------
     on_duplicate
-        Which row stands where a key comes again: that of the later batch (``update``) or that of
-        the first (``keep``); within a batch, that of the later or the earlier time. One that has
-        its label stands before one that waits for it.
+        The current row of a repeated key: that of the later batch (``update``) or that of the
+        first (``keep``); within a batch, that of the later or the earlier time. One that has its
+        label goes before one that waits for it.
     """
 
     path: Path
@@ -117,10 +117,10 @@ class Lake:
 
     def incomplete_files(self) -> frozenset[str]:
         """Return the files of the last intent, where a kill left others of it unpublished."""
-        held = self._held()
+        existing = self._files_by_month()
         intended = json.loads(self._intent.read_text()) if self._intent.is_file() else []
-        found = [_holding(held, month, digest) for month, digest in intended]
-        return frozenset(name for name in found if name) if None in found else frozenset()
+        names = [_file_of(existing, month, digest) for month, digest in intended]
+        return frozenset(name for name in names if name) if None in names else frozenset()
 
     @property
     def _intent(self) -> Path:
@@ -128,10 +128,12 @@ class Lake:
 
     def names(self) -> frozenset[str]:
         """Return the lake's files, whoever put them there."""
-        return frozenset(f"{month}/{name}" for month, names in self._held().items() for name in names)
+        return frozenset(
+            f"{month}/{name}" for month, names in self._files_by_month().items() for name in names
+        )
 
     def refuse_other_labels(self, staging: Staging, schema: Schema) -> None:
-        """Make sure that what was staged has labels of the type that the lake's have.
+        """Refuse staged rows whose labels are of another type than the lake's.
 
         Raises
         ------
@@ -143,9 +145,9 @@ class Lake:
 
         def of(files: Iterable[Path]) -> pa.DataType | None:
             for file in files:
-                found = pq.read_schema(file)
-                if schema.target in found.names and not pa.types.is_null(found.field(schema.target).type):
-                    return found.field(schema.target).type
+                stored = pq.read_schema(file)
+                if schema.target in stored.names and not pa.types.is_null(stored.field(schema.target).type):
+                    return stored.field(schema.target).type
             return None
 
         ours = of(self.path / name for name in reversed(self._files()))
@@ -162,13 +164,13 @@ class Lake:
         Those of a part that `publish` would leave out are none. A feature that a file of the lake came
         without tells no rows of its month apart. Reads the months that were staged.
         """
-        held, found = self._held(), 0
+        existing, count = self._files_by_month(), 0
         new: dict[str, list[str]] = {}
         for part in staging.parts():
-            if held.get(part.month) and _holding(held, part.month, part.digest) is None:
+            if existing.get(part.month) and _file_of(existing, part.month, part.digest) is None:
                 new.setdefault(part.month, []).append(part.file.name)
         for month, files in new.items():
-            there = [_read_parquet(self.path / month / name, schema) for name in held[month]]
+            there = [_read_parquet(self.path / month / name, schema) for name in existing[month]]
             come = [_read_parquet(staging.folder / name, schema) for name in files]
             known = {
                 name: kind
@@ -177,32 +179,32 @@ class Lake:
             }
             ours, theirs = (_counted(tables, replace(schema, features=known)) for tables in (there, come))
             both = ours.index.intersection(theirs.index)
-            found += int(np.minimum(ours[both].to_numpy(), theirs[both].to_numpy()).sum())
-        return found
+            count += int(np.minimum(ours[both].to_numpy(), theirs[both].to_numpy()).sum())
+        return count
 
     def publish(self, staging: Staging) -> Appended:
-        """Show what was staged as a batch; what the lake holds already is left out.
+        """Commit what was staged as a batch; what the lake holds already is left out.
 
         Killed midway, the same batch again adds what is missing.
         """
-        held = self._held()
-        number = 1 + max((batch_of(name) for names in held.values() for name in names), default=0)
+        existing = self._files_by_month()
+        number = 1 + max((batch_of(name) for names in existing.values() for name in names), default=0)
         added: dict[str, int] = {}
         there: dict[str, int] = {}
         for part in staging.parts():
-            known = _holding(held, part.month, part.digest)
+            known = _file_of(existing, part.month, part.digest)
             name = known or f"{part.month}/{number:06d}-{part.digest}.parquet"
             (there if known else added)[name] = part.rows
             if not known:
                 (self.path / part.month).mkdir(parents=True, exist_ok=True)
                 part.file.replace(self.path / name)
-        known_as = min((batch_of(name) for name in there), default=number)
+        known_batch = min((batch_of(name) for name in there), default=number)
         return Appended(
             rows=sum(added.values()),
             files=tuple(added),
             skipped=sum(there.values()),
-            batch=number if added else known_as,
-            held={**there, **added},
+            batch=number if added else known_batch,
+            rows_by_file={**there, **added},
         )
 
     def read(self, schema: Schema, *, optional: Collection[str] = ()) -> pd.DataFrame:
@@ -210,8 +212,8 @@ class Lake:
 
         Columns are as `conform` leaves them, also where their kind was another when their rows came.
         A feature is missing in the rows of a partition that lacks it. ``attrs["for_label"]`` counts the
-        rows that stand for their label alone, in place of one of the same key that has none, and
-        ``attrs["lacking"]``, by feature, those whose partition lacks it.
+        rows that are current for their label alone, in place of one of the same key that has none, and
+        ``attrs["incomplete"]``, by feature, those whose partition lacks it.
 
         Parameters
         ----------
@@ -229,8 +231,8 @@ class Lake:
         if not files:
             raise DataError(f"The lake {self.path} holds no rows.", remedy="Add some: `mlops ingest FILE`.")
         tables = [_read_parquet(self.path / name, schema) for name in files]
-        lacking = _lacking(tables, schema)
-        if unknown := [name for name, rows in lacking.items() if rows.all() and name not in optional]:
+        incomplete = _incomplete_features(tables, schema)
+        if unknown := [name for name, rows in incomplete.items() if rows.all() and name not in optional]:
             raise MissingColumnError(
                 unknown,
                 have=_columns(self.path / files[-1]),
@@ -240,20 +242,20 @@ class Lake:
                 "of the documentation.",
             )
         frame = _joined(tables, schema)
-        stands, for_label = np.ones(len(frame), dtype=bool), 0
+        is_current, for_label = np.ones(len(frame), dtype=bool), 0
         if schema.key:
             batches = np.repeat([batch_of(name) for name in files], [len(table) for table in tables])
             # As numpy's own times: those of a time zone would be sorted one Python object at a time.
             times = frame[schema.time].to_numpy("datetime64[us]") if schema.time else None
             labelled = frame[schema.target].notna().to_numpy()
-            stands = standing(frame[schema.key], batches, times, self.on_duplicate, labelled)
+            is_current = current_rows(frame[schema.key], batches, times, self.on_duplicate, labelled)
             if not labelled.all():
-                plainly = standing(frame[schema.key], batches, times, self.on_duplicate)
-                for_label = int((stands & ~plainly).sum())
-        ordered = in_order(frame[stands], schema).reset_index(drop=True)
-        counts = {name: int(rows[stands].sum()) for name, rows in lacking.items()}
+                plainly = current_rows(frame[schema.key], batches, times, self.on_duplicate)
+                for_label = int((is_current & ~plainly).sum())
+        ordered = in_order(frame[is_current], schema).reset_index(drop=True)
+        counts = {name: int(rows[is_current].sum()) for name, rows in incomplete.items()}
         ordered.attrs["for_label"] = for_label
-        ordered.attrs["lacking"] = {name: count for name, count in counts.items() if count}
+        ordered.attrs["incomplete"] = {name: count for name, count in counts.items() if count}
         return ordered
 
     def digest(self) -> str:
@@ -261,7 +263,7 @@ class Lake:
         entries = [{"md5": md5_of(self.path / name), "relpath": name} for name in sorted(self._files())]
         return hashlib.md5(json.dumps(entries, sort_keys=True).encode()).hexdigest() + ".dir"
 
-    def _held(self) -> dict[str, list[str]]:
+    def _files_by_month(self) -> dict[str, list[str]]:
         """Names of files by month, from the folders' entries alone: quick with many partitions."""
         if not self.path.is_dir():
             return {}
@@ -274,10 +276,10 @@ class Lake:
         return sorted(self.names(), key=lambda name: (batch_of(name), name))
 
 
-def _holding(held: Mapping[str, Iterable[str]], month: str, digest: str) -> str | None:
+def _file_of(existing: Mapping[str, Iterable[str]], month: str, digest: str) -> str | None:
     """Return the lake's file of these rows, whichever batch brought it; None where there is none."""
-    found = (name for name in held.get(month, ()) if name.endswith(f"-{digest}.parquet"))
-    return next((f"{month}/{name}" for name in found), None)
+    matches = (name for name in existing.get(month, ()) if name.endswith(f"-{digest}.parquet"))
+    return next((f"{month}/{name}" for name in matches), None)
 
 
 def batch_of(name: str) -> int:
@@ -285,29 +287,29 @@ def batch_of(name: str) -> int:
     return int(Path(name).name.partition("-")[0])
 
 
-def standing(
+def current_rows(
     keys: pd.Series[Any],
     batches: NDArray[np.int_],
     times: NDArray[Any] | None,
     on_duplicate: Duplicate,
     labelled: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.bool_]:
-    """Mark the rows that stand, one a key: by batch, then by time, then as they were written.
+    """Mark the current rows, one a key: the latest by batch, then by time, then as they were written.
 
-    Where it is known which are `labelled`, one of those stands before any other: a later export
+    Where it is known which are `labelled`, one of those goes before any other: a later export
     without labels takes none away, and a label that comes later finds its row.
     """
     last = on_duplicate == "update"
     order = [batches] if times is None else [times, batches]
     ranked = np.lexsort(order if labelled is None else [*order, labelled == last])
     again = keys.iloc[ranked].duplicated(keep="last" if last else "first")
-    stands = np.empty(len(keys), dtype=bool)
-    stands[ranked] = ~again.to_numpy()
-    return stands
+    is_current = np.empty(len(keys), dtype=bool)
+    is_current[ranked] = ~again.to_numpy()
+    return is_current
 
 
 def _read_parquet(file: Path, schema: Schema) -> pa.Table:
-    """Return what a file has of the schema's columns; features alone may be lacking."""
+    """Return what a file has of the schema's columns; only features may be missing."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -324,7 +326,7 @@ def _read_parquet(file: Path, schema: Schema) -> pa.Table:
     ).replace_schema_metadata()
 
 
-def _lacking(tables: list[pa.Table], schema: Schema) -> dict[str, NDArray[np.bool_]]:
+def _incomplete_features(tables: list[pa.Table], schema: Schema) -> dict[str, NDArray[np.bool_]]:
     """Mark by feature, where a table lacks it, the rows of those that do."""
     lengths = [len(table) for table in tables]
     lacks = {name: [name not in table.column_names for table in tables] for name in schema.features}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlops.data.lake import Duplicate, batch_of, standing
+from mlops.data.lake import Duplicate, batch_of, current_rows
 from mlops.errors import DataError
 from mlops.moments import to_times
 
@@ -28,7 +28,7 @@ class Snapshot:
     files
         Their names in the lake → where their bytes are.
     time, target, on_duplicate
-        Of rows with one key the one counts that `mlops.data.lake.Lake` lets stand: one that has this
+        Of rows with one key the current one counts, as in `mlops.data.lake.Lake`: one that has this
         target before one that has none, by batch, then by this time, the last (``update``) or
         the first (``keep``).
     """
@@ -54,15 +54,15 @@ class Snapshot:
     @cached_property
     def types(self) -> dict[str, str]:
         """Column → its type as the files name it; several where they differ."""
-        found: dict[str, dict[str, None]] = {}
+        types_by_name: dict[str, dict[str, None]] = {}
         for footer in self._footers.values():
             for field in footer.schema.to_arrow_schema():
                 # How Arrow lays text out in memory is nobody's concern.
-                found.setdefault(field.name, {})[str(field.type).removeprefix("large_")] = None
+                types_by_name.setdefault(field.name, {})[str(field.type).removeprefix("large_")] = None
         # A batch without a single value has the type null, and says nothing.
         return {
             name: " | ".join([each for each in types if each != "null"] or types)
-            for name, types in found.items()
+            for name, types in types_by_name.items()
         }
 
     def read(self, columns: Sequence[str]) -> pd.DataFrame:
@@ -80,14 +80,14 @@ class Snapshot:
         tables = []
         for name, path in self._files.items():
             footer = self._footers[name]
-            held = [column for column in columns if column in footer.schema.to_arrow_schema().names]
+            present = [column for column in columns if column in footer.schema.to_arrow_schema().names]
             try:
-                table = pq.ParquetFile(path).read(held)
+                table = pq.ParquetFile(path).read(present)
             except (OSError, pa.ArrowInvalid) as exc:
                 raise DataError(f"{name} cannot be read: {exc}.") from exc
-            given = {column: table[column] for column in held}
+            arrays = {column: table[column] for column in present}
             absent = pa.nulls(footer.num_rows)
-            tables.append(pa.table({column: given.get(column, absent) for column in columns}))
+            tables.append(pa.table({column: arrays.get(column, absent) for column in columns}))
         if not tables:
             return pd.DataFrame({name: [] for name in columns})
         try:
@@ -97,7 +97,7 @@ class Snapshot:
             frame = pd.concat([table.to_pandas() for table in tables], ignore_index=True)
         return frame
 
-    def standing(self, key: str) -> NDArray[np.bool_]:
+    def current_rows(self, key: str) -> NDArray[np.bool_]:
         """Mark the rows that count, one for each key."""
         counts = [footer.num_rows for footer in self._footers.values()]
         batches = np.repeat([_batch(name) for name in self._files], counts)
@@ -105,7 +105,7 @@ class Snapshot:
         labelled = None
         if self._target in self.types:
             labelled = self.read([self._target])[self._target].notna().to_numpy()
-        return standing(self.read([key])[key], batches, times, self._on_duplicate, labelled)
+        return current_rows(self.read([key])[key], batches, times, self._on_duplicate, labelled)
 
     def _moments(self, name: str) -> NDArray[np.datetime64]:
         """Return a column of times as numpy's own; what is no time is missing.

@@ -12,7 +12,7 @@ from mlops.config.settings import expanded
 from mlops.errors import DataError, UsageError
 from mlops.tables.readers import is_table
 
-__all__ = ["Fetched", "FileSource", "Source", "SourceContext", "given", "tables"]
+__all__ = ["Fetched", "FileSource", "Source", "SourceContext", "named_tables", "tables"]
 
 
 @dataclass(frozen=True)
@@ -92,8 +92,8 @@ class FileSource:
             yield Fetched(path, path.name)
 
 
-def given(word: str, folder: Path) -> list[Path]:
-    """Return the tables that a person named with a word, as `tables` does; at least one.
+def named_tables(word: str, folder: Path) -> list[Path]:
+    """Return the tables that a command's argument names, as `tables` does; at least one.
 
     Raises
     ------
@@ -104,10 +104,10 @@ def given(word: str, folder: Path) -> list[Path]:
     """
     if not ((folder / Path(word).expanduser()).exists() or has_magic(word)):
         raise UsageError(f"There is no table {word}.", remedy="Check the path.")
-    found = tables(word, folder)
-    if not found:
+    files = tables(word, folder)
+    if not files:
         raise DataError(f"{word} holds no table.", remedy="Name CSV, Parquet or JSON-lines files.")
-    return found
+    return files
 
 
 def tables(source: str, root: Path) -> list[Path]:
@@ -130,10 +130,10 @@ def tables(source: str, root: Path) -> list[Path]:
     if path.is_file():
         return [path]
     if path.is_dir():
-        found = [file for file in path.iterdir() if is_table(file.name)]
+        files = [file for file in path.iterdir() if is_table(file.name)]
     elif has_magic(source):
         # Path's own takes no absolute pattern.
-        found = [root / name for name in glob(source, root_dir=root, recursive=True)]  # noqa: PTH207
+        files = [root / name for name in glob(source, root_dir=root, recursive=True)]  # noqa: PTH207
     else:
         raise UsageError(f"data.source names {path}, which is not there.", remedy="Correct params.yaml.")
-    return sorted(file for file in found if file.is_file() and not file.name.startswith("."))
+    return sorted(file for file in files if file.is_file() and not file.name.startswith("."))

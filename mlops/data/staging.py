@@ -78,11 +78,11 @@ class Staging:
         """Return what was written, by month; nothing can be written afterwards."""
         if self._parts is None:
             self._close()
-            found = [
+            parts = [
                 Part(month, hashing.of_file(file)[:16], rows, file)
                 for file, (month, rows) in self._rows.items()
             ]
-            self._parts = sorted(found, key=lambda part: (part.month, part.file.name))
+            self._parts = sorted(parts, key=lambda part: (part.month, part.file.name))
         return self._parts
 
     def _writer(self, month: str, schema: pa.Schema) -> tuple[pq.ParquetWriter, Path]:

@@ -1,6 +1,6 @@
-"""A batch held against its contract: rows that are good, rows that are bad and why, reasons to refuse it.
+"""A batch checked against its contract: rows that are good, rows that are bad and why, reasons to refuse it.
 
-A table is looked at some rows at a time; what is asked of the whole batch is told at the end.
+A table is checked some rows at a time; rules on the whole batch are checked at the end.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["REASON", "Checked", "Inspection", "Reason", "check"]
 
 REASON = "reason"
-"""The column that tells of a bad row what is wrong with it; ``_reason`` beside one of the table's own."""
+"""The column with what is wrong with a bad row; ``_reason`` if the table has one of that name."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Reason:
 
 @dataclass(frozen=True)
 class Checked:
-    """What a contract says of a table.
+    """The result of checking a table against a contract.
 
     Parameters
     ----------
@@ -71,14 +71,14 @@ class Checked:
 
 
 def check(frame: pd.DataFrame, contract: Contract, schema: Schema, now: datetime) -> Checked:
-    """Hold a table against its contract."""
+    """Check a table against its contract."""
     inspection = Inspection(contract, schema)
     good, bad = inspection.take(frame)
     return Checked(good, bad, inspection.reasons(), inspection.refusals(now))
 
 
 class Inspection:
-    """Judges one batch, piece by piece. It holds counts, and for unique columns 8 bytes per value.
+    """Checks one batch, piece by piece. It keeps counts, and for unique columns 8 bytes per value.
 
     Parameters
     ----------
@@ -92,7 +92,7 @@ class Inspection:
         self._schema = schema
         self._rules = dict(contract.columns)
         self._left_out = self._nullable() if sparse else []
-        self._seen = {name: Repeats() for name in contract.unique}
+        self._repeats = {name: Repeats() for name in contract.unique}
         self._nulls: Counter[str] = Counter()
         self._reasons: Counter[tuple[str, str]] = Counter()
         self._examples: dict[tuple[str, str], str] = {}
@@ -119,8 +119,8 @@ class Inspection:
             self._nulls[name] += int(known[name].isna().sum()) - sum(int(mask.sum()) for mask, _ in unusable)
         values = pd.DataFrame(known, index=frame.index)
         wrong += self._rule_breakers(values)
-        once = [name for name in self._contract.unique if name in frame]
-        wrong += [(name, self._seen[name].mark(frame[name]), "not unique") for name in once]
+        unique = [name for name in self._contract.unique if name in frame]
+        wrong += [(name, self._repeats[name].mark(frame[name]), "not unique") for name in unique]
         reasons = self._explain(frame, wrong)
         bad = reasons.astype(bool)
         self.rows += len(frame)
@@ -160,11 +160,11 @@ class Inspection:
         absent = wanted - set(frame.columns) - ({schema.target} if late else set())
         self.late = late and schema.target not in frame
         if absent:
-            held = shown(list(frame.columns), 30)
-            self._refused = [f"There is no column {shown(sorted(absent))}; there are {held}."]
+            present = shown(list(frame.columns), 30)
+            self._refused = [f"There is no column {shown(sorted(absent))}; there are {present}."]
 
     def _may_be_null(self, name: str) -> bool:
-        """Tell whether the contract lets a column be missing in every row."""
+        """Return whether the contract lets a column be missing in every row."""
         rule = self._rules.get(name)
         return rule is None or rule.nulls in (None, 1.0)
 
@@ -282,9 +282,9 @@ def _column(rule: ColumnRule) -> Any:
     pandera = _pandera()
     checks: list[Any] = []
     if rule.min is not None:
-        checks.append(pandera.Check.ge(rule.min, error=f"less than {_told(rule.min)}"))
+        checks.append(pandera.Check.ge(rule.min, error=f"less than {_spell(rule.min)}"))
     if rule.max is not None:
-        checks.append(pandera.Check.le(rule.max, error=f"more than {_told(rule.max)}"))
+        checks.append(pandera.Check.le(rule.max, error=f"more than {_spell(rule.max)}"))
     if rule.allowed is not None:
         values = list(rule.allowed) if rule.type == "label" else list(rule.categories or ())
         checks.append(pandera.Check.isin(values, error=f"none of {shown(values)}"))
@@ -312,5 +312,5 @@ def _label(value: Any) -> str:
     return text.lower() if text.lower() in ("true", "false") else text
 
 
-def _told(bound: Any) -> str:
+def _spell(bound: Any) -> str:
     return f"{bound:%Y-%m-%d %H:%M}" if isinstance(bound, datetime) else f"{bound:g}"

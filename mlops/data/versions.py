@@ -96,19 +96,19 @@ def merge(ours: Mapping[str, str], theirs: Mapping[str, str], base: Mapping[str,
     ConflictError
         Both have a file of one name with different content.
     """
-    let_go = _placed(base) - _placed(theirs)
-    kept = {name: md5 for name, md5 in ours.items() if (place(name), md5) not in let_go}
-    here = _placed(kept)
+    removed = _placed(base) - _placed(theirs)
+    remaining = {name: md5 for name, md5 in ours.items() if (place(name), md5) not in removed}
+    present = _placed(remaining)
     added: dict[str, str] = {}
     for name, md5 in theirs.items():
-        if kept.get(name, md5) != md5:
+        if remaining.get(name, md5) != md5:
             raise ConflictError(
                 f"{path}/{name} differs in two versions of the data.",
                 remedy="Files of a lake are never rewritten: rename one of them and add it again.",
             )
-        if (place(name), md5) not in here:
+        if (place(name), md5) not in present:
             added[name] = md5
-    return Merged(added, tuple(name for name in ours if name not in kept))
+    return Merged(added, tuple(name for name in ours if name not in remaining))
 
 
 def raw_folder(batch: int, sha256: str) -> str:
@@ -121,8 +121,8 @@ def place(name: str) -> str:
     return re.sub(r"^\d{6}-", "", name.rpartition("/")[0])
 
 
-def _placed(held: Mapping[str, str]) -> set[tuple[str, str]]:
-    return {(place(name), md5) for name, md5 in held.items()}
+def _placed(files: Mapping[str, str]) -> set[tuple[str, str]]:
+    return {(place(name), md5) for name, md5 in files.items()}
 
 
 def pointed(root: Path, path: str = LAKE) -> DatasetVersion | None:

@@ -55,7 +55,7 @@ def resolve_tables(pattern: str, folder: Path) -> list[Path]:
         from mlops.adapters.sources.remote_files import AddressSource
 
         return [fetched.file for fetched in AddressSource(pattern).fetch(None, folder)]
-    return source.given(pattern, Path.cwd())
+    return source.named_tables(pattern, Path.cwd())
 
 
 def add_files(root: Path, files: Sequence[Path]) -> Ingested:
@@ -179,7 +179,7 @@ def _publish(
 def _count_new_rows(added: Appended, state: LakeState) -> int:
     """Count the rows that a batch added, now or before a kill; those of the clone's commit are not new."""
     known = state.committed - set(added.files)
-    return sum(rows for name, rows in added.held.items() if name not in known)
+    return sum(rows for name, rows in added.rows_by_file.items() if name not in known)
 
 
 def _nothing_new(

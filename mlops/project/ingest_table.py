@@ -231,7 +231,7 @@ class StagedTable:
             name=self.table.name,
             sha256=self.sha256,
             rows=report.good,
-            parts=tuple(sorted(added.held)),
+            parts=tuple(sorted(added.rows_by_file)),
             quarantined=report.bad,
             quarantine=str(self.quarantined) if report.bad else None,
             reasons=tuple(BadRows(reason.column, reason.rule, reason.rows) for reason in report.reasons),

@@ -77,7 +77,7 @@ def begin(folder: Path, table: str, asked: Asked, *, name: str | None = None) ->
         No project can be created in the folder, see `template.ready` and `template.begin`.
     """
     outer = template.ready(folder)
-    files = source.given(table, Path.cwd())
+    files = source.named_tables(table, Path.cwd())
     sample = take(
         _rows(files),
         most=readers.rows_at_once(files[0], _SAMPLED),

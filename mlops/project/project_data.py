@@ -73,5 +73,5 @@ class ProjectData:
         names = [*schema.named, *(name for name in snapshot.types if name not in schema.named)]
         frame = snapshot.read(names)
         if schema.key is not None and schema.key in snapshot.types:
-            frame = frame[snapshot.standing(schema.key)]
+            frame = frame[snapshot.current_rows(schema.key)]
         return in_order(typed_or_stored(frame, schema), schema).reset_index(drop=True)

@@ -27,7 +27,7 @@ def prepare(root: Path) -> None:
     frame = lake.read(schema)
     if kept := frame.attrs.pop("for_label"):
         log.info("%s rows stand for their label, in place of one of the same key without", f"{kept:,}")
-    for name, rows in frame.attrs.pop("lacking").items():
+    for name, rows in frame.attrs.pop("incomplete").items():
         told = f"{rows:,} of {len(frame):,}"
         log.info("%s is missing in %s rows, which were taken in without it", name, told)
     # The version of the data travels with the rows: what is trained names what was read.

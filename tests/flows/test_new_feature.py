@@ -14,7 +14,7 @@ from mlops.adapters.dvc.tree import DvcTree
 from mlops.adapters.git.worktree import Tree
 from mlops.config.paths import BUNDLE, HOLDOUT, LAKE, RAW
 from mlops.data.lake import Lake
-from mlops.data.source import given
+from mlops.data.source import named_tables
 from mlops.errors import MissingColumnError
 from mlops.ledger.entry import Entry
 from mlops.ledger.records import DeploymentServed, ModelPromoted, ModelRegistered, RetrainStarted
@@ -132,7 +132,9 @@ def test_a_lake_that_is_built_again_from_the_raw_files_has_the_values_of_before(
     add_weather(root)
     shutil.rmtree(root / LAKE)
     (root / f"{LAKE}.dvc").unlink()
-    assert intake.add_files(root, given("data/raw/*/*", root)).outcome.text.startswith("1,000 rows added")
+    assert intake.add_files(root, named_tables("data/raw/*/*", root)).outcome.text.startswith(
+        "1,000 rows added"
+    )
     assert set(weather_of(root)) == {"rain", "sun"}
     assert DvcTree(root).files(RAW) == raw
     # The loop follows; what it added by itself stays, and lacks the feature.

@@ -29,7 +29,7 @@ class Held:
     def __len__(self) -> int:
         return len(self._frame)
 
-    def standing(self, key: str) -> np.ndarray:
+    def current_rows(self, key: str) -> np.ndarray:
         return ~self._frame[key].duplicated(keep="last").to_numpy()
 
     def read(self, columns: Sequence[str]) -> pd.DataFrame:

@@ -96,8 +96,8 @@ def test_a_feature_that_came_later_is_missing_in_the_rows_of_before(lake: Lake, 
     assert frame["said"].tolist() == ["", "", "so", "so", "so"]
     for name in ("mass", "cut", "sown"):
         assert frame[name].isna().tolist() == [True, True, False, False, False]
-    assert frame.attrs["lacking"] == dict.fromkeys([*kinds, "sown"], 2)
-    assert lake.read(SCHEMA).attrs["lacking"] == {}
+    assert frame.attrs["incomplete"] == dict.fromkeys([*kinds, "sown"], 2)
+    assert lake.read(SCHEMA).attrs["incomplete"] == {}
 
 
 def test_a_feature_that_no_partition_has_is_refused(lake: Lake, table: pd.DataFrame) -> None:
@@ -219,7 +219,7 @@ def test_what_is_staged_is_unseen_until_it_is_published_and_gone_where_it_is_not
         for piece in (table[:1], table[1:]):
             staging.write(conform(piece, SCHEMA), SCHEMA.time)
         added = lake.publish(staging)
-    assert (added.rows, sum(added.held.values())) == (3, 3)
+    assert (added.rows, sum(added.rows_by_file.values())) == (3, 3)
     assert len(lake.read(SCHEMA)) == 3
 
 
@@ -237,7 +237,7 @@ def test_a_publishing_that_was_cut_off_is_finished_by_the_same_batch(lake: Lake,
     again = lake.append(table, SCHEMA)
 
     assert (again.rows, again.skipped) == (1, 2)
-    assert set(again.held) == {whole.files[0], *again.files}
+    assert set(again.rows_by_file) == {whole.files[0], *again.files}
 
 
 def test_labels_that_come_late_have_a_type_once_there_is_one(lake: Lake, table: pd.DataFrame) -> None:

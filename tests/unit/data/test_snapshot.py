@@ -36,7 +36,7 @@ def test_the_rows_that_stand_are_those_of_the_lake(tmp_path: Path, rule) -> None
     lake.append(batch(("a", 1, 4.0), ("c", 3, 5.0)), SCHEMA)  # later, of an earlier day
     lake.append(batch(("b", 8, 6.0), ("d", 8, 7.0)).assign(ripe=None), SCHEMA)  # they wait for their label
     held = snapshot(lake)
-    frame = held.read(["plum", "size"])[held.standing("plum")]
+    frame = held.read(["plum", "size"])[held.current_rows("plum")]
     assert len(held) == 7
     expected = lake.read(SCHEMA)
     assert dict(frame.to_numpy()) == dict(expected[["plum", "size"]].to_numpy())
@@ -59,9 +59,9 @@ def test_times_with_and_without_a_zone_are_told_apart_by_the_moment(tmp_path: Pa
         one=pd.DataFrame({"plum": ["a", "b"], "picked": [noon, noon]}),
         two=pd.DataFrame({"plum": ["a", "b"], "picked": [evening, evening + pd.Timedelta("2h")]}),
     )
-    assert Snapshot(files, time="picked").standing("plum").tolist() == [True, False, False, True]
+    assert Snapshot(files, time="picked").current_rows("plum").tolist() == [True, False, False, True]
     kept = Snapshot(files, time="picked", on_duplicate="keep")
-    assert kept.standing("plum").tolist() == [False, True, True, False]
+    assert kept.current_rows("plum").tolist() == [False, True, True, False]
 
 
 def test_a_column_that_some_files_lack_is_missing_there(tmp_path: Path) -> None:
