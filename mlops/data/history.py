@@ -125,7 +125,7 @@ def find(prefix: str, versions: Sequence[DatasetVersion]) -> DatasetVersion | No
     matches = {version.md5: version for version in versions if version.md5.startswith(prefix.lower())}
     if len(matches) > 1:
         raise UsageError(
-            f"{prefix!r} is ambiguous, {len(matches)} versions match: {shown([md5[:12] for md5 in matches])}.",
+            f"{prefix!r} is ambiguous, {len(matches)} match: {shown([md5[:12] for md5 in matches])}.",
             remedy="Give more characters.",
         )
     return next(iter(matches.values()), None)
