@@ -10,7 +10,7 @@ import typer
 from mlops.cli.output import Json
 
 if TYPE_CHECKING:
-    from mlops.project.init import Begun
+    from mlops.project.init import CreatedProject
 
     pass
 
@@ -44,8 +44,8 @@ def init(
     from mlops.scaffold.profile import Asked
 
     asked = Asked(target, time, key, _task(task), _names(features), _names(exclude))
-    begun = begin(context.obj.folder, table, asked, name=name)
-    context.obj.show(_text(begun), _result(begun), as_json=json)
+    created = begin(context.obj.folder, table, asked, name=name)
+    context.obj.show(_text(created), _result(created), as_json=json)
 
 
 def _task(text: str | None) -> str | None:
@@ -63,8 +63,8 @@ def _names(texts: list[str] | None) -> tuple[str, ...]:
     return tuple(name.strip() for text in texts or () for name in text.split(",") if name.strip())
 
 
-def _text(begun: Begun) -> str:
-    it, profile = begun.proposal, begun.proposal.profile
+def _text(created: CreatedProject) -> str:
+    it, profile = created.proposal, created.proposal.profile
     types = Counter(feature.type for feature in profile.features)
     lines = [f"{it.name}: {it.rows:,} rows of {it.source}", f"  target    {profile.target}, {profile.task}"]
     lines[1] += f", {profile.unlabelled:.1%} of the rows without a label" if profile.unlabelled else ""
@@ -81,19 +81,19 @@ def _text(begun: Begun) -> str:
         "drop it: remove its line from params.yaml."
         for column in profile.suspects
     ]
-    lines += [f"  kept      {path}, an existing file" for path in begun.kept]
+    lines += [f"  kept      {path}, an existing file" for path in created.kept]
     lines += [
-        begun.result,
+        created.result,
         "params.yaml has every setting, with a comment on each line; contract.yaml the rules for new rows.",
         "Next: mlops train && mlops up && mlops deploy",
     ]
     return "\n".join(lines)
 
 
-def _result(begun: Begun) -> dict[str, Any]:
-    it, profile = begun.proposal, begun.proposal.profile
+def _result(created: CreatedProject) -> dict[str, Any]:
+    it, profile = created.proposal, created.proposal.profile
     return {
-        "folder": str(begun.folder.resolve()),
+        "folder": str(created.folder.resolve()),
         "name": it.name,
         "rows": it.rows,
         "target": profile.target,
@@ -104,7 +104,7 @@ def _result(begun: Begun) -> dict[str, Any]:
         "left_out": profile.left_out,
         "suspects": list(profile.suspects),
         "decided": list(profile.decided),
-        "kept": list(begun.kept),
-        "result": begun.result,
-        "data": begun.version.record.md5,
+        "kept": list(created.kept),
+        "result": created.result,
+        "data": created.version.record.md5,
     }

@@ -136,7 +136,7 @@ def _absent(project: Project, *, with_data: bool) -> Iterator[str]:
         yield "the data: `mlops data push` sends it to a DVC remote, or give --with-data"
     if _moved_aside(project.folder.home):
         yield "what an earlier restore moved to .mlops/aside: copy it, or delete it if it is not needed"
-    yield f"what git holds, beside the branch {LOOP_BRANCH}: `git push` it; and .env, which may hold secrets"
+    yield f"the git repository, except the branch {LOOP_BRANCH}: `git push` it; and .env with its secrets"
 
 
 def _save_databases(home: Path, out: Archive, staging: Path) -> None:

@@ -55,7 +55,7 @@ class Project:
     folder
         Where its parts lie.
     tree
-        The work tree whose params.yaml holds; where None, the person's own.
+        The work tree whose params.yaml applies; default: the person's.
 
     Examples
     --------

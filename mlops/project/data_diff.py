@@ -17,7 +17,7 @@ __all__ = ["diff"]
 def diff(project: Project, before: Chosen, after: Chosen) -> Difference:
     """Compare two versions of the lake; both are read from DVC's cache, and the tree stays as it is.
 
-    What the cache lacks or holds altered comes from the DVC remote.
+    Objects that are missing or corrupt in the cache are fetched from the DVC remote.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Versions of the lake as DVC's cache holds them; the tree stays as it is."""
+"""Versions of the lake, read from DVC's cache; the tree is unchanged."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["snapshots"]
 
 
 def snapshots(project: Project, *chosen: Chosen) -> list[Snapshot]:
-    """Return versions of the lake; what the cache lacks or holds altered comes from the DVC remote.
+    """Return versions of the lake; objects missing or corrupt in the cache come from the DVC remote.
 
     Raises
     ------

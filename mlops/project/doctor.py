@@ -218,13 +218,13 @@ def _engine(folder: ProjectFolder) -> Finding:
         there = has_image(base)
     except UnavailableError as exc:
         if wanted == "auto":
-            return Finding("engine", "ok", "none answers: a local process serves")
+            return Finding("engine", "ok", "none responds: a local process serves")
         return Finding("engine", "fail", exc.message, exc.remedy)
     if there:
-        return Finding("engine", "ok", f"answers, with {base}")
+        return Finding("engine", "ok", f"responds; {base} is there")
     remedy = f"`docker pull {base}`, or name one you have with MLOPS_BASE_IMAGE."
     return Finding(
-        "engine", "warn", f"answers, without {base}, which the first deployment will fetch", remedy
+        "engine", "warn", f"responds; {base} is missing, and the first deployment will fetch it", remedy
     )
 
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from mlops.ledger.entry import Entry
 
-__all__ = ["Begun", "begin"]
+__all__ = ["CreatedProject", "begin"]
 
 _CHUNK = 100_000
 _SAMPLED = 100_000
@@ -39,7 +39,7 @@ _AS_WRITTEN = Schema({}, "", REGRESSION.name)
 
 
 @dataclass(frozen=True)
-class Begun:
+class CreatedProject:
     """A new project.
 
     Parameters
@@ -59,7 +59,7 @@ class Begun:
     version: Entry[DataVersioned]
 
 
-def begin(folder: Path, table: str, asked: Asked, *, name: str | None = None) -> Begun:
+def begin(folder: Path, table: str, asked: Asked, *, name: str | None = None) -> CreatedProject:
     """Profile a table, create a project in `folder`, and ingest the table as its first version.
 
     Parameters
@@ -101,7 +101,7 @@ def begin(folder: Path, table: str, asked: Asked, *, name: str | None = None) ->
         contract=contract.to_yaml(),
     )
     kept = template.begin(folder, proposal.files(), name=proposal.name)
-    return Begun(folder, proposal, kept, *_first_version(folder, files))
+    return CreatedProject(folder, proposal, kept, *_first_version(folder, files))
 
 
 def _rows(files: Sequence[Path]) -> Iterator[pd.DataFrame]:

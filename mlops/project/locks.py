@@ -14,7 +14,7 @@ __all__ = ["hold"]
 
 @contextmanager
 def hold(lock: FileLock, *, refusal: str, remedy: str) -> Iterator[None]:
-    """Hold a lock, or say in `refusal` that another process does.
+    """Hold a lock, or raise with the message `refusal` if another process does.
 
     Raises
     ------

@@ -159,7 +159,7 @@ def _compare(registered: Bundle, rebuilt: Bundle, tree: Path) -> Reproduction:
 
 
 def _compare_predictions(registered: Bundle, rebuilt: Bundle, tree: Path) -> Apart | None:
-    """Put the held-out rows to both models; None where one of them cannot answer them here."""
+    """Compare both models' predictions on the held-out rows; None if one of them cannot predict here."""
     import pandas as pd
 
     rows = pd.read_parquet(tree / HOLDOUT)
@@ -170,7 +170,7 @@ def _compare_predictions(registered: Bundle, rebuilt: Bundle, tree: Path) -> Apa
     try:
         return apart(ask(registered), ask(rebuilt))
     except (BundleError, DataError) as exc:
-        log.info("the two models cannot be compared by their answers: %s", exc)
+        log.info("predictions not compared: %s", exc)
         return None
 
 

@@ -217,7 +217,7 @@ def overview(project: Project, *, now: datetime) -> Overview:
 def _traffic(text: str) -> Traffic | None:
     try:
         return Traffic.parse(text)
-    except ValueError:  # another program answers there
+    except ValueError:  # another program responds there
         return None
 
 

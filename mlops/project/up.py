@@ -84,7 +84,7 @@ def up(project: Project, *, on_progress: OnProgress, patience: float = 120.0) ->
 def ensure(project: Project, *, on_progress: OnProgress) -> None:
     """Start the loop if none of it was started and a flow is to run; otherwise leave it as it is.
 
-    A part that was started and does not respond is for `up` to mend, one elsewhere for its owner.
+    A part that was started and does not respond is for `up` to fix, one elsewhere for its owner.
 
     Raises
     ------
@@ -125,7 +125,7 @@ def _wait(project: Project, part: Watched, patience: float, on_progress: OnProgr
     def find_problem() -> str:
         problem = part.ask(timeout=2).problem
         if not problem and not part.elsewhere:
-            check_ports(project)  # two projects that came up at once: who answers may be the other's
+            check_ports(project)  # two projects started at once: the other's part may respond
         return problem
 
     _until(project, part, find_problem, patience)

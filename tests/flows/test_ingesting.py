@@ -121,7 +121,7 @@ def test_a_source_that_the_project_brings_gives_each_row_once(orchard: Orchard) 
             told = orchard.mlops("ingest")
             assert told.code == 0, told.err
             assert len(rows(orchard)) == held
-    assert told.out.startswith("Nothing is new")
+    assert told.out.startswith("Nothing new")
     assert len(orchard.project.ledger.entries(DataVersioned)) == 2
 
 

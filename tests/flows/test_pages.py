@@ -64,8 +64,8 @@ def test_a_failure_says_in_prefect_what_to_do(served: Orchard) -> None:
         served.flow("monitor", as_of=datetime(2019, 1, 1, tzinfo=UTC))
     run = runs(served, "monitor as of 2019-01-01")[-1]
     assert run["state_name"] == "Failed"
-    assert "served no row" in run["state"]["message"]
-    assert "Name the end of a window that has some" in run["state"]["message"]
+    assert "served no rows" in run["state"]["message"]
+    assert "Pass the end of a window with served rows" in run["state"]["message"]
 
 
 def test_a_quick_run_works_and_its_log_tells_each_step_once(

@@ -112,7 +112,7 @@ class TestWhich:
     @pytest.mark.parametrize("version", ["4", "champion", ""])
     def test_one_that_nothing_proved_better_is_refused(self, project: Project, version: str) -> None:
         project.ledger.record(made(ModelRegistered, version="4", digest="4" * 64))
-        with pytest.raises(UsageError, match="Promoted were: 3, 2, 1") as refused:
+        with pytest.raises(UsageError, match="Promoted versions: 3, 2, 1") as refused:
             roll_back(project, version)
         assert refused.value.exit_code == 2
         assert project.ledger.last(ModelRolledBack) is None
