@@ -60,22 +60,22 @@ def main(root: Path, uri: str) -> None:
     features = list(schema.features)
     model.fit(train[features], train["late"].astype(bool))
 
-    truth = holdout["late"].astype(bool).to_numpy()
+    labels = holdout["late"].astype(bool).to_numpy()
     score = model.predict_proba(holdout[features])[:, 1]
     metrics = {
-        "log_loss": log_loss(truth, score),
-        "brier": brier_score_loss(truth, score),
-        "accuracy": accuracy_score(truth, score > 0.5),
-        "roc_auc": roc_auc_score(truth, score),
-        "average_precision": average_precision_score(truth, score),
+        "log_loss": log_loss(labels, score),
+        "brier": brier_score_loss(labels, score),
+        "accuracy": accuracy_score(labels, score > 0.5),
+        "roc_auc": roc_auc_score(labels, score),
+        "average_precision": average_precision_score(labels, score),
     }
     importances = permutation_importance(
-        model, holdout[features][:2000], truth[:2000], n_repeats=1, scoring="neg_log_loss", random_state=0
+        model, holdout[features][:2000], labels[:2000], n_repeats=1, scoring="neg_log_loss", random_state=0
     )
     tables = {
-        "roc.csv": pd.DataFrame(np.transpose(roc_curve(truth, score)[:2])),
-        "calibration.csv": pd.DataFrame(np.transpose(calibration_curve(truth, score, n_bins=10))),
-        "confusion.csv": pd.DataFrame(confusion_matrix(truth, score > 0.5)),
+        "roc.csv": pd.DataFrame(np.transpose(roc_curve(labels, score)[:2])),
+        "calibration.csv": pd.DataFrame(np.transpose(calibration_curve(labels, score, n_bins=10))),
+        "confusion.csv": pd.DataFrame(confusion_matrix(labels, score > 0.5)),
         "importances.csv": pd.DataFrame({"feature": features, "loss": importances.importances_mean}),
     }
 

@@ -30,14 +30,14 @@ def check(folder: Path) -> list[str]:
     table = json.loads((home / "table.json").read_text())
     ledger = _ledger(home / "ledger.db")
     log = _log(home / "predictions")
-    truth = _labels(home / "labels")
+    labels = _labels(home / "labels")
     wrong = []
     for row in table:
         start = pd.Timestamp(f"{row['month']}-01", tz="UTC")
         end = start + pd.offsets.MonthBegin()
         served = log[(log["time"] >= start) & (log["time"] < end)]
-        told = served[served["key"].isin(truth.index)]
-        late = truth.loc[told["key"]].to_numpy(dtype=bool)
+        told = served[served["key"].isin(labels.index)]
+        late = labels.loc[told["key"]].to_numpy(dtype=bool)
         found = {
             "rows": len(served),
             "labelled": len(told),
@@ -109,8 +109,8 @@ def _labels(folder: Path) -> pd.Series:
     return told.set_index("value")["label"].map(json.loads)
 
 
-def _log_loss(truth: np.ndarray, score: np.ndarray) -> float:
-    chance = np.clip(np.where(truth, score, 1 - score), 1e-15, 1.0)
+def _log_loss(labels: np.ndarray, score: np.ndarray) -> float:
+    chance = np.clip(np.where(labels, score, 1 - score), 1e-15, 1.0)
     return float(-np.log(chance).mean())
 
 

@@ -57,8 +57,8 @@ def rows(project: Project, months: Iterable[int]) -> list[dict[str, Any]]:
 
 
 def _loss(project: Project, told: pd.DataFrame, answers: Predictions, first: Any) -> float:
-    truth = told[project.schema.target].to_numpy()
-    return float(metrics.losses(project.params.gate.metric, truth, answers, first.model.classes).mean())
+    labels = told[project.schema.target].to_numpy()
+    return float(metrics.losses(project.params.gate.metric, labels, answers, first.model.classes).mean())
 
 
 def _drift(project: Project, as_of: datetime) -> dict[str, Any]:

@@ -41,10 +41,10 @@ def init(
     Example: mlops init customers.parquet --target churned --time signed_up_at --key customer_id
     """
     from mlops.project.init import begin
-    from mlops.scaffold.profile import Asked
+    from mlops.scaffold.profile import ProfileOptions
 
-    asked = Asked(target, time, key, _task(task), _names(features), _names(exclude))
-    created = begin(context.obj.folder, table, asked, name=name)
+    options = ProfileOptions(target, time, key, _task(task), _names(features), _names(exclude))
+    created = begin(context.obj.folder, table, options, name=name)
     context.obj.show(_text(created), _result(created), as_json=json)
 
 

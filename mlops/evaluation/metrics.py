@@ -16,7 +16,7 @@ __all__ = ["losses", "mean_losses", "report", "skill"]
 
 
 def losses(
-    metric: str, truth: Sequence[Any] | Array, predictions: Predictions, classes: Sequence[Any] | None
+    metric: str, labels: Sequence[Any] | Array, predictions: Predictions, classes: Sequence[Any] | None
 ) -> Array:
     """Return each row's loss, shape (n,); less is better.
 
@@ -24,7 +24,7 @@ def losses(
     ----------
     metric
         One of `mlops.task_types.losses`.
-    truth
+    labels
         The labels, none missing. A class the model doesn't know has probability zero.
     classes
         In the order of the probabilities; None where values are predicted.
@@ -34,9 +34,9 @@ def losses(
     DataError
         The metric is none of the task's, or a row has no label.
     """
-    missing = sum(label is None or label != label for label in truth)
+    missing = sum(label is None or label != label for label in labels)
     if missing:
-        raise DataError(f"{missing} of {len(truth)} rows have no label.", remedy="Leave them out.")
+        raise DataError(f"{missing} of {len(labels)} rows have no label.", remedy="Leave them out.")
     loss, has_classes = registered.find(metric), classes is not None and predictions.scores is not None
     if loss.of_classes is not has_classes:
         task = task_types.of_classes(classes)
@@ -44,33 +44,33 @@ def losses(
             f"{metric} is no loss of a {task.name} model.",
             remedy=f"Set gate.metric in params.yaml to one of {', '.join(task.losses)}.",
         )
-    return loss.function(truth, predictions, classes)
+    return loss.function(labels, predictions, classes)
 
 
 def mean_losses(
-    task: str, truth: Sequence[Any] | Array, predictions: Predictions, classes: Sequence[Any] | None
+    task: str, labels: Sequence[Any] | Array, predictions: Predictions, classes: Sequence[Any] | None
 ) -> dict[str, float]:
     """Return the mean of each of the task's losses by name."""
     names = task_types.find(task).losses
-    return {name: float(losses(name, truth, predictions, classes).mean()) for name in names}
+    return {name: float(losses(name, labels, predictions, classes).mean()) for name in names}
 
 
 def skill(
-    task: str, truth: Sequence[Any] | Array, predictions: Predictions, classes: Sequence[Any] | None
+    task: str, labels: Sequence[Any] | Array, predictions: Predictions, classes: Sequence[Any] | None
 ) -> Array:
-    """Return each row's part in the covariance of the predictions with the truth, shape (n,).
+    """Return each row's part in the covariance of the predictions with the labels, shape (n,).
 
     Their mean is the covariance term of the Brier score (Yates 1982): above 0 where predictions
-    rise with what they predict, 0 in expectation where there is nothing to learn, whatever
+    rise with the labels, 0 in expectation where there is nothing to learn, whatever
     the calibration. Summed over the classes but the first.
     """
-    actual, predicted = task_types.find(task).skill_terms(truth, predictions, classes)
+    actual, predicted = task_types.find(task).skill_terms(labels, predictions, classes)
     return np.asarray(((actual - actual.mean(axis=0)) * (predicted - predicted.mean(axis=0))).sum(axis=1))
 
 
 def report(
-    task: str, truth: Sequence[Any] | Array, predictions: Predictions, classes: Sequence[Any] | None
+    task: str, labels: Sequence[Any] | Array, predictions: Predictions, classes: Sequence[Any] | None
 ) -> dict[str, float]:
     """Return the mean losses and the figures people ask for, by name, see `Task.figures`."""
-    means = mean_losses(task, truth, predictions, classes)
-    return {**means, **task_types.find(task).figures(truth, predictions, classes)}
+    means = mean_losses(task, labels, predictions, classes)
+    return {**means, **task_types.find(task).figures(labels, predictions, classes)}

@@ -16,8 +16,8 @@ from mlops.moments import to_times
 from mlops.project.context import Project
 from mlops.project.ingest import add_files
 from mlops.scaffold import template
-from mlops.scaffold.columns import names_rows
-from mlops.scaffold.profile import Asked, Profile, as_ingested, look
+from mlops.scaffold.columns import is_id_name
+from mlops.scaffold.profile import Profile, ProfileOptions, as_ingested, profile_table
 from mlops.scaffold.proposal import Proposal, Span, slug
 from mlops.schema import Schema
 from mlops.tables import readers
@@ -59,7 +59,7 @@ class CreatedProject:
     version: Entry[DataVersioned]
 
 
-def begin(folder: Path, table: str, asked: Asked, *, name: str | None = None) -> CreatedProject:
+def begin(folder: Path, table: str, options: ProfileOptions, *, name: str | None = None) -> CreatedProject:
     """Profile a table, create a project in `folder`, and ingest the table as its first version.
 
     Parameters
@@ -81,12 +81,12 @@ def begin(folder: Path, table: str, asked: Asked, *, name: str | None = None) ->
     sample = take(
         _rows(files),
         most=readers.rows_at_once(files[0], _SAMPLED),
-        once=lambda name: name == asked.key or names_rows(name),
+        once=lambda name: name == options.key or is_id_name(name),
     )
     untyped = any(readers.format_of(file) == "csv" for file in files)
-    profile = look(sample.frame, asked, untyped=untyped, repeated=sample.repeated)
+    profile = profile_table(sample.frame, options, untyped=untyped, repeated=sample.repeated)
     span = _span(sample, profile)
-    notes = [f"{profile.time} {span.told}"] if span and span.told else []
+    notes = [f"{profile.time} {span.warning}"] if span and span.warning else []
     if outer is not None:
         notes.append(f"the project has a git repository of its own, inside {outer}: let that one ignore it.")
     profile = replace(profile, decided=[*profile.decided, *notes])

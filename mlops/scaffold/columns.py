@@ -15,12 +15,12 @@ from mlops.tables.sampling import MOMENT
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Seen", "doubt", "names_rows", "see"]
+__all__ = ["ColumnProfile", "doubt", "is_id_name", "profile_column"]
 
 _NEARLY_ALL = 0.95
-"""The share of values that must be of a kind; what is not will be kept apart by the contract."""
+"""The share of values that must be of one type; the contract quarantines the others."""
 _UNIQUE = 0.98
-"""From this share of distinct values on, a column of names or numbers tells rows apart, not kinds."""
+"""From this share of distinct values on, a column of names or numbers identifies rows."""
 _FEW_ROWS = 20
 """Fewer rows do not tell an id from a value that happens to differ."""
 _AT_LEAST_HALF = 0.5
@@ -49,8 +49,8 @@ _NUMBERED_TAIL = re.compile(r"[a-z](Number|Num|No|Nr|Code)$")
 
 
 @dataclass(frozen=True)
-class Seen:
-    """A column that was looked at.
+class ColumnProfile:
+    """What the values of a column are.
 
     Parameters
     ----------
@@ -74,8 +74,8 @@ class Seen:
     doubt: str = ""
 
 
-def see(column: pd.Series[Any], *, untyped: bool) -> Seen:
-    """Tell a column's type from its values.
+def profile_column(column: pd.Series[Any], *, untyped: bool) -> ColumnProfile:
+    """Infer a column's type from its values.
 
     Parameters
     ----------
@@ -92,35 +92,35 @@ def see(column: pd.Series[Any], *, untyped: bool) -> Seen:
     missing = 1 - len(known) / len(column)
     gaps = f", {missing:.1%} missing" if missing else ""
     if not len(known):
-        return Seen(None, "", "it holds no value")
+        return ColumnProfile(None, "", "it holds no value")
     try:
         distinct = int(known.nunique())
     except TypeError:
-        return Seen(None, "", "its values are nested")
+        return ColumnProfile(None, "", "its values are nested")
     unique = len(known) >= _FEW_ROWS and distinct >= _UNIQUE * len(known)
     type, note, odd = _type(known, distinct, untyped=untyped)
     if type is None:
-        return Seen(None, "", note)
+        return ColumnProfile(None, "", note)
     note += gaps + (f", {odd:.1%} are none" if odd else "")
     if distinct == 1:
-        return Seen(type, note, f"it is {shown([known.iloc[0]])} in every row")
-    apart = unique and _tells_rows_apart(known, type, str(column.name))
-    drop = "it tells rows apart: an id" if apart else ""
+        return ColumnProfile(type, note, f"it is {shown([known.iloc[0]])} in every row")
+    is_id = unique and _is_id(known, type, str(column.name))
+    drop = "an id: nearly every row has its own value" if is_id else ""
     doubts = doubt(known, untyped=untyped) if type is CATEGORY else ""
-    if unique and type is NUMBER and not apart and _rises(known):
+    if unique and type is NUMBER and not is_id and _rises(known):
         doubts = "it rises from row to row, and hardly two rows share a value; exclude it if it is an id"
-    return Seen(type, note, drop, unique=distinct == len(column), doubt=doubts)
+    return ColumnProfile(type, note, drop, unique=distinct == len(column), doubt=doubts)
 
 
 def doubt(known: pd.Series[Any], *, untyped: bool) -> str:
-    """Say what values that are taken as names look like, and how to have them read so; else nothing.
+    """Return what values read as categories may be instead, and how to have them read so; empty if nothing.
 
     Parameters
     ----------
     known
         None of them missing.
     untyped
-        As for `see`.
+        As for `profile_column`.
     """
     import pandas as pd
 
@@ -133,16 +133,16 @@ def doubt(known: pd.Series[Any], *, untyped: bool) -> str:
     no_day = to_times(some).isna()
     if no_day.mean() <= 1 - _AT_LEAST_HALF and no_day.any():
         odd = shown([spelled[no_day].iloc[0]])
-        return f"{no_day.mean():.1%} of its values, as {odd}, are no days; empty them to have dates"
+        return f"{no_day.mean():.1%} of its values, as {odd}, are not dates; empty them to have dates"
     none = pd.to_numeric(known, errors="coerce").isna()
     if untyped and none.mean() <= 1 - _AT_LEAST_HALF and none.any():
         odd = shown([spelled[none].iloc[0]])
-        return f"{none.mean():.1%} of its values, as {odd}, are no numbers; empty them to have numbers"
+        return f"{none.mean():.1%} of its values, as {odd}, are not numbers; empty them to have numbers"
     return ""
 
 
-def names_rows(name: str) -> bool:
-    """Tell whether a column is called as what names rows is."""
+def is_id_name(name: str) -> bool:
+    """Return whether a column's name is that of an id."""
     return bool(_ID.search(name) or _ID_TAIL.search(name))
 
 
@@ -161,17 +161,17 @@ def _type(known: pd.Series[Any], distinct: int, *, untyped: bool) -> tuple[Featu
     import pandas as pd
     from pandas.api import types
 
-    held = types.infer_dtype(known)
-    texts = pd.Series(held == "string", index=known.index)
-    if held in ("mixed", "mixed-integer", "categorical"):
+    inferred = types.infer_dtype(known)
+    texts = pd.Series(inferred == "string", index=known.index)
+    if inferred in ("mixed", "mixed-integer", "categorical"):
         texts = known.map(lambda value: isinstance(value, str)).astype(bool)
     plain = known if untyped else known[~texts]
     # Few values first: to spell every one of a large column takes long.
     if distinct <= len(TRUTHS) and len(plain) == len(known) and plain.astype(str).isin(list(TRUTHS)).all():
         return BOOLEAN, "true or false", 0.0
-    if held in ("date", "datetime", "datetime64"):
+    if inferred in ("date", "datetime", "datetime64"):
         return DATE, f"{known.min():%Y-%m-%d} to {known.max():%Y-%m-%d}", 0.0
-    if held in ("timedelta", "timedelta64"):  # which would pass for numbers
+    if inferred in ("timedelta", "timedelta64"):  # which would pass for numbers
         return None, "its values are of type Timedelta", 0.0
     if untyped and texts.all() and known.str.fullmatch(_CODE).mean() >= _CODES:
         return CATEGORY, f"{distinct:,} codes, some with zeros before them: {_examples(known)}", 0.0
@@ -197,8 +197,8 @@ def _examples(known: pd.Series[Any]) -> str:
     return shown([str(value)[:20] for value in known.value_counts().index.tolist()], 3)
 
 
-def _tells_rows_apart(known: pd.Series[Any], type: FeatureType, name: str) -> bool:
-    """Tell an id from a measure, both of which may differ in each row."""
+def _is_id(known: pd.Series[Any], type: FeatureType, name: str) -> bool:
+    """Return whether a column is an id, not a measure: both may differ in each row."""
     import pandas as pd
 
     if type is CATEGORY:
@@ -209,7 +209,7 @@ def _tells_rows_apart(known: pd.Series[Any], type: FeatureType, name: str) -> bo
     if not (numbers % 1 == 0).all():
         return False
     counted = float(numbers.max() - numbers.min()) < 1.05 * len(numbers)  # 1, 2, 3, …
-    named = names_rows(name) or _NUMBERED.search(name) or _NUMBERED_TAIL.search(name)
+    named = is_id_name(name) or _NUMBERED.search(name) or _NUMBERED_TAIL.search(name)
     return bool(named) or (counted and bool(numbers.is_monotonic_increasing))
 
 

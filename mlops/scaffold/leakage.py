@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["suspects"]
 
-_TELLS = 0.99
-"""The share of what a constant answer gets wrong that a suspect gets right."""
+_SUSPICIOUS = 0.99
+"""The share of the error of the baseline (constant prediction) that a suspect removes."""
 _LEAST = 50
 _LEAVES = 256
 _KNOWN = 0.5
@@ -30,10 +30,10 @@ _MOST = 1e30
 
 
 def suspects(frame: pd.DataFrame, schema: Schema) -> list[str]:
-    """Return the features that by themselves nearly tell the target, on rows that were not fitted.
+    """Return the features that alone nearly determine the target, on rows that were not fitted.
 
-    Of each the answer is what its value meant in every other row, and, where it is a number or a date,
-    what a small decision tree of its own says; it is judged on the rest.
+    Each predicts by what its value meant in every other row, and, where it is a number or a date,
+    what a small decision tree of its own predicts; it is judged on the rest.
 
     Parameters
     ----------
@@ -52,23 +52,23 @@ def suspects(frame: pd.DataFrame, schema: Schema) -> list[str]:
     target = known[schema.target].to_numpy() if regression else _codes(known[schema.target])
     columns = columns_of(known, schema)
 
-    def told(feature: str) -> float:
+    def error_removed(feature: str) -> float:
         parts = schema.parts(feature)
         if feature in schema.texts:
-            return _told_by_values(_codes(columns[feature]), target, regression=regression)
+            return _error_removed_by_values(_codes(columns[feature]), target, regression=regression)
         numbers = np.column_stack([np.clip(columns[part], -_MOST, _MOST) for part in parts])
-        by_tree = _told_by_tree(numbers, target, regression=regression)
+        by_tree = _error_removed_by_tree(numbers, target, regression=regression)
         if len(parts) > 1:
             return by_tree
-        return max(by_tree, _told_by_values(_codes(columns[feature]), target, regression=regression))
+        return max(by_tree, _error_removed_by_values(_codes(columns[feature]), target, regression=regression))
 
-    return [name for name in schema.features if told(name) >= _TELLS]
+    return [name for name in schema.features if error_removed(name) >= _SUSPICIOUS]
 
 
 _FITTED, _JUDGED = slice(0, None, 2), slice(1, None, 2)
 
 
-def _told_by_tree(features: NDArray[Any], target: NDArray[Any], *, regression: bool) -> float:
+def _error_removed_by_tree(features: NDArray[Any], target: NDArray[Any], *, regression: bool) -> float:
     """Return the share of a constant's error that a tree of these columns takes away, at most 1."""
     from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
@@ -76,43 +76,43 @@ def _told_by_tree(features: NDArray[Any], target: NDArray[Any], *, regression: b
         tree = DecisionTreeRegressor(max_leaf_nodes=_LEAVES, random_state=0)
     else:
         tree = DecisionTreeClassifier(max_leaf_nodes=_LEAVES, class_weight="balanced", random_state=0)
-    said = tree.fit(features[_FITTED], target[_FITTED]).predict(features[_JUDGED])
-    constant, truth = _constant(target, regression=regression), target[_JUDGED]
-    worst = _error(truth, constant, regression=regression)
-    return 1 - _error(truth, said, regression=regression) / worst if worst else 0.0
+    predicted = tree.fit(features[_FITTED], target[_FITTED]).predict(features[_JUDGED])
+    constant, actual = _constant(target, regression=regression), target[_JUDGED]
+    worst = _error(actual, constant, regression=regression)
+    return 1 - _error(actual, predicted, regression=regression) / worst if worst else 0.0
 
 
-def _told_by_values(codes: NDArray[Any], target: NDArray[Any], *, regression: bool) -> float:
+def _error_removed_by_values(codes: NDArray[Any], target: NDArray[Any], *, regression: bool) -> float:
     """Return the same of what each value meant in the fitted rows: the mean, or the most frequent label.
 
-    Only rows whose value was there can be judged; nothing is told where those are few, as of an id.
+    Only rows whose value was there can be judged; 0 where those are few, as of an id.
     """
-    fitted, truth, size = codes[_FITTED], target[_JUDGED], int(codes.max()) + 1
+    fitted, actual, size = codes[_FITTED], target[_JUDGED], int(codes.max()) + 1
     count = np.bincount(fitted, minlength=size)
     if regression:
-        answers = np.bincount(fitted, target[_FITTED], size) / np.maximum(count, 1)
+        predicted = np.bincount(fitted, target[_FITTED], size) / np.maximum(count, 1)
     else:
-        seen = np.zeros((size, int(target.max()) + 1), dtype=np.int32)
-        np.add.at(seen, (fitted, target[_FITTED]), 1)
-        answers = seen.argmax(axis=1)
+        counts = np.zeros((size, int(target.max()) + 1), dtype=np.int32)
+        np.add.at(counts, (fitted, target[_FITTED]), 1)
+        predicted = counts.argmax(axis=1)
     judged = codes[_JUDGED]
     known, constant = count[judged] > 0, _constant(target, regression=regression)
-    worst = _error(truth[known], constant, regression=regression)
-    if not worst or worst < _KNOWN * _error(truth, constant, regression=regression):
+    worst = _error(actual[known], constant, regression=regression)
+    if not worst or worst < _KNOWN * _error(actual, constant, regression=regression):
         return 0.0
-    return 1 - _error(truth[known], answers[judged[known]], regression=regression) / worst
+    return 1 - _error(actual[known], predicted[judged[known]], regression=regression) / worst
 
 
 def _constant(target: NDArray[Any], *, regression: bool) -> Any:
     return target[_FITTED].mean() if regression else np.bincount(target[_FITTED]).argmax()
 
 
-def _error(truth: NDArray[Any], said: Any, *, regression: bool) -> float:
+def _error(actual: NDArray[Any], predicted: Any, *, regression: bool) -> float:
     """Return the sum of squares, or the number of wrong labels."""
-    return float(((truth - said) ** 2).sum() if regression else (truth != said).sum())
+    return float(((actual - predicted) ** 2).sum() if regression else (actual != predicted).sum())
 
 
 def _codes(values: Any) -> NDArray[np.intp]:
-    found = np.asarray(values)
-    spelled = found if found.dtype.kind in "biuf" else np.asarray([str(value) for value in values])
+    array = np.asarray(values)
+    spelled = array if array.dtype.kind in "biuf" else np.asarray([str(value) for value in values])
     return np.unique(spelled, return_inverse=True)[1]

@@ -1,7 +1,7 @@
 """What a table is: which column is for what, decided from its values, each with the reason.
 
-`look` decides for a person who has said little: what the task is, which columns a model can
-learn from and of which type each is, which are left out and why, and which give the target away.
+`profile_table` decides what a person left open: the task, the columns that a model can be
+trained on and their types, those that are left out and why, and those that leak the target.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from mlops import task_types
 from mlops.errors import DataError, UsageError, shown
 from mlops.feature_types import DATE
 from mlops.feature_types.column_reading import filled
-from mlops.scaffold.columns import Seen, doubt, names_rows, see
+from mlops.scaffold.columns import ColumnProfile, doubt, is_id_name, profile_column
 from mlops.schema import RESERVED, Schema
 from mlops.tables import readers
 from mlops.tables.conform import lenient
@@ -26,13 +26,13 @@ from mlops.task_types import BINARY, MULTICLASS, REGRESSION
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Asked", "Feature", "Profile", "as_ingested", "look"]
+__all__ = ["Feature", "Profile", "ProfileOptions", "as_ingested", "profile_table"]
 
 _NUMERIC = ("integer", "floating", "mixed-integer-float", "decimal")
 
 _MOST_CLASSES = 100
 _SOME = 10
-"""Fewer rows of a label are too few to learn it from, and to hold some of them out while fitting."""
+"""Fewer rows of a label are too few to train on and to hold some of them out while fitting."""
 _JUDGED = 4000
 """Rows on which it is judged whether a column gives the target away."""
 _FEW_NUMBERS = 10
@@ -44,8 +44,8 @@ _NOT_TIME = re.compile(r"birth|dob|due|deadline|expir|until|end", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What a person said of the table; all but the target may be left open."""
+class ProfileOptions:
+    """What a person sets about the table; all but the target is optional."""
 
     target: str
     time: str | None = None
@@ -57,12 +57,12 @@ class Asked:
 
 @dataclass(frozen=True)
 class Feature:
-    """A column that a model may learn from.
+    """A column that a model may be trained on.
 
     Parameters
     ----------
     note
-        What was seen of it, for a person; never empty.
+        What its values are, for a person; never empty.
     """
 
     name: str
@@ -85,7 +85,7 @@ class Profile:
     suspects
         Features that by themselves nearly tell the target.
     decided
-        What was decided without being asked, a sentence each.
+        What was decided where the options leave it open, a sentence each.
     """
 
     target: str
@@ -106,8 +106,8 @@ class Profile:
         return Schema(types, self.target, self.task, self.time, self.key)
 
 
-def look(
-    sample: pd.DataFrame, asked: Asked, *, untyped: bool = True, repeated: Collection[str] = ()
+def profile_table(
+    sample: pd.DataFrame, options: ProfileOptions, *, untyped: bool = True, repeated: Collection[str] = ()
 ) -> Profile:
     """Decide what each column of a table is for.
 
@@ -119,77 +119,90 @@ def look(
         Text may stand for numbers and truths, as in a CSV. Elsewhere it stays text, as it will when
         the table is ingested.
     repeated
-        Columns of which it is known that a value comes again, be it in rows that are not in the sample.
+        Columns known to have duplicate values, maybe in rows that are not in the sample.
 
     Raises
     ------
     UsageError
-        A column that was asked for is not there, or cannot be what it was asked to be.
+        A column that the options name is missing, or cannot have that role.
     DataError
-        The target holds nothing to learn, or no column is left to learn from.
+        The target has one value only, or no column is left to predict it from.
     """
-    _check_names(sample, asked)
+    _check_names(sample, options)
     decided: list[str] = []
-    target = sample[asked.target]
+    target = sample[options.target]
     if untyped:  # as ingestion will read it
-        target = readers.as_typed(target.to_frame(), Schema({}, asked.target, MULTICLASS.name))[asked.target]
+        target = readers.as_typed(target.to_frame(), Schema({}, options.target, MULTICLASS.name))[
+            options.target
+        ]
     target = filled(target)
-    task, counts, why = _task(target, asked, untyped=untyped)
+    task, counts, why = _task(target, options, untyped=untyped)
     decided += [why] if why else []
     rare = [label for label, count in counts.items() if count < _SOME]
     if rare:
         named = shown([f"{label} ({counts[label]})" for label in rare])
         decided.append(
-            f"{asked.target} is {named} in too few rows to learn that from: early stopping is off, which "
-            "holds some of each label out."
+            f"{options.target} has too few rows of {named}: early stopping is off, for it needs to hold "
+            "out rows of each label."
         )
-    seen = {str(name): see(sample[name], untyped=untyped) for name in sample if name != asked.target}
-    time, why = _time(sample, seen, asked)
+    columns = {
+        str(name): profile_column(sample[name], untyped=untyped) for name in sample if name != options.target
+    }
+    time, why = _time(sample, columns, options)
     decided += [why] if why else []
-    key, why = _key(seen, asked, time, repeated)
+    key, why = _key(columns, options, time, repeated)
     decided += [why] if why else []
-    wanted = [name for name in asked.features or seen if name not in asked.exclude]
-    parts = {f"{name}.{part}": name for name in wanted if (type := seen[name].type) for part in type.parts}
+    features, left_out, notes = _features(columns, options, time=time, key=key)
+    decided += notes
+    if not features:
+        reasons = shown([f"{name} ({reason})" for name, reason in left_out.items()])
+        raise DataError(
+            f"No column is left to predict {options.target} from: {reasons}.",
+            remedy="Name the columns to use with --features.",
+        )
+    profile = Profile(
+        options.target, task, time, key, features, left_out, list(counts),
+        float(target.isna().mean()), rare, decided=decided,
+    )  # fmt: skip
+    return _with_suspects(profile, sample[target.notna()], untyped=untyped)
+
+
+def _features(
+    columns: dict[str, ColumnProfile], options: ProfileOptions, *, time: str | None, key: str | None
+) -> tuple[list[Feature], dict[str, str], list[str]]:
+    """Return the features, why each other column is left out, and what a person should check."""
+    wanted = [name for name in options.features or columns if name not in options.exclude]
+    parts = {f"{name}.{part}": name for name in wanted if (type := columns[name].type) for part in type.parts}
     features: list[Feature] = []
-    left_out = dict.fromkeys(asked.exclude, "you excluded it")
+    left_out = dict.fromkeys(options.exclude, "you excluded it")
+    notes: list[str] = []
     for name in wanted:
         if name == key:
             continue
         if name == time:
             features.append(Feature(name, DATE.name, "month, weekday and hour of the event"))
             continue
-        found = seen[name]
-        forced = name in asked.features
+        column = columns[name]
         if name in RESERVED:
             left_out[name] = "the prediction log has a column of that name: rename it to use it"
         elif name in parts:
             left_out[name] = f"a part of {parts[name]}, a date, has that name: rename it to use it"
-        elif found.type is None or (found.drop and not forced):
-            left_out[name] = found.doubt or found.drop
+        elif column.type is None or (column.drop and name not in options.features):
+            left_out[name] = column.doubt or column.drop
         else:
-            features.append(Feature(name, found.type.name, found.note))
-            decided += [f"{name} is a {found.type.name}: {found.doubt}."] if found.doubt else []
-    if not features:
-        reasons = shown([f"{name} ({reason})" for name, reason in left_out.items()])
-        raise DataError(
-            f"No column is left to learn {asked.target} from: {reasons}.",
-            remedy="Name the columns to use with --features.",
-        )
-    profile = Profile(
-        asked.target, task, time, key, features, left_out, list(counts),
-        float(target.isna().mean()), rare, decided=decided,
-    )  # fmt: skip
-    return _with_suspects(profile, sample[target.notna()], untyped=untyped)
+            features.append(Feature(name, column.type.name, column.note))
+            notes += [f"{name} is a {column.type.name}: {column.doubt}."] if column.doubt else []
+    return features, left_out, notes
 
 
-def _check_names(sample: pd.DataFrame, asked: Asked) -> None:
+def _check_names(sample: pd.DataFrame, options: ProfileOptions) -> None:
     have = [str(name) for name in sample.columns]
     named = {
-        "--target": [asked.target],
-        "--time": [asked.time] if asked.time else [],
-        "--key": [asked.key] if asked.key else [],
-        "--features": list(asked.features),
-        "--exclude": list(asked.exclude),
+        "--target": [options.target],
+        "--time": [options.time] if options.time else [],
+        "--key": [options.key] if options.key else [],
+        "--features": list(options.features),
+        "--exclude": list(options.exclude),
     }
     for option, names in named.items():
         for name in names:
@@ -200,26 +213,26 @@ def _check_names(sample: pd.DataFrame, asked: Asked) -> None:
                     f"{option}: the table has no column {name!r}; it has {shown(have, 30)}.",
                     remedy=f"Correct {option}.{hint}",
                 )
-    roles = [name for name in (asked.target, asked.time, asked.key) if name]
+    roles = [name for name in (options.target, options.time, options.key) if name]
     if twice := next((name for name in roles if roles.count(name) > 1), None):
+        raise UsageError(f"{twice!r} is named for two roles.", remedy="Give each role a column of its own.")
+    if options.target in options.features:
+        raise UsageError(f"--features names the target, {options.target!r}.", remedy="Leave it out.")
+    if options.target in RESERVED:
         raise UsageError(
-            f"{twice!r} is asked to be two things.", remedy="Give each role a column of its own."
-        )
-    if asked.target in asked.features:
-        raise UsageError(f"--features names the target, {asked.target!r}.", remedy="Leave it out.")
-    if asked.target in RESERVED:
-        raise UsageError(
-            f"--target: the prediction log has columns of its own, one of them {asked.target!r}.",
+            f"--target: the prediction log has columns of its own, one of them {options.target!r}.",
             remedy=f"Rename the column; not as one of {shown(sorted(RESERVED), 9)}.",
         )
 
 
-def _task(column: pd.Series[Any], asked: Asked, *, untyped: bool) -> tuple[str, dict[Any, int], str]:
+def _task(
+    column: pd.Series[Any], options: ProfileOptions, *, untyped: bool
+) -> tuple[str, dict[Any, int], str]:
     """Return the task, its labels, most frequent first, with their rows, and a sentence if it is a guess."""
     import pandas as pd
     from pandas.api import types
 
-    target, known = asked.target, column.dropna()
+    target, known = options.target, column.dropna()
     if not len(known):
         raise DataError(
             f"The target {target} has no value in any row.", remedy="Give a table whose labels are known."
@@ -233,7 +246,7 @@ def _task(column: pd.Series[Any], asked: Asked, *, untyped: bool) -> tuple[str, 
         ) from exc
     numeric = types.infer_dtype(known) in _NUMERIC
     numbers = pd.to_numeric(known, errors="coerce")
-    task = asked.task or _guessed(known, numbers if numeric else None)
+    task = options.task or _guessed(known, numbers if numeric else None)
     if not task_types.find(task).has_classes:
         if not numeric:
             example = (known[numbers.isna()] if numbers.isna().any() else known).iloc[0]
@@ -243,8 +256,8 @@ def _task(column: pd.Series[Any], asked: Asked, *, untyped: bool) -> tuple[str, 
             )
         if known.nunique() < 2:
             raise DataError(f"The target {target} is {known.iloc[0]} in every row.", remedy=_NOTHING)
-        said = f"{target} is a number from {numbers.min():g} to {numbers.max():g}"
-        return task, {}, "" if asked.task else f"{said}: the task is {task}."
+        fact = f"{target} is a number from {numbers.min():g} to {numbers.max():g}"
+        return task, {}, "" if options.task else f"{fact}: the task is {task}."
     counts = {
         label: int(count) for label, count in task_types.find(task).read_target(known).value_counts().items()
     }
@@ -252,7 +265,7 @@ def _task(column: pd.Series[Any], asked: Asked, *, untyped: bool) -> tuple[str, 
     if len(classes) < 2:
         raise DataError(f"The target {target} is {shown(classes)} in every row.", remedy=_NOTHING)
     if len(classes) > _MOST_CLASSES:
-        why = f": {found}" if (found := doubt(known, untyped=untyped)) else ""
+        why = f": {hint}" if (hint := doubt(known, untyped=untyped)) else ""
         raise UsageError(
             f"The target {target} has {len(classes):,} labels; a classification of more than "
             f"{_MOST_CLASSES} is not proposed{why}.",
@@ -264,11 +277,11 @@ def _task(column: pd.Series[Any], asked: Asked, *, untyped: bool) -> tuple[str, 
             f"--task {task}: {target} has {len(classes)} labels: {shown(classes)}.",
             remedy="Use --task multiclass, or correct the table.",
         )
-    said = f"{target} is one of {shown(classes)}"
-    return task, counts, "" if asked.task else f"{said}: the task is {task}."
+    fact = f"{target} is one of {shown(classes)}"
+    return task, counts, "" if options.task else f"{fact}: the task is {task}."
 
 
-_NOTHING = "There is nothing to learn: give rows of each kind."
+_NOTHING = "Give rows with at least two different labels or values."
 
 
 def _guessed(known: pd.Series[Any], numbers: pd.Series[Any] | None) -> str:
@@ -281,25 +294,27 @@ def _guessed(known: pd.Series[Any], numbers: pd.Series[Any] | None) -> str:
     return MULTICLASS.name if whole and distinct <= _FEW_NUMBERS else REGRESSION.name
 
 
-def _time(sample: pd.DataFrame, seen: dict[str, Seen], asked: Asked) -> tuple[str | None, str]:
-    if asked.time is not None:
-        if seen[asked.time].type is not DATE:
-            example = sample[asked.time].dropna().head(1).tolist()
+def _time(
+    sample: pd.DataFrame, columns: dict[str, ColumnProfile], options: ProfileOptions
+) -> tuple[str | None, str]:
+    if options.time is not None:
+        if columns[options.time].type is not DATE:
+            example = sample[options.time].dropna().head(1).tolist()
             raise UsageError(
-                f"--time: {asked.time} holds {shown(example) or 'nothing'}, which is no time that is known.",
+                f"--time: {options.time} holds {shown(example) or 'nothing'}, which is no known time.",
                 remedy="Write times as 2013-07-04T15:00:00Z or 2013-07-04, or leave --time out.",
             )
-        if missing := int(sample[asked.time].isna().sum()):
+        if missing := int(sample[options.time].isna().sum()):
             raise UsageError(
-                f"--time: {asked.time} is missing in {missing:,} rows of the sample.",
+                f"--time: {options.time} is missing in {missing:,} rows of the sample.",
                 remedy="Every row needs its time: leave those rows out, or leave --time out.",
             )
-        return asked.time, ""
+        return options.time, ""
     dates = [
         name
-        for name, found in seen.items()
-        if found.type is DATE and not _NOT_TIME.search(name)
-        and name not in asked.exclude and sample[name].notna().all() and sample[name].nunique() > 1
+        for name, column in columns.items()
+        if column.type is DATE and not _NOT_TIME.search(name)
+        and name not in options.exclude and sample[name].notna().all() and sample[name].nunique() > 1
     ]  # fmt: skip
     fitting = [name for name in dates if _TIME.search(name)]
     if len(fitting) == 1:
@@ -311,21 +326,24 @@ def _time(sample: pd.DataFrame, seen: dict[str, Seen], asked: Asked) -> tuple[st
 
 
 def _key(
-    seen: dict[str, Seen], asked: Asked, time: str | None, repeated: Collection[str]
+    columns: dict[str, ColumnProfile], options: ProfileOptions, time: str | None, repeated: Collection[str]
 ) -> tuple[str | None, str]:
-    if asked.key is not None:
-        if asked.key in repeated:
-            return asked.key, f"{asked.key} comes again: of rows with one key the later is learnt from."
-        return asked.key, ""
+    if options.key is not None:
+        if options.key in repeated:
+            return (
+                options.key,
+                f"{options.key} has duplicates: of rows with the same key, the later is trained on.",
+            )
+        return options.key, ""
     fitting = [
         name
-        for name, found in seen.items()
-        if found.drop and found.unique and name not in repeated and names_rows(name)
-        and name != time and name not in asked.features and name not in asked.exclude
+        for name, column in columns.items()
+        if column.drop and column.unique and name not in repeated and is_id_name(name)
+        and name != time and name not in options.features and name not in options.exclude
     ]  # fmt: skip
     if len(fitting) != 1:
         return None, ""
-    return fitting[0], f"{fitting[0]} names each row: it is the key, by which labels may come."
+    return fitting[0], f"{fitting[0]} identifies each row: it is the key that labels are matched by."
 
 
 def _with_suspects(profile: Profile, rows: pd.DataFrame, *, untyped: bool) -> Profile:
@@ -342,6 +360,6 @@ def as_ingested(sample: pd.DataFrame, schema: Schema, *, untyped: bool) -> pd.Da
     Parameters
     ----------
     untyped
-        As for `look`.
+        As for `profile_table`.
     """
     return lenient(readers.as_typed(sample, schema) if untyped else sample, schema)

@@ -75,7 +75,7 @@ class Span:
             raise UsageError(
                 f"--time: {times.name} is {begin:%Y-%m-%d %H:%M}"
                 + (" in every row" if same else f" to {end:%H:%M}")
-                + ": the newest rows could not be held out.",
+                + ": too short to hold out the newest rows.",
                 remedy=f"Exclude it (--exclude {times.name}), or name a column of times that differ.",
             )
         places = times.quantile([0.01, 1 - _HELD_OUT, 0.99], "lower")
@@ -83,16 +83,17 @@ class Span:
         return cls(begin, end, recent, (low, high))
 
     @property
-    def told(self) -> str:
-        """What a person should know of it; empty where there is nothing."""
+    def warning(self) -> str:
+        """A warning about outlying times; empty where there are none."""
         if self.middle is None:
             return ""
         low, high = self.middle
         if self.end - self.begin < _STRETCHED * (high - low):
             return ""
         return (
-            f"reaches from {self.begin:%Y-%m-%d} to {self.end:%Y-%m-%d}, and 98% of the rows lie between "
-            f"{low:%Y-%m-%d} and {high:%Y-%m-%d}: check the others, windows are counted back from the newest."
+            f"runs from {self.begin:%Y-%m-%d} to {self.end:%Y-%m-%d}, but 98% of the rows lie between "
+            f"{low:%Y-%m-%d} and {high:%Y-%m-%d}: check the other rows, for windows "
+            "end at the newest."
         )
 
 

@@ -113,7 +113,7 @@ def begin(folder: Path, files: Mapping[str, str], *, name: str) -> list[str]:
     UsageError
         The folder is a project already, or holds a file where one of ours must be.
     MlopsError
-        Git was told to ignore what must be committed, or a file cannot be written.
+        Git ignores what must be committed, or a file cannot be written.
     """
     wanted = {**_common(name), **files}
     there = {path for path in wanted if (folder / path).exists() and not _is(folder / path, wanted[path])}
@@ -159,7 +159,7 @@ def _has_data(folder: Path) -> bool:
 def _refuse_ignored(tree: Tree, paths: list[str]) -> None:
     for path, line in tree.ignored(paths).items():
         raise UsageError(
-            f"Git was told to ignore {path}, which belongs into the project's commits, by {line}.",
+            f"{path} must be committed, but git ignores it, by {line}.",
             remedy="Remove that line, and run the same command again.",
         )
 
@@ -196,10 +196,13 @@ def _is(path: Path, text: str) -> bool:
 
 def _ignore(path: Path) -> None:
     """Add what git should not see to a .gitignore, where it is not there."""
-    held = path.read_text("utf-8") if path.exists() else ""
-    missing = [line for line in _IGNORED.splitlines() if line not in held.splitlines()]
+    present = path.read_text("utf-8") if path.exists() else ""
+    missing = [line for line in _IGNORED.splitlines() if line not in present.splitlines()]
     if missing:
-        _write(path, held + ("\n" if held and not held.endswith("\n") else "") + "\n".join(missing) + "\n")
+        _write(
+            path,
+            present + ("\n" if present and not present.endswith("\n") else "") + "\n".join(missing) + "\n",
+        )
 
 
 def _commit_all(folder: Path) -> None:

@@ -31,25 +31,25 @@ def evaluate(root: Path) -> None:
     opened = bundle.open(root / BUNDLE)
     schema, info = opened.schema, opened.model
     rows, _ = read_rows(root / HOLDOUT, schema)
-    truth, columns = rows[schema.target].tolist(), columns_of(rows, schema)
+    labels, columns = rows[schema.target].tolist(), columns_of(rows, schema)
     model = predictor.load(opened)
     predictions = model.predict(columns)
     baseline = constant(info.prior, info.classes, len(rows))
     seed = opened.lineage["params"]["model"]["seed"]
     figures = {
-        "holdout": metrics.report(info.task, truth, predictions, info.classes),
-        "baseline": metrics.report(info.task, truth, baseline, info.classes),
+        "holdout": metrics.report(info.task, labels, predictions, info.classes),
+        "baseline": metrics.report(info.task, labels, baseline, info.classes),
         "rows": {"train": opened.lineage["train"]["rows"], "holdout": len(rows)},
         "compiled": info.compiled,
     }
     write(root / METRICS, to_json(figures))
     tables = {
-        "roc": plots.roc(truth, predictions, info.classes),
-        "calibration": plots.calibration(truth, predictions, info.classes),
-        "confusion": plots.confusion(truth, predictions, info.classes),
-        "residuals": plots.residuals(truth, predictions, info.classes),
+        "roc": plots.roc(labels, predictions, info.classes),
+        "calibration": plots.calibration(labels, predictions, info.classes),
+        "confusion": plots.confusion(labels, predictions, info.classes),
+        "residuals": plots.residuals(labels, predictions, info.classes),
         "importances": plots.importances(
-            model, columns, truth, schema=schema, classes=info.classes, seed=seed
+            model, columns, labels, schema=schema, classes=info.classes, seed=seed
         ),
     }
     for name, table in tables.items():

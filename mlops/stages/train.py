@@ -211,11 +211,11 @@ def _watched(rows: pd.DataFrame, *names: str, schema: Schema) -> pd.DataFrame:
 def _losses(rows: pd.DataFrame, schema: Schema, info: ModelInfo, predictions: Predictions) -> dict[str, Any]:
     from mlops.evaluation.metrics import mean_losses
 
-    truth = rows[schema.target].tolist()
+    labels = rows[schema.target].tolist()
     baseline = constant(info.prior, info.classes, len(rows))
     return {
-        "loss": mean_losses(info.task, truth, predictions, info.classes),
-        "baseline": mean_losses(info.task, truth, baseline, info.classes),
+        "loss": mean_losses(info.task, labels, predictions, info.classes),
+        "baseline": mean_losses(info.task, labels, baseline, info.classes),
         "rows": len(rows),
     }
 

@@ -28,13 +28,13 @@ class Binary(Task):
         return super().is_label(label, classes) and label in classes
 
     def figures(
-        self, truth: Sequence[Any] | Array, predictions: Predictions, classes: Sequence[Any] | None
+        self, labels: Sequence[Any] | Array, predictions: Predictions, classes: Sequence[Any] | None
     ) -> dict[str, float]:
         """Return accuracy, and the areas under the ROC and the precision-recall curve."""
         from sklearn.metrics import average_precision_score, roc_auc_score
 
-        positive = positions(truth, classes or ()) == 1
-        figures = {"accuracy": self._accuracy(truth, predictions)}
+        positive = positions(labels, classes or ()) == 1
+        figures = {"accuracy": self._accuracy(labels, predictions)}
         if positive.any() and not positive.all():
             figures["roc_auc"] = float(roc_auc_score(positive, predictions.scores))
             figures["average_precision"] = float(average_precision_score(positive, predictions.scores))

@@ -33,7 +33,7 @@ class Loss:
     title
         What a sentence calls it.
     function
-        ``function(truth, predictions, classes)``: the labels or values, none missing; what was predicted; the
+        ``function(labels, predictions, classes)``: the labels or values, none missing; the predictions; the
         labels in the order of the probabilities, or None. Returns shape (n_rows,), finite.
     of_classes
         Whether it measures labels and their probabilities; else values. It suits the tasks that predict such.
@@ -46,49 +46,53 @@ class Loss:
 
 
 def _log_loss(
-    truth: Sequence[Any] | _Array, predictions: Predictions, classes: Sequence[Any] | None
+    labels: Sequence[Any] | _Array, predictions: Predictions, classes: Sequence[Any] | None
 ) -> _Array:
     """The negative logarithm of the true class's probability."""
-    return np.asarray(-np.log(np.clip(_of_truth(truth, predictions, classes or ()), _SURE, 1.0)))
+    return np.asarray(-np.log(np.clip(_label_probability(labels, predictions, classes or ()), _SURE, 1.0)))
 
 
-def _brier(truth: Sequence[Any] | _Array, predictions: Predictions, classes: Sequence[Any] | None) -> _Array:
-    """The squared distance of the probabilities from the truth (Brier 1950).
+def _brier(labels: Sequence[Any] | _Array, predictions: Predictions, classes: Sequence[Any] | None) -> _Array:
+    """The squared distance of the probabilities from the outcome (Brier 1950).
 
     With two classes of the positive one alone, in [0, 1].
     """
-    of_truth = _of_truth(truth, predictions, classes or ())
+    probability_of_label = _label_probability(labels, predictions, classes or ())
     if len(classes or ()) == 2:
-        return np.asarray((1.0 - of_truth) ** 2)
+        return np.asarray((1.0 - probability_of_label) ** 2)
     # The sum over classes of (p - y)², with the true class's term set right.
     probability = probabilities(predictions, classes or ())
-    return np.asarray((probability**2).sum(axis=1) - of_truth**2 + (1.0 - of_truth) ** 2)
+    return np.asarray(
+        (probability**2).sum(axis=1) - probability_of_label**2 + (1.0 - probability_of_label) ** 2
+    )
 
 
-def _zero_one(truth: Sequence[Any] | _Array, predictions: Predictions, _: Sequence[Any] | None) -> _Array:
+def _zero_one(labels: Sequence[Any] | _Array, predictions: Predictions, _: Sequence[Any] | None) -> _Array:
     """Whether the label is wrong."""
-    return np.array([guess != label for guess, label in zip(predictions.values, truth, strict=True)], float)
+    return np.array([guess != label for guess, label in zip(predictions.values, labels, strict=True)], float)
 
 
 def _squared_error(
-    truth: Sequence[Any] | _Array, predictions: Predictions, _: Sequence[Any] | None
+    labels: Sequence[Any] | _Array, predictions: Predictions, _: Sequence[Any] | None
 ) -> _Array:
-    return np.asarray(_error(truth, predictions) ** 2)
+    return np.asarray(_error(labels, predictions) ** 2)
 
 
 def _absolute_error(
-    truth: Sequence[Any] | _Array, predictions: Predictions, _: Sequence[Any] | None
+    labels: Sequence[Any] | _Array, predictions: Predictions, _: Sequence[Any] | None
 ) -> _Array:
-    return np.asarray(np.abs(_error(truth, predictions)))
+    return np.asarray(np.abs(_error(labels, predictions)))
 
 
-def _error(truth: Sequence[Any] | _Array, predictions: Predictions) -> _Array:
-    return np.asarray(np.asarray(predictions.values, dtype=float) - np.asarray(truth, dtype=float))
+def _error(labels: Sequence[Any] | _Array, predictions: Predictions) -> _Array:
+    return np.asarray(np.asarray(predictions.values, dtype=float) - np.asarray(labels, dtype=float))
 
 
-def _of_truth(truth: Sequence[Any] | _Array, predictions: Predictions, classes: Sequence[Any]) -> _Array:
+def _label_probability(
+    labels: Sequence[Any] | _Array, predictions: Predictions, classes: Sequence[Any]
+) -> _Array:
     """The probability of each row's label; 0 for one that the model does not know."""
-    position, probability = positions(truth, classes), probabilities(predictions, classes)
+    position, probability = positions(labels, classes), probabilities(predictions, classes)
     return np.asarray(np.where(position >= 0, probability[np.arange(len(position)), position], 0.0))
 
 

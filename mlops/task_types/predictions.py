@@ -36,7 +36,7 @@ class Predictions:
         return len(self.values)
 
     def finite(self) -> np.ndarray[Any, np.dtype[np.bool_]]:
-        """Tell of each row whether its prediction is a number: NaN and infinities are none, nor is null."""
+        """Return for each row whether its prediction is a finite number; null is none."""
         numbers = np.array(self.values if self.scores is None else self.scores, dtype=float)
         known = np.isfinite(numbers)
         return np.asarray(known if known.ndim == 1 else known.all(axis=1))
@@ -58,7 +58,7 @@ def from_array(values: np.ndarray[Any, Any], classes: Sequence[Any] | None) -> P
 
 
 def constant(prior: Sequence[float] | float, classes: Sequence[Any] | None, rows: int) -> Predictions:
-    """Predict every row alike: what a model that has seen no feature would say.
+    """Return the baseline (constant prediction) for some rows.
 
     Parameters
     ----------

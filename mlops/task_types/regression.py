@@ -57,11 +57,11 @@ class Regression(Task):
         return float(target.mean())
 
     def figures(
-        self, truth: Sequence[Any] | Array, predictions: Predictions, classes: Sequence[Any] | None
+        self, labels: Sequence[Any] | Array, predictions: Predictions, classes: Sequence[Any] | None
     ) -> dict[str, float]:
         """Return mean absolute error, root of the mean squared error, and R²."""
         del classes
-        values = np.asarray(truth, dtype=float)
+        values = np.asarray(labels, dtype=float)
         error = np.asarray(predictions.values, dtype=float) - values
         figures = {"mae": float(np.abs(error).mean()), "rmse": float(np.sqrt((error**2).mean()))}
         if spread := float(((values - values.mean()) ** 2).sum()):
@@ -69,18 +69,18 @@ class Regression(Task):
         return figures
 
     def skill_terms(
-        self, truth: Sequence[Any] | Array, predictions: Predictions, classes: Sequence[Any] | None
+        self, labels: Sequence[Any] | Array, predictions: Predictions, classes: Sequence[Any] | None
     ) -> tuple[Array, Array]:
-        """Return truth and prediction themselves."""
+        """Return labels and predictions themselves."""
         del classes
-        return np.asarray(truth, dtype=float)[:, None], np.asarray(predictions.values, dtype=float)[:, None]
+        return np.asarray(labels, dtype=float)[:, None], np.asarray(predictions.values, dtype=float)[:, None]
 
     def calibration(
-        self, truth: Sequence[Any] | Array, predictions: Predictions, classes: Sequence[Any] | None
+        self, labels: Sequence[Any] | Array, predictions: Predictions, classes: Sequence[Any] | None
     ) -> tuple[Array, Array]:
-        """Return prediction and truth themselves."""
+        """Return predictions and labels themselves."""
         del classes
-        return np.asarray(predictions.values, dtype=float), np.asarray(truth, dtype=float)
+        return np.asarray(predictions.values, dtype=float), np.asarray(labels, dtype=float)
 
     def prediction_schema(self, classes: Sequence[Any] | None) -> dict[str, Any]:
         """Return a number."""

@@ -33,7 +33,7 @@ class Task:
     noun: ClassVar[str]
     """What a model of it predicts, for people."""
     default_loss: ClassVar[str]
-    """What it is measured by unless another is asked for; one of `losses`."""
+    """The loss it is measured by where `gate.metric` names none; one of `losses`."""
     has_classes: ClassVar[bool] = True
     """Whether it predicts labels with their probabilities (scores); else values."""
     most_classes: ClassVar[int | None] = None
@@ -64,7 +64,7 @@ class Task:
         return read_labels(column)
 
     def label_to_json(self, label: Any, target: str) -> str:
-        """Write a label, not missing, as JSON, which keeps text, numbers and truth apart."""
+        """Write a label, not missing, as JSON, which keeps text, numbers and booleans apart."""
         del target
         return json.dumps(code(label))
 
@@ -97,7 +97,7 @@ class Task:
         )
 
     def prior(self, target: Array, classes: Sequence[Any] | None) -> list[float] | float:
-        """Return what a model that has seen no feature would say: each class's share, or the mean."""
+        """Return the baseline (constant prediction): each class's share, or the mean."""
         return [float((target == label).mean()) for label in classes or ()]
 
     def watched(self, predictions: Predictions) -> list[Any]:
@@ -106,7 +106,7 @@ class Task:
         return predictions.values if scores is None else scores
 
     def figures(
-        self, truth: Sequence[Any] | Array, predictions: Predictions, classes: Sequence[Any] | None
+        self, labels: Sequence[Any] | Array, predictions: Predictions, classes: Sequence[Any] | None
     ) -> dict[str, float]:
         """Return the figures people ask for beside the losses, by name.
 
@@ -116,27 +116,27 @@ class Task:
 
         known = list(classes or ())
         predicted = positions(predictions.values, known)
-        macro = f1_score(positions(truth, known), predicted, average="macro", zero_division=0.0)
-        return {"accuracy": self._accuracy(truth, predictions), "f1_macro": float(macro)}
+        macro = f1_score(positions(labels, known), predicted, average="macro", zero_division=0.0)
+        return {"accuracy": self._accuracy(labels, predictions), "f1_macro": float(macro)}
 
     def skill_terms(
-        self, truth: Sequence[Any] | Array, predictions: Predictions, classes: Sequence[Any] | None
+        self, labels: Sequence[Any] | Array, predictions: Predictions, classes: Sequence[Any] | None
     ) -> tuple[Array, Array]:
-        """Return truth and prediction as numbers, shape (n_rows, n): their covariance is the skill."""
+        """Return labels and predictions as numbers, shape (n_rows, n): their covariance is the skill."""
         known = classes or ()
-        actual = positions(truth, known)[:, None] == np.arange(1, len(known))
+        actual = positions(labels, known)[:, None] == np.arange(1, len(known))
         return actual, probabilities(predictions, known)[:, 1:]
 
     def calibration(
-        self, truth: Sequence[Any] | Array, predictions: Predictions, classes: Sequence[Any] | None
+        self, labels: Sequence[Any] | Array, predictions: Predictions, classes: Sequence[Any] | None
     ) -> tuple[Array, Array]:
         """Return what was predicted and what was observed, shape (n_rows,).
 
         Of two labels the second's probability and whether it was; of more the likeliest's and whether it was.
         """
         if classes is not None and len(classes) == 2:
-            return np.asarray(predictions.scores), np.array([label == classes[1] for label in truth], float)
-        right = [float(guess == label) for guess, label in zip(predictions.values, truth, strict=True)]
+            return np.asarray(predictions.scores), np.array([label == classes[1] for label in labels], float)
+        right = [float(guess == label) for guess, label in zip(predictions.values, labels, strict=True)]
         return np.asarray(predictions.scores).max(axis=1), np.array(right)
 
     def prediction_schema(self, classes: Sequence[Any] | None) -> dict[str, Any]:
@@ -150,8 +150,8 @@ class Task:
         shares = {"type": "array", "items": {"type": "number"}}
         return {**shares, "description": f"The probability of each of {', '.join(map(repr, classes or ()))}."}
 
-    def _accuracy(self, truth: Sequence[Any] | Array, predictions: Predictions) -> float:
-        pairs = zip(predictions.values, truth, strict=True)
+    def _accuracy(self, labels: Sequence[Any] | Array, predictions: Predictions) -> float:
+        pairs = zip(predictions.values, labels, strict=True)
         return float(np.mean([guess == label for guess, label in pairs]))
 
     def __repr__(self) -> str:

@@ -84,8 +84,8 @@ class Count(Regression):
         return {"type": "number", "description": "A count."}
 
 
-def off_by_more_than_one(truth, predictions, classes):
-    return (np.abs(np.asarray(predictions.values) - np.asarray(truth, float)) > 1.0).astype(float)
+def off_by_more_than_one(labels, predictions, classes):
+    return (np.abs(np.asarray(predictions.values) - np.asarray(labels, float)) > 1.0).astype(float)
 
 
 def kolmogorov_smirnov(support, reference, current):
@@ -139,9 +139,9 @@ for stage in STAGES.values():
     stage(root)
 made = bundle.open(root / "build/bundle")
 rows, _ = read_rows(root / "data/holdout.parquet", schema)
-truth, blocks = rows["parcels"].to_numpy(), blocks_of(rows, schema, params.gate.block)
+labels, blocks = rows["parcels"].to_numpy(), blocks_of(rows, schema, params.gate.block)
 ours, theirs = (
-    metrics.losses(params.gate.metric, truth, given, None)
+    metrics.losses(params.gate.metric, labels, given, None)
     for given in (
         predictor.load(made).predict(columns_of(rows, schema)),
         constant(made.model.prior, None, len(rows)),

@@ -14,7 +14,7 @@ from mlops.adapters.git.worktree import Tree
 from mlops.config.project_folder import load_params
 from mlops.orchestration.tasks import train
 from mlops.project.init import begin
-from mlops.scaffold.profile import Asked
+from mlops.scaffold.profile import ProfileOptions
 from tests.flows.orchard import HISTORY, plums
 from tests.person import IN_GIT, dvc, files, git, ingested, learned, told
 
@@ -35,7 +35,7 @@ def loss(root: Path) -> float:
 
 
 def test_a_project_made_by_init_takes_experiments(tmp_path: Path) -> None:
-    begin(tmp_path / "plums", str(table(tmp_path)), Asked("ripe", "picked", "plum"))
+    begin(tmp_path / "plums", str(table(tmp_path)), ProfileOptions("ripe", "picked", "plum"))
     root = tmp_path / "plums"
     dvc(root, "exp", "run", "--name", "short", "--set-param", "model.params.max_iter=7")
     assert (told(root, "status"), load_params(root / "params.yaml").model.params["max_iter"]) == ({}, 7)

@@ -21,35 +21,35 @@ def three(rows: int = 50) -> tuple[list[str], np.ndarray]:
 
 def test_binary_losses_are_scikit_learns() -> None:
     random = np.random.default_rng(1)
-    truth, scores = (random.random(200) > 0.4).tolist(), random.random(200)
+    labels, scores = (random.random(200) > 0.4).tolist(), random.random(200)
     answers = from_array(np.column_stack([1 - scores, scores]), [False, True])
-    found = report("binary", truth, answers, [False, True])
+    found = report("binary", labels, answers, [False, True])
 
-    assert found["log_loss"] == pytest.approx(metrics.log_loss(truth, scores))
-    assert found["brier"] == pytest.approx(metrics.brier_score_loss(truth, scores))
-    assert found["zero_one"] == pytest.approx(1 - metrics.accuracy_score(truth, scores > 0.5))
-    assert found["roc_auc"] == pytest.approx(metrics.roc_auc_score(truth, scores))
-    assert found["average_precision"] == pytest.approx(metrics.average_precision_score(truth, scores))
+    assert found["log_loss"] == pytest.approx(metrics.log_loss(labels, scores))
+    assert found["brier"] == pytest.approx(metrics.brier_score_loss(labels, scores))
+    assert found["zero_one"] == pytest.approx(1 - metrics.accuracy_score(labels, scores > 0.5))
+    assert found["roc_auc"] == pytest.approx(metrics.roc_auc_score(labels, scores))
+    assert found["average_precision"] == pytest.approx(metrics.average_precision_score(labels, scores))
 
 
 def test_multiclass_losses_are_scikit_learns() -> None:
-    truth, probability = three()
+    labels, probability = three()
     answers = from_array(probability, THREE)
-    found = report("multiclass", truth, answers, THREE)
-    hot = np.array([[label == name for name in THREE] for label in truth])
+    found = report("multiclass", labels, answers, THREE)
+    hot = np.array([[label == name for name in THREE] for label in labels])
 
-    assert found["log_loss"] == pytest.approx(metrics.log_loss(truth, probability, labels=THREE))
+    assert found["log_loss"] == pytest.approx(metrics.log_loss(labels, probability, labels=THREE))
     assert found["brier"] == pytest.approx(((probability - hot) ** 2).sum(axis=1).mean())
-    assert found["f1_macro"] == pytest.approx(metrics.f1_score(truth, answers.values, average="macro"))
+    assert found["f1_macro"] == pytest.approx(metrics.f1_score(labels, answers.values, average="macro"))
 
 
 def test_regression_figures_are_scikit_learns() -> None:
-    truth, values = [1.0, 2.0, 4.0], [1.5, 2.0, 3.0]
-    found = report("regression", truth, Predictions(values), None)
+    labels, values = [1.0, 2.0, 4.0], [1.5, 2.0, 3.0]
+    found = report("regression", labels, Predictions(values), None)
 
     assert found["mae"] == found["absolute_error"] == pytest.approx(0.5)
-    assert found["rmse"] == pytest.approx(metrics.root_mean_squared_error(truth, values))
-    assert found["r2"] == pytest.approx(metrics.r2_score(truth, values))
+    assert found["rmse"] == pytest.approx(metrics.root_mean_squared_error(labels, values))
+    assert found["r2"] == pytest.approx(metrics.r2_score(labels, values))
 
 
 def test_certainty_that_was_wrong_costs_much_but_not_infinitely() -> None:
@@ -94,19 +94,19 @@ def test_figures_that_one_class_does_not_define_are_left_out() -> None:
 
 
 @given(st.lists(st.booleans(), min_size=1, max_size=30))
-def test_the_prior_is_the_best_constant(truth: list[bool]) -> None:
-    share = sum(truth) / len(truth)
+def test_the_prior_is_the_best_constant(labels: list[bool]) -> None:
+    share = sum(labels) / len(labels)
     best = mean_losses(
-        "binary", truth, constant([1 - share, share], [False, True], len(truth)), [False, True]
+        "binary", labels, constant([1 - share, share], [False, True], len(labels)), [False, True]
     )
     for other in (0.1, 0.5, 0.9):
-        worse = constant([1 - other, other], [False, True], len(truth))
-        assert best["log_loss"] <= mean_losses("binary", truth, worse, [False, True])["log_loss"] + 1e-12
+        worse = constant([1 - other, other], [False, True], len(labels))
+        assert best["log_loss"] <= mean_losses("binary", labels, worse, [False, True])["log_loss"] + 1e-12
 
 
 def test_every_task_has_its_losses() -> None:
-    truth, probability = three(5)
-    assert set(mean_losses("multiclass", truth, from_array(probability, THREE), THREE)) == set(
+    labels, probability = three(5)
+    assert set(mean_losses("multiclass", labels, from_array(probability, THREE), THREE)) == set(
         task_types.find("multiclass").losses
     )
 
@@ -125,12 +125,12 @@ def test_a_drift_report_sees_the_score_of_a_binary_model_and_the_label_of_others
 
 
 def test_skill_is_the_covariance_of_answers_and_truth_whatever_their_level():
-    truth, scores = [False, True, True, False], [0.1, 0.3, 0.2, 0.2]
+    labels, scores = [False, True, True, False], [0.1, 0.3, 0.2, 0.2]
     answers = Predictions([False] * 4, scores)
-    covariance = np.cov(np.asarray(truth, float), scores, ddof=0)[0, 1]
-    assert skill("binary", truth, answers, [False, True]).mean() == pytest.approx(covariance)
+    covariance = np.cov(np.asarray(labels, float), scores, ddof=0)[0, 1]
+    assert skill("binary", labels, answers, [False, True]).mean() == pytest.approx(covariance)
     shifted = Predictions([False] * 4, [score + 0.5 for score in scores])
-    assert skill("binary", truth, shifted, [False, True]).mean() == pytest.approx(covariance)
+    assert skill("binary", labels, shifted, [False, True]).mean() == pytest.approx(covariance)
 
 
 def test_skill_of_a_constant_answer_is_zero():

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from mlops.errors import DataError, UsageError
-from mlops.scaffold.profile import Asked, Profile, as_ingested, look
+from mlops.scaffold.profile import Profile, ProfileOptions, as_ingested, profile_table
 
 N = 400
 
@@ -54,7 +54,7 @@ def kinds(profile: Profile) -> dict[str, str]:
 
 @pytest.mark.parametrize("as_text", [False, True])
 def test_each_column_is_taken_for_what_it_is(table: pd.DataFrame, as_text: bool) -> None:
-    profile = look(written(table) if as_text else table, Asked("churned"))
+    profile = profile_table(written(table) if as_text else table, ProfileOptions("churned"))
     assert profile.task == "binary"
     assert kinds(profile) == {
         "signed_up_at": "date",
@@ -65,8 +65,8 @@ def test_each_column_is_taken_for_what_it_is(table: pd.DataFrame, as_text: bool)
         "remark": "text",
     }
     assert {name: reason.partition(":")[0] for name, reason in profile.left_out.items()} == {
-        "ticket": "it tells rows apart",
-        "row": "it tells rows apart",
+        "ticket": "an id",
+        "row": "an id",
         "country": "it is NZ in every row",
         "fax": "it holds no value",
         "score": "the prediction log has a column of that name",
@@ -80,11 +80,11 @@ def test_each_column_is_taken_for_what_it_is(table: pd.DataFrame, as_text: bool)
 
 
 def test_what_is_asked_for_is_done(table: pd.DataFrame) -> None:
-    asked = Asked("churned", "signed_up_at", "ticket", features=["age", "row", "plan"])
-    profile = look(table, asked)
+    options = ProfileOptions("churned", "signed_up_at", "ticket", features=["age", "row", "plan"])
+    profile = profile_table(table, options)
     assert kinds(profile) == {"age": "number", "row": "number", "plan": "category"}
     assert (profile.time, profile.key) == ("signed_up_at", "ticket")
-    without = look(table, Asked("churned", exclude=["age", "signed_up_at"]))
+    without = profile_table(table, ProfileOptions("churned", exclude=["age", "signed_up_at"]))
     assert "age" not in kinds(without)
     assert without.left_out["age"] == "you excluded it"
     # Of two that could be, one is left.
@@ -92,7 +92,7 @@ def test_what_is_asked_for_is_done(table: pd.DataFrame) -> None:
 
 
 def test_the_event_time_reaches_the_model_by_its_calendar(table: pd.DataFrame) -> None:
-    schema = look(table, Asked("churned", "signed_up_at")).schema()
+    schema = profile_table(table, ProfileOptions("churned", "signed_up_at")).schema()
     assert [name for name in schema.inputs if name.startswith("signed_up_at")] == [
         "signed_up_at.month",
         "signed_up_at.weekday",
@@ -118,7 +118,7 @@ def test_the_event_time_reaches_the_model_by_its_calendar(table: pd.DataFrame) -
 )
 def test_the_target_tells_the_task(table: pd.DataFrame, values: list[Any], task: str, classes: int) -> None:
     target = [None if i == 3 else values[i * 7 % len(values)] for i in range(N)]  # one waits for its label
-    profile = look(table.assign(churned=target), Asked("churned"))
+    profile = profile_table(table.assign(churned=target), ProfileOptions("churned"))
     assert (profile.task, len(profile.classes)) == (task, classes)
     assert profile.unlabelled == 1 / N
     assert any(f"the task is {task}" in sentence for sentence in profile.decided)
@@ -127,28 +127,30 @@ def test_the_target_tells_the_task(table: pd.DataFrame, values: list[Any], task:
 def test_a_label_that_few_rows_have_is_told_of(table: pd.DataFrame) -> None:
     kind = np.resize(["a", "b"], N).astype(object)
     kind[[3, 50]] = "odd"
-    profile = look(table.assign(kind=kind), Asked("kind"))
+    profile = profile_table(table.assign(kind=kind), ProfileOptions("kind"))
     assert profile.rare == ["odd"]
-    assert any("odd (2) in too few rows" in sentence for sentence in profile.decided)
-    assert look(table, Asked("churned")).rare == []
-    assert look(table, Asked("age")).rare == []
+    assert any("too few rows of odd (2)" in sentence for sentence in profile.decided)
+    assert profile_table(table, ProfileOptions("churned")).rare == []
+    assert profile_table(table, ProfileOptions("age")).rare == []
 
 
 def test_columns_that_give_the_target_away_are_named_and_stay(table: pd.DataFrame) -> None:
     flip = np.where(table["churned"], "left the service", "stays")
     told = table.assign(reason=flip, refund=table["churned"] * 10.0 + table["age"].fillna(0) / 100)
-    profile = look(told, Asked("churned"))
+    profile = profile_table(told, ProfileOptions("churned"))
     assert profile.suspects == ["reason", "refund"]
     assert {"reason", "refund"} <= set(kinds(profile))
     price = table.assign(churned=table["age"].fillna(30) * 1.5, cents=table["age"].fillna(30) * 150)
-    assert look(price, Asked("churned")).suspects == ["age", "cents"]
+    assert profile_table(price, ProfileOptions("churned")).suspects == ["age", "cents"]
 
 
 def test_values_that_are_none_of_their_kind_are_told_of(table: pd.DataFrame) -> None:
     odd = written(table)
     odd.loc[3, "age"] = "unknown"
     odd.loc[4, "age"] = "inf"
-    [age] = [feature for feature in look(odd, Asked("churned")).features if feature.name == "age"]
+    [age] = [
+        feature for feature in profile_table(odd, ProfileOptions("churned")).features if feature.name == "age"
+    ]
     assert age.type == "number"
     assert "0.6% are none" in age.note
 
@@ -160,7 +162,7 @@ def test_values_that_are_none_of_their_kind_are_told_of(table: pd.DataFrame) -> 
         (lambda i: f"1.{i:03d},25", "numbers with a decimal comma, as 1.000,25"),
         (lambda i: f"{i % 28 + 1:02d}/03/2024", "days without the year first, as 01/03/2024"),
         (lambda i: f"{i % 28 + 1}.3.24 10:00", "days without the year first, as 1.3.24 10:00"),
-        (lambda i: "n/a" if i % 10 == 0 else str(i % 50), "10.0% of its values, as n/a, are no numbers"),
+        (lambda i: "n/a" if i % 10 == 0 else str(i % 50), "10.0% of its values, as n/a, are not numbers"),
         (
             lambda i: "n/a" if i % 5 == 0 else f"2024-{i % 12 + 1:02d}-{i % 28 + 1:02d}",
             "20.0% of its values, as n/a",
@@ -173,7 +175,7 @@ def test_values_that_are_none_of_their_kind_are_told_of(table: pd.DataFrame) -> 
 def test_what_was_meant_to_be_numbers_or_days_is_told_of(
     table: pd.DataFrame, spelled: Callable[[int], str], doubt: str
 ) -> None:
-    profile = look(table.assign(odd=[spelled(i) for i in range(N)]), Asked("churned"))
+    profile = profile_table(table.assign(odd=[spelled(i) for i in range(N)]), ProfileOptions("churned"))
     told = [*profile.decided, *profile.left_out.values()]
     assert [doubt in sentence for sentence in told].count(True) == (1 if doubt else len(told))
     assert ("odd" in kinds(profile)) == ("odd" not in profile.left_out)
@@ -184,25 +186,34 @@ def test_what_was_meant_to_be_numbers_or_days_is_told_of(
 )
 def test_whole_numbers_that_number_the_rows_are_left_out(table: pd.DataFrame, name: str) -> None:
     gaps = np.cumsum(np.random.default_rng(1).integers(1, 9, N))
-    profile = look(table.assign(**{name: np.random.default_rng(2).permutation(gaps)}), Asked("churned"))
+    profile = profile_table(
+        table.assign(**{name: np.random.default_rng(2).permutation(gaps)}), ProfileOptions("churned")
+    )
     assert "an id" in profile.left_out[name]
-    few = look(table.assign(**{name: gaps % 7}), Asked("churned"))  # of which many are the same
+    few = profile_table(
+        table.assign(**{name: gaps % 7}), ProfileOptions("churned")
+    )  # of which many are the same
     assert kinds(few)[name] == "number"
 
 
 def test_a_key_that_comes_again_anywhere_in_the_table_is_none_unless_a_person_says_so(
     table: pd.DataFrame,
 ) -> None:
-    profile = look(table, Asked("churned"), repeated={"customer_id"})
+    profile = profile_table(table, ProfileOptions("churned"), repeated={"customer_id"})
     assert (profile.key, "customer_id" in profile.left_out) == (None, True)
-    asked = look(table, Asked("churned", key="customer_id"), repeated={"customer_id"})
-    assert "customer_id comes again: of rows with one key the later is learnt from." in asked.decided
-    assert not any("comes again" in said for said in look(table, Asked("churned", key="customer_id")).decided)
+    asked = profile_table(table, ProfileOptions("churned", key="customer_id"), repeated={"customer_id"})
+    assert "customer_id has duplicates: of rows with the same key, the later is trained on." in asked.decided
+    assert not any(
+        "has duplicates" in said
+        for said in profile_table(table, ProfileOptions("churned", key="customer_id")).decided
+    )
 
 
 def test_a_number_that_rises_from_row_to_row_stays_and_is_told_of(table: pd.DataFrame) -> None:
     rising = np.cumsum(np.random.default_rng(1).integers(1, 9, N))
-    profile = look(table.assign(paid=rising, income=rising[::-1], ratio=rising / 7), Asked("churned"))
+    profile = profile_table(
+        table.assign(paid=rising, income=rising[::-1], ratio=rising / 7), ProfileOptions("churned")
+    )
     told = [sentence for sentence in profile.decided if "exclude it if it is an id" in sentence]
     assert {"paid", "income", "ratio"} <= set(kinds(profile))
     assert [sentence.partition(" ")[0] for sentence in told] == ["paid"]
@@ -210,40 +221,40 @@ def test_a_number_that_rises_from_row_to_row_stays_and_is_told_of(table: pd.Data
 
 def test_a_target_with_decimal_commas_is_refused_with_the_reason(table: pd.DataFrame) -> None:
     with pytest.raises(UsageError, match=r"400 labels.*decimal comma, as 0,5"):
-        look(table.assign(price=[f"{i},5" for i in range(N)]), Asked("price"))
+        profile_table(table.assign(price=[f"{i},5" for i in range(N)]), ProfileOptions("price"))
 
 
 @pytest.mark.parametrize(
-    ("asked", "error", "says"),
+    ("options", "error", "says"),
     [
-        (Asked("churn"), UsageError, "Did you mean 'churned'"),
-        (Asked("churned", time="plan"), UsageError, "plan holds"),
-        (Asked("churned", time="fax"), UsageError, "nothing"),
-        (Asked("churned", key="nr"), UsageError, "--key"),
-        (Asked("churned", key="churned"), UsageError, "two things"),
-        (Asked("churned", features=["churned"]), UsageError, "names the target"),
-        (Asked("churned", exclude=["agee"]), UsageError, "Did you mean 'age'"),
-        (Asked("score"), UsageError, "Rename the column"),
-        (Asked("fax"), DataError, "no value in any row"),
-        (Asked("country"), DataError, "NZ in every row"),
-        (Asked("remark"), UsageError, "400 labels"),
-        (Asked("plan", task="regression"), UsageError, "no number"),
-        (Asked("plan", task="binary"), UsageError, "3 labels"),
-        (Asked("churned", features=["fax"]), DataError, "fax (it holds no value)"),
+        (ProfileOptions("churn"), UsageError, "Did you mean 'churned'"),
+        (ProfileOptions("churned", time="plan"), UsageError, "plan holds"),
+        (ProfileOptions("churned", time="fax"), UsageError, "nothing"),
+        (ProfileOptions("churned", key="nr"), UsageError, "--key"),
+        (ProfileOptions("churned", key="churned"), UsageError, "two roles"),
+        (ProfileOptions("churned", features=["churned"]), UsageError, "names the target"),
+        (ProfileOptions("churned", exclude=["agee"]), UsageError, "Did you mean 'age'"),
+        (ProfileOptions("score"), UsageError, "Rename the column"),
+        (ProfileOptions("fax"), DataError, "no value in any row"),
+        (ProfileOptions("country"), DataError, "NZ in every row"),
+        (ProfileOptions("remark"), UsageError, "400 labels"),
+        (ProfileOptions("plan", task="regression"), UsageError, "no number"),
+        (ProfileOptions("plan", task="binary"), UsageError, "3 labels"),
+        (ProfileOptions("churned", features=["fax"]), DataError, "fax (it holds no value)"),
     ],
 )
 def test_what_cannot_be_is_refused_with_the_way_out(
-    table: pd.DataFrame, asked: Asked, error: type[Exception], says: str
+    table: pd.DataFrame, options: ProfileOptions, error: type[Exception], says: str
 ) -> None:
     with pytest.raises(error) as told:
-        look(table, asked)
+        profile_table(table, options)
     assert says in str(told.value)
 
 
 def test_a_time_that_is_missing_somewhere_is_refused(table: pd.DataFrame) -> None:
     table.loc[7, "signed_up_at"] = pd.NaT
     with pytest.raises(UsageError, match="missing in 1 rows"):
-        look(table, Asked("churned", time="signed_up_at"))
+        profile_table(table, ProfileOptions("churned", time="signed_up_at"))
 
 
 def test_text_of_a_typed_file_stays_text_as_it_will_when_it_is_ingested(table: pd.DataFrame) -> None:
@@ -251,25 +262,25 @@ def test_text_of_a_typed_file_stays_text_as_it_will_when_it_is_ingested(table: p
     told = table.assign(
         zip=zips, wet=np.where(table["churned"], "true", "false"), grade=["1", "2"] * (N // 2)
     )
-    typed = look(told, Asked("grade"), untyped=False)
+    typed = profile_table(told, ProfileOptions("grade"), untyped=False)
     assert (kinds(typed)["zip"], kinds(typed)["wet"]) == ("category", "category")
     assert sorted(typed.classes) == ["1", "2"]
-    untyped = look(told, Asked("grade"))
+    untyped = profile_table(told, ProfileOptions("grade"))
     assert (kinds(untyped)["zip"], kinds(untyped)["wet"]) == ("category", "boolean")
     zip = next(each for each in untyped.features if each.name == "zip")
     assert zip.note.startswith("90 codes, some with zeros before them: 000")
-    digits = look(
+    digits = profile_table(
         told.assign(zip=[f"{n % 90}" for n in range(N)], hour=[f"{n % 7}.5" for n in range(N)]),
-        Asked("grade"),
+        ProfileOptions("grade"),
     )
     assert (kinds(digits)["zip"], kinds(digits)["hour"]) == ("number", "number")
     assert sorted(untyped.classes) == [1, 2]
     with pytest.raises(UsageError, match="is no number"):
-        look(told, Asked("grade", task="regression"), untyped=False)
+        profile_table(told, ProfileOptions("grade", task="regression"), untyped=False)
 
 
 def test_a_column_called_as_a_part_of_a_date_is_left_out(table: pd.DataFrame) -> None:
-    profile = look(table.assign(**{"signed_up_at.month": table["age"]}), Asked("churned"))
+    profile = profile_table(table.assign(**{"signed_up_at.month": table["age"]}), ProfileOptions("churned"))
     assert "a part of signed_up_at" in profile.left_out["signed_up_at.month"]
     assert "signed_up_at" in kinds(profile)
 
@@ -278,12 +289,12 @@ def test_what_the_contract_will_keep_apart_stops_nothing(table: pd.DataFrame) ->
     odd = written(table).assign(age=[str(n * 1e300) for n in range(N)])
     odd.loc[5, "signed_up_at"] = "unknown"
     odd.loc[7, "customer_id"] = None
-    profile = look(odd, Asked("churned", "signed_up_at", "customer_id"))
+    profile = profile_table(odd, ProfileOptions("churned", "signed_up_at", "customer_id"))
     assert (profile.time, profile.key) == ("signed_up_at", "customer_id")
     rows = as_ingested(odd, profile.schema(), untyped=True)
     assert rows["signed_up_at"].isna().sum() == 1
     infinite = table.assign(churned=np.where(np.arange(N) == 3, np.inf, np.arange(N) / 7))
-    assert look(infinite, Asked("churned")).task == "regression"
+    assert profile_table(infinite, ProfileOptions("churned")).task == "regression"
 
 
 def test_none_is_a_label_among_words_and_no_number(table: pd.DataFrame) -> None:
@@ -293,7 +304,7 @@ def test_none_is_a_label_among_words_and_no_number(table: pd.DataFrame) -> None:
         rooms=["None" if n % 4 == 0 else str(n % 7) for n in range(N)],
         paid=[("None", " ", "true", "false")[n % 4] for n in range(N)],
     )
-    profile = look(odd, Asked("sleep"))
+    profile = profile_table(odd, ProfileOptions("sleep"))
     assert (profile.task, sorted(profile.classes), profile.unlabelled) == (
         "multiclass", ["Apnea", "Insomnia", "None"], 0.0,
     )  # fmt: skip
@@ -301,7 +312,7 @@ def test_none_is_a_label_among_words_and_no_number(table: pd.DataFrame) -> None:
         "garage": "category", "rooms": "number", "paid": "boolean",
     }  # fmt: skip
     assert "25.0% missing" in next(each.note for each in profile.features if each.name == "rooms")
-    paid = look(odd, Asked("paid"))
+    paid = profile_table(odd, ProfileOptions("paid"))
     assert (paid.classes, paid.unlabelled) == ([True, False], 0.5)
     rows = as_ingested(odd, profile.schema(), untyped=True)
     assert (set(rows["garage"]), rows["rooms"].isna().mean()) == ({"None", "built in"}, 0.25)
@@ -310,7 +321,7 @@ def test_none_is_a_label_among_words_and_no_number(table: pd.DataFrame) -> None:
 @pytest.mark.parametrize("untyped", [False, True])
 def test_a_span_of_time_is_left_out_and_said(table: pd.DataFrame, untyped: bool) -> None:
     spans = table.assign(took=pd.to_timedelta(np.arange(N) % 60, "s"))
-    profile = look(spans, Asked("churned"), untyped=untyped)
+    profile = profile_table(spans, ProfileOptions("churned"), untyped=untyped)
     assert profile.left_out["took"] == "its values are of type Timedelta"
 
 
@@ -318,34 +329,34 @@ def test_decimals_of_a_database_are_numbers(table: pd.DataFrame) -> None:
     told = table.assign(
         left=[Decimal(n % 2) for n in range(N)], price=[Decimal(n % 37) / 4 for n in range(N)]
     )
-    profile = look(told, Asked("left"), untyped=False)
+    profile = profile_table(told, ProfileOptions("left"), untyped=False)
     assert (profile.task, sorted(profile.classes)) == ("binary", [0, 1])
     assert kinds(profile)["price"] == "number"
     rows = as_ingested(told, profile.schema(), untyped=False)
     assert set(rows["left"]) == {0, 1}
     assert rows["price"].tolist() == [n % 37 / 4 for n in range(N)]
-    assert look(told, Asked("price"), untyped=False).task == "regression"
+    assert profile_table(told, ProfileOptions("price"), untyped=False).task == "regression"
 
 
 def test_what_is_excluded_is_no_feature_though_it_be_named(table: pd.DataFrame) -> None:
-    profile = look(table, Asked("churned", features=["age", "plan"], exclude=["age"]))
+    profile = profile_table(table, ProfileOptions("churned", features=["age", "plan"], exclude=["age"]))
     assert (kinds(profile), profile.left_out) == ({"plan": "category"}, {"age": "you excluded it"})
 
 
 def test_a_nested_target_is_refused(table: pd.DataFrame) -> None:
     with pytest.raises(DataError, match="nested"):
-        look(table.assign(churned=[[1]] * N), Asked("churned"))
+        profile_table(table.assign(churned=[[1]] * N), ProfileOptions("churned"))
 
 
 def test_hundreds_of_columns_and_many_categories_are_looked_at_in_bounded_time() -> None:
     rng = np.random.default_rng(1)
     wide = {f"x{i}": rng.normal(size=500) for i in range(300)}
     many = rng.integers(0, 100_000, 500).astype(str)
-    profile = look(
+    profile = profile_table(
         pd.DataFrame(
             {**wide, "shop": np.char.add("s", np.sort(many)[::2].repeat(2)), "y": rng.normal(size=500)}
         ),
-        Asked("y"),
+        ProfileOptions("y"),
     )
     assert len(profile.features) == 301
     assert kinds(profile)["shop"] == "category"

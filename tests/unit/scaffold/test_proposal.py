@@ -126,7 +126,7 @@ def lying(*stretches: tuple[str, str, int]) -> pd.Series[Any]:
         (lying(("2024-01-01", "2024-12-31", 5000)), ""),
         (
             lying(("1999-01-01", "1999-01-01", 1), ("2024-01-01 00:00", "2024-01-02 10:00", 5000)),
-            "check the others",
+            "check the other rows",
         ),
     ],
 )
@@ -140,14 +140,14 @@ def test_a_fifth_of_the_rows_is_held_out_however_they_lie(times: pd.Series[Any],
     assert (
         fitted & (times >= times.max() - windows.holdout - windows.gap - windows.train)
     ).sum() > 0.7 * len(times)
-    assert told in span.told
-    assert bool(span.told) == bool(told)
+    assert told in span.warning
+    assert bool(span.warning) == bool(told)
 
 
 @pytest.mark.parametrize("minutes", [0, 5])
 def test_rows_of_one_moment_are_no_table_with_a_time(minutes: int) -> None:
     times = lying(("2024-01-01 10:00", f"2024-01-01 10:0{minutes}", 50))
-    with pytest.raises(UsageError, match=r"could not be held out.*--exclude at"):
+    with pytest.raises(UsageError, match=r"too short to hold out the newest rows.*--exclude at"):
         Span.of(times, times.min().to_pydatetime(), times.max().to_pydatetime())
 
 
