@@ -45,11 +45,11 @@ def _boosting(schema: Schema, params: dict[str, Any]) -> Pipeline:
     # its cross-fitted target mean, which suits many, but alone merges categories with similar means.
     # With several classes there is no such mean. Both encodings survive compilation; scikit-learn's
     # native categories do not.
-    categories = _named(schema, "category")
+    categories = _categories(schema)
     codes = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1, max_categories=250)
     means = TargetEncoder(target_type="binary" if schema.task == "binary" else "continuous")
     columns = [
-        ("numbers", "passthrough", _named(schema, "number", "boolean")),
+        ("numbers", "passthrough", list(schema.numbers)),
         ("categories", codes, categories),
         ("means", means, categories if schema.task != "multiclass" else []),
         *_texts(schema),
@@ -64,8 +64,8 @@ def _linear(schema: Schema, params: dict[str, Any]) -> Pipeline:
     codes = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1, max_categories=50)
     dummies = make_pipeline(codes, OneHotEncoder(handle_unknown="ignore", sparse_output=False))
     columns = [
-        ("numbers", scaled, _named(schema, "number", "boolean")),
-        ("categories", dummies, _named(schema, "category")),
+        ("numbers", scaled, list(schema.numbers)),
+        ("categories", dummies, _categories(schema)),
         *_texts(schema),
     ]
     if schema.task == "regression":
@@ -84,8 +84,9 @@ def _texts(schema: Schema) -> list[tuple[str, Any, str]]:
     words = make_pipeline(
         HashingVectorizer(n_features=4096), TfidfTransformer(), TruncatedSVD(n_components=16)
     )
-    return [(name, clone(words), name) for name in _named(schema, "text")]
+    return [(name, clone(words), name) for name in schema.texts if schema.inputs[name] == "text"]
 
 
-def _named(schema: Schema, *kinds: str) -> list[str]:
-    return [name for name, kind in schema.inputs.items() if kind in kinds]
+def _categories(schema: Schema) -> list[str]:
+    """Return what reaches the model as text and is no running text, a project's own types too."""
+    return [name for name in schema.texts if schema.inputs[name] != "text"]
