@@ -65,11 +65,11 @@ def override(path: Path, values: Mapping[str, str]) -> Params:
         A path is none of `TRAINED_WITH`, or params.yaml would not be valid with a value; the path is
         named, with what is allowed, and the file is untouched.
     """
-    given = {key: _read(key, text) for key, text in values.items()}
+    parsed = {key: _read(key, text) for key, text in values.items()}
     try:
-        return _replace(path, lambda content: _set(content, given) | _fix(content, given))
+        return _replace(path, lambda content: _set(content, parsed) | _fix(content, parsed))
     except ConfigError as exc:
-        if any(f"{key}.".startswith(f"{exc.path}.") or exc.path.startswith(f"{key}.") for key in given):
+        if any(f"{key}.".startswith(f"{exc.path}.") or exc.path.startswith(f"{key}.") for key in parsed):
             raise _refused(exc.path, exc.value, exc.allowed) from exc
         raise
 
@@ -142,10 +142,10 @@ def _fix(content: CommentedMap, values: Mapping[str, Any]) -> bool:
 
 def _mapping(content: Mapping[str, Any], *path: str) -> dict[str, Any]:
     """Return the mapping at a path, empty where there is none."""
-    found: Any = content
+    section: Any = content
     for name in path:
-        found = found.get(name) if isinstance(found, dict) else None
-    return found if isinstance(found, dict) else {}
+        section = section.get(name) if isinstance(section, dict) else None
+    return section if isinstance(section, dict) else {}
 
 
 def _read(key: str, text: str) -> Any:
@@ -184,8 +184,8 @@ def _written(value: Any) -> Any:
     return value
 
 
-def _refused(key: str, given: Any, allowed: str) -> ConfigError:
-    return ConfigError(key, value=given, allowed=allowed, file="--set")
+def _refused(key: str, value: Any, allowed: str) -> ConfigError:
+    return ConfigError(key, value=value, allowed=allowed, file="--set")
 
 
 def _like(text: str) -> YAML:

@@ -84,14 +84,14 @@ class ProjectFolder:
     @property
     def mlflow_uri(self) -> str:
         """Where MLflow answers."""
-        own = f"http://127.0.0.1:{self.settings.mlflow_port}"
-        return (self.settings.mlflow_tracking_uri or own).rstrip("/")
+        local = f"http://127.0.0.1:{self.settings.mlflow_port}"
+        return (self.settings.mlflow_tracking_uri or local).rstrip("/")
 
     @property
     def prefect_uri(self) -> str:
         """Where Prefect's API answers."""
-        own = f"http://127.0.0.1:{self.settings.prefect_port}/api"
-        return (self.settings.prefect_api_url or own).rstrip("/")
+        local = f"http://127.0.0.1:{self.settings.prefect_port}/api"
+        return (self.settings.prefect_api_url or local).rstrip("/")
 
     @property
     def address(self) -> str:
@@ -136,10 +136,10 @@ def load_params(path: Path) -> Params:
     content = yaml.read(path)
     if not isinstance(content, dict):
         raise ConfigError("the file", value=type(content).__name__, allowed="a mapping of sections")
-    own = _sections_of_stages(path.parent / "dvc.yaml") - set(Params.model_fields)
-    _register_own(content, path.parent)
+    stage_sections = _sections_of_stages(path.parent / "dvc.yaml") - set(Params.model_fields)
+    _register_module(content, path.parent)
     try:
-        params = Params.model_validate({k: v for k, v in content.items() if k not in own})
+        params = Params.model_validate({k: v for k, v in content.items() if k not in stage_sections})
     except ValidationError as exc:
         raise _config_error(exc) from exc
     allowed = task_types.find(params.model.task).losses
@@ -154,7 +154,7 @@ def load_params(path: Path) -> Params:
     return params
 
 
-def _register_own(content: dict[str, Any], root: Path) -> None:
+def _register_module(content: dict[str, Any], root: Path) -> None:
     """Run the project's module where params.yaml uses a word that nothing has registered yet.
 
     Only then: it may take seconds to import what it needs.
@@ -194,10 +194,10 @@ def _config_error(exc: ValidationError) -> ConfigError:
     if first["type"] == "missing":
         return ConfigError(path, value="nothing", allowed="a value, which it must have")
     allowed = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
-    given = first["input"]
+    value = first["input"]
     # What nobody may read must not be told again.
-    given = PASSWORD.sub("://***@", given) if isinstance(given, str) else given
-    return ConfigError(path, value=given, allowed=allowed)
+    value = PASSWORD.sub("://***@", value) if isinstance(value, str) else value
+    return ConfigError(path, value=value, allowed=allowed)
 
 
 def _place(location: tuple[int | str, ...]) -> tuple[list[str], Any]:
@@ -221,5 +221,5 @@ def _within(section: Any, part: Any) -> Any:
         return next(iter(get_args(section)[1:]), None)
     if part not in section.model_fields:
         return None
-    found = section.model_fields[part].annotation
-    return get_args(found)[0] if type(None) in get_args(found) else found
+    annotation = section.model_fields[part].annotation
+    return get_args(annotation)[0] if type(None) in get_args(annotation) else annotation

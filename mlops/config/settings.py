@@ -119,12 +119,12 @@ def expanded(text: str, file: Path | None = None, *, quoted: bool = False) -> st
     known = {**(dotenv_values(file) if file else {}), **os.environ}
 
     def value(match: re.Match[str]) -> str:
-        found = known.get(match[1])
-        if found is None:
+        setting = known.get(match[1])
+        if setting is None:
             raise ConfigError(
                 match[1], value="nothing", allowed="a value: data.source names it", file="environment"
             )
         is_password = text[: match.start()].endswith(":") and text[match.end() :].startswith("@")
-        return found.translate(_IN_ADDRESS) if quoted and is_password else found
+        return setting.translate(_IN_ADDRESS) if quoted and is_password else setting
 
     return _VARIABLE.sub(value, text)

@@ -124,8 +124,9 @@ def find(prefix: str, versions: Sequence[DatasetVersion]) -> DatasetVersion | No
         return None
     matches = {version.md5: version for version in versions if version.md5.startswith(prefix.lower())}
     if len(matches) > 1:
+        names = shown([md5[:12] for md5 in matches])
         raise UsageError(
-            f"{prefix!r} is ambiguous, {len(matches)} match: {shown([md5[:12] for md5 in matches])}.",
+            f"{prefix!r} is ambiguous: {len(matches)} versions match, {names}.",
             remedy="Give more characters.",
         )
     return next(iter(matches.values()), None)

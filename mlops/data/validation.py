@@ -182,7 +182,7 @@ class Inspection:
 
         name, rule = str(column.name), self._rules.get(str(column.name))
         if rule is not None and rule.type == "label" and rule.allowed is not None:
-            return _labelled(column, rule), []
+            return _spell_labels(column, rule), []
         try:
             whole, unusable = self._read(column, rule)
         except DataError as exc:  # of the column as a whole
@@ -291,7 +291,7 @@ def _column(rule: ColumnRule) -> Any:
     return pandera.Column(None, checks, nullable=rule.nulls != 0)
 
 
-def _labelled(column: pd.Series[Any], rule: ColumnRule) -> pd.Series[Any]:
+def _spell_labels(column: pd.Series[Any], rule: ColumnRule) -> pd.Series[Any]:
     """Spell labels as the contract does; what it does not list stays as it came."""
     import pandas as pd
 

@@ -30,7 +30,7 @@ _FORMAT = 1
 _MODES = {".tar": "w", ".gz": "w:gz", ".tgz": "w:gz"}
 _LEVEL = 3  # most of what is in it is compressed already
 _CHUNK = 1024 * 1024
-_TELL_EVERY = 5.0
+_REPORT_EVERY = 5.0
 """Seconds between two lines of progress."""
 
 log = logging.getLogger("mlops")
@@ -87,12 +87,12 @@ class _Progress:
     def __init__(self, done: str) -> None:
         self._done = done
         self._bytes = 0
-        self._told = time.monotonic()
+        self._reported_at = time.monotonic()
 
     def count(self, more: int) -> None:
         self._bytes += more
-        if time.monotonic() - self._told >= _TELL_EVERY:
-            self._told = time.monotonic()
+        if time.monotonic() - self._reported_at >= _REPORT_EVERY:
+            self._reported_at = time.monotonic()
             log.info("%s MB %s", f"{self._bytes / 1e6:,.0f}", self._done)
 
 
@@ -153,26 +153,26 @@ def extract(file: Path, into: Path) -> Manifest:
         It is no archive of ours, is cut off, holds a name that leads out of the folder, or a
         file of it differs from the manifest; that is named. What was laid out is not to be used.
     """
-    found: dict[str, str] = {}
-    told: bytes | None = None
+    digests: dict[str, str] = {}
+    manifest_bytes: bytes | None = None
     progress = _Progress("read and compared")
     try:
         with tarfile.open(file, "r|*") as tar:
             for member in tar:
                 if member.name == _MANIFEST:
-                    told = _content(tar, member).read()
+                    manifest_bytes = _content(tar, member).read()
                 else:
-                    found[member.name] = _lay(tar, member, into / _inside(member, file), progress)
-        manifest = json.loads(told or b"")
+                    digests[member.name] = _extract(tar, member, into / _inside(member, file), progress)
+        manifest = json.loads(manifest_bytes or b"")
         formats.check(manifest["format"], _FORMAT, where=str(file))
         files = dict(manifest["files"])
     except FileNotFoundError as exc:
         raise UsageError(f"There is no file {file}.", remedy="Name what `mlops backup` wrote.") from exc
     except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, ValueError, KeyError, TypeError) as exc:
         raise _broken(file, f"is cut off or no backup ({exc or type(exc).__name__})") from exc
-    amiss = sorted(name for name in {*files, *found} if files.get(name) != found.get(name))
-    if amiss:
-        raise _broken(file, f"does not hold {amiss[0]} as it was written")
+    mismatched = sorted(name for name in {*files, *digests} if files.get(name) != digests.get(name))
+    if mismatched:
+        raise _broken(file, f"does not hold {mismatched[0]} as it was written")
     return Manifest(manifest["about"], files)
 
 
@@ -183,7 +183,7 @@ def _inside(member: tarfile.TarInfo, file: Path) -> PurePosixPath:
     return path
 
 
-def _lay(tar: tarfile.TarFile, member: tarfile.TarInfo, path: Path, progress: _Progress) -> str:
+def _extract(tar: tarfile.TarFile, member: tarfile.TarInfo, path: Path, progress: _Progress) -> str:
     path.parent.mkdir(parents=True, exist_ok=True)
     reader = _Hashing(_content(tar, member), progress)
     with path.open("wb") as out:

@@ -74,9 +74,9 @@ def sweep(folder: Path, name: str | None = None) -> None:
     ours = re.compile(rf"\.{re.escape(name) if name else '.+'}\.(\d+)\.tmp")
     with suppress(FileNotFoundError):
         for entry in list(os.scandir(folder)):
-            found = ours.fullmatch(entry.name)
+            match = ours.fullmatch(entry.name)
             with suppress(FileNotFoundError):
-                if found and not _at_work(int(found[1]), entry.stat().st_mtime):
+                if match and not _at_work(int(match[1]), entry.stat().st_mtime):
                     shutil.rmtree(entry) if entry.is_dir() else Path(entry).unlink()
 
 

@@ -16,7 +16,7 @@ _KEY = b"mlops.format"
 """In the metadata of a Parquet file."""
 
 
-def check(found: Any, known: int, *, where: str) -> None:
+def check(version: Any, supported: int, *, where: str) -> None:
     """Make sure that a file's format is the one that this version of mlops reads.
 
     Raises
@@ -24,8 +24,8 @@ def check(found: Any, known: int, *, where: str) -> None:
     FormatError
         It is another.
     """
-    if found != known or isinstance(found, bool):
-        raise FormatError(where, found, known)
+    if version != supported or isinstance(version, bool):
+        raise FormatError(where, version, supported)
 
 
 def stamped(table: pa.Table, version: int) -> pa.Table:
@@ -33,7 +33,7 @@ def stamped(table: pa.Table, version: int) -> pa.Table:
     return table.replace_schema_metadata({**(table.schema.metadata or {}), _KEY: str(version)})
 
 
-def check_table(schema: pa.Schema, known: int, *, file: Path, foreign: bool = False) -> None:
+def check_table(schema: pa.Schema, supported: int, *, file: Path, foreign: bool = False) -> None:
     """Make sure that a Parquet file is of the format that this version of mlops reads.
 
     Parameters
@@ -46,7 +46,7 @@ def check_table(schema: pa.Schema, known: int, *, file: Path, foreign: bool = Fa
     FormatError
         It is another.
     """
-    found = (schema.metadata or {}).get(_KEY)
-    if found is not None or not foreign:
-        version = found.decode() if found is not None else None
-        check(int(version) if version and version.isdecimal() else version, known, where=str(file))
+    stamp = (schema.metadata or {}).get(_KEY)
+    if stamp is not None or not foreign:
+        version = stamp.decode() if stamp is not None else None
+        check(int(version) if version and version.isdecimal() else version, supported, where=str(file))

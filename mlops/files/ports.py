@@ -37,9 +37,9 @@ def check_port(port: int, *, part: str, setting: str, owned: Collection[int] = (
     """
     try:
         listening = [
-            found.pid
-            for found in psutil.net_connections("tcp")
-            if found.status == psutil.CONN_LISTEN and found.laddr and found.laddr.port == port
+            connection.pid
+            for connection in psutil.net_connections("tcp")
+            if connection.status == psutil.CONN_LISTEN and connection.laddr and connection.laddr.port == port
         ]
     except psutil.AccessDenied:
         return  # the listener's own error will have to do

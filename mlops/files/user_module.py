@@ -71,10 +71,10 @@ def load_name(reference: str, root: Path, *, key: str) -> Any:
         loaded = load(file.read_bytes(), str(file))
     except Exception as exc:
         raise DataError(f"{file} cannot be loaded: {exc}.", remedy="Correct it.") from exc
-    found = getattr(loaded, called, None)
-    if not callable(found):
+    member = getattr(loaded, called, None)
+    if not callable(member):
         raise ConfigError(key, value=reference, allowed=f"a function or class of {path}")
-    return found
+    return member
 
 
 def load_project(source: bytes, path: str) -> ModuleType:

@@ -175,7 +175,7 @@ def _services(project: Project) -> Iterator[Removal]:
 
 
 def _cache(project: Project, now: datetime) -> Iterator[Removal]:
-    from mlops.adapters.dvc.cache import litter
+    from mlops.adapters.dvc.cache import unfinished_files
     from mlops.adapters.dvc.tree import DvcTree
     from mlops.project.data_log import reachable
 
@@ -192,7 +192,7 @@ def _cache(project: Project, now: datetime) -> Iterator[Removal]:
     beside = [DvcTree(other) for other in trees if (other / ".dvc").is_dir()]
     spare = tree.objects(commits, reachable(project), beside=beside).spare
     yield from _cached(spare, "no version, branch or tag needs them")
-    yield from _cached(litter(tree.cache(), now - FRESH), "left by a killed process")
+    yield from _cached(unfinished_files(tree.cache(), now - FRESH), "left by a killed process")
 
 
 def _cached(files: Sequence[Path], reason: str) -> Iterator[Removal]:

@@ -81,7 +81,7 @@ def begin(folder: Path, table: str, options: ProfileOptions, *, name: str | None
     sample = take(
         _rows(files),
         most=readers.rows_at_once(files[0], _SAMPLED),
-        once=lambda name: name == options.key or is_id_name(name),
+        watched=lambda name: name == options.key or is_id_name(name),
     )
     untyped = any(readers.format_of(file) == "csv" for file in files)
     profile = profile_table(sample.frame, options, untyped=untyped, repeated=sample.repeated)

@@ -21,10 +21,10 @@ __all__ = [
     "columns_of",
     "conform",
     "in_order",
+    "inputs_for",
     "lenient",
     "records",
     "reread",
-    "seen_by",
     "typed",
     "typed_or_stored",
     "unlabelled",
@@ -95,14 +95,14 @@ def usable(
     places = np.arange(len(column))
     while True:
         try:
-            found = typed(column.iloc[places], schema)
+            values = typed(column.iloc[places], schema)
             break
         except UnusableValueError as exc:
             mask = np.zeros(len(column), dtype=bool)
             mask[places[exc.wrong]] = True
             unusable.append((mask, exc.allowed))
             places = places[~exc.wrong]
-    return (found.reindex(column.index) if unusable else found), unusable
+    return (values.reindex(column.index) if unusable else values), unusable
 
 
 def lenient(frame: pd.DataFrame, schema: Schema) -> pd.DataFrame:
@@ -145,7 +145,7 @@ def reread(frame: pd.DataFrame, schema: Schema) -> pd.DataFrame:
     return as_typed(frame, Schema(counted, "", schema.task))
 
 
-def seen_by(schema: Schema, frame: pd.DataFrame) -> Columns:
+def inputs_for(schema: Schema, frame: pd.DataFrame) -> Columns:
     """Return conformed rows as a model of another schema sees them, as one of before a correction.
 
     What is no value of the type that a column had for it is missing.

@@ -41,12 +41,12 @@ class Dialect:
     @property
     def note(self) -> str | None:
         """What a person should know of it, or None where it is as most are."""
-        said = [f"columns are separated by {_NAMES[self.separator]}"] if self.separator != "," else []
+        notes = [f"columns are separated by {_NAMES[self.separator]}"] if self.separator != "," else []
         if self.encoding == _WESTERN:
-            said.append(f"it is no UTF-8 and was read as {_WESTERN}: check its umlauts and accents")
+            notes.append(f"it is no UTF-8 and was read as {_WESTERN}: check its umlauts and accents")
         elif not self.encoding.startswith("utf-8"):
-            said.append(f"it is {self.encoding.upper()}")
-        return "; ".join(said) or None
+            notes.append(f"it is {self.encoding.upper()}")
+        return "; ".join(notes) or None
 
     def text(self, file: IO[bytes]) -> io.TextIOWrapper:
         """Return the file's text; one that is no cp1252 either is read as far as it goes."""
@@ -70,9 +70,9 @@ def dialect_of(path: Path) -> Dialect:
         text = Dialect(encoding, ",", ()).text(file)
         lines = list(islice(text, _LINES))
         text.detach()
-    found = {separator: list(csv.reader(lines, delimiter=separator)) for separator in _SEPARATORS}
-    separator = max(_SEPARATORS, key=lambda each: _evenness(found[each]))
-    names = next((row for row in found[separator] if row), [])
+    rows = {separator: list(csv.reader(lines, delimiter=separator)) for separator in _SEPARATORS}
+    separator = max(_SEPARATORS, key=lambda each: _evenness(rows[each]))
+    names = next((row for row in rows[separator] if row), [])
     refuse_repeated(names, path.name)
     return Dialect(encoding, separator, tuple(names))
 

@@ -367,17 +367,17 @@ def _all(pieces: Iterable[pd.DataFrame], names: list[str]) -> tuple[set[str], se
     """Return the columns that hold nothing but numbers, and those that hold nothing but truths."""
     import pandas as pd
 
-    seen: set[str] = set()
+    filled_columns: set[str] = set()
     numbers, truths = set(names), set(names)
     for piece in pieces:
         for name in numbers | truths:
             values = pd.Series(no_words(piece[name]).dropna().unique())
-            seen |= {name} if len(values) else set()
+            filled_columns |= {name} if len(values) else set()
             if name in numbers and pd.to_numeric(values, errors="coerce").isna().any():
                 numbers.discard(name)
             if name in truths and not values.isin(list(TRUTHS)).all():
                 truths.discard(name)
-    return numbers & seen, truths & seen
+    return numbers & filled_columns, truths & filled_columns
 
 
 def _inferred(text: pd.Series[Any], type: str, *, numbers: bool, truths: bool) -> pd.Series[Any]:
@@ -395,13 +395,13 @@ def _unreadable(path: Path, exc: BaseException) -> DataError:
     if isinstance(exc, FileNotFoundError):
         return DataError(f"There is no file {path}.", remedy="Check the path.")
     if uneven := _UNEVEN.search(str(exc)):
-        expected, line, held = uneven.groups()
+        expected, line, actual = uneven.groups()
         return DataError(
-            f"{path} cannot be read as a table: line {line} has {held} values, those before it {expected}.",
+            f"{path} cannot be read as a table: line {line} has {actual} values, those before it {expected}.",
             remedy="Correct that line; a value that holds the separator stands in quotes.",
         )
-    said = "it is empty" if "No columns to parse" in str(exc) else str(exc).strip().rstrip(".")
-    return DataError(f"{path} cannot be read as a table: {said}.", remedy=f"Give {_FORMATS}.")
+    problem = "it is empty" if "No columns to parse" in str(exc) else str(exc).strip().rstrip(".")
+    return DataError(f"{path} cannot be read as a table: {problem}.", remedy=f"Give {_FORMATS}.")
 
 
 def _empty(path: Path) -> DataError:

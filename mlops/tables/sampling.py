@@ -49,7 +49,7 @@ class Sample:
 
 
 def take(
-    chunks: Iterable[pd.DataFrame], *, most: int, once: Callable[[str], bool] = lambda _: False
+    chunks: Iterable[pd.DataFrame], *, most: int, watched: Callable[[str], bool] = lambda _: False
 ) -> Sample:
     """Keep every k-th row of a table that comes in pieces, k a power of two, and the rows that tell more.
 
@@ -57,35 +57,35 @@ def take(
     ----------
     most
         Spaced rows that are kept at most; twice as many are held on the way.
-    once
+    watched
         Of which columns it is to be known whether a value comes again.
     """
     import pandas as pd
 
-    kept: list[pd.DataFrame] = []
-    stride, rows, held = 1, 0, 0
+    parts: list[pd.DataFrame] = []
+    stride, rows, size = 1, 0, 0
     ranges: dict[str, tuple[Any, Any]] = {}
-    seen: dict[str, Repeats] = {}
+    repeats: dict[str, Repeats] = {}
     repeated: set[str] = set()
-    telling = _Telling()
+    rare_rows = _RareRows()
     for chunk in chunks:
         chunk = chunk.set_axis(range(rows, rows + len(chunk)))
         for name in _moments(chunk):
             _widen(ranges, name, chunk[name].dropna())
-        for name in filter(once, set(map(str, chunk)) - repeated):
-            if seen.setdefault(name, Repeats()).mark(chunk[name]).any():
+        for name in filter(watched, set(map(str, chunk)) - repeated):
+            if repeats.setdefault(name, Repeats()).mark(chunk[name]).any():
                 repeated.add(name)
-        telling.take(chunk)
+        rare_rows.take(chunk)
         part = chunk.iloc[-rows % stride :: stride]
-        kept.append(part)
-        rows, held = rows + len(chunk), held + len(part)
-        while held > most:
+        parts.append(part)
+        rows, size = rows + len(chunk), size + len(part)
+        while size > most:
             stride *= 2
-            kept = [pd.concat(kept).iloc[::2]]
-            held = len(kept[0])
-    frame = pd.concat(kept) if kept else pd.DataFrame()
+            parts = [pd.concat(parts).iloc[::2]]
+            size = len(parts[0])
+    frame = pd.concat(parts) if parts else pd.DataFrame()
     if stride > 1:
-        frame = pd.concat([frame, telling.beside(frame)]).sort_index()
+        frame = pd.concat([frame, rare_rows.beside(frame)]).sort_index()
     return Sample(frame.reset_index(drop=True), rows, ranges, frozenset(repeated))
 
 
@@ -94,7 +94,7 @@ def spaced(rows: int, *, most: int) -> NDArray[np.intp]:
     return np.linspace(0, rows - 1, min(most, rows)).astype(np.intp)
 
 
-class _Telling:
+class _RareRows:
     """The rows that first held a value, of columns of few values, or a number beyond those before."""
 
     def __init__(self) -> None:
@@ -118,8 +118,8 @@ class _Telling:
         wanted = np.zeros(len(rows), dtype=bool)
         for name in map(str, rows):
             if known := self._values[name]:
-                held = set(spaced[name][spaced[name].isin(list(known))].unique())
-                wanted |= rows[name].isin(list(known - held)).to_numpy()
+                spaced_values = set(spaced[name][spaced[name].isin(list(known))].unique())
+                wanted |= rows[name].isin(list(known - spaced_values)).to_numpy()
             if name in self._ends:
                 ours, theirs = _numbers(rows[name]), _numbers(spaced[name])
                 wanted |= ours < np.fmin.reduce(theirs, initial=np.inf)

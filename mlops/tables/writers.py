@@ -193,9 +193,9 @@ def _named(frame: pd.DataFrame) -> Iterator[None]:
     try:
         yield
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as exc:
-        said = " ".join(str(part) for part in exc.args)
+        problem = " ".join(str(part) for part in exc.args)
         raise DataError(
-            f"A column does not have one type from row {frame.index[0]} on: {said}.",
+            f"A column does not have one type from row {frame.index[0]} on: {problem}.",
             remedy="Write a .jsonl file instead, or mend the column.",
         ) from exc
 

@@ -24,9 +24,8 @@ __all__ = [
     "HALF_WRITTEN",
     "CacheUse",
     "Objects",
-    "held",
+    "cached_objects",
     "listing",
-    "litter",
     "needed",
     "objects_in",
     "objects_of",
@@ -34,6 +33,7 @@ __all__ = [
     "refuse_altered",
     "sweep",
     "sweep_outputs",
+    "unfinished_files",
 ]
 
 _OBJECT = re.compile(r"[0-9a-f]{32}(\.dir)?")
@@ -65,7 +65,7 @@ def objects_in(folder: Path) -> Objects:
     return lambda md5: folder / md5[:2] / md5[2:]
 
 
-def held(repo: Repo) -> dict[str, Path]:
+def cached_objects(repo: Repo) -> dict[str, Path]:
     """Return md5 → file of every object in the cache."""
     folder = Path(repo.cache.local.path)
     names = ((file.parent.name + file.name, file) for file in folder.glob("??/*"))
@@ -84,13 +84,13 @@ def needed(repo: Repo, commits: Iterable[str] = (), versions: Iterable[str] = ()
     """
     known = [commit for commit in commits if _is_known(repo, commit)]
     objects = objects_of(repo)
-    found = {each for md5 in versions for each in _with_files(md5, objects)}
+    wanted = {each for md5 in versions for each in _with_files(md5, objects)}
     everywhere = {"all_branches": True, "all_tags": True, "all_experiments": True}
     for _ in repo.brancher(revs=known, **everywhere):
         for md5 in {out.hash_info.value for out in repo.index.outs if out.use_cache and out.hash_info}:
-            if md5 not in found:
-                found.update(_with_files(md5, objects))
-    return found
+            if md5 not in wanted:
+                wanted.update(_with_files(md5, objects))
+    return wanted
 
 
 def outputs(repo: Repo, *, made: bool = True) -> list[tuple[Path, str]]:
@@ -106,7 +106,7 @@ def outputs(repo: Repo, *, made: bool = True) -> list[tuple[Path, str]]:
     ]
 
 
-def litter(cache: Path, before: datetime) -> list[Path]:
+def unfinished_files(cache: Path, before: datetime) -> list[Path]:
     """Return half-written files in a cache that nobody has written to since `before`."""
     files = (file for file in cache.rglob(HALF_WRITTEN) if file.is_file())
     return [file for file in files if file.stat().st_mtime < before.timestamp()]
@@ -120,10 +120,10 @@ def sweep(cache: Path, before: datetime) -> int:
     before
         Younger ones are kept: somebody may be writing them.
     """
-    left = litter(cache, before)
-    for file in left:
+    unfinished = unfinished_files(cache, before)
+    for file in unfinished:
         file.unlink(missing_ok=True)
-    return len(left)
+    return len(unfinished)
 
 
 def sweep_outputs(repo: Repo) -> None:

@@ -48,17 +48,17 @@ def read_config(folder: Path) -> DvcConfig:
         raise MlopsError(
             f"DVC's configuration cannot be read: {exc}", remedy=f"Mend {folder / 'config'}."
         ) from exc
-    name = _said(config, "core", "remote")
-    url = _said(config, f"'remote \"{name}\"'", "url") if name else None
-    cache = _said(config, "cache", "dir")
+    name = _option(config, "core", "remote")
+    url = _option(config, f"'remote \"{name}\"'", "url") if name else None
+    cache = _option(config, "cache", "dir")
     return DvcConfig(
         objects=(folder / cache if cache else folder / "cache") / "files" / "md5",
-        cache_type=_said(config, "cache", "type"),
+        cache_type=_option(config, "cache", "type"),
         remote=name,
         url=url if url is None or "://" in url else str((folder / url).resolve()),
     )
 
 
-def _said(config: configparser.ConfigParser, section: str, key: str) -> str | None:
+def _option(config: configparser.ConfigParser, section: str, key: str) -> str | None:
     value = config.get(section, key, fallback="").strip("\"'")
     return value or None

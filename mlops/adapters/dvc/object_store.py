@@ -61,9 +61,9 @@ class Store:
         DataError
             Some of it cannot be brought; it is named.
         """
-        unfit = {md5: name for md5, name in wanted.items() if not self._is_whole(md5)}
-        if unfit:
-            self._bring(unfit)
+        damaged = {md5: name for md5, name in wanted.items() if not self._is_whole(md5)}
+        if damaged:
+            self._bring(damaged)
 
     def fill(self, wanted: Mapping[str, str]) -> None:
         """Bring from the remote what the cache lacks altogether; what is there is not hashed.
@@ -90,39 +90,39 @@ class Store:
         DataError
             Neither the cache nor a remote has what a file should hold; the file is named.
         """
-        held = self.files(md5, name)
-        unfit = {path: each for path, each in held.items() if not _holds(folder / path, each)}
-        if not unfit:
+        files = self.files(md5, name)
+        damaged = {path: each for path, each in files.items() if not _holds(folder / path, each)}
+        if not damaged:
             return
-        self.ensure({each: str(Path(name) / path) for path, each in unfit.items()})
-        for path, each in unfit.items():
+        self.ensure({each: str(Path(name) / path) for path, each in damaged.items()})
+        for path, each in damaged.items():
             self._put_back(folder / path, each, aside)
 
     def _put_back(self, path: Path, md5: str, aside: Path) -> None:
-        kept = ""
+        saved = ""
         if path.exists():
             aside.mkdir(parents=True, exist_ok=True)
-            away = aside / f"{md5_of(path)[:12]}-{path.name}"
-            shutil.copyfile(path, away)
-            kept = f"; what it held is kept as {away}"
+            copy = aside / f"{md5_of(path)[:12]}-{path.name}"
+            shutil.copyfile(path, copy)
+            saved = f"; what it held is kept as {copy}"
         path.parent.mkdir(parents=True, exist_ok=True)
         aside.parent.mkdir(parents=True, exist_ok=True)
         with atomic.replaced(path, beside=aside.parent) as partial:  # no litter in the data
             shutil.copyfile(self.objects(md5), partial)
-        state = "altered" if kept else "missing"
-        log.warning("%s was %s: put back as its version has it%s", path, state, kept)
+        state = "altered" if saved else "missing"
+        log.warning("%s was %s: put back as its version has it%s", path, state, saved)
 
     def _is_whole(self, md5: str) -> bool:
         return _holds(self.objects(md5), md5.removesuffix(".dir"))
 
-    def _bring(self, unfit: Mapping[str, str]) -> None:
+    def _bring(self, damaged: Mapping[str, str]) -> None:
         """Replace unfit objects, by the tree's own files where those are whole, else by the remote's."""
-        altered = {md5 for md5 in unfit if self.objects(md5).exists()}
-        here = {md5: name for md5, name in unfit.items() if _holds(self.root / name, md5)}
+        altered = {md5 for md5 in damaged if self.objects(md5).exists()}
+        here = {md5: name for md5, name in damaged.items() if _holds(self.root / name, md5)}
         for md5, name in here.items():
             self._keep(self.root / name, md5)
-        _say_brought("the files on disk", here.values())
-        lost = {md5: name for md5, name in unfit.items() if md5 not in here}
+        _log_restored("the files on disk", here.values())
+        lost = {md5: name for md5, name in damaged.items() if md5 not in here}
         why = "there is no DVC remote to fetch it from"
         if lost and self.remote is not None:
             lost, why = self._fetch(lost, self.remote)
@@ -136,17 +136,19 @@ class Store:
                 "a remote that has it: `dvc remote add --default NAME URL`, then `mlops data pull`.",
             )
 
-    def _fetch(self, unfit: Mapping[str, str], remote: Remote) -> tuple[dict[str, str], str]:
+    def _fetch(self, damaged: Mapping[str, str], remote: Remote) -> tuple[dict[str, str], str]:
         """Replace objects by the remote's; return those that could not be, and why."""
-        for md5 in unfit:
+        for md5 in damaged:
             self.objects(md5).unlink(missing_ok=True)
         try:
-            failed = remote.pull(unfit).failed
+            failed = remote.pull(damaged).failed
         except MlopsError as exc:
-            return dict(unfit), f"it could not be fetched: {exc.message.rstrip('.')}"
-        _say_brought(f"the DVC remote {remote.name!r}", [unfit[md5] for md5 in unfit if md5 not in failed])
+            return dict(damaged), f"it could not be fetched: {exc.message.rstrip('.')}"
+        _log_restored(
+            f"the DVC remote {remote.name!r}", [damaged[md5] for md5 in damaged if md5 not in failed]
+        )
         why = f"the DVC remote {remote.name!r} has no intact copy: {next(iter(failed.values()), '')}"
-        return {md5: name for md5, name in unfit.items() if md5 in failed}, why
+        return {md5: name for md5, name in damaged.items() if md5 in failed}, why
 
     def _keep(self, file: Path, md5: str) -> None:
         """Put a whole file into the cache, read-only as DVC has it there."""
@@ -157,9 +159,9 @@ class Store:
             partial.chmod(0o444)
 
 
-def _say_brought(source: str, names: Iterable[str]) -> None:
-    if told := shown(list(names)):
-        log.warning("restored from %s (corrupt or missing in the DVC cache): %s", source, told)
+def _log_restored(source: str, names: Iterable[str]) -> None:
+    if restored := shown(list(names)):
+        log.warning("restored from %s (corrupt or missing in the DVC cache): %s", source, restored)
 
 
 def _holds(path: Path, md5: str) -> bool:

@@ -81,7 +81,7 @@ class Transfer:
         )
 
 
-Told = Callable[[Transfer], None]
+OnProgress = Callable[[Transfer], None]
 """Is called as objects arrive."""
 
 
@@ -99,7 +99,7 @@ class Remote:
     name: str
     silence: float = 60.0
 
-    def push(self, md5s: Iterable[str], told: Told = lambda _: None) -> Transfer:
+    def push(self, md5s: Iterable[str], on_progress: OnProgress = lambda _: None) -> Transfer:
         """Send objects of the cache that the remote lacks, each hashed first.
 
         Raises
@@ -109,9 +109,9 @@ class Remote:
         MlopsError
             It refuses, or there is no such remote.
         """
-        return self._move("push", md5s, told)
+        return self._move("push", md5s, on_progress)
 
-    def pull(self, md5s: Iterable[str], told: Told = lambda _: None) -> Transfer:
+    def pull(self, md5s: Iterable[str], on_progress: OnProgress = lambda _: None) -> Transfer:
         """Bring objects that the cache lacks; one that is altered over there is not kept.
 
         Raises
@@ -121,7 +121,7 @@ class Remote:
         MlopsError
             It refuses, or there is no such remote.
         """
-        return self._move("pull", md5s, told)
+        return self._move("pull", md5s, on_progress)
 
     def ask(self) -> str:
         """Return where the remote answers.
@@ -135,7 +135,7 @@ class Remote:
         """
         return self._run("ask", (), lambda _: None)
 
-    def _move(self, verb: str, md5s: Iterable[str], told: Told) -> Transfer:
+    def _move(self, verb: str, md5s: Iterable[str], on_progress: OnProgress) -> Transfer:
         transfer = Transfer()
 
         def grow(line: Mapping[str, Any]) -> None:
@@ -145,12 +145,12 @@ class Remote:
             transfer.bytes += line.get("bytes", 0)
             transfer.failed.update(line.get("failed", {}))
             if "moved" in line or "wanted" in line:
-                told(transfer)
+                on_progress(transfer)
 
         self._run(verb, sorted(set(md5s)), grow)
         return transfer
 
-    def _run(self, verb: str, md5s: Iterable[str], told: Callable[[Mapping[str, Any]], None]) -> str:
+    def _run(self, verb: str, md5s: Iterable[str], on_line: Callable[[Mapping[str, Any]], None]) -> str:
         """Let a process of its own do it, and end that where the remote says nothing for too long."""
         command = [sys.executable, "-m", "mlops.adapters.dvc.transfer", str(self.root), verb, self.name]
         address, error = self.name, ""
@@ -168,7 +168,7 @@ class Remote:
                 if line is None:
                     break
                 address, error = line.get("at", address), line.get("error", error)
-                told(line)
+                on_line(line)
         if error:
             raise MlopsError(
                 f"The DVC remote {self.name!r} at {address} did not take part: {error}.",
@@ -207,12 +207,12 @@ def _follow(process: subprocess.Popen[str], lines: queue.SimpleQueue[dict[str, A
     with process.stdout:
         for line in process.stdout:
             try:
-                told = json.loads(line)
+                message = json.loads(line)
             except ValueError:  # a client library prints, or Python does as it ends
                 last = line.strip() or last
                 continue
-            explained = explained or "error" in told
-            lines.put(told)
+            explained = explained or "error" in message
+            lines.put(message)
     if process.wait() != 0 and not explained:
         lines.put({"error": last or f"exit code {process.returncode}"})
     lines.put(None)

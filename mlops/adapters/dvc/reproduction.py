@@ -48,12 +48,12 @@ def reproduce(repo: Repo, run: Run, stages: Stages, ran: list[str], *, force: bo
     list of str
         The names of all stages, in the graph's order.
     """
-    seen: list[str] = []
+    names: list[str] = []
 
     def step(stage: Any, **how: Any) -> Any:
         if not isinstance(placed(stage), PipelineStage) or stage.frozen:
             return _reproduce_stage(stage, **how)
-        seen.append(stage.name)
+        names.append(stage.name)
         if how["force"] or stage.changed(upstream=how["upstream"]):
             return _handed_to(run, stage, how)
         return None
@@ -64,7 +64,7 @@ def reproduce(repo: Repo, run: Run, stages: Stages, ran: list[str], *, force: bo
     try:
         with _in_process(repo, stages, ran):
             repo.reproduce([str(Path(repo.root_dir) / GRAPH)], force=force, repro_fn=step)
-        return seen
+        return names
     except ReproductionError as exc:
         reason = exc.__cause__ or exc
     # Outside the clause, so that DVC's word for it is not told as the cause of the reason.

@@ -30,7 +30,7 @@ _AT_ONCE = 16
 _A_SIGN = 1.0
 """Seconds between two signs of life of one large object."""
 
-_telling = threading.Lock()
+_reporting = threading.Lock()
 
 
 def main(root: str, verb: str, name: str, md5s: Sequence[str]) -> int:
@@ -38,13 +38,13 @@ def main(root: str, verb: str, name: str, md5s: Sequence[str]) -> int:
     try:
         with Repo(root) as repo:
             remote = repo.cloud.get_remote_odb(name, verb)
-            _tell(at=remote.fs.unstrip_protocol(remote.path))
+            _report(at=remote.fs.unstrip_protocol(remote.path))
             if verb == "ask":
                 _look(remote)
             else:
                 _transfer(repo, remote, md5s, push=verb == "push")
     except Exception as exc:  # whatever a store raises: its client library is not ours to list
-        _tell(error=f"{type(exc).__name__}: {' '.join(str(exc).split())}"[:500])
+        _report(error=f"{type(exc).__name__}: {' '.join(str(exc).split())}"[:500])
         return 1
     return 0
 
@@ -63,14 +63,14 @@ def _transfer(repo: Any, remote: Any, md5s: Sequence[str], *, push: bool) -> Non
     source, target = (cache, remote) if push else (remote, cache)
     there = set(target.oids_exist(list(md5s)))
     wanted = [md5 for md5 in md5s if md5 not in there]
-    _tell(wanted=len(wanted), there=len(md5s) - len(wanted))
+    _report(wanted=len(wanted), there=len(md5s) - len(wanted))
     # A folder's list goes after its files: who finds it may rely on them.
     failed: set[str] = set()
     for of_folders in (False, True):
         group = [md5 for md5 in wanted if md5.endswith(".dir") is of_folders]
         if of_folders and push:
             incomplete = [md5 for md5 in group if failed & _listed(objects, md5)]
-            _tell(failed=dict.fromkeys(incomplete, "a file of it could not be sent"))
+            _report(failed=dict.fromkeys(incomplete, "a file of it could not be sent"))
             group = [md5 for md5 in group if md5 not in incomplete]
         for start in range(0, len(group), _AT_ONCE):
             failed |= _hand_over(source, target, objects, group[start : start + _AT_ONCE], push=push).keys()
@@ -88,7 +88,7 @@ def _hand_over(
     source: Any, target: Any, objects: Objects, md5s: Sequence[str], *, push: bool
 ) -> Mapping[str, str]:
     """Copy some objects, hash what lies on this side, and tell; return why which failed."""
-    failed = dict(_unfit(objects, md5s)) if push else {}
+    failed = dict(_damaged(objects, md5s)) if push else {}
     sound = [md5 for md5 in md5s if md5 not in failed]
 
     def on_error(md5: str, exc: BaseException) -> None:
@@ -102,24 +102,24 @@ def _hand_over(
         )  # fmt: skip
     moved = [md5 for md5 in sound if md5 not in failed]
     if not push:
-        for md5, why in _unfit(objects, moved):
+        for md5, why in _damaged(objects, moved):
             failed[md5] = why
             objects(md5).unlink(missing_ok=True)
     moved = [md5 for md5 in moved if md5 not in failed]
-    _tell(moved=len(moved), bytes=sum(objects(md5).stat().st_size for md5 in moved), failed=failed)
+    _report(moved=len(moved), bytes=sum(objects(md5).stat().st_size for md5 in moved), failed=failed)
     return failed
 
 
-def _unfit(objects: Objects, md5s: Sequence[str]) -> list[tuple[str, str]]:
+def _damaged(objects: Objects, md5s: Sequence[str]) -> list[tuple[str, str]]:
     """Return the objects on this side that are not what their name says, and why."""
-    found = []
+    damaged = []
     for md5 in md5s:
         path = objects(md5)
         if not path.is_file():
-            found.append((md5, "not there"))
+            damaged.append((md5, "not there"))
         elif md5_of(path) != md5.removesuffix(".dir"):
-            found.append((md5, "altered"))
-    return found
+            damaged.append((md5, "altered"))
+    return damaged
 
 
 class _SignsOfLife(Callback):  # type: ignore[misc]  # fsspec has no types
@@ -131,14 +131,14 @@ class _SignsOfLife(Callback):  # type: ignore[misc]  # fsspec has no types
         super().relative_update(inc)
         if time.monotonic() - _SignsOfLife._last > _A_SIGN:
             _SignsOfLife._last = time.monotonic()
-            _tell(alive=True)
+            _report(alive=True)
 
     def branched(self, *_: Any, **__: Any) -> Callback:
         return _SignsOfLife()
 
 
-def _tell(**what: Any) -> None:
-    with _telling:
+def _report(**what: Any) -> None:
+    with _reporting:
         sys.stdout.write(json.dumps(what) + "\n")
         sys.stdout.flush()
 

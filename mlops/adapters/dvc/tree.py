@@ -22,7 +22,7 @@ from mlops.adapters.dvc import reproduction
 from mlops.adapters.dvc.cache import (
     CacheUse,
     Objects,
-    held,
+    cached_objects,
     listing,
     needed,
     objects_of,
@@ -71,7 +71,7 @@ class DvcTree:
             except DvcException as exc:
                 raise MlopsError(f"DVC cannot be set up: {exc}", remedy="Run `git init` there.") from exc
         tree = cls(root)
-        tree._do("write its configuration", _begin)
+        tree._do("write its configuration", _write_defaults)
         return tree
 
     def share_cache(self, other: DvcTree) -> None:
@@ -114,15 +114,15 @@ class DvcTree:
         DataError
             The list of a folder's files is missing or altered, and no remote has it.
         """
-        store, found = self.store(), {}
+        store, names = self.store(), {}
         for path, md5 in self._do("find the data", outputs):
             name = path.relative_to(self.root).as_posix()
             if paths and name not in paths:
                 continue
             if md5.endswith(".dir"):
-                found[md5] = f"the list of {name}"
-            found |= {each: str(Path(name) / file) for file, each in store.files(md5, name).items()}
-        return found
+                names[md5] = f"the list of {name}"
+            names |= {each: str(Path(name) / file) for file, each in store.files(md5, name).items()}
+        return names
 
     def obtain(self) -> list[str]:
         """Bring the data that a training may read to the tree, every byte hashed.
@@ -142,14 +142,14 @@ class DvcTree:
         """
         store = self.store()
         named = self._do("find the data", lambda repo: outputs(repo, made=False))
-        found = {path.relative_to(self.root).as_posix(): md5 for path, md5 in named}
-        found.pop(RAW, None)
-        for path, md5 in found.items():
-            held = store.files(md5, path)
-            store.ensure({each: f"{path}/{name}" for name, each in held.items()})
+        pointers = {path.relative_to(self.root).as_posix(): md5 for path, md5 in named}
+        pointers.pop(RAW, None)
+        for path, md5 in pointers.items():
+            files = store.files(md5, path)
+            store.ensure({each: f"{path}/{name}" for name, each in files.items()})
             self.checkout(path)
             refuse_altered(self.root / path, md5, store.objects)
-        return list(found)
+        return list(pointers)
 
     def version(self, path: str = LAKE) -> DatasetVersion | None:
         """Return what the pointer to `path` names, or None where there is no pointer."""
@@ -252,8 +252,8 @@ class DvcTree:
         """
         version, store = self.version(path), self.store()
         if version is not None:
-            held = store.files(version.md5, path)
-            store.fill({md5: f"{path}/{name}" for name, md5 in held.items()})
+            files = store.files(version.md5, path)
+            store.fill({md5: f"{path}/{name}" for name, md5 in files.items()})
         self._do(f"check out {path}", lambda repo: repo.checkout([str(self.root / path)], force=True))
 
     def verify(self, path: str = LAKE) -> DatasetVersion:
@@ -322,7 +322,7 @@ class DvcTree:
         wanted = self._do("read its commits", lambda repo: needed(repo, commits, versions))
         for other in beside:
             wanted |= other._do("read its commits", needed)
-        files = self._do("list the cache", held)
+        files = self._do("list the cache", cached_objects)
         return CacheUse(
             needed=[file for md5, file in files.items() if md5 in wanted],
             spare=[file for md5, file in files.items() if md5 not in wanted],
@@ -358,13 +358,13 @@ class DvcTree:
             Whatever else of ours a stage raised, as it was raised.
         """
         ran: list[str] = []  # kept where a lock of DVC's makes us begin again
-        seen = self._do(
+        names = self._do(
             "reproduce the stages", lambda repo: reproduction.reproduce(repo, run, stages, ran, force=force)
         )
         data = self.version()
         return Reproduced(
-            ran=tuple(name for name in seen if name in ran),
-            skipped=tuple(name for name in seen if name not in ran),
+            ran=tuple(name for name in names if name in ran),
+            skipped=tuple(name for name in names if name not in ran),
             lock_sha=hashing.of_file(self.root / DVC_LOCK),
             data_md5=data.md5 if data else None,
         )
@@ -417,17 +417,17 @@ class DvcTree:
                 remedy="Bring its .git back, or run `git init` there.",
             ) from exc
         except DvcException as exc:
-            told = MlopsError(f"DVC could not {doing} in {self.root}: {reason(exc)}.")
-            raise damaged(self.root, exc) or told from exc
+            error = MlopsError(f"DVC could not {doing} in {self.root}: {reason(exc)}.")
+            raise damaged(self.root, exc) or error from exc
 
 
-def _begin(repo: Repo) -> None:
+def _write_defaults(repo: Repo) -> None:
     """Write what the loop needs of DVC's configuration, where the project doesn't say otherwise."""
-    asked = any("analytics" in repo.config.load_one(level)["core"] for level in repo.config.files)
+    configured = any("analytics" in repo.config.load_one(level)["core"] for level in repo.config.files)
     with repo.config.edit("repo") as config:
         # No hardlinks: an edited one corrupts the cache (dvc#9641). And the index is the person's.
         config["cache"].setdefault("type", "reflink,copy")
-        if not asked:
+        if not configured:
             config["core"]["analytics"] = False
         config["core"].setdefault("autostage", False)
 

@@ -38,9 +38,9 @@ class CustomSource:
         except MlopsError:
             raise
         except (TypeError, ValueError) as exc:
-            given = ", ".join(keys) or "no keys"
+            passed = ", ".join(keys) or "no keys"
             raise ConfigError(
-                "data.source", value=given, allowed=f"what {params.class_} takes: {exc}"
+                "data.source", value=passed, allowed=f"what {params.class_} takes: {exc}"
             ) from exc
 
     def fetch(self, since: Any, folder: Path) -> Iterator[Fetched]:

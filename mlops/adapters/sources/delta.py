@@ -107,8 +107,8 @@ def _added(table: DeltaTable, before: int | None) -> dict[int, set[str]] | None:
 
 def _changed(actions: list[dict[str, Any]], what: str) -> list[str]:
     """Return the files that a version added, or removed, with rows that it changed."""
-    told = [action[what] for action in actions if what in action]
-    return [each["path"] for each in told if each.get("dataChange", True)]
+    entries = [action[what] for action in actions if what in action]
+    return [each["path"] for each in entries if each.get("dataChange", True)]
 
 
 def _new_pieces(table: DeltaTable, added: dict[int, set[str]]) -> Iterator[pa.Table]:

@@ -68,13 +68,13 @@ class FunctionSource:
             yield Fetched(file, file.name, at, again=self.column is None)
 
     def _pieces(
-        self, given: pd.DataFrame | Iterable[pd.DataFrame], position: list[Any]
+        self, returned: pd.DataFrame | Iterable[pd.DataFrame], position: list[Any]
     ) -> Iterator[pa.Table]:
         import pandas as pd
         import pyarrow as pa
 
         start = cursor.value_of(position[0])
-        for frame in [given] if isinstance(given, pd.DataFrame) else given:
+        for frame in [returned] if isinstance(returned, pd.DataFrame) else returned:
             if not isinstance(frame, pd.DataFrame):
                 raise DataError(
                     f"{self.function} gives a {type(frame).__name__}, which is no DataFrame.",

@@ -31,7 +31,7 @@ class AddressSource:
         """Bring what is new or changed, in the order of the names."""
         known = dict((since or {}).get("files", {}))
         try:
-            for number, (path, token, system) in enumerate(self._found()):
+            for number, (path, token, system) in enumerate(self._files()):
                 if token is not None and known.get(path) == token:
                     continue
                 # A file of its own folder: two may have one name.
@@ -54,7 +54,7 @@ class AddressSource:
                 "The server", self.address, remedy="Check it, and its credentials.", cause=exc
             ) from exc
 
-    def _found(self) -> Iterator[tuple[str, str | None, Any]]:
+    def _files(self) -> Iterator[tuple[str, str | None, Any]]:
         from fsspec.core import url_to_fs
 
         try:
@@ -73,5 +73,5 @@ class AddressSource:
 
 
 def _token(info: dict[str, Any]) -> str | None:
-    told = {name: str(info[name]) for name in _TOKENS if info.get(name) is not None}
-    return hashing.of_value({**told, "size": info.get("size")})[:16] if told else None
+    tokens = {name: str(info[name]) for name in _TOKENS if info.get(name) is not None}
+    return hashing.of_value({**tokens, "size": info.get("size")})[:16] if tokens else None

@@ -102,15 +102,17 @@ class SqlSource:
         import pyarrow as pa
         from sqlalchemy import column, select, text
 
-        asked: Any = text(self.query)
+        statement: Any = text(self.query)
         if self.column is not None:
             grows: Any = column(self.column)
             # On a line of its own: what the query ends with may be a comment.
-            asked = select(text("*")).select_from(text(f"({self.query.rstrip().rstrip(';')}\n) AS asked"))
+            statement = select(text("*")).select_from(
+                text(f"({self.query.rstrip().rstrip(';')}\n) AS subquery")
+            )
             if position[0] is not None:
-                asked = asked.where(grows > cursor.value_of(position[0]))
-            asked = asked.order_by(grows)
-        result = connection.execution_options(stream_results=True, max_row_buffer=_ROWS).execute(asked)
+                statement = statement.where(grows > cursor.value_of(position[0]))
+            statement = statement.order_by(grows)
+        result = connection.execution_options(stream_results=True, max_row_buffer=_ROWS).execute(statement)
         names = list(result.keys())
         refuse_repeated(names, "The query of data.source")
         if self.column is not None and self.column not in names:
@@ -141,5 +143,5 @@ def _array(values: Sequence[Any]) -> pa.Array:
 
 def _is_away(exc: Any) -> bool:
     """Tell a server that does not respond, or a file that cannot be opened, from a query that is wrong."""
-    said = str(exc.orig).lower()
-    return any(word in said for word in ("connect", "unable to open", "timeout", "refused"))
+    message = str(exc.orig).lower()
+    return any(word in message for word in ("connect", "unable to open", "timeout", "refused"))

@@ -181,8 +181,8 @@ class DockerTarget:
     def running(self, *, unhealthy: bool = False) -> list[Serving]:
         """Return the running containers, oldest first; with `unhealthy` restarting and paused ones too."""
         with _engine() as engine:
-            found = self._containers(engine, "running", *(("restarting", "paused") if unhealthy else ()))
-            return [_serving(one) for one in sorted(found, key=lambda one: str(one.attrs["Created"]))]
+            containers = self._containers(engine, "running", *(("restarting", "paused") if unhealthy else ()))
+            return [_serving(one) for one in sorted(containers, key=lambda one: str(one.attrs["Created"]))]
 
     def stop(self, serving: Serving, *, drain: float) -> None:
         """Stop a container, killing it after `drain` seconds, and remove it."""
@@ -368,8 +368,10 @@ def _remove(engine: docker.DockerClient, ref: str, *, drain: float) -> None:
 
 
 def _is_port_taken(exc: BaseException) -> bool:
-    said = str(exc)
-    return isinstance(exc, APIError) and ("already allocated" in said or "address already in use" in said)
+    message = str(exc)
+    return isinstance(exc, APIError) and (
+        "already allocated" in message or "address already in use" in message
+    )
 
 
 def _writer(log: Path) -> str:

@@ -87,15 +87,15 @@ class ProcessTarget:
 
     def running(self, *, unhealthy: bool = False) -> list[Serving]:  # noqa: ARG002  # one lives or does not
         """Return the services whose process lives, oldest first; forgets the others."""
-        found = []
+        servings = []
         for file in sorted(self._services.glob("*.json"), key=_written):
             with suppress(FileNotFoundError):
                 serving = Serving(**json.loads(file.read_text()))
                 if process_id.find(serving.ref) is None:
                     file.unlink()
                 else:
-                    found.append(serving)
-        return found
+                    servings.append(serving)
+        return servings
 
     def stop(self, serving: Serving, *, drain: float) -> None:
         """Ask a service to end, and kill it after `drain` seconds."""
@@ -119,8 +119,8 @@ class ProcessTarget:
 
     def prune(self, *, keep: int, dry: bool = False) -> list[str]:
         """Remove the logs of services that ended, but for the newest `keep`."""
-        living = {serving.id for serving in self.running()}
-        ended = [log for log in self._logs.glob("*.log") if log.stem not in living]
+        running = {serving.id for serving in self.running()}
+        ended = [log for log in self._logs.glob("*.log") if log.stem not in running]
         gone = sorted(ended, key=lambda log: log.stat().st_mtime, reverse=True)[keep:]
         for log in gone if not dry else ():
             log.unlink(missing_ok=True)

@@ -56,7 +56,7 @@ from mlops.stages.pipeline import STAGES
 from mlops.stages.split import held_out
 from mlops.stages.train import train
 from mlops.stats.bootstrap import Interval, block_interval, blocks_of
-from mlops.tables.conform import columns_of, seen_by
+from mlops.tables.conform import columns_of, inputs_for
 from mlops.task_types import predictions
 from mlops.task_types.predictions import Predictions
 
@@ -350,13 +350,13 @@ def _champion_view(champion: Bundle, rows: pd.DataFrame, tree: Path) -> tuple[Co
     """
     absent = {name: kind for name, kind in champion.schema.features.items() if name not in rows}
     if not absent:
-        return seen_by(champion.schema, rows), (), 0
+        return inputs_for(champion.schema, rows), (), 0
     whole = held_out(tree, absent)
     if len(whole) != len(rows):
         raise ConflictError(f"{tree}: the data changed during the run.", remedy="Run `mlops train` again.")
     cells = whole[list(absent)]
     incomplete = int((~(cells.notna() & ~cells.isin([""])).all(axis=1)).sum())
-    return seen_by(champion.schema, whole), tuple(absent) if incomplete else (), incomplete
+    return inputs_for(champion.schema, whole), tuple(absent) if incomplete else (), incomplete
 
 
 def _options(project: Project) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import pytest
 from mlops.errors import DataError, MissingColumnError
 from mlops.rows import parse_rows
 from mlops.schema import Schema
-from mlops.tables.conform import columns_of, conform, lenient, records, seen_by, unlabelled
+from mlops.tables.conform import columns_of, conform, inputs_for, lenient, records, unlabelled
 from mlops.task_types.label_reading import read_labels
 from tests.unit.conftest import SCHEMA
 
@@ -86,13 +86,13 @@ def test_rows_are_seen_as_a_model_of_before_a_correction_sees_them() -> None:
         now,
     )
     then = Schema({"size": "number", "zip": "category", "due": "number"}, "y", "binary", key="gone")
-    seen = seen_by(then, rows)
-    assert list(seen) == ["size", "zip", "due"]
-    assert seen["zip"].tolist() == ["7", ""]
-    np.testing.assert_array_equal(seen["size"], [1.5, np.nan])
-    assert np.isnan(seen["due"]).all()
+    inputs = inputs_for(then, rows)
+    assert list(inputs) == ["size", "zip", "due"]
+    assert inputs["zip"].tolist() == ["7", ""]
+    np.testing.assert_array_equal(inputs["size"], [1.5, np.nan])
+    assert np.isnan(inputs["due"]).all()
     with pytest.raises(MissingColumnError, match="no column heat"):
-        seen_by(Schema({"heat": "number"}, "y", "binary"), rows)
+        inputs_for(Schema({"heat": "number"}, "y", "binary"), rows)
 
 
 def test_records_are_what_a_request_holds(table: pd.DataFrame) -> None:

@@ -66,7 +66,7 @@ def test_what_spaced_rows_lack_is_in_the_sample_all_the_same() -> None:
     )
     table.loc[3001, "size"], table.loc[3003, "written"], table.loc[4005, "plan"] = -7.5, "900", "odd"
     sample = take(
-        [table[n : n + 700] for n in range(0, rows, 700)], most=100, once=lambda name: name != "size"
+        [table[n : n + 700] for n in range(0, rows, 700)], most=100, watched=lambda name: name != "size"
     )
     assert (sample.frame["size"].min(), "900" in set(sample.frame["written"])) == (-7.5, True)
     assert set(sample.frame["plan"]) == {"basic", "odd"}
