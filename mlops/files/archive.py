@@ -82,7 +82,7 @@ class Archive:
 
 
 class _Progress:
-    """Tells every few seconds how much went through."""
+    """Logs every few seconds how many bytes were processed."""
 
     def __init__(self, done: str) -> None:
         self._done = done
@@ -129,7 +129,7 @@ def write(file: Path, about: Mapping[str, Any]) -> Iterator[Archive]:
     options: dict[str, Any] = {"mode": mode} | ({"compresslevel": _LEVEL} if mode == "w:gz" else {})
     try:
         with atomic.replaced(file, durable=True) as partial:
-            partial.touch(mode=0o600)  # what was asked and answered is nobody else's
+            partial.touch(mode=0o600)  # requests and predictions are private
             with partial.open("wb") as raw, tarfile.open(fileobj=raw, **options) as tar:
                 archive = Archive(tar)
                 yield archive
@@ -143,7 +143,7 @@ def write(file: Path, about: Mapping[str, Any]) -> Iterator[Archive]:
 
 
 def extract(file: Path, into: Path) -> Manifest:
-    """Lay out an archive's files in a folder and compare each with the manifest.
+    """Extract an archive into a folder and compare each file with the manifest.
 
     Raises
     ------
@@ -151,7 +151,7 @@ def extract(file: Path, into: Path) -> Manifest:
         There is no such file.
     MlopsError
         It is no archive of ours, is cut off, holds a name that leads out of the folder, or a
-        file of it differs from the manifest; that is named. What was laid out is not to be used.
+        file of it differs from the manifest; that is named. Do not use what was extracted.
     """
     digests: dict[str, str] = {}
     manifest_bytes: bytes | None = None
@@ -169,10 +169,10 @@ def extract(file: Path, into: Path) -> Manifest:
     except FileNotFoundError as exc:
         raise UsageError(f"There is no file {file}.", remedy="Name what `mlops backup` wrote.") from exc
     except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, ValueError, KeyError, TypeError) as exc:
-        raise _broken(file, f"is cut off or no backup ({exc or type(exc).__name__})") from exc
+        raise _broken(file, f"is truncated or not a backup ({exc or type(exc).__name__})") from exc
     mismatched = sorted(name for name in {*files, *digests} if files.get(name) != digests.get(name))
     if mismatched:
-        raise _broken(file, f"does not hold {mismatched[0]} as it was written")
+        raise _broken(file, f"is corrupt: {mismatched[0]} differs from the manifest")
     return Manifest(manifest["about"], files)
 
 

@@ -1,4 +1,4 @@
-"""The version that each stored format bears; one that is not known is refused, with both named."""
+"""The version of each stored format; an unknown one is refused, with both versions named."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ports of this machine: whether one is free, and who has it where it is not."""
+"""Ports of this machine: whether one is free, and which process has it otherwise."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def check_port(port: int, *, part: str, setting: str, owned: Collection[int] = (
             if connection.status == psutil.CONN_LISTEN and connection.laddr and connection.laddr.port == port
         ]
     except psutil.AccessDenied:
-        return  # the listener's own error will have to do
+        return  # the listener will raise its own error
     strangers = [pid for pid in listening if not _is_one_of(pid, owned)]
     if strangers:
         raise PortTakenError(port, part=part, owner=_owner(strangers[0]), setting=setting)
@@ -82,5 +82,5 @@ def free_port() -> int:
             return port
     raise MlopsError(
         f"None of {_PORT_TRIES} ports between {_PORTS.start} and {_PORTS.stop} is free.",
-        remedy="See what holds them: `ss -ltnp`.",
+        remedy="List the listeners: `ss -ltnp`.",
     )

@@ -34,8 +34,8 @@ def read(path: Path) -> Any:
     except FileNotFoundError as exc:
         raise UsageError(f"There is no file {path}.", remedy="Check the path.") from exc
     except UnicodeDecodeError as exc:
-        given = "bytes that are no UTF-8"
-        raise ConfigError("the file", value=given, allowed="text", file=path.name) from exc
+        value = "bytes that are not UTF-8"
+        raise ConfigError("the file", value=value, allowed="text", file=path.name) from exc
     return parse(text, file=path.name)
 
 
@@ -61,7 +61,7 @@ def parse(text: str, *, file: str) -> Any:
         mark = getattr(exc, "problem_mark", None)
         last = max(1, len(text.rstrip().splitlines()))  # what is not closed ends behind it
         line = f"line {min(mark.line + 1, last)}" if mark else "the file"
-        # The first line: ruamel.yaml goes on to tell how its own users may allow a key twice.
+        # The first line: ruamel.yaml goes on to say how its own users may allow a key twice.
         problem = str(getattr(exc, "problem", None) or exc).strip().partition("\n")[0]
         allowed = "YAML with each key once" if isinstance(exc, DuplicateKeyError) else "YAML"
         raise ConfigError(line, value=problem, allowed=allowed, file=file) from exc

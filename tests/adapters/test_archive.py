@@ -95,7 +95,7 @@ def test_one_that_was_cut_off_is_refused(folder: Path, tmp_path: Path, share: fl
     file = written(folder, tmp_path / "a.tar.gz")
     content = file.read_bytes()
     file.write_bytes(content[: int(len(content) * share)])
-    with pytest.raises(MlopsError, match="cut off or no backup"):
+    with pytest.raises(MlopsError, match="truncated or not a backup"):
         archive.extract(file, tmp_path / "out")
 
 

@@ -160,7 +160,7 @@ def test_a_server_that_knows_the_person_answers(s3: S3, tree: DvcTree) -> None:
 def test_what_the_server_refuses_is_an_error_with_its_reason(s3: S3, tree: DvcTree, wrong) -> None:
     s3.configure(tree.root, **wrong)
     for attempt in (Remote(tree.root, "store").ask, lambda: Remote(tree.root, "store").push(objects(tree))):
-        with pytest.raises(MlopsError, match=r"'store' at s3://.* did not take part: .*Error"):
+        with pytest.raises(MlopsError, match=r"'store' at s3://.* failed: .*Error"):
             attempt()
 
 

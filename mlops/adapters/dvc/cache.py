@@ -1,7 +1,7 @@
 """The objects in DVC's cache, read and hashed without DVC.
 
-DVC takes a cached object that is read-only for whole, and a file that has its size and time as
-before for unchanged; whoever reads the bytes hashes them here.
+DVC takes a read-only cached object for intact, and a file of unchanged size and time for
+unchanged; whoever reads the bytes hashes them here.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ HALF_WRITTEN = ".*.tmp"
 """What DVC calls a file until it is whole, in the cache as in a folder that it checks out."""
 
 Objects = Callable[[str], Path]
-"""Tells where the cache keeps the object of an md5."""
+"""Maps an md5 to the path of its object in the cache."""
 
 
 @dataclass(frozen=True)
@@ -56,12 +56,12 @@ class CacheUse:
 
 
 def objects_of(repo: Repo) -> Objects:
-    """Return the function that tells where the cache keeps an object."""
+    """Return the function that maps an md5 to its path in the cache."""
     return objects_in(Path(repo.cache.local.path))
 
 
 def objects_in(folder: Path) -> Objects:
-    """Return the function that tells where the objects in `folder` lie."""
+    """Return the function that maps an md5 to its path in `folder`."""
     return lambda md5: folder / md5[:2] / md5[2:]
 
 
@@ -140,7 +140,7 @@ def sweep_outputs(repo: Repo) -> None:
 def _with_files(md5: str, objects: Objects) -> Iterator[str]:
     yield md5
     if md5.endswith(".dir") and objects(md5).is_file():
-        yield from listing(md5, objects).values()  # of one that rotted nobody can tell what it needs
+        yield from listing(md5, objects).values()  # the files of a corrupt list are unknown
 
 
 def _is_known(repo: Repo, commit: str) -> bool:
@@ -173,5 +173,5 @@ def refuse_altered(path: Path, md5: str, objects: Objects) -> None:
     elif not path.is_file() or md5_of(path) != md5:
         raise DataError(
             f"{path} is {'not what was recorded' if path.exists() else 'missing'} (md5 {md5}).",
-            remedy=f"Remove {objects(md5)} and the file, and bring them from the remote: `dvc pull`.",
+            remedy=f"Remove {objects(md5)} and the file, then fetch them from the remote: `dvc pull`.",
         )

@@ -1,4 +1,4 @@
-"""What DVC was told about a project, read from its files: a look that should not take DVC's imports."""
+"""DVC's configuration of a project, read from its files without importing DVC."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ __all__ = ["DvcConfig", "read_config"]
 
 @dataclass(frozen=True)
 class DvcConfig:
-    """What the files ``.dvc/config`` and ``.dvc/config.local`` say.
+    """The settings in ``.dvc/config`` and ``.dvc/config.local``.
 
     Parameters
     ----------
     objects
         The folder of the cache that holds objects by md5.
     cache_type
-        How the cache hands out files; DVC's own default where nothing is said.
+        DVC's link type; None for DVC's own default.
     remote
         The default remote's name, where one is chosen.
     url
@@ -34,7 +34,7 @@ class DvcConfig:
 
 
 def read_config(folder: Path) -> DvcConfig:
-    """Read what the files in `folder`, a project's ``.dvc``, say.
+    """Read the configuration files in `folder`, a project's ``.dvc``.
 
     Raises
     ------
@@ -46,7 +46,7 @@ def read_config(folder: Path) -> DvcConfig:
         config.read([folder / "config", folder / "config.local"])
     except configparser.Error as exc:
         raise MlopsError(
-            f"DVC's configuration cannot be read: {exc}", remedy=f"Mend {folder / 'config'}."
+            f"DVC's configuration cannot be read: {exc}", remedy=f"Correct {folder / 'config'}."
         ) from exc
     name = _option(config, "core", "remote")
     url = _option(config, f"'remote \"{name}\"'", "url") if name else None

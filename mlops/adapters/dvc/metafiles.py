@@ -49,17 +49,17 @@ def written_whole(root: Path) -> Iterator[None]:
 
 
 def damaged(root: Path, exc: DvcException) -> DataError | None:
-    """Return what to say where DVC could not read one of its records in the tree at `root`."""
+    """Return the error for a record in the tree at `root` that DVC could not read."""
     if not isinstance(exc, ParseError | YAMLValidationError) or not exc.path:
         return None
-    path = Path(exc.path).resolve()  # DVC tells it from the process's folder
+    path = Path(exc.path).resolve()  # DVC gives it relative to the process's folder
     if not _is_record(path):
         return None
     name = path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
     anew = ", or remove it: the next training writes it anew" if path.name == DVC_LOCK else ""
     return DataError(
-        f"DVC cannot read {path}: it was cut off as it was written, or holds the marks of a merge.",
-        remedy=f"Bring back what was committed: `git -C {root} checkout HEAD -- {name}`{anew}.",
+        f"DVC cannot read {path}: it is truncated, or has merge conflict markers.",
+        remedy=f"Restore the committed file: `git -C {root} checkout HEAD -- {name}`{anew}.",
     )
 
 
@@ -68,7 +68,7 @@ def _is_record(path: Path) -> bool:
 
 
 def reason(exc: DvcException) -> str:
-    """Return what DVC says of an error, with the places in the file that it prints only to a terminal."""
+    """Return DVC's message of an error, with the places in the file that it prints only to a terminal."""
     if not isinstance(exc, YAMLValidationError):
         return str(exc)
     errors = [

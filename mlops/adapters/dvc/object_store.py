@@ -1,8 +1,8 @@
-"""The objects of a project's data: the cache, and behind it the remote that can make it whole again.
+"""The objects of a project's data: the cache, and behind it the remote that can restore it.
 
-DVC serves a cached object that was altered while its mode stayed read-only. Whoever reads one
-through here has its bytes hashed first; what is altered or missing is named, and brought from
-the tree's own files where those are whole, else from the remote.
+DVC serves a cached object that was altered while its mode stayed read-only. Every object read
+through here is hashed first; what is altered or missing is named, and restored from the tree's
+own files where those are intact, else from the remote.
 """
 
 from __future__ import annotations
@@ -49,24 +49,24 @@ class Store:
         return listing(md5, self.objects)
 
     def ensure(self, wanted: Mapping[str, str]) -> None:
-        """Hash the objects with these md5; bring from the remote what is altered or missing.
+        """Hash the objects with these md5; restore from the remote what is altered or missing.
 
         Parameters
         ----------
         wanted
-            md5 → what a person calls it: of a file, its path from the tree's root.
+            md5 → its name in messages: of a file, its path from the tree's root.
 
         Raises
         ------
         DataError
-            Some of it cannot be brought; it is named.
+            Some of it cannot be restored; it is named.
         """
         damaged = {md5: name for md5, name in wanted.items() if not self._is_whole(md5)}
         if damaged:
             self._bring(damaged)
 
     def fill(self, wanted: Mapping[str, str]) -> None:
-        """Bring from the remote what the cache lacks altogether; what is there is not hashed.
+        """Fetch from the remote what is not in the cache at all; what is there is not hashed.
 
         Raises
         ------
@@ -78,12 +78,12 @@ class Store:
             self._bring(absent)
 
     def mend(self, folder: Path, md5: str, name: str, *, aside: Path) -> None:
-        """Hash what lies at `folder` against a version; put back what is altered or missing.
+        """Compare `folder` with a version by hash; restore what is altered or missing.
 
         Parameters
         ----------
         aside
-            Where an altered file goes: somebody may have meant what it holds.
+            Where an altered file goes: somebody may have meant the change.
 
         Raises
         ------
@@ -104,19 +104,19 @@ class Store:
             aside.mkdir(parents=True, exist_ok=True)
             copy = aside / f"{md5_of(path)[:12]}-{path.name}"
             shutil.copyfile(path, copy)
-            saved = f"; what it held is kept as {copy}"
+            saved = f"; the altered file is kept as {copy}"
         path.parent.mkdir(parents=True, exist_ok=True)
         aside.parent.mkdir(parents=True, exist_ok=True)
         with atomic.replaced(path, beside=aside.parent) as partial:  # no litter in the data
             shutil.copyfile(self.objects(md5), partial)
         state = "altered" if saved else "missing"
-        log.warning("%s was %s: put back as its version has it%s", path, state, saved)
+        log.warning("restored %s, which was %s%s", path, state, saved)
 
     def _is_whole(self, md5: str) -> bool:
         return _holds(self.objects(md5), md5.removesuffix(".dir"))
 
     def _bring(self, damaged: Mapping[str, str]) -> None:
-        """Replace unfit objects, by the tree's own files where those are whole, else by the remote's."""
+        """Replace damaged objects, by the tree's own files where those are intact, else by the remote's."""
         altered = {md5 for md5 in damaged if self.objects(md5).exists()}
         here = {md5: name for md5, name in damaged.items() if _holds(self.root / name, md5)}
         for md5, name in here.items():
@@ -130,9 +130,9 @@ class Store:
             first = next(iter(lost))
             state = "altered" if first in altered else "missing"
             raise DataError(
-                f"DVC's cache does not hold what was recorded of {shown(list(lost.values()))} ({state}: md5 "
+                f"DVC's cache does not hold the recorded {shown(list(lost.values()))} ({state}: md5 "
                 f"{first.removesuffix('.dir')}), and {why}.",
-                remedy=f"Bring back {self.objects(first)} from a backup or another machine's cache, or name "
+                remedy=f"Restore {self.objects(first)} from a backup or another machine's cache, or add "
                 "a remote that has it: `dvc remote add --default NAME URL`, then `mlops data pull`.",
             )
 
@@ -151,7 +151,7 @@ class Store:
         return {md5: name for md5, name in damaged.items() if md5 in failed}, why
 
     def _keep(self, file: Path, md5: str) -> None:
-        """Put a whole file into the cache, read-only as DVC has it there."""
+        """Put an intact file into the cache, read-only as DVC has it there."""
         target = self.objects(md5)
         target.parent.mkdir(parents=True, exist_ok=True)
         with atomic.replaced(target) as partial:

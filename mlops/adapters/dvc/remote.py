@@ -59,9 +59,9 @@ class Transfer:
         Parameters
         ----------
         names
-            What a person calls an object, by its md5.
+            The name of an object in messages, by its md5.
         what
-            What is said of those that did not.
+            What failed, as the message's predicate.
 
         Raises
         ------
@@ -82,7 +82,7 @@ class Transfer:
 
 
 OnProgress = Callable[[Transfer], None]
-"""Is called as objects arrive."""
+"""Called as objects arrive."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ class Remote:
     Parameters
     ----------
     silence
-        Seconds without a sign of it until it counts as one that does not respond.
+        Seconds without progress until the remote counts as one that does not respond.
     """
 
     root: Path
@@ -105,7 +105,7 @@ class Remote:
         Raises
         ------
         UnavailableError
-            The remote does not respond; what arrived stays there, and the next push goes on.
+            The remote does not respond; what arrived stays there, and the next push resumes.
         MlopsError
             It refuses, or there is no such remote.
         """
@@ -117,19 +117,19 @@ class Remote:
         Raises
         ------
         UnavailableError
-            The remote does not respond; what came stays in the cache, and the next pull goes on.
+            The remote does not respond; what arrived stays in the cache, and the next pull resumes.
         MlopsError
             It refuses, or there is no such remote.
         """
         return self._move("pull", md5s, on_progress)
 
     def ask(self) -> str:
-        """Return where the remote answers.
+        """Return the remote's address after a listing of it.
 
         Raises
         ------
         UnavailableError
-            It does not.
+            It does not respond.
         MlopsError
             It refuses.
         """
@@ -151,7 +151,7 @@ class Remote:
         return transfer
 
     def _run(self, verb: str, md5s: Iterable[str], on_line: Callable[[Mapping[str, Any]], None]) -> str:
-        """Let a process of its own do it, and end that where the remote says nothing for too long."""
+        """Run the transfer in its own process, killed where the remote makes no progress for too long."""
         command = [sys.executable, "-m", "mlops.adapters.dvc.transfer", str(self.root), verb, self.name]
         address, error = self.name, ""
         with _started(command, "\n".join(md5s)) as lines:
@@ -163,7 +163,7 @@ class Remote:
                         f"The DVC remote {self.name!r}",
                         address,
                         remedy="Check the network and `dvc remote list`; run the command again to resume.",
-                        cause=f"no sign of it for {self.silence:.0f} s",
+                        cause=f"no progress for {self.silence:.0f} s",
                     ) from None
                 if line is None:
                     break
@@ -171,8 +171,8 @@ class Remote:
                 on_line(line)
         if error:
             raise MlopsError(
-                f"The DVC remote {self.name!r} at {address} did not take part: {error}.",
-                remedy="Check `dvc remote list`, its credentials, and that it is there.",
+                f"The DVC remote {self.name!r} at {address} failed: {error}.",
+                remedy="Check `dvc remote list`, its credentials, and that it exists.",
             )
         return address
 

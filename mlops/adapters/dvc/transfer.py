@@ -26,7 +26,7 @@ from mlops.files.hashing import md5_of
 __all__ = ["main"]
 
 _AT_ONCE = 16
-"""Objects handed over together: a folder of thousands is told of as it goes."""
+"""Objects copied in one batch: progress is reported after each."""
 _A_SIGN = 1.0
 """Seconds between two signs of life of one large object."""
 
@@ -34,7 +34,7 @@ _reporting = threading.Lock()
 
 
 def main(root: str, verb: str, name: str, md5s: Sequence[str]) -> int:
-    """Do what the verb says; return the exit code."""
+    """Run the operation; return the exit code."""
     try:
         with Repo(root) as repo:
             remote = repo.cloud.get_remote_odb(name, verb)
@@ -77,7 +77,7 @@ def _transfer(repo: Any, remote: Any, md5s: Sequence[str], *, push: bool) -> Non
 
 
 def _listed(objects: Objects, md5: str) -> set[str]:
-    """Return the files of a folder's list; of one that is altered, which is told as it goes, none."""
+    """Return the files of a folder's list; none of an altered one, which is reported when copied."""
     try:
         return set(listing(md5, objects).values())
     except DataError:
@@ -87,7 +87,7 @@ def _listed(objects: Objects, md5: str) -> set[str]:
 def _hand_over(
     source: Any, target: Any, objects: Objects, md5s: Sequence[str], *, push: bool
 ) -> Mapping[str, str]:
-    """Copy some objects, hash what lies on this side, and tell; return why which failed."""
+    """Copy some objects, hash those on this side, report; return what failed and why."""
     failed = dict(_damaged(objects, md5s)) if push else {}
     sound = [md5 for md5 in md5s if md5 not in failed]
 
@@ -123,7 +123,7 @@ def _damaged(objects: Objects, md5s: Sequence[str]) -> list[tuple[str, str]]:
 
 
 class _SignsOfLife(Callback):  # type: ignore[misc]  # fsspec has no types
-    """Tells now and then that bytes move, so that a large object is not taken for a silent remote."""
+    """Reports now and then that bytes move, so that a large object does not count as a silent remote."""
 
     _last = 0.0
 

@@ -17,7 +17,7 @@ __all__ = ["CustomSource"]
 
 @dataclass(frozen=True)
 class CustomSource:
-    """What an object of the project's class gives; whatever it raises is told as an error of the source."""
+    """The rows of an object of the project's class; whatever it raises becomes an error of the source."""
 
     name: str
     inner: Source

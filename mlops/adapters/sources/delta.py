@@ -81,7 +81,7 @@ class DeltaSource:
 def _added(table: DeltaTable, before: int | None) -> dict[int, set[str]] | None:
     """Return by version the files whose rows are new since `before`, or None where the whole table is.
 
-    The log says of each file whether its rows are other ones: those of a compaction are not.
+    The log marks each file whose rows changed: those of a compaction did not.
     """
     from pyarrow.fs import FileType
 

@@ -15,7 +15,7 @@ from mlops.tables.readers import is_table
 __all__ = ["AddressSource"]
 
 _TOKENS = ("ETag", "etag", "md5", "checksum", "LastModified", "last_modified", "mtime", "created")
-"""What file systems tell of a file that changes when it does."""
+"""Fields of a file's metadata that change when its content does."""
 
 
 @dataclass(frozen=True)

@@ -129,7 +129,7 @@ class SqlSource:
             yield pa.table({name: _array(values) for name, values in columns.items()})
         if without:
             log.warning(
-                "%s of the query's rows have no %s: they are taken now, and later ones like them never",
+                "%s of the query's rows have no %s: ingested now, but later rows without one will not be",
                 f"{without:,}",
                 self.column,
             )
@@ -142,6 +142,6 @@ def _array(values: Sequence[Any]) -> pa.Array:
 
 
 def _is_away(exc: Any) -> bool:
-    """Tell a server that does not respond, or a file that cannot be opened, from a query that is wrong."""
+    """Return whether the database is unreachable, rather than the query wrong."""
     message = str(exc.orig).lower()
     return any(word in message for word in ("connect", "unable to open", "timeout", "refused"))

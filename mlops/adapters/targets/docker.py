@@ -29,13 +29,13 @@ _HOME = "org.mlops.home"
 _CONNECT_SECONDS = 3
 _ANSWER_SECONDS = 30
 _WORK_SECONDS = 600
-"""For what takes an engine long: to pull or build an image, or to start from one that is new."""
+"""For slow requests: to pull or build an image, or to start from a new one."""
 _PORT_TRIES = 5
 _SERVICE_USER = 10001
 
 
 def available() -> bool:
-    """Tell whether a container engine answers."""
+    """Return whether a container engine responds."""
     try:
         with _engine():
             return True
@@ -44,12 +44,12 @@ def available() -> bool:
 
 
 def has_image(name: str) -> bool:
-    """Tell whether the engine has an image, without getting it.
+    """Return whether the engine has an image, without pulling it.
 
     Raises
     ------
     UnavailableError
-        No engine answers.
+        No engine responds.
     """
     with _engine() as engine:
         return _has(engine, name)
@@ -60,8 +60,8 @@ class DockerTarget:
 
     A container has a read-only root, no capabilities, a user that is not root, bounds on
     memory, processor and processes, a port on the loopback address only, and the prediction
-    log's folder as the one place it can write to. Labels tell whose it is; nothing without them
-    is touched.
+    log's folder as the one place it can write to. Labels name its project; containers without
+    them are not touched.
 
     Parameters
     ----------
@@ -94,7 +94,7 @@ class DockerTarget:
         Raises
         ------
         UnavailableError
-            No engine answers.
+            No engine responds.
         """
         with _engine():
             pass
@@ -116,7 +116,7 @@ class DockerTarget:
         Raises
         ------
         UnavailableError
-            No engine answers, or it neither has the base image nor can get it.
+            No engine responds, or it neither has the base image nor can pull it.
         """
         with _engine(works=True) as engine:
             self._base_id(engine)
@@ -127,11 +127,11 @@ class DockerTarget:
         Raises
         ------
         UnavailableError
-            No engine answers, or it cannot get the base image.
+            No engine responds, or it cannot pull the base image.
         BundleError
             The bundle is not the one `digest` names.
         MlopsError
-            The packages cannot be laid in, or the build failed; says how.
+            The packages cannot be copied, or the build failed, with its last lines.
         """
         with _engine(works=True) as engine:
             image = Image(
@@ -240,7 +240,7 @@ class DockerTarget:
                 f"The base image {self.base}",
                 "the engine or its registry",
                 cause=getattr(exc, "explanation", None) or exc,
-                remedy="Load or build an image with Python, and name it with MLOPS_BASE_IMAGE.",
+                remedy="Load or build an image with Python, and set MLOPS_BASE_IMAGE to it.",
             ) from exc
 
     def _interpreter(self, engine: docker.DockerClient) -> Interpreter:
@@ -251,7 +251,7 @@ class DockerTarget:
         except DockerException as exc:
             raise MlopsError(
                 f"The base image {self.base} has no working python3: {exc}.",
-                remedy="Name one that has with MLOPS_BASE_IMAGE.",
+                remedy="Set MLOPS_BASE_IMAGE to an image that has one.",
             ) from exc
         return Interpreter.parse(printed.decode())
 
@@ -287,7 +287,7 @@ class DockerTarget:
 
 @contextmanager
 def _engine(*, works: bool = False) -> Iterator[docker.DockerClient]:
-    """Ask the engine, and put its errors into our words; with `works` it may take its time."""
+    """Connect to the engine and translate its errors; `works` allows slow requests."""
     try:
         client = docker.from_env(timeout=_CONNECT_SECONDS)
     except (DockerException, requests.RequestException) as exc:
@@ -359,7 +359,7 @@ def _serving(container: Container) -> Serving:
 def _remove(engine: docker.DockerClient, ref: str, *, drain: float) -> None:
     try:
         container = engine.containers.get(ref)
-        if container.status == "paused":  # else it could not hear of its end
+        if container.status == "paused":  # a paused one gets no signal
             container.unpause()
         container.stop(timeout=int(drain))
         container.remove(force=True, v=True)

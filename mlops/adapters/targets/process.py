@@ -1,4 +1,4 @@
-"""A model in a process of this machine, where no container engine answers."""
+"""A model in a process of this machine, where no container engine responds."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ _MOST_LOG = 10 * 1024 * 1024
 _LEFT_OF_LOG = 1024 * 1024
 _KILL_SECONDS = 10
 _MARK = "MLOPS_SERVICES"
-"""In a service's environment: the folder that should know of it."""
+"""In a service's environment: the folder that has its record."""
 
 
 class ProcessTarget:
     """Runs services as processes that outlive the one that starts them.
 
-    The limits on memory and processor are a container's to keep: here they are not.
+    Limits on memory and processor are not enforced here; a container's are.
 
     Parameters
     ----------
@@ -86,7 +86,7 @@ class ProcessTarget:
         return serving
 
     def running(self, *, unhealthy: bool = False) -> list[Serving]:  # noqa: ARG002  # one lives or does not
-        """Return the services whose process lives, oldest first; forgets the others."""
+        """Return the services whose process runs, oldest first; remove the records of the others."""
         servings = []
         for file in sorted(self._services.glob("*.json"), key=_written):
             with suppress(FileNotFoundError):
@@ -127,7 +127,7 @@ class ProcessTarget:
         return [log.stem for log in gone]
 
     def cut_logs(self) -> int:
-        """Leave of each log that grew too long its last megabyte; say how many were cut.
+        """Truncate each log that grew too long to its last megabyte; return how many were truncated.
 
         A service that runs for months writes on: it appends, wherever the end is.
         """
@@ -142,9 +142,9 @@ class ProcessTarget:
         return len(long)
 
     def _end_unrecorded(self) -> None:
-        """End what somebody started who was killed before it was written down.
+        """Kill services whose starter was killed before their record was written.
 
-        A service leads its session; what it started has its environment too, and is its own to end.
+        A service leads its session. Its children have its environment too; it ends them itself.
         """
         known = {serving.ref for serving in self.running()}
         for process in psutil.process_iter():
@@ -206,7 +206,7 @@ def _spawn(environment: dict[str, str], log: Path) -> int:
 
 
 def _inherited() -> list[int]:
-    """Return the files that who started us left open, as a lock of cron's: a service would hold them on."""
+    """Return the open files inherited from our parent, as a lock of cron: a service would keep them."""
     inherited = []
     for file in (int(path.name) for path in Path("/dev/fd").iterdir()):
         with suppress(OSError):  # the listing's own is closed by now

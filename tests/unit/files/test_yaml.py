@@ -36,7 +36,7 @@ def test_a_value_is_what_dvc_takes_it_for(text: str, value: object) -> None:
         (b"a: !!python/name:os.system\n", r"rules\.yaml: line 1: got .*, allowed: YAML"),
         (b"a: \x00", r"rules\.yaml: the file: got .*, allowed: YAML"),
         (b"a: 2013-02-30", r"rules\.yaml: the file: got 'day is out of range.*, allowed: YAML"),
-        (b"a: \xe4", r"rules\.yaml: the file: got 'bytes that are no UTF-8', allowed: text"),
+        (b"a: \xe4", r"rules\.yaml: the file: got 'bytes that are not UTF-8', allowed: text"),
     ],
 )
 def test_what_is_no_yaml_is_named_by_its_line(tmp_path: Path, content: bytes, problem: str) -> None:
