@@ -206,10 +206,10 @@ def test_a_champion_is_asked_with_all_that_it_sees_as_it_saw_it(tmp_path: Path, 
     rows = held_out(tmp_path, features)
     assert 3 < len(rows) < 17
     champion = tiny_bundle(tmp_path / "champion")
-    seen, unknown = train._as_seen(champion, rows, tmp_path)
+    columns, dropped, incomplete = train._champion_view(champion, rows, tmp_path)
     wanted = parse_rows([ROWS[int(plum)] for plum in rows["plum"]], SCHEMA)
-    assert unknown == []
-    assert {name: column.tolist() for name, column in seen.items()} == {
+    assert (dropped, incomplete) == ((), 0)
+    assert {name: column.tolist() for name, column in columns.items()} == {
         name: column.tolist() for name, column in wanted.items()
     }
 
@@ -218,6 +218,6 @@ def test_where_the_lake_no_longer_has_what_a_champion_sees_the_gate_says_so(tmp_
     late = pd.DataFrame({"plum": [f"late {i}" for i in range(20)], "size": 1.0, "ripe": True})
     rows = held_out(tmp_path, "{size: number}", late)
     gone = rows["plum"].str.startswith("late")
-    seen, unknown = train._as_seen(tiny_bundle(tmp_path / "champion"), rows, tmp_path)
-    assert unknown == [f"The champion sees colour too, not known of {gone.sum()} of the rows."]
-    assert ((seen["colour"] == "") == gone).all()
+    columns, dropped, incomplete = train._champion_view(tiny_bundle(tmp_path / "champion"), rows, tmp_path)
+    assert (dropped, incomplete) == (("colour",), gone.sum())
+    assert ((columns["colour"] == "") == gone).all()
