@@ -108,4 +108,4 @@ def _check_cron(text: str) -> None:
     except CronSimError as exc:
         raise ValueError(f"{_ALLOWED} ({exc})") from exc
     except StopIteration as exc:
-        raise ValueError(f"{_ALLOWED}; no day answers to this one") from exc
+        raise ValueError(f"{_ALLOWED}; this one matches no day") from exc

@@ -1,4 +1,4 @@
-"""params.yaml as a file: some keys changed, all the rest left as its owner wrote it."""
+"""Edit keys of params.yaml; all the rest of the file stays as its owner wrote it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from mlops.files import yaml as plain_yaml
 __all__ = ["TRAINED_WITH", "change", "override"]
 
 TRAINED_WITH = ("data.features", "model", "train")
-"""What of params.yaml one training may have otherwise than the others."""
+"""The parts of params.yaml that one training may override."""
 
 
 def change(path: Path, section: str, values: Mapping[str, str | None]) -> Params:
@@ -75,7 +75,7 @@ def override(path: Path, values: Mapping[str, str]) -> Params:
 
 
 def _replace(path: Path, edit: Callable[[CommentedMap], bool]) -> Params:
-    """Edit the file's content and put the result in its place, if it is valid and the edit made one."""
+    """Edit the file's content and replace the file, if the result is valid and anything changed."""
     path = path.resolve()
     params = load_params(path)
     text = path.read_text("utf-8")
@@ -110,7 +110,7 @@ def _update(content: CommentedMap, section: str, values: Mapping[str, str | None
 
 
 def _set(content: CommentedMap, values: Mapping[str, Any]) -> bool:
-    """Set values by dotted path; tell whether any was another before."""
+    """Set values by dotted path; return whether any changed."""
     moved = False
     for key, value in values.items():
         *above, last = key.split(".")
@@ -128,7 +128,7 @@ def _set(content: CommentedMap, values: Mapping[str, Any]) -> bool:
 
 
 def _fix(content: CommentedMap, values: Mapping[str, Any]) -> bool:
-    """Take parameters that are set out of what a search tries; tell whether any was in it."""
+    """Remove parameters that are set from the search space; return whether any was in it."""
     names = {key.split(".")[2] for key in values if key.startswith("model.params.")}
     names |= {*_mapping(values, "model.params")}
     space = _mapping(content, "model", "search", "space")
@@ -149,7 +149,7 @@ def _mapping(content: Mapping[str, Any], *path: str) -> dict[str, Any]:
 
 
 def _read(key: str, text: str) -> Any:
-    """Return what a value says where it stands in params.yaml."""
+    """Return a value as parsed in its place in params.yaml."""
     if not any(key == path or key.startswith(f"{path}.") for path in TRAINED_WITH):
         raise _refused(
             key,
@@ -165,7 +165,7 @@ def _read(key: str, text: str) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """Return a value of the file without what the writer keeps beside it: comments, quotes, spelling."""
+    """Return a plain value of the file, without comments, quotes and spelling."""
     if isinstance(value, Mapping):
         return {key: _plain(each) for key, each in value.items()}
     return [_plain(each) for each in value] if isinstance(value, list) else value

@@ -63,7 +63,7 @@ class ProjectFolder:
 
     @property
     def aside(self) -> Path:
-        """Where a file of the data goes that was altered, when it is put back."""
+        """Where the altered copy of a data file goes when the file is restored."""
         return self.home / "aside" / "data"
 
     @property
@@ -83,24 +83,24 @@ class ProjectFolder:
 
     @property
     def mlflow_uri(self) -> str:
-        """Where MLflow answers."""
+        """MLflow's address."""
         local = f"http://127.0.0.1:{self.settings.mlflow_port}"
         return (self.settings.mlflow_tracking_uri or local).rstrip("/")
 
     @property
     def prefect_uri(self) -> str:
-        """Where Prefect's API answers."""
+        """The address of Prefect's API."""
         local = f"http://127.0.0.1:{self.settings.prefect_port}/api"
         return (self.settings.prefect_api_url or local).rstrip("/")
 
     @property
     def address(self) -> str:
-        """Where predictions are asked."""
+        """The gateway's address, for predictions."""
         return f"http://127.0.0.1:{self.settings.gateway_port}"
 
     @cached_property
     def params(self) -> Params:
-        """params.yaml as it is at the first look."""
+        """params.yaml as first read."""
         return load_params(self.root / "params.yaml")
 
 
@@ -195,7 +195,7 @@ def _config_error(exc: ValidationError) -> ConfigError:
         return ConfigError(path, value="nothing", allowed="a value, which it must have")
     allowed = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
     value = first["input"]
-    # What nobody may read must not be told again.
+    # A password must not appear in the message.
     value = PASSWORD.sub("://***@", value) if isinstance(value, str) else value
     return ConfigError(path, value=value, allowed=allowed)
 
@@ -204,7 +204,7 @@ def _place(location: tuple[int | str, ...]) -> tuple[list[str], Any]:
     """Return a place's keys as the file has them, and the section that its last key stands in."""
     keys = [str(part) for part in location]
     if keys[:2] == ["data", "source"] and len(keys) > 2:
-        # pydantic names the kind of source that it took the mapping for.
+        # pydantic inserts the kind of source that it took the mapping for.
         return keys[:2] + keys[3:], SOURCES.get(keys[2])
     section: Any = Params
     for key in location[:-1]:

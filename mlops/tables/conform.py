@@ -139,16 +139,16 @@ def typed_or_stored(frame: pd.DataFrame, schema: Schema) -> pd.DataFrame:
 def reread(frame: pd.DataFrame, schema: Schema) -> pd.DataFrame:
     """Return rows that were conformed when a column's type was another, ready to be conformed.
 
-    Text of a column that was a category, and is one of numbers or truths now, is read as a CSV's.
+    Text of a column that was a category, and is a number or boolean now, is read as a CSV's.
     """
     counted = {name: type.name for name, type in schema.types.items() if not (type.is_text or type.parts)}
     return as_typed(frame, Schema(counted, "", schema.task))
 
 
 def inputs_for(schema: Schema, frame: pd.DataFrame) -> Columns:
-    """Return conformed rows as a model of another schema sees them, as one of before a correction.
+    """Return conformed rows as inputs of a model with another schema, as one from before a correction.
 
-    What is no value of the type that a column had for it is missing.
+    A value that is not of the type that the column has there is missing.
 
     Raises
     ------

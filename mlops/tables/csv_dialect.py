@@ -1,4 +1,4 @@
-"""How a CSV file is written: its encoding, its separator, the names of its columns."""
+"""The dialect of a CSV file: its encoding, its separator, the names of its columns."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _STEP = 1 << 20
 
 @dataclass(frozen=True)
 class Dialect:
-    """What it takes to read a CSV file."""
+    """How to read a CSV file."""
 
     encoding: str
     separator: str
@@ -40,10 +40,10 @@ class Dialect:
 
     @property
     def note(self) -> str | None:
-        """What a person should know of it, or None where it is as most are."""
+        """A note for the user about an unusual dialect, None for the usual one."""
         notes = [f"columns are separated by {_NAMES[self.separator]}"] if self.separator != "," else []
         if self.encoding == _WESTERN:
-            notes.append(f"it is no UTF-8 and was read as {_WESTERN}: check its umlauts and accents")
+            notes.append(f"it is not UTF-8 and was read as {_WESTERN}: check its umlauts and accents")
         elif not self.encoding.startswith("utf-8"):
             notes.append(f"it is {self.encoding.upper()}")
         return "; ".join(notes) or None
@@ -55,14 +55,14 @@ class Dialect:
 
 
 def dialect_of(path: Path) -> Dialect:
-    """Find out how a CSV file is written.
+    """Sniff the dialect of a CSV file.
 
-    All of it is read once, in bounded memory: a letter that is no UTF-8 may be its last.
+    All of it is read once, in bounded memory: its last letter may be the only one that is not UTF-8.
 
     Raises
     ------
     DataError
-        It is no text, or two of its columns have one name.
+        It is not text, or two of its columns have one name.
     """
     with compression.opened(path) as file:
         encoding = _encoding(file, path)
@@ -88,12 +88,12 @@ def refuse_repeated(names: list[str], where: str) -> None:
     twice = [name for name, times in Counter(names).items() if times > 1 and name]
     if twice:
         raise DataError(
-            f"{where} has more than one column {shown(twice)}.", remedy="Give each column a name of its own."
+            f"{where} has more than one column {shown(twice)}.", remedy="Give each column a unique name."
         )
 
 
 def _evenness(rows: list[list[str]]) -> tuple[float, int]:
-    """How sure a separator is: the share of lines with as many fields as the first, then how many."""
+    """Score a separator: the share of lines with as many fields as the first, then how many."""
     rows = [row for row in rows if row]
     if not rows or len(rows[0]) == 1:
         return 0.0, 0
@@ -107,7 +107,7 @@ def _encoding(file: IO[bytes], path: Path) -> str:
             return name
     if b"\0" in head:
         raise DataError(
-            f"{path} cannot be read as a table: it is no text.", remedy="Give a text file as .csv."
+            f"{path} cannot be read as a table: it is not text.", remedy="Give a text file as .csv."
         )
     decoder = codecs.getincrementaldecoder("utf-8")()
     try:

@@ -1,4 +1,4 @@
-"""Values that come again in a column that is read in pieces."""
+"""Repeated values in a column that is read in pieces."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Repeats:
         self._runs: list[NDArray[np.uint64]] = []
 
     def mark(self, column: pd.Series[Any]) -> NDArray[np.bool_]:
-        """Tell which values were there before, in this piece or an earlier one; a missing one never was."""
+        """Mark the values that came before, in this piece or an earlier one; a missing one never did."""
         import pandas as pd
 
         if not len(column):

@@ -1,4 +1,4 @@
-"""A file that holds a table: known by its name, read some rows at a time, its cells by their kind."""
+"""Read a table file: its format by its name, some rows at a time, its cells by their feature type."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ _SUFFIXES: dict[str, Format] = {
 _ENDINGS = tuple(_SUFFIXES)
 _INFINITE = re.compile(rb"[:,\[]\s*-?(NaN|Infinity)\b")
 _UNEVEN = re.compile(r"Expected (\d+) fields in line (\d+), saw (\d+)")
-"""How pandas says that a line of a CSV has too many values."""
+"""The pandas message for a CSV line with too many values."""
 _NULLS = [
     "", "NA", "N/A", "n/a", "NaN", "nan", "-NaN", "-nan", "NULL", "null", "<NA>", "#N/A", "#N/A N/A", "#NA",
     "1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN",
@@ -60,33 +60,33 @@ _NULLS = [
 """How a CSV, which has no null, spells a missing value: what pandas takes for one, but for `NONE`."""
 _PIECE = 200_000
 _CELLS = 5_000_000
-"""Values that are held in memory at once; as text some 50 bytes each."""
+"""Values in memory at once; as text some 50 bytes each."""
 _LEAST_ROWS = 1000
 _LONGEST_LINE = 1 << 20
 _UNREADABLE = (OSError, ValueError, csv.Error, *compression.DAMAGED)
 
 
 def is_table(name: str) -> bool:
-    """Tell whether a file's name says that it is a table; hidden files are none."""
+    """Return whether a file is a table by its name; hidden files are not."""
     return compression.plain_name(Path(name)).endswith(_ENDINGS) and not Path(name).name.startswith(".")
 
 
 def format_of(path: Path) -> Format:
-    """Return the format that a file's name tells.
+    """Return the format of a file by its name.
 
     Raises
     ------
     DataError
-        It tells none that we read.
+        The name has no known suffix.
     """
     try:
         return _SUFFIXES[Path(compression.plain_name(path)).suffix]
     except KeyError:
-        raise DataError(f"{path} is no table known by its name.", remedy=f"Give {_FORMATS}.") from None
+        raise DataError(f"{path} is not a table: unknown suffix.", remedy=f"Give {_FORMATS}.") from None
 
 
 def stem(path: Path) -> str:
-    """Return a table's name without what tells the format: ``april`` of ``april.csv.gz``."""
+    """Return a table's name without its suffixes: ``april`` of ``april.csv.gz``."""
     return Path(compression.plain_name(path)).stem
 
 
@@ -108,16 +108,16 @@ def read_batches(
 ) -> Iterator[pd.DataFrame]:
     """Read a table some rows at a time, in order: memory does not grow with the file.
 
-    The name of the file tells the format. The index counts the rows of the file from 0. A CSV does
-    not tell the types of its columns: those of `schema` are read by their kind, each cell by itself,
-    and the target by all of its values; any other stays the text that it is. In a column of truths, 0
-    and 1 of a CSV or of JSON lines are such. A field that JSON lines leave out of all rows of a piece
-    is there as null, where another row of the file has it.
+    The file's suffix selects the format. The index counts the rows of the file from 0. A CSV has no
+    column types: features of `schema` are read by their feature type, each cell by itself, and the
+    target by all of its values; any other column stays text. In a boolean column, 0 and 1 of a CSV or
+    of JSON lines are booleans. A field that JSON lines leave out of all rows of a batch is null there,
+    if another row of the file has it.
 
     Parameters
     ----------
     labelled
-        Read the target so, too.
+        Read the target, too.
     dialect
         Of a CSV, what `sniff` returned; None to find it out here.
 
@@ -203,7 +203,7 @@ def _width(path: Path) -> int:
 
 
 def column_types(path: Path, schema: Schema) -> pa.Schema:
-    """Return the types of a file's columns, as far as the file or else the schema tells them."""
+    """Return the types of a file's columns, as far as the file or the schema has them."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -259,9 +259,9 @@ def _records(path: Path) -> Iterator[dict[str, Any]]:
                 record = orjson.loads(text)
             except orjson.JSONDecodeError as exc:
                 hint = "; JSON has no NaN or Infinity, write null" if _INFINITE.search(text) else ""
-                raise ValueError(f"line {number} is no JSON: {exc.msg}{hint}") from exc
+                raise ValueError(f"line {number} is not JSON: {exc.msg}{hint}") from exc
             if not isinstance(record, dict):
-                raise ValueError(f"line {number} is no object of fields")
+                raise ValueError(f"line {number} is not a JSON object")
             yield record
 
 
@@ -356,7 +356,7 @@ def _text(path: Path, dialect: Dialect) -> Iterator[tuple[Any, dict[str, Any]]]:
 
 
 def _spellings(path: Path, dialect: Dialect, names: list[str], rows: int) -> tuple[set[str], set[str]]:
-    """Look through a file that is read in pieces as `_all` does."""
+    """Return what `_all` does, of a file that is read in pieces."""
     if not names:
         return set(), set()
     with _pieces(path, dialect, rows, names) as pieces:
@@ -398,7 +398,7 @@ def _unreadable(path: Path, exc: BaseException) -> DataError:
         expected, line, actual = uneven.groups()
         return DataError(
             f"{path} cannot be read as a table: line {line} has {actual} values, those before it {expected}.",
-            remedy="Correct that line; a value that holds the separator stands in quotes.",
+            remedy="Correct that line; a value that contains the separator must be quoted.",
         )
     problem = "it is empty" if "No columns to parse" in str(exc) else str(exc).strip().rstrip(".")
     return DataError(f"{path} cannot be read as a table: {problem}.", remedy=f"Give {_FORMATS}.")

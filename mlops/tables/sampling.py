@@ -27,7 +27,7 @@ _VALUES = 100
 
 @dataclass(frozen=True)
 class Sample:
-    """Some rows of a table, and what was seen of all of them.
+    """Some rows of a table, and statistics of all of them.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ class Sample:
     ranges
         By column that holds moments: the least and the greatest, in UTC.
     repeated
-        Of the columns that were watched for it, those in which a value comes again.
+        Those of the watched columns that have a repeated value.
     """
 
     frame: pd.DataFrame
@@ -51,14 +51,14 @@ class Sample:
 def take(
     chunks: Iterable[pd.DataFrame], *, most: int, watched: Callable[[str], bool] = lambda _: False
 ) -> Sample:
-    """Keep every k-th row of a table that comes in pieces, k a power of two, and the rows that tell more.
+    """Sample every k-th row of a table that comes in pieces, k a power of two, and rows of rare values.
 
     Parameters
     ----------
     most
-        Spaced rows that are kept at most; twice as many are held on the way.
+        Spaced rows in the sample at most; twice as many are in memory on the way.
     watched
-        Of which columns it is to be known whether a value comes again.
+        Selects the columns to check for repeated values.
     """
     import pandas as pd
 
@@ -182,7 +182,7 @@ def _written(column: pd.Series[Any]) -> bool:
 
 
 def _widen(ranges: dict[str, tuple[Any, Any]], name: str, values: pd.Series[Any]) -> None:
-    """Let values count in the range of their column; what is no moment does not."""
+    """Widen the range of a column by values; what is not a moment is skipped."""
     if values.dtype == object:
         values = values[values.map(lambda value: isinstance(value, str)).astype(bool)]
     if not len(values):

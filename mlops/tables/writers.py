@@ -1,4 +1,4 @@
-"""Where rows go: a file with a table in it, whole or not there at all."""
+"""Write a table to a file: either the whole file, or none."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ __all__ = ["Destination", "check"]
 
 
 class Destination:
-    """A file that is written batch by batch beside its place, and then put there at once.
+    """A file that is written batch by batch beside its path, then moved there at once.
 
-    What a killed writer leaves beside the place, a later one removes.
+    A later writer removes what a killed one left.
 
     Parameters
     ----------
     types
-        The types of columns, where they are known; the first batch tells those of the others.
+        The known types of columns; the others have the types of the first batch.
     """
 
     def __init__(self, path: Path, types: pa.Schema | None = None) -> None:
@@ -92,16 +92,16 @@ class Destination:
 
 
 def check(path: Path) -> None:
-    """Make sure that a file's name tells a format that can be written.
+    """Refuse a path whose suffix is not of a format that can be written.
 
     Raises
     ------
     UsageError
-        It does not.
+        It is not.
     """
     if path.suffix not in _WRITERS:
         raise UsageError(
-            f"{path} is no table known by its name.",
+            f"{path} is not a table: unknown suffix.",
             remedy="Name a file that ends in .parquet, .csv or .jsonl, or a folder.",
         )
 
@@ -196,7 +196,7 @@ def _named(frame: pd.DataFrame) -> Iterator[None]:
         problem = " ".join(str(part) for part in exc.args)
         raise DataError(
             f"A column does not have one type from row {frame.index[0]} on: {problem}.",
-            remedy="Write a .jsonl file instead, or mend the column.",
+            remedy="Write a .jsonl file instead, or correct the column.",
         ) from exc
 
 

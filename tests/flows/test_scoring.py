@@ -292,7 +292,7 @@ def test_a_destination_of_no_known_format_is_refused(
     project: Project, champion: Entry, tmp_path: Path
 ) -> None:
     table = write(TABLE, tmp_path / "april.csv")
-    refused(project, table, tmp_path / "out.xlsx", UsageError, "no table known by its name")
+    refused(project, table, tmp_path / "out.xlsx", UsageError, "not a table: unknown suffix")
 
 
 def test_a_destination_that_cannot_be_written_is_named(

@@ -1,4 +1,4 @@
-"""How DVC runs a stage, with two things of ours in it.
+"""DVC's reproduction of stages, with two changes.
 
 ``Repo.reproduce`` hands each stage to a function; ours hands it on to the caller, who may run it as
 a task of their own. And commands that are ours run in this process, instead of one that imports
@@ -30,9 +30,9 @@ from mlops.errors import MlopsError, StageError, shown
 __all__ = ["Run", "Stages", "placed", "reproduce"]
 
 Run = Callable[[str, Callable[[], None]], object]
-"""Is given a stage's name and its body, which it calls."""
+"""Called with a stage's name and its body, which it calls."""
 Stages = Mapping[str, Callable[[Path], None]]
-"""What our commands do, by name, to the root of a tree."""
+"""Our stages by name; each takes the root of a tree."""
 
 
 def reproduce(repo: Repo, run: Run, stages: Stages, ran: list[str], *, force: bool) -> list[str]:
@@ -67,12 +67,12 @@ def reproduce(repo: Repo, run: Run, stages: Stages, ran: list[str], *, force: bo
         return names
     except ReproductionError as exc:
         reason = exc.__cause__ or exc
-    # Outside the clause, so that DVC's word for it is not told as the cause of the reason.
+    # Outside the clause, so that DVC's error is not shown as the cause of the reason.
     raise reason
 
 
 class _RunCache(StageCache):  # type: ignore[misc]  # DVC has no types
-    """DVC's run cache. DVC's own takes the process's folder for the project's."""
+    """DVC's run cache, but relative to the project's folder; DVC's own takes the process's."""
 
     def _create_stage(self, cache: Any, wdir: str | None = None) -> Any:
         outs = [out["path"] for out in cache["outs"]]
@@ -83,7 +83,7 @@ class _RunCache(StageCache):  # type: ignore[misc]  # DVC has no types
 
 
 def placed(stage: Any) -> Any:
-    """Let `stage` go by its path in the project; DVC takes the one from the process's folder."""
+    """Set the stage's path relative to the project; DVC's is relative to the process's folder."""
     stage.relpath = stage.path_in_repo
     return stage
 
@@ -105,12 +105,12 @@ def _handed_to(run: Run, stage: Any, how: Mapping[str, Any]) -> Any:
     _hold_inputs(stage)
     run(stage.name, body)
     if not done:
-        raise StageError(f"Stage {stage.name} was not run by what it was handed to.")
+        raise StageError(f"Stage {stage.name} was not run: its runner never called it.")
     return done[-1]
 
 
 def _hold_inputs(stage: Any) -> None:
-    """Let `stage` be recorded with its inputs as they were before its body alone.
+    """Record `stage` with its inputs as they were before its body.
 
     Plain DVC reads them again after the body, so a parameter edited meanwhile is recorded as the
     one the model was trained with.
@@ -122,7 +122,7 @@ def _hold_inputs(stage: Any) -> None:
         if moved:
             raise StageError(
                 f"{shown(moved)} changed while stage {stage.name} ran; its result was not recorded.",
-                remedy="Let the inputs rest and run it again.",
+                remedy="Leave the inputs unchanged and run it again.",
             )
         stage.save_deps = lambda **_: None
         try:
@@ -135,7 +135,7 @@ def _hold_inputs(stage: Any) -> None:
 
 @contextmanager
 def _in_process(repo: Repo, stages: Stages, ran: list[str]) -> Iterator[None]:
-    """Let the stages of `repo` run here where their commands are ours."""
+    """Run the stages of `repo` in this process where their commands are ours."""
     plain = dvc.stage.run.cmd_run
     objects = objects_of(repo)
 

@@ -241,7 +241,7 @@ class DvcTree:
         return self.add(path, new=(*merged.removed, *merged.added))
 
     def checkout(self, path: str = LAKE) -> None:
-        """Bring `path` on disk to what its pointer names; what was not added is gone from it.
+        """Check out the version that the pointer names to `path`; what was not added is removed.
 
         What the cache lacks comes from the remote.
 
@@ -271,14 +271,14 @@ class DvcTree:
         return version
 
     def mend(self, path: str = LAKE, *, aside: Path) -> DatasetVersion:
-        """Hash `path` as `verify` does, and put back what is altered or missing.
+        """Hash `path` as `verify` does, and restore what is altered or missing.
 
         From the cache where that holds it whole, else from the remote; a line of the log says so.
 
         Parameters
         ----------
         aside
-            A folder for altered files: somebody may have meant what they hold.
+            A folder for altered files: somebody may have meant the change.
 
         Raises
         ------
@@ -290,14 +290,14 @@ class DvcTree:
         return version
 
     def status(self) -> dict[str, Any]:
-        """Return what ``dvc status`` tells; empty where everything is up to date."""
+        """Return the output of ``dvc status``; empty where everything is up to date."""
 
         def action(repo: Repo) -> dict[str, Any]:
             with lock_repo(repo):
                 stages = [reproduction.placed(stage) for stage in repo.index.stages]
                 return {name: what for stage in stages for name, what in stage.status().items()}
 
-        return self._do("tell the status", action)
+        return self._do("get the status", action)
 
     def cache(self) -> Path:
         """Return the folder of the cache, which several trees may share."""
@@ -306,7 +306,7 @@ class DvcTree:
     def objects(
         self, commits: Sequence[str] = (), versions: Sequence[str] = (), *, beside: Sequence[DvcTree] = ()
     ) -> CacheUse:
-        """Return the cache's objects, told apart by whether somebody needs them.
+        """Return the cache's objects, split by whether anything needs them.
 
         Needed is what the files on disk, any branch, tag or experiment names.
 
@@ -404,17 +404,17 @@ class DvcTree:
         except (Timeout, LockError) as exc:
             raise ConflictError(
                 f"Another process has worked in {self.root} for {self._patience:.0f} s.",
-                remedy="Wait for it, and do it again.",
+                remedy="Wait for it, then run the command again.",
             ) from exc
         except CheckoutError as exc:
             raise MlopsError(
                 f"The cache lacks data that {self.root} names: {shown(exc.target_infos)}.",
-                remedy="Bring it from the remote: `dvc pull`.",
+                remedy="Fetch it from the remote: `dvc pull`.",
             ) from exc
         except SCMError as exc:
             raise MlopsError(
                 f"DVC could not {doing}: {self.root} is not in a git repository, which keeps its versions.",
-                remedy="Bring its .git back, or run `git init` there.",
+                remedy="Restore its .git, or run `git init` there.",
             ) from exc
         except DvcException as exc:
             error = MlopsError(f"DVC could not {doing} in {self.root}: {reason(exc)}.")

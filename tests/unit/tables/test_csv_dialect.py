@@ -64,7 +64,7 @@ def test_one_column_and_separators_within_quotes_are_no_separators(tmp_path: Pat
     ("content", "said"),
     [
         (b"a,b,a\n1,2,3\n", r"more than one column a\."),
-        (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "it is no text"),
+        (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "it is not text"),
     ],
 )
 def test_what_no_table_is_written_as_is_refused(tmp_path: Path, content: bytes, said: str) -> None:

@@ -40,7 +40,7 @@ def in_batches(path: Path, schema: Schema) -> list[pd.DataFrame]:
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("t.xlsx", b"", "no table known by its name"),
+        ("t.xlsx", b"", "not a table: unknown suffix"),
         ("t.csv", b"", "cannot be read as a table"),
         ("t.csv", b"a,b\n", "holds no rows"),
         ("t.csv", b"a,b\n1,2,3\n1,2\n1,2,3,4\n", "cannot be read as a table"),
@@ -50,7 +50,7 @@ def in_batches(path: Path, schema: Schema) -> list[pd.DataFrame]:
         ("t.parquet", b"plain", "cannot be read as a table"),
         ("t.jsonl", b"", "holds no rows"),
         ("t.jsonl", b'{"a": 1}\nnot json\n', "cannot be read as a table"),
-        ("t.jsonl", b'{"a": 1}\n[1]\n', "no object of fields"),
+        ("t.jsonl", b'{"a": 1}\n[1]\n', "not a JSON object"),
         ("t.jsonl.gz", gzip.compress(b'{"a": 1}\n', mtime=0)[:-9], "cannot be read as a table"),
     ],
 )
@@ -186,10 +186,10 @@ def test_what_json_lines_leave_out_of_a_piece_is_null_there(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ('{"a": NaN}', "line 3 is no JSON: .*; JSON has no NaN or Infinity, write null"),
-        ('{"a": -Infinity}', "line 3 is no JSON: .*; JSON has no NaN or Infinity, write null"),
-        ('{"a": "a NaN"', "line 3 is no JSON: unexpected end of data. Give CSV"),
-        ("[1]", "line 3 is no object of fields"),
+        ('{"a": NaN}', "line 3 is not JSON: .*; JSON has no NaN or Infinity, write null"),
+        ('{"a": -Infinity}', "line 3 is not JSON: .*; JSON has no NaN or Infinity, write null"),
+        ('{"a": "a NaN"', "line 3 is not JSON: unexpected end of data. Give CSV"),
+        ("[1]", "line 3 is not a JSON object"),
     ],
 )
 def test_the_line_that_is_no_json_is_named(tmp_path: Path, line: str, said: str) -> None:

@@ -125,5 +125,5 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 
 def test_a_name_without_a_format_is_refused() -> None:
     check(Path("out.parquet"))
-    with pytest.raises(UsageError, match="no table known by its name"):
+    with pytest.raises(UsageError, match="not a table: unknown suffix"):
         check(Path("out.xlsx"))
