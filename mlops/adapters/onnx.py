@@ -1,4 +1,4 @@
-"""Compiled models by skl2onnx, kept only where they answer as the original does."""
+"""Compiled models by skl2onnx, used only where they predict as the original does."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Compilation:
 
 
 def compile(estimator: Any, schema: Schema, classes: Sequence[Any] | None, rows: Columns) -> Compilation:
-    """Compile a fitted estimator and compare its answers with the original's on real rows.
+    """Compile a fitted estimator and compare its predictions with the original's on real rows.
 
     Parameters
     ----------
@@ -49,8 +49,8 @@ def compile(estimator: Any, schema: Schema, classes: Sequence[Any] | None, rows:
         What to compare on; every label must be equal and no score or value further off than
         `TOLERANCE` (relative to values beyond 1).
     """
-    if against := [type.why_not_compiled for type in schema.types.values() if type.why_not_compiled]:
-        return Compilation(None, against[0])
+    if reasons := [type.why_not_compiled for type in schema.types.values() if type.why_not_compiled]:
+        return Compilation(None, reasons[0])
     try:
         model = _convert(estimator, schema, classes)
         compiled = Compiled(model, classes).predict(rows)
@@ -62,20 +62,20 @@ def compile(estimator: Any, schema: Schema, classes: Sequence[Any] | None, rows:
 
 
 def difference(original: Predictions, compiled: Predictions) -> str | None:
-    """Say how compiled answers differ from the original's; None where they agree."""
+    """Return how compiled predictions differ from the original's; None where they agree."""
     if original.scores is not None:
         pairs = zip(original.values, compiled.values, strict=True)
         if wrong := sum(a != b for a, b in pairs):
             return f"compiled, it labels {wrong} of {len(original)} rows differently"
     expected = np.asarray(original.values if original.scores is None else original.scores, dtype=float)
-    got = np.asarray(compiled.values if compiled.scores is None else compiled.scores, dtype=float)
+    compiled_values = np.asarray(compiled.values if compiled.scores is None else compiled.scores, dtype=float)
     # Written so that NaN, which is within nothing, counts as far off.
-    near = np.abs(got - expected) <= TOLERANCE * np.maximum(1.0, np.abs(expected))
+    near = np.abs(compiled_values - expected) <= TOLERANCE * np.maximum(1.0, np.abs(expected))
     if near.all():
         return None
     far = (~near).reshape(len(original), -1).any(axis=1)
-    worst = float(np.nanmax(np.abs(got - expected)))
-    return f"compiled, it answers {int(far.sum())} of {len(original)} rows differently, by up to {worst:.2g}"
+    worst = float(np.nanmax(np.abs(compiled_values - expected)))
+    return f"compiled, it predicts {int(far.sum())} of {len(original)} rows differently, by up to {worst:.2g}"
 
 
 def _convert(estimator: Any, schema: Schema, classes: Sequence[Any] | None) -> bytes:
@@ -128,14 +128,14 @@ def _pack(graph: Any, schema: Schema) -> None:
         if not features:
             continue
         graph.input.append(helper.make_tensor_value_info(name, element, [None, len(features)]))
-        if not _taken_whole(graph, features, name):
+        if not _feed_whole_table(graph, features, name):
             nodes.append(helper.make_node("Split", [name], features, axis=1, num_outputs=len(features)))
     nodes.extend(graph.node)
     del graph.node[:]
     graph.node.extend(nodes)
 
 
-def _taken_whole(graph: Any, features: list[str], table: str) -> bool:
+def _feed_whole_table(graph: Any, features: list[str], table: str) -> bool:
     """Hand a table of features to a model that would only put them together again; tell whether it does."""
     users = [node for node in graph.node if not set(features).isdisjoint(node.input)]
     if len(users) != 1 or users[0].op_type != "Concat" or list(users[0].input) != features:

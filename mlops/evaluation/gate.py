@@ -1,4 +1,4 @@
-"""The gate: does a challenger beat the champion on the same rows, surely enough to replace it?
+"""The gate: does a challenger beat the champion on the same rows, significantly enough to replace it?
 
 Both are scored on identical rows and compared row by row. Rows of one block of time (a day)
 rise and fall together, so whole blocks are resampled: resampling single rows would make the

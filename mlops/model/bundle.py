@@ -2,14 +2,14 @@
 
 manifest.json    the sha256 of every other file; its own sha256 names the bundle
 model.skops      the model as fitted
-model.onnx       the model compiled, where it answers as the fitted one does
+model.onnx       the model compiled, where it predicts as the fitted one does
 model.custom        in place of both: what the module's own `save` returned
 module.py        the project's module that built it
 schema.json      the columns it sees
 model.json       task, classes, versions, known categories: see `ModelInfo`
-golden.json      rows, and how the model answered them in training
+golden.json      rows, and what the model predicted for them in training
 reference.parquet                    fitted rows
-predictions.parquet, reference.json      the model's answers to held-out rows; its losses on them
+predictions.parquet, reference.json      the model's answers to present-out rows; its losses on them
 lineage.json     the data, parameters, lock and module it came from, and what a search chose
 
 The same inputs give the same bytes: nothing in it tells a time, a machine or a run.
@@ -39,7 +39,7 @@ _FORMAT = 1
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """What must be known of a model to answer with it.
+    """What is needed to predict with the model.
 
     Parameters
     ----------
@@ -49,13 +49,13 @@ class ModelInfo:
     prior
         The classes' shares among the fitted rows, or their mean: the constant baseline.
     compiled
-        Whether model.onnx is there and answers.
+        Whether model.onnx is there and predicts.
     trusted
         Types beyond the reviewed list that model.skops may hold, from params.yaml.
     categories
         Per category feature the values met in training.
     custom
-        Whether model.custom is there and answers, through module.py.
+        Whether model.custom is there and predicts, through module.py.
     packages
         What module.py imports beyond scikit-learn's packages.
     """
@@ -201,7 +201,7 @@ def run_module(source: bytes) -> ModuleType:
         return user_module.load(source, "module.py")
     except Exception as exc:
         raise BundleError(
-            f"The model's own module cannot be run here: {type(exc).__name__}: {exc}.",
+            f"The custom module cannot be run here: {type(exc).__name__}: {exc}.",
             remedy="Name the packages it imports under model.packages in params.yaml, and train again; a "
             "library of the system must be in the base image, MLOPS_BASE_IMAGE: see "
             "the page 'Your own parts and models' of the documentation.",
@@ -214,7 +214,7 @@ def to_json(value: Any) -> bytes:
 
 
 def write(folder: Path, files: Mapping[str, bytes]) -> Bundle:
-    """Write a bundle in place of what `folder` held; killed midway, it leaves none.
+    """Write a bundle in place of what `folder` present; killed midway, it leaves none.
 
     Parameters
     ----------
@@ -274,8 +274,8 @@ def _check(folder: Path, files: Mapping[str, str]) -> None:
             raise _damaged(folder, f"has no {name}")
         if hashing.of_file(path) != expected:
             raise _damaged(folder, f"{name} differs from the manifest")
-    held = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
-    if extra := sorted(held - set(files) - {MANIFEST}):
+    present = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    if extra := sorted(present - set(files) - {MANIFEST}):
         raise _damaged(folder, f"{extra[0]} is not in the manifest")
 
 
@@ -287,4 +287,6 @@ def _inside(name: str, folder: Path) -> str:
 
 
 def _damaged(folder: Path, what: str) -> BundleError:
-    return BundleError(f"Bundle {folder}: {what}.", remedy="Fetch or train it anew; do not serve this one.")
+    return BundleError(
+        f"Bundle {folder}: {what}.", remedy="Do not serve this bundle: fetch it again, or train again."
+    )

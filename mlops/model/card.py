@@ -1,4 +1,4 @@
-"""A model's card: what it is, what it learnt from, how good it is and where it ends, as Markdown.
+"""A model's card: what it is, what it was trained on, how good it is and where it ends, as Markdown.
 
 Its headings are those of model cards (Mitchell et al. 2019). What it says is read from the
 bundle and the figures of the evaluation: the same model gives the same card.
@@ -23,7 +23,7 @@ _LISTED = 10
 
 
 def project(name: str, schema: Schema, gate: GateParams) -> str:
-    """Say what a project is about and how its versions get promoted, for whoever opens it."""
+    """Describe what a project predicts and how its versions get promoted, for whoever opens it."""
     features = ", ".join(f"`{feature}`" for feature in schema.features)
     return (
         f"**{name}**: {_predicts(schema)} from {len(schema.features)} features: {features}.\n\n"
@@ -86,7 +86,7 @@ class ModelCard:
         """Return the whole card."""
         parts = {
             "Intended use": self._use(),
-            "How to ask it": self._ask(),
+            "How to get predictions": self._usage(),
             "Training data": self._data(),
             "Figures": self._figures(),
             "Features": self._features(),
@@ -102,19 +102,19 @@ class ModelCard:
         schema, classes = self.bundle.schema, self.bundle.model.classes
         text = f"{_sentence(_predicts(schema))}, for rows like those of the table `{self.name}`."
         if classes is None:
-            return f"{text} It answers with a value."
-        said = ", ".join(f"`{label}`" for label in classes)
+            return f"{text} It predicts a value."
+        labels = ", ".join(f"`{label}`" for label in classes)
         score = f"the probability of `{classes[1]}`" if len(classes) == 2 else "a probability for each"
-        return f"{text} It answers with one of {said}, and {score}."
+        return f"{text} It predicts one of {labels}, and {score}."
 
-    def _ask(self) -> str:
+    def _usage(self) -> str:
         names = self.bundle.schema.features
         row = json.dumps({name: self.bundle.golden["rows"][0][name] for name in names})
         answer = json.dumps(self.bundle.golden["predictions"][0])
         return (
-            f"Of the gateway (`POST /predict`), or with `mlops predict ROWS`; in Python with "
+            f"From the gateway (`POST /predict`), or with `mlops predict ROWS`; in Python with "
             f'`mlflow.pyfunc.load_model("models:/{self.name}@champion")`. The row\n\n```json\n{row}\n```\n\n'
-            f"is answered\n\n```json\n{answer}\n```"
+            f"gets the prediction\n\n```json\n{answer}\n```"
         )
 
     def _data(self) -> str:
@@ -129,14 +129,14 @@ class ModelCard:
 
     def _search(self) -> list[str]:
         """Return what there is to say of the search that chose the parameters."""
-        told = self.bundle.lineage.get("search")
-        if told is None:
+        search = self.bundle.lineage.get("search")
+        if search is None:
             return []
-        picked = ", ".join(f"`{name}` {value}" for name, value in told["params"].items())
-        counts = ", ".join(f"{count} {state}" for state, count in sorted(told["trials"].items()))
+        picked = ", ".join(f"`{name}` {value}" for name, value in search["params"].items())
+        counts = ", ".join(f"{count} {state}" for state, count in sorted(search["trials"].items()))
         return [
-            f"Parameters: {picked}. Trial {told['trial']} of a search ({counts}), of mean `{told['metric']}` "
-            f"{_figure(told['loss'])} on parts of the fitted rows."
+            f"Parameters: {picked}. Trial {search['trial']} of a search ({counts}), of mean "
+            f"`{search['metric']}` {_figure(search['loss'])} on parts of the fitted rows."
         ]
 
     def _figures(self) -> str:
@@ -152,22 +152,22 @@ class ModelCard:
         rows = [
             (f"`{name}`", kinds[name], _values(known.get(name)), _figure(weight.get(name))) for name in order
         ]
-        table = _table(("feature", "kind", "values met in training", "loss added by shuffling it"), rows)
+        table = _table(("feature", "kind", "values seen in training", "loss added by shuffling it"), rows)
         return f"{table}\n\nThe loss added is in the unit of the task's first loss, on the holdout."
 
     def _limits(self) -> str:
         info, holdout = self.bundle.model, self.bundle.lineage["holdout"]
         lines = [
-            "It learnt what goes together, not what causes what.",
-            "Importances of features that tell the same are shared between them.",
-            "A value of a category that was not met in training tells it nothing new.",
-            "It is served from a compiled file that answers as the fitted model did."
+            "It was trained on correlations, which are not causes.",
+            "Correlated features share their importance.",
+            "A category value that was not seen in training is treated as unknown.",
+            "It is served compiled; the compiled model predicts as the fitted one did."
             if info.compiled
             else f"It is served as it was fitted, uncompiled: {info.why_not_compiled}",
         ]
         if holdout["end"]:
             lines.insert(
-                1, f"It knows nothing of what came after {_last_day(holdout['end'])}: watch its drift."
+                1, f"It was trained on nothing after {_last_day(holdout['end'])}: monitor its drift."
             )
         return _list(lines)
 
@@ -192,8 +192,8 @@ def _predicts(schema: Schema) -> str:
 def _rule(gate: GateParams) -> str:
     more = f" by more than {gate.min_improvement:g}" if gate.min_improvement else ""
     return (
-        "The gate promotes a model where, on the same held-out rows, which neither of the two has seen, its "
-        f"mean `{gate.metric}` is surely lower than the champion's{more}: at {gate.confidence:.0%} "
+        "The gate promotes a model where, on the same held-out rows, which neither was trained on, its "
+        f"mean `{gate.metric}` is significantly lower than the champion's{more}: at {gate.confidence:.0%} "
         f"confidence, by resampling blocks of {gate.block.total_seconds() / 3600:g} h."
     )
 

@@ -24,7 +24,7 @@ from mlops.task_types.predictions import Predictions, from_array
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["FUNCTIONS", "CustomModel", "functions", "lacking"]
+__all__ = ["FUNCTIONS", "CustomModel", "functions", "missing_functions"]
 
 FUNCTIONS = ("fit", "save", "load", "predict")
 """What a module defines in place of `build`."""
@@ -34,7 +34,7 @@ _SUM = 1e-3  # how far from 1 probabilities of float32 may add up
 
 @dataclass(frozen=True)
 class CustomModel:
-    """How a project's module fits, keeps and asks a model of its own.
+    """How a project's module fits, saves and predicts with a custom model.
 
     Parameters
     ----------
@@ -57,44 +57,46 @@ class CustomModel:
     load: Callable[[bytes], Any]
     predict: Callable[[Any, pd.DataFrame], Any]
 
-    def answer(self, model: Any, features: pd.DataFrame, classes: Sequence[Any] | None) -> Predictions:
-        """Ask a model, and make sure that what it says can be an answer.
+    def checked_predictions(
+        self, model: Any, features: pd.DataFrame, classes: Sequence[Any] | None
+    ) -> Predictions:
+        """Predict some rows, and check the shape and the values of what the project's function returned.
 
         Raises
         ------
         BundleError
-            `predict` gave another shape, no finite number, or what is no probability.
+            `predict` returned another shape, a number that is not finite, or what is no probability.
         """
         values = np.asarray(self.predict(model, features), dtype=float)
         if values.ndim == 1 and classes is not None and len(classes) == 2:
             values = np.column_stack([1.0 - values, values])
         wanted = (len(features),) if classes is None else (len(features), len(classes))
         if values.shape != wanted:
-            raise _wrong(f"gave an array of shape {values.shape}, not {wanted}")
+            raise _wrong(f"returned an array of shape {values.shape}, not {wanted}")
         if not np.isfinite(values).all():
-            raise _wrong("gave numbers that are not finite")
+            raise _wrong("returned numbers that are not finite")
         if classes is not None and not (
             (values >= 0.0).all() and np.allclose(values.sum(axis=1), 1.0, atol=_SUM)
         ):
-            raise _wrong("gave probabilities below 0, or that do not add up to 1")
+            raise _wrong("returned probabilities below 0, or that do not add up to 1")
         return from_array(values, classes)
 
 
 def functions(module: ModuleType) -> CustomModel | None:
-    """Return a module's four functions; None where one of them is lacking."""
-    if lacking(module):
+    """Return a module's four functions; None where one of them is missing."""
+    if missing_functions(module):
         return None
     return CustomModel(*(getattr(module, name) for name in FUNCTIONS))
 
 
-def lacking(module: ModuleType) -> list[str]:
+def missing_functions(module: ModuleType) -> list[str]:
     """Return which of the four functions a module does not define."""
     return [name for name in FUNCTIONS if not callable(getattr(module, name, None))]
 
 
 def _wrong(what: str) -> BundleError:
     return BundleError(
-        f"The function predict of the model's own module {what}.",
+        f"The function predict of the custom model's module {what}.",
         remedy="Correct it in the module model.builder, and train again: see the page "
         "'Your own parts and models' of the documentation.",
     )

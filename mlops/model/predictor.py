@@ -1,4 +1,4 @@
-"""Answers from a bundle: by the compiled model where there is one, else by the fitted one.
+"""Predictions from a bundle: by the compiled model where there is one, else by the fitted one.
 
 The serving image carries this module: numpy at the top, everything else where it is needed.
 """
@@ -58,10 +58,10 @@ REVIEWED = (
 
 
 class Predictor(Protocol):
-    """What answers rows."""
+    """What predicts rows."""
 
     def predict(self, columns: Columns) -> Predictions:
-        """Answer rows given as columns of the schema, all of one length."""
+        """Predict rows, passed as columns of the schema, all of one length."""
         ...
 
 
@@ -89,7 +89,7 @@ class Compiled:
         self._classes = classes
 
     def predict(self, columns: Columns) -> Predictions:
-        """Answer rows given as columns of the schema, all of one length."""
+        """Predict rows, passed as columns of the schema, all of one length."""
         feeds = {}
         if columns.schema.numbers:
             # Beyond float32 is infinite, which a tree can take: in tables, for services refuse it.
@@ -105,12 +105,12 @@ class Fitted:
     """The model as it was fitted, in scikit-learn."""
 
     def __init__(self, estimator: Any, schema: Schema, classes: Sequence[Any] | None) -> None:
-        self._transform, self._last = _parted(estimator)
+        self._transform, self._last = _split_last_step(estimator)
         self._inputs = tuple(schema.inputs)
         self._classes = classes
 
     def predict(self, columns: Columns) -> Predictions:
-        """Answer rows given as columns of the schema, all of one length."""
+        """Predict rows, passed as columns of the schema, all of one length."""
         table = self._transform(_frame(columns, self._inputs))
         if self._classes is None:
             return from_array(np.asarray(self._last.predict(table), dtype=float), None)
@@ -120,7 +120,7 @@ class Fitted:
 
 
 class Custom:
-    """A model outside scikit-learn, asked through the functions of its own module."""
+    """A model outside scikit-learn, which predicts through the functions of its own module."""
 
     def __init__(
         self, functions: CustomModel, model: Any, schema: Schema, classes: Sequence[Any] | None
@@ -131,38 +131,38 @@ class Custom:
         self._classes = classes
 
     def predict(self, columns: Columns) -> Predictions:
-        """Answer rows given as columns of the schema, all of one length."""
-        return self._functions.answer(self._model, _frame(columns, self._inputs), self._classes)
+        """Predict rows, passed as columns of the schema, all of one length."""
+        return self._functions.checked_predictions(self._model, _frame(columns, self._inputs), self._classes)
 
 
-def uncompiled(model: Any, schema: Schema, classes: Sequence[Any] | None, own: object) -> Predictor:
-    """Return what answers with a model as it was fitted.
+def uncompiled(model: Any, schema: Schema, classes: Sequence[Any] | None, builder: object) -> Predictor:
+    """Return the predictor of a model as it was fitted, uncompiled.
 
     Parameters
     ----------
-    own
-        What fitted it: its own functions, or anything else where it is scikit-learn's.
+    builder
+        What built it: a custom model's functions, or anything else where it is scikit-learn's.
     """
-    if isinstance(own, CustomModel):
-        return Custom(own, model, schema, classes)
+    if isinstance(builder, CustomModel):
+        return Custom(builder, model, schema, classes)
     return Fitted(model, schema, classes)
 
 
 def load(bundle: Bundle) -> Predictor:
-    """Return what answers with this bundle's model.
+    """Return the predictor of a bundle.
 
     Raises
     ------
     BundleError
-        The model holds a type nobody reviewed, or was fitted by another scikit-learn; or its own
+        The model contains a type that was not reviewed, or was fitted by another scikit-learn; or its own
         module cannot be run, or not read it.
     """
     info = bundle.model
     if info.compiled:
         return Compiled(bundle.read("model.onnx"), info.classes)
     if info.custom:
-        own, model = _load_custom(bundle.read("model.custom"), bundle.read("module.py"))
-        return Custom(own, model, bundle.schema, info.classes)
+        custom, model = _load_custom(bundle.read("model.custom"), bundle.read("module.py"))
+        return Custom(custom, model, bundle.schema, info.classes)
     estimator = load_fitted(bundle.read("model.skops"), bundle.read("module.py"), trusted=info.trusted)
     return Fitted(estimator, bundle.schema, info.classes)
 
@@ -187,15 +187,15 @@ def load_fitted(model: bytes, source: bytes, *, trusted: Sequence[str]) -> Any:
     from sklearn.exceptions import InconsistentVersionWarning
     from skops.io import get_untrusted_types, loads
 
-    own = user_module.name(source)
-    if own.encode() in model:  # model files are stored uncompressed: a class would name it
+    module = user_module.name(source)
+    if module.encode() in model:  # model files are stored uncompressed: a class would name it
         run_module(source)
-    asked = get_untrusted_types(data=model)
-    allowed = [t for t in asked if t in REVIEWED or t in trusted or t.startswith(f"{own}.")]
-    if refused := sorted(set(asked) - set(allowed)):
+    types = get_untrusted_types(data=model)
+    allowed = [t for t in types if t in REVIEWED or t in trusted or t.startswith(f"{module}.")]
+    if refused := sorted(set(types) - set(allowed)):
         what, it = ("a type", "it") if len(refused) == 1 else ("types", "them")
         raise BundleError(
-            f"The model holds {shown(refused, _NAMED)}, {what} nobody reviewed.",
+            f"The model contains {shown(refused, _NAMED)}, {what} not on the reviewed list.",
             remedy=f"Where you trust {it}, name {it} under model.trusted in params.yaml and train again.",
         )
     try:
@@ -211,20 +211,20 @@ def load_fitted(model: bytes, source: bytes, *, trusted: Sequence[str]) -> Any:
 
 
 def _load_custom(model: bytes, source: bytes) -> tuple[CustomModel, Any]:
-    own = functions(run_module(source))
-    if own is None:
+    custom = functions(run_module(source))
+    if custom is None:
         raise BundleError("The bundle's module.py cannot load its model.custom.", remedy="Train it again.")
     try:
-        return own, own.load(model)
+        return custom, custom.load(model)
     except Exception as exc:  # a module raises whatever it met
         raise BundleError(
-            f"The model's own module cannot load it: {type(exc).__name__}: {exc}.",
+            f"The custom model's module cannot load it: {type(exc).__name__}: {exc}.",
             remedy="Correct the function load in the module model.builder, and train again.",
         ) from exc
 
 
 def check_golden(predictor: Predictor, bundle: Bundle, *, tolerance: float = 1e-4) -> None:
-    """Make sure that the golden rows are answered as they were in training.
+    """Check that the golden rows are predicted as they were in training.
 
     Raises
     ------
@@ -239,14 +239,14 @@ def check_golden(predictor: Predictor, bundle: Bundle, *, tolerance: float = 1e-
             _near(prediction, golden["prediction"], tolerance) and _near(score, golden["score"], tolerance)
         ):
             raise BundleError(
-                f"Golden row {row} is answered {prediction!r} ({score!r}), in training it was "
+                f"Golden row {row}: predicted {prediction!r} ({score!r}), in training "
                 f"{golden['prediction']!r} ({golden['score']!r}).",
-                remedy="Do not serve this bundle here: something under it computes differently.",
+                remedy="Do not serve this bundle on this machine: its libraries or processor differ.",
             )
 
 
-def _parted(estimator: Any) -> tuple[Callable[[Any], Any], Any]:
-    """Part a pipeline before its last step: its two questions to a classifier begin alike."""
+def _split_last_step(estimator: Any) -> tuple[Callable[[Any], Any], Any]:
+    """Split off a pipeline's last step: a classifier's labels and probabilities share the steps before it."""
     from sklearn.pipeline import Pipeline
 
     # Another kind of pipeline may ask its last step otherwise.

@@ -1,6 +1,6 @@
-"""Whether a model was made again, and the first of what it was made from that differs where it was not.
+"""Whether a model was reproduced; where it was not, the first of its inputs that differs.
 
-Two bundles of one digest are the same bytes. Where bytes differ, what counts is how both answer the
+Two bundles of one digest are the same bytes. Where bytes differ, what counts is what both predict for the
 held-out rows; and where those differ, the inputs are compared in the order in which they take
 effect: the data, the parameters, the model's module, the lock, the packages and Python.
 """
@@ -17,7 +17,15 @@ import numpy as np
 from mlops.model.bundle import Bundle
 from mlops.task_types.predictions import Predictions
 
-__all__ = ["Apart", "Difference", "Outcome", "Reproduction", "apart", "differences", "judge"]
+__all__ = [
+    "Difference",
+    "Outcome",
+    "PredictionDifference",
+    "Reproduction",
+    "compare_predictions",
+    "differences",
+    "judge",
+]
 
 Outcome = Literal["bytes", "predictions", "inputs", "unexplained"]
 _SHOWN = 40
@@ -45,13 +53,13 @@ class Difference:
 
 
 @dataclass(frozen=True)
-class Apart:
-    """How two models answered the same rows.
+class PredictionDifference:
+    """How two models' predictions for the same rows differ.
 
     Parameters
     ----------
     rows
-        How many were asked.
+        How many were predicted.
     differing
         How many got another label, score or value.
     largest
@@ -65,12 +73,12 @@ class Apart:
 
 @dataclass(frozen=True)
 class Reproduction:
-    """What came of making a version again.
+    """The result of reproducing a version.
 
     Parameters
     ----------
     outcome
-        ``bytes``: the same digest. ``answers``: other bytes, the same answers on every held-out row.
+        ``bytes``: the same digest. ``predictions``: other bytes, the same predictions on every held-out row.
         ``inputs``: another model, and an input that differs. ``unexplained``: another model from the
         same inputs, as far as they are recorded.
     sentence
@@ -84,11 +92,11 @@ class Reproduction:
     digest: str
     rebuilt: str
     differences: tuple[Difference, ...] = ()
-    apart: Apart | None = None
+    predictions: PredictionDifference | None = None
 
     @property
     def identical(self) -> bool:
-        """Whether the model is the same, in its bytes or in its answers."""
+        """Whether the model is the same, in its bytes or in its predictions."""
         return self.outcome in ("bytes", "predictions")
 
     def to_dict(self) -> dict[str, Any]:
@@ -100,7 +108,7 @@ class Reproduction:
             "digest": self.digest,
             "rebuilt": self.rebuilt,
             "differences": [one.__dict__ for one in self.differences],
-            "apart": self.apart and self.apart.__dict__,
+            "predictions": self.predictions and self.predictions.__dict__,
         }
 
 
@@ -136,51 +144,51 @@ def differences(
         yield Difference(package, f"{locked} (requirements.lock)", f"{installed} (installed)")
 
 
-def apart(one: Predictions, other: Predictions) -> Apart:
-    """Compare the answers that two models gave to the same rows, exactly."""
+def compare_predictions(one: Predictions, other: Predictions) -> PredictionDifference:
+    """Compare the predictions of two models for the same rows, exactly."""
     pairs = list(zip(_parts(one), _parts(other), strict=True))
     moved = [a != b for a, b in pairs]
     distances = [_distance(a, b) for (a, b), differs in zip(pairs, moved, strict=True) if differs]
-    return Apart(len(pairs), sum(moved), max(distances, default=0.0))
+    return PredictionDifference(len(pairs), sum(moved), max(distances, default=0.0))
 
 
 def judge(
-    registered: Bundle, rebuilt: Bundle, found: Sequence[Difference], predicted: Apart | None
+    registered: Bundle, rebuilt: Bundle, inputs: Sequence[Difference], predicted: PredictionDifference | None
 ) -> Reproduction:
     """Say whether two bundles are the same model.
 
     Parameters
     ----------
-    found
-        What `differences` told.
-    answered
-        Both models on the rebuilt holdout; None where they cannot be compared, as where one does
+    inputs
+        What `differences` yielded.
+    predicted
+        Both models' predictions for the rebuilt holdout; None where one of the models does
         not load here.
     """
     pair: dict[str, Any] = {"digest": registered.digest, "rebuilt": rebuilt.digest}
     if registered.digest == rebuilt.digest:
         return Reproduction("bytes", f"Identical: the same bundle, {registered.digest[:12]}.", **pair)
-    told: dict[str, Any] = {**pair, "differences": tuple(found), "apart": predicted}
-    because = f"; {found[0]}" if found else ""
-    # Other data, other held-out rows: that both models answer these alike proves nothing.
+    facts: dict[str, Any] = {**pair, "differences": tuple(inputs), "predictions": predicted}
+    because = f"; {inputs[0]}" if inputs else ""
+    # Other data, other held-out rows: that both models predict these alike proves nothing.
     same_rows = registered.lineage["data"] == rebuilt.lineage["data"]
     if predicted is not None and predicted.differing == 0 and predicted.rows and same_rows:
         sentence = (
-            f"Identical in its answers: every one of {predicted.rows:,} held-out rows is answered the same, "
+            f"Identical predictions: all {predicted.rows:,} held-out rows are predicted the same, "
             f"though the bytes differ ({', '.join(_files(registered, rebuilt))}{because})."
         )
-        return Reproduction("predictions", sentence, **told)
+        return Reproduction("predictions", sentence, **facts)
     moved = (
-        f"{predicted.differing:,} of {predicted.rows:,} held-out rows are answered differently, "
+        f"{predicted.differing:,} of {predicted.rows:,} held-out rows are predicted differently, "
         f"by {predicted.largest:.3g} at most"
         if predicted is not None and same_rows
-        else "the answers cannot be compared"
+        else "the predictions cannot be compared"
     )
-    if found:
-        others = f" {len(found) - 1} more inputs differ." if len(found) > 1 else ""
-        return Reproduction("inputs", f"Different: {found[0]}; {moved}.{others}", **told)
+    if inputs:
+        others = f" {len(inputs) - 1} more inputs differ." if len(inputs) > 1 else ""
+        return Reproduction("inputs", f"Different: {inputs[0]}; {moved}.{others}", **facts)
     sentence = f"Different, though every recorded input is the same: {moved}."
-    return Reproduction("unexplained", sentence, **told)
+    return Reproduction("unexplained", sentence, **facts)
 
 
 def _files(one: Bundle, other: Bundle) -> list[str]:
@@ -195,7 +203,7 @@ def _parts(predictions: Predictions) -> list[tuple[Any, Any]]:
 
 
 def _distance(one: tuple[Any, Any], other: tuple[Any, Any]) -> float:
-    """Return how far two answers are apart: by their scores, else by their values, else 1."""
+    """Return how much two predictions differ: by their scores, else by their values, else 1."""
     for was, now in zip(reversed(one), reversed(other), strict=True):
         if isinstance(was, float | list) and isinstance(now, float | list) and was != now:
             a, b = np.atleast_1d(was), np.atleast_1d(now)

@@ -37,7 +37,7 @@ class Trial:
     losses
         Of each fold that was measured, in order.
     error
-        What a failed one said.
+        What a failed one values.
     """
 
     number: int
@@ -72,8 +72,8 @@ def to_csv(trials: Sequence[Trial]) -> bytes:
         leader = best(trials[: position + 1])
         lowest = leader.loss if leader else None
         folds = " ".join(map(repr, trial.losses))
-        said = [trial.params.get(name) for name in names]
-        table.writerow([trial.number, trial.state, trial.loss, lowest, folds, trial.error, *said])
+        values = [trial.params.get(name) for name in names]
+        table.writerow([trial.number, trial.state, trial.loss, lowest, folds, trial.error, *values])
     return sink.getvalue().encode()
 
 
@@ -92,7 +92,7 @@ def from_csv(table: bytes) -> list[Trial]:
 
 
 class Journal:
-    """The trials that ended, in a file, so that a search which was killed goes on after them.
+    """The trials that ended, in a file, so that a search which was killed resumes after them.
 
     Parameters
     ----------
@@ -115,9 +115,9 @@ class Journal:
         whole = [line for line in lines if line.endswith(b"\n")]
         if len(whole) < len(lines):
             self._path.write_bytes(b"".join(whole))
-        told = [json.loads(line) for line in whole]
-        seconds = [one.pop("seconds") for one in told]
-        trials = [Trial(**one | {"losses": tuple(one["losses"])}) for one in told]
+        records = [json.loads(line) for line in whole]
+        seconds = [one.pop("seconds") for one in records]
+        trials = [Trial(**one | {"losses": tuple(one["losses"])}) for one in records]
         return list(zip(trials, seconds, strict=True))
 
     def add(self, trial: Trial, *, seconds: float) -> None:

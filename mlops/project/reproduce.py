@@ -19,7 +19,13 @@ from mlops.maintenance.packages import installed, unlocked
 from mlops.model import bundle, predictor
 from mlops.model.bundle import Bundle
 from mlops.model.registry import CHAMPION
-from mlops.model.reproducibility import Apart, Reproduction, apart, differences, judge
+from mlops.model.reproducibility import (
+    PredictionDifference,
+    Reproduction,
+    compare_predictions,
+    differences,
+    judge,
+)
 from mlops.project.context import Project
 from mlops.stages.pipeline import STAGES
 from mlops.tables.conform import columns_of, conform
@@ -158,7 +164,7 @@ def _compare(registered: Bundle, rebuilt: Bundle, tree: Path) -> Reproduction:
     return judge(registered, rebuilt, differing, _compare_predictions(registered, rebuilt, tree))
 
 
-def _compare_predictions(registered: Bundle, rebuilt: Bundle, tree: Path) -> Apart | None:
+def _compare_predictions(registered: Bundle, rebuilt: Bundle, tree: Path) -> PredictionDifference | None:
     """Compare both models' predictions on the held-out rows; None if one of them cannot predict here."""
     import pandas as pd
 
@@ -168,7 +174,7 @@ def _compare_predictions(registered: Bundle, rebuilt: Bundle, tree: Path) -> Apa
         return predictor.load(model).predict(columns_of(conform(rows, model.schema), model.schema))
 
     try:
-        return apart(ask(registered), ask(rebuilt))
+        return compare_predictions(ask(registered), ask(rebuilt))
     except (BundleError, DataError) as exc:
         log.info("predictions not compared: %s", exc)
         return None
@@ -186,7 +192,7 @@ def _subject(entry: Entry[ModelPromoted | ModelRegistered]) -> Subject:
 
 
 def _record(subject: Subject, result: Reproduction) -> ModelReproduced:
-    apart = result.apart
+    predicted = result.predictions
     return ModelReproduced(
         version=subject.version,
         digest=subject.digest,
@@ -194,8 +200,8 @@ def _record(subject: Subject, result: Reproduction) -> ModelReproduced:
         identical=result.identical,
         outcome=result.outcome,
         differences=tuple(str(each) for each in result.differences),
-        rows=apart.rows if apart else None,
-        differing=apart.differing if apart else None,
-        largest=apart.largest if apart else None,
+        rows=predicted.rows if predicted else None,
+        differing=predicted.differing if predicted else None,
+        largest=predicted.largest if predicted else None,
         summary=result.sentence,
     )

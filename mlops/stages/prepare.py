@@ -25,10 +25,10 @@ def prepare(root: Path) -> None:
     schema = Schema.from_params(read_params(root))
     lake = Lake(root / LAKE, read_params(root).data.on_duplicate)
     frame = lake.read(schema)
-    if kept := frame.attrs.pop("for_label"):
-        log.info("%s rows stand for their label, in place of one of the same key without", f"{kept:,}")
+    if labelled := frame.attrs.pop("for_label"):
+        log.info("%s rows with a label replace rows of the same key without one", f"{labelled:,}")
     for name, rows in frame.attrs.pop("incomplete").items():
-        told = f"{rows:,} of {len(frame):,}"
-        log.info("%s is missing in %s rows, which were taken in without it", name, told)
+        count = f"{rows:,} of {len(frame):,}"
+        log.info("%s is missing in %s rows, which were ingested without it", name, count)
     # The version of the data travels with the rows: what is trained names what was read.
     write(root / PREPARED, to_bytes(frame, {"data": lake.digest()}, format=FORMAT))

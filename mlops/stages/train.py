@@ -42,7 +42,7 @@ _DECISIVE = (
     *("joblib", "numpy", "onnx", "onnxruntime", "pandas", "pyarrow"),
     *("scikit-learn", "scipy", "skl2onnx", "skops", "threadpoolctl"),
 )
-"""Packages whose version may decide what a model answers, from the rows' reading to its compilation."""
+"""Packages whose version may decide what a model predicts, from the rows' reading to its compilation."""
 
 
 _GOLDEN = 20
@@ -60,7 +60,7 @@ def train(root: Path, *, journals: Path | None = None) -> None:
     Parameters
     ----------
     journals
-        Where a search that was killed left its trials; below `root` where not given.
+        Where a search that was killed left its trials; below `root` by default.
     """
     from mlops.model.trials import to_csv
     from mlops.stages.tuning import chosen, journal_of, tune
@@ -68,8 +68,8 @@ def train(root: Path, *, journals: Path | None = None) -> None:
 
     params = read_params(root)
     schema = Schema.from_params(params)
-    fitted_rows, train_facts = read_rows(root / TRAIN, schema)
-    held_rows, holdout_facts = read_rows(root / HOLDOUT, schema)
+    train_rows, train_facts = read_rows(root / TRAIN, schema)
+    holdout_rows, holdout_facts = read_rows(root / HOLDOUT, schema)
     packages.check_pinned(params.model.packages, root / LOCK)
     source = _builder(root, params)
     build = load_builder(source, params.model.builder)
@@ -79,27 +79,27 @@ def train(root: Path, *, journals: Path | None = None) -> None:
         hashing.of_bytes(source),
     ]
     journal = journal_of(journals or root / SEARCH, params, inputs)
-    trials = tune(fitted_rows, schema, build, params, journal=journal)
+    trials = tune(train_rows, schema, build, params, journal=journal)
     picked = chosen(params, schema, trials)
-    wanted = picked["params"] if picked else params.model.params
-    done = fit(fitted_rows, schema, build, wanted, seed=params.model.seed)
-    info, predictor, model = _made(done, build, params, schema, fitted_rows, held_rows)
+    model_params = picked["params"] if picked else params.model.params
+    done = fit(train_rows, schema, build, model_params, seed=params.model.seed)
+    info, predictor, model = _compiled(done, build, params, schema, train_rows, holdout_rows)
 
-    def answer(rows: pd.DataFrame) -> Predictions:
+    def predict(rows: pd.DataFrame) -> Predictions:
         return predictor.predict(columns_of(rows, schema))
 
-    golden = held_rows.iloc[spaced(len(held_rows), most=_GOLDEN)]
-    reference = fitted_rows.iloc[spaced(len(fitted_rows), most=_REFERENCE)]
-    told = answer(held_rows)
+    golden = holdout_rows.iloc[spaced(len(holdout_rows), most=_GOLDEN)]
+    reference = train_rows.iloc[spaced(len(train_rows), most=_REFERENCE)]
+    predictions = predict(holdout_rows)
     files = {
         **model,
         "module.py": source,
         "schema.json": to_json(schema.to_dict()),
         "model.json": to_json(info.to_dict()),
-        "golden.json": to_json(_golden(golden, answer(golden), schema)),
+        "golden.json": to_json(_golden(golden, predict(golden), schema)),
         "reference.parquet": to_bytes(_watched(reference, *schema.features, schema=schema)),
-        "predictions.parquet": _predicted(held_rows, told, schema),
-        "reference.json": to_json(_losses(held_rows, schema, info, told)),
+        "predictions.parquet": _predicted(holdout_rows, predictions, schema),
+        "reference.json": to_json(_losses(holdout_rows, schema, info, predictions)),
         "lineage.json": to_json(
             _lineage(root, params, source, train_facts, holdout_facts)
             | ({"search": picked} if picked else {})
@@ -117,25 +117,25 @@ def _builder(root: Path, params: Params) -> bytes:
     return path.read_bytes()
 
 
-def _made(
+def _compiled(
     done: Fit,
     build: Builder,
     params: Params,
     schema: Schema,
     fitted: pd.DataFrame,
-    held: pd.DataFrame,
+    holdout: pd.DataFrame,
 ) -> tuple[ModelInfo, Predictor, Mapping[str, bytes]]:
-    """What is told of a fitted model, what answers with it, and the files that hold it."""
+    """Return the description of a fitted model, its predictor, and its files for the bundle."""
     from mlops.model.custom import CustomModel
     from mlops.model.predictor import Compiled, uncompiled
 
     if isinstance(build, CustomModel):
-        info = _info(done, params, schema, fitted, "it is answered by its own module", custom=True)
-        saved, read = _kept(done, build)
+        info = _info(done, params, schema, fitted, "its own module predicts", custom=True)
+        saved, read = _saved(done, build)
         return info, uncompiled(read, schema, done.classes, build), {"model.custom": saved}
     from mlops.adapters import onnx, skops
 
-    compared = columns_of(held.iloc[spaced(len(held), most=_PARITY)], schema)
+    compared = columns_of(holdout.iloc[spaced(len(holdout), most=_PARITY)], schema)
     compilation = onnx.compile(done.estimator, schema, done.classes, compared)
     info = _info(done, params, schema, fitted, compilation.reason)
     model = {"model.skops": skops.dumps(done.estimator)}
@@ -144,16 +144,16 @@ def _made(
     return info, Compiled(compilation.model, done.classes), {**model, "model.onnx": compilation.model}
 
 
-def _kept(done: Fit, own: CustomModel) -> tuple[bytes, Any]:
-    """A model's bytes, and the model that is read from them: it is what will be asked."""
+def _saved(done: Fit, custom: CustomModel) -> tuple[bytes, Any]:
+    """Return a model's bytes, and the model that is read from them: the one that will predict."""
     remedy = "Correct the functions save and load in the module model.builder."
     try:
-        saved = own.save(done.estimator)
+        saved = custom.save(done.estimator)
         if isinstance(saved, bytes):
-            return saved, own.load(saved)
+            return saved, custom.load(saved)
     except Exception as exc:  # the module raises whatever it met
-        said = f"{type(exc).__name__}: {exc}"
-        raise StageError(f"The model could not be saved and read: {said}", remedy=remedy) from exc
+        cause = f"{type(exc).__name__}: {exc}"
+        raise StageError(f"The model could not be saved and read: {cause}", remedy=remedy) from exc
     raise StageError(f"The function save returned {type(saved).__name__}, not bytes.", remedy=remedy)
 
 
@@ -196,7 +196,7 @@ def _golden(rows: pd.DataFrame, predictions: Predictions, schema: Schema) -> dic
 
 
 def _predicted(rows: pd.DataFrame, predictions: Predictions, schema: Schema) -> bytes:
-    """The answers that served ones are compared with, to rows that the model never saw either.
+    """The predictions that served ones are compared with, of rows that the model was not trained on either.
 
     Of what it was fitted on it is surer: beside that, the same data would have drifted.
     """
@@ -226,7 +226,7 @@ def _lineage(
     return {
         "data": train["data"],
         "unlabelled": train["unlabelled"],
-        # Where tables come from, and what became of them before, says nothing of what was learnt.
+        # Where tables come from, and what became of them before, says nothing of what was trained on.
         "params": params.model_dump(
             mode="json", include={"data", "model", "train"}, exclude={"data": {"source", "contract", "raw"}}
         ),

@@ -1,4 +1,4 @@
-"""The search that params.yaml asks for, wired to Optuna, and what a bundle tells of it."""
+"""The search that params.yaml asks for, wired to Optuna, and what a bundle records of it."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def tune(
 
 
 def journal_of(folder: Path, params: Params, inputs: Sequence[str]) -> Journal:
-    """Return the trials of a search that have ended, from which one that was killed goes on.
+    """Return the trials of a search that have ended, from which a search that was killed resumes.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ def journal_of(folder: Path, params: Params, inputs: Sequence[str]) -> Journal:
 
 
 def chosen(params: Params, schema: Schema, trials: Sequence[Trial]) -> dict[str, Any] | None:
-    """Return what a bundle's lineage tells of a search: the parameters to fit, and why they."""
+    """Return what a bundle's lineage records of a search: the parameters to fit, and why those."""
     leader = best(trials)
     if leader is None:
         return None

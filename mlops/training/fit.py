@@ -12,7 +12,7 @@ import numpy as np
 
 from mlops.errors import ConfigError, MlopsError, StageError, TooFewRowsError, shown
 from mlops.files import user_module
-from mlops.model.custom import FUNCTIONS, CustomModel, functions, lacking
+from mlops.model.custom import FUNCTIONS, CustomModel, functions, missing_functions
 from mlops.schema import Schema
 from mlops.tables.conform import columns_of
 
@@ -61,7 +61,7 @@ def load_builder(source: bytes, path: str) -> Builder:
         return custom
     if callable(build) and custom is None:
         return build  # type: ignore[no-any-return]
-    missing = lacking(module)
+    missing = missing_functions(module)
     partly = f"lacks {shown(missing)}" if len(missing) < len(FUNCTIONS) else "has neither"
     has = "has both" if custom else partly
     raise ConfigError(

@@ -103,7 +103,7 @@ def test_a_type_nobody_reviewed_is_served_where_params_yaml_trusts_it(tmp_path: 
     assert (
         said(served(ProcessTarget(tmp_path / "home"), model, tmp_path / "log")) == model.golden["predictions"]
     )
-    with pytest.raises(BundleError, match=r"asarray, scipy.*BSpline, types nobody reviewed"):
+    with pytest.raises(BundleError, match=r"asarray, scipy.*BSpline, types not on the reviewed list"):
         predictor.load(other)
 
 

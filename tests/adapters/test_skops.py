@@ -85,7 +85,7 @@ def test_the_projects_own_classes_come_with_its_module() -> None:
     read = load_fitted(data, MODULE, trusted=())
 
     np.testing.assert_array_equal(read.predict_proba(X), model.predict_proba(X))
-    with pytest.raises(BundleError, match=r"Doubled, a type nobody reviewed"):
+    with pytest.raises(BundleError, match=r"Doubled, a type not on the reviewed list"):
         load_fitted(data, b"another = 'module'", trusted=())
 
 
@@ -93,7 +93,7 @@ def test_a_type_is_made_only_where_somebody_trusts_it() -> None:
     # What a model file asks for doesn't count: here it asks for a class of the test runner.
     data = _renamed(skops.dumps(LogisticRegression().fit(X, Y)), "pytest", "Item")
 
-    with pytest.raises(BundleError, match=r"pytest\.Item, a type nobody reviewed"):
+    with pytest.raises(BundleError, match=r"pytest\.Item, a type not on the reviewed list"):
         load_fitted(data, b"", trusted=())
 
 

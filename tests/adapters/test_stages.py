@@ -225,7 +225,7 @@ def test_golden_rows_tell_a_model_that_answers_differently(trained: Bundle) -> N
         def predict(self, columns: object) -> predictor.Predictions:
             return predictor.Predictions([True] * 20, [0.5] * 20)
 
-    with pytest.raises(BundleError, match="Golden row 0 is answered True"):
+    with pytest.raises(BundleError, match="Golden row 0: predicted True"):
         predictor.check_golden(Other(), trained)
 
 

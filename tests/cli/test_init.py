@@ -229,7 +229,7 @@ def test_what_stands_in_the_way_of_a_project_is_told_before_anything_is_written(
     git(folder, "switch", "-q", "trunk")
     told = say(folder, *words)
     assert (told.code, files(folder)) == (2, before)
-    assert "ignore data/lake.dvc" in told.err
+    assert "data/lake.dvc must be committed, but git ignores it" in told.err
     assert ".gitignore:2:/data/" in told.err
 
     with monkeypatch.context() as bare:

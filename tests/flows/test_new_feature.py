@@ -87,7 +87,7 @@ def test_training_the_gate_monitoring_and_retraining_go_on(
     ingest(root, HISTORY, NEWER)
     with caplog.at_level(logging.INFO, "mlops"):
         registered = learn(root)
-    assert "weather is missing in 800 of 1,000 rows, which were taken in without it" in caplog.text
+    assert "weather is missing in 800 of 1,000 rows, which were ingested without it" in caplog.text
     assert weather_of(root).value_counts()[""] == HISTORY * A_DAY
 
     project = Project.at(root)

@@ -228,7 +228,7 @@ def test_a_package_that_is_not_as_it_was_in_training_is_named(
     result = reproduce.reproduce(opened, Subject("2", older.digest, subject.commit), keep=False).result
     assert result.outcome == "inputs"
     assert result.sentence.startswith("Different: scipy was 0.0.1 (model.json) and is ")
-    assert "held-out rows are answered differently" in result.sentence
+    assert "held-out rows are predicted differently" in result.sentence
     assert len(result.differences) == 1
     # Taken away, nothing explains the difference.
     assert again(project).outcome == "unexplained"

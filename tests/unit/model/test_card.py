@@ -69,7 +69,7 @@ def test_a_card_has_the_sections_that_people_look_for(text: str) -> None:
     assert headings == [
         "# plums: ripe",
         "## Intended use",
-        "## How to ask it",
+        "## How to get predictions",
         "## Training data",
         "## Figures",
         "## Features",
@@ -125,12 +125,12 @@ def test_a_table_without_time_has_a_card_too(tmp_path: Path) -> None:
     timeless = card(made(tmp_path, schema=schema, windows=(rows, rows)))
     assert timeless.title == "data dddddddddddd · 321 rows"
     assert "Fitted on 321 rows." in timeless.text()
-    assert "It answers with a value." in timeless.text()
+    assert "It predicts a value." in timeless.text()
     assert "None" not in timeless.text()
 
 
 def test_a_project_tells_its_target_features_and_rule() -> None:
     about = project("plums", SCHEMA, GateParams(min_improvement=0.01))
     assert "predicts `ripe`, a binary label from 2 features: `size`, `colour`" in about
-    assert "mean `log_loss` is surely lower than the champion's by more than 0.01" in about
+    assert "mean `log_loss` is significantly lower than the champion's by more than 0.01" in about
     assert "tags.`mlops.gate` = 'promoted'" in about

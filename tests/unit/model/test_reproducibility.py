@@ -8,7 +8,13 @@ import pytest
 
 from mlops.model import bundle
 from mlops.model.bundle import Bundle, to_json
-from mlops.model.reproducibility import Apart, Reproduction, apart, differences, judge
+from mlops.model.reproducibility import (
+    PredictionDifference,
+    Reproduction,
+    compare_predictions,
+    differences,
+    judge,
+)
 from mlops.task_types.predictions import Predictions
 
 LINEAGE: dict[str, Any] = {
@@ -22,8 +28,8 @@ LINEAGE: dict[str, Any] = {
     "lock": "2" * 64,
 }
 VERSIONS = {"numpy": "2.3.0", "python": "3.11", "scikit-learn": "1.9.1"}
-SAME = Apart(200, 0, 0.0)
-OTHER = Apart(200, 12, 0.25)
+SAME = PredictionDifference(200, 0, 0.0)
+OTHER = PredictionDifference(200, 12, 0.25)
 
 
 @pytest.fixture
@@ -50,7 +56,9 @@ def params(section: str, **keys: Any) -> dict[str, Any]:
     return {**held, section: {**held[section], **keys}}
 
 
-def judged(registered: Bundle, rebuilt: Bundle, answered: Apart | None, **unlocked: Any) -> Reproduction:
+def judged(
+    registered: Bundle, rebuilt: Bundle, answered: PredictionDifference | None, **unlocked: Any
+) -> Reproduction:
     return judge(registered, rebuilt, list(differences(registered, rebuilt, unlocked=unlocked)), answered)
 
 
@@ -63,11 +71,13 @@ def test_the_same_bytes_are_the_same_model(made: Any) -> None:
 def test_other_bytes_that_answer_alike_are_the_same_and_it_says_which_file_differs(made: Any) -> None:
     result = judged(made(), made(model=b"other bytes"), SAME)
     assert (result.outcome, result.identical) == ("predictions", True)
-    assert "every one of 200 held-out rows" in result.sentence
+    assert "all 200 held-out rows" in result.sentence
     assert "(model.onnx)" in result.sentence
 
 
-@pytest.mark.parametrize("answered", [OTHER, None, Apart(0, 0, 0.0)], ids=["others", "none", "no rows"])
+@pytest.mark.parametrize(
+    "answered", [OTHER, None, PredictionDifference(0, 0, 0.0)], ids=["others", "none", "no rows"]
+)
 def test_other_bytes_are_another_model_unless_all_answers_are_the_same(made: Any, answered: Any) -> None:
     assert not judged(made(), made(model=b"other"), answered).identical
 
@@ -76,7 +86,7 @@ def test_a_model_that_differs_without_an_input_that_does_is_told_with_how_far(ma
     result = judged(made(), made(model=b"other"), OTHER)
     assert result.outcome == "unexplained"
     assert "every recorded input is the same" in result.sentence
-    assert "12 of 200 held-out rows are answered differently, by 0.25 at most" in result.sentence
+    assert "12 of 200 held-out rows are predicted differently, by 0.25 at most" in result.sentence
 
 
 @pytest.mark.parametrize(
@@ -151,7 +161,7 @@ def test_other_data_is_another_model_even_where_both_answer_its_rows_alike(made:
 def test_it_survives_json(made: Any) -> None:
     told = judged(made(), made(model=b"other", lock="3" * 64), OTHER).to_dict()
     assert told["differences"] == [{"what": "requirements.lock", "was": "2" * 12, "now": "3" * 12}]
-    assert told["apart"] == {"rows": 200, "differing": 12, "largest": 0.25}
+    assert told["predictions"] == {"rows": 200, "differing": 12, "largest": 0.25}
     assert to_json(told)
 
 
@@ -175,10 +185,15 @@ def test_it_survives_json(made: Any) -> None:
 def test_answers_are_compared_exactly(
     one: Predictions, other: Predictions, differing: int, largest: float
 ) -> None:
-    found = apart(one, other)
+    found = compare_predictions(one, other)
     assert (found.rows, found.differing) == (len(one), differing)
     assert math.isclose(found.largest, largest, abs_tol=1e-12)
 
 
 def test_the_last_bit_of_a_score_counts() -> None:
-    assert apart(Predictions([True], [0.5]), Predictions([True], [math.nextafter(0.5, 1)])).differing == 1
+    assert (
+        compare_predictions(
+            Predictions([True], [0.5]), Predictions([True], [math.nextafter(0.5, 1)])
+        ).differing
+        == 1
+    )
