@@ -53,7 +53,7 @@ def override(path: Path, values: Mapping[str, str]) -> Params:
     Parameters
     ----------
     values
-        Each as it would stand in the file: ``6``, ``1e-3``, ``[a, b]``, ``90d``.
+        Each as it would be written in the file: ``6``, ``1e-3``, ``[a, b]``, ``90d``.
 
     Returns
     -------
@@ -161,7 +161,7 @@ def _read(key: str, text: str) -> Any:
     try:
         return plain_yaml.parse(text, file="--set")
     except ConfigError as exc:
-        raise _refused(key, text, "YAML, as it would stand in params.yaml") from exc
+        raise _refused(key, text, "YAML, as in params.yaml") from exc
 
 
 def _plain(value: Any) -> Any:

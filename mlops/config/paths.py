@@ -39,7 +39,7 @@ RAW = "data/raw"
 POSITIONS = "data/positions.json"
 """Source → how far it was read into this tree's lake."""
 POINTERS = (f"{LAKE}.dvc", f"{RAW}.dvc", "data/.gitignore", POSITIONS)
-"""What git holds of a version of the data."""
+"""The files in git of a version of the data."""
 
 PREPARED = "data/prepared.parquet"
 TRAIN = "data/train.parquet"
@@ -54,7 +54,7 @@ SEARCH = ".mlops/search"
 TRAINING_INPUTS = (PARAMS, GRAPH, LOCK, *POINTERS)
 """What a training is committed with, beside the model's module."""
 TRAINING_OUTPUTS = (DVC_LOCK, METRICS, "build/.gitignore", f"{PLOTS}/.gitignore", "data/.gitignore")
-"""What git holds of what a training made."""
+"""The files in git of a training's outputs."""
 
 LOOP_BRANCH = "mlops/loop"
 """The branch of what runs unattended."""

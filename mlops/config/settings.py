@@ -33,7 +33,7 @@ class Settings(BaseSettings):
     gateway_port: int = Field(default=8080, ge=1, le=65535)
     """The gateway's port, which clients send requests to."""
     gateway_api_port: int = Field(default=8081, ge=1, le=65535)
-    """The port of the gateway's own API, on which it says which service it leads to."""
+    """The port of the gateway's own API, with the service that it routes to."""
     mlflow_port: int = Field(default=5000, ge=1, le=65535)
     """The port of the project's own MLflow."""
     prefect_port: int = Field(default=4200, ge=1, le=65535)
@@ -87,7 +87,7 @@ def load_settings(file: Path | None = None) -> Settings:
     Raises
     ------
     ConfigError
-        A variable holds what cannot be used.
+        A variable has an invalid value.
     """
     try:
         return Settings(_env_file=file)  # type: ignore[call-arg]  # pydantic-settings takes it beside the fields

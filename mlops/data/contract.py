@@ -131,7 +131,7 @@ class Contract(_Part):
     def to_yaml(self) -> str:
         """Return the contract as a file that a person reads and edits."""
         lines = [
-            "# What a batch must be. `mlops data check FILE` tells before you ingest it.",
+            "# What a batch must be. Check one with `mlops data check FILE` before you ingest it.",
             f"version: {self.version}",
             f"policy: {self.policy:<13} # quarantine: bad rows are kept apart; refuse: one refuses the batch",
             f"max_bad: {self.max_bad:<12g} # a larger share of bad rows refuses the whole batch",
@@ -197,7 +197,7 @@ def infer(frame: pd.DataFrame, schema: Schema, *, repeated: Collection[str] = ()
     frame
         The table, or of a large one the rows of a `mlops.tables.sampling.Sample`.
     repeated
-        Columns of which it is known that a value comes again, be it in other rows.
+        Columns that are known to have repeated values, also in rows outside the frame.
     """
     columns = {name: _inferred(frame[name], type) for name, type in schema.types.items()}
     if schema.task_type.target_type:

@@ -222,7 +222,7 @@ def feature_type_of(name: str, stored: str, schema: Schema) -> FeatureType:
 
 
 class _Side:
-    """One of the two versions while it is gone through."""
+    """One of the two versions while it is read."""
 
     def __init__(self, table: Table, key: str | None) -> None:
         self._table = table

@@ -35,7 +35,7 @@ class Recorded:
     commit, at, message
         The first commit that names it, and that commit's own; None and "" where none does.
     branches
-        Those whose history holds it.
+        Those whose history has it.
     added, rows
         Rows that it brought, and rows in all, where that is known.
     models
@@ -71,11 +71,11 @@ def recorded(
     Parameters
     ----------
     pointed
-        Newest first; a version that was gone back to appears in several commits.
+        Newest first; a version that was restored later appears in several commits.
     entries
         The ledger's ``data.versioned`` and ``model.registered``.
     rows
-        Rows in all by md5, where somebody counted.
+        Rows in all by md5, where known.
     current
         What is checked out; it leads the list where no commit names it.
     """

@@ -162,7 +162,7 @@ class Lake:
         """Count the staged rows that the lake holds already, the same in every column.
 
         Those of a part that `publish` would leave out are none. A feature that a file of the lake came
-        without tells no rows of its month apart. Reads the months that were staged.
+        without does not distinguish rows of its month. Reads the months that were staged.
         """
         existing, count = self._files_by_month(), 0
         new: dict[str, list[str]] = {}

@@ -57,9 +57,9 @@ class Snapshot:
         types_by_name: dict[str, dict[str, None]] = {}
         for footer in self._footers.values():
             for field in footer.schema.to_arrow_schema():
-                # How Arrow lays text out in memory is nobody's concern.
+                # Arrow's memory layout of text does not matter here.
                 types_by_name.setdefault(field.name, {})[str(field.type).removeprefix("large_")] = None
-        # A batch without a single value has the type null, and says nothing.
+        # A batch without a single value has the type null, which is no type of the column.
         return {
             name: " | ".join([each for each in types if each != "null"] or types)
             for name, types in types_by_name.items()
@@ -125,7 +125,7 @@ def _batch(name: str) -> int:
 
 
 def rows_in(path: Path) -> int | None:
-    """Return how many rows a Parquet file says it has; None where it is none or is not there."""
+    """Return the row count in a Parquet file's footer; None where it is missing or unreadable."""
     try:
         return int(_footer(path, path.name).num_rows)
     except DataError:

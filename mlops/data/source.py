@@ -26,10 +26,10 @@ class Fetched:
     name
         What a person calls it.
     position
-        A JSON value: where the source stands once this table was taken. None where a table is
+        A JSON value: the source's position after this table. None where a table is
         new by its content alone.
     again
-        Whether it may hold rows that were given before, beside new ones.
+        Whether it may contain rows that were fetched before, beside new ones.
     """
 
     file: Path
@@ -116,7 +116,7 @@ def tables(source: str, root: Path) -> list[Path]:
     Parameters
     ----------
     source
-        A file, a folder, whose tables are those that their names tell, or a pattern as
+        A file, a folder, whose tables are the files with a table's suffix, or a pattern as
         ``in/*.csv``; below `root` where it is relative. Hidden files are none, and an empty
         folder, or a pattern that fits nothing yet, has none.
 

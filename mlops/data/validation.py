@@ -143,7 +143,7 @@ class Inspection:
 
     @property
     def hopeless(self) -> bool:
-        """Whether more rows change nothing: columns are not there, or hold what none may."""
+        """Whether the batch is refused whatever rows follow: columns are missing or unusable."""
         return bool(self._refused)
 
     def refusals(self, now: datetime) -> tuple[str, ...]:

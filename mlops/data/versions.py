@@ -43,7 +43,7 @@ class DatasetVersion:
     """The bytes of a folder or file that DVC tracks.
 
     `md5` is DVC's own name for them, with ``.dir`` at the end for a folder. `commit` is one whose
-    pointer names them and `rows` how many they hold, where somebody looked.
+    pointer names them and `rows` their number of rows, both where known.
     """
 
     md5: str
@@ -69,7 +69,7 @@ class Reproduced:
 
 @dataclass(frozen=True)
 class Merged:
-    """What brings a folder to hold two versions of it.
+    """The changes that merge another version into a folder.
 
     `added` gives the md5 of each file that it lacks, by name; `removed` names those to be taken out.
     """
@@ -81,7 +81,7 @@ class Merged:
 def merge(ours: Mapping[str, str], theirs: Mapping[str, str], base: Mapping[str, str], path: str) -> Merged:
     """Bring together what two sides made of a folder that began as `base`.
 
-    What either added stays; what they have let go of since goes here, too. What both sides took in
+    What either added stays; what they have removed since is removed here, too. What both sides ingested
     has a name of its own in each: the same bytes in one place are one file.
 
     Parameters
@@ -126,7 +126,7 @@ def _placed(files: Mapping[str, str]) -> set[tuple[str, str]]:
 
 
 def pointed(root: Path, path: str = LAKE) -> DatasetVersion | None:
-    """Return what the pointer to `path` in a tree says, None where there is no pointer.
+    """Return the version that the pointer to `path` in a tree names, None where there is no pointer.
 
     Raises
     ------

@@ -43,7 +43,7 @@ class Manifest:
     Parameters
     ----------
     about
-        Whatever its writer told of it.
+        Whatever its writer recorded about it.
     files
         The sha256 of each file by its name in the archive.
     """
@@ -61,7 +61,7 @@ class Archive:
     progress: _Progress = field(default_factory=lambda: _Progress("written"))
 
     def add(self, name: str, source: Path) -> None:
-        """Add a file as long as it is now; one that is gone is passed over."""
+        """Add a file with its current length; a missing one is skipped."""
         try:
             with source.open("rb") as file:
                 self._add(name, file, os.fstat(file.fileno()))

@@ -1,4 +1,4 @@
-"""Files as they were before they were compressed, read as a stream; the name tells how."""
+"""Decompress a file as a stream; its suffix selects the codec."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SUFFIXES = (".gz", ".zip", ".bz2", ".xz", ".zst")
 
 
 def plain_name(path: Path) -> str:
-    """Return a file's name without what tells of its compression: ``april.csv`` of ``april.csv.gz``."""
+    """Return a file's name without the suffix of its compression: ``april.csv`` of ``april.csv.gz``."""
     return path.stem if path.suffix in _SUFFIXES else path.name
 
 

@@ -239,12 +239,12 @@ def _jsonl(path: Path, schema: Schema, rows: int) -> Iterator[pd.DataFrame]:
     import pandas as pd
 
     records, names = _records(path), None
-    truths = [name for name, type in schema.types.items() if type.arrow == BOOLEAN.arrow]
+    booleans = [name for name, type in schema.types.items() if type.arrow == BOOLEAN.arrow]
     while batch := list(islice(records, rows)):
         if names is None and len(batch) == rows:  # or it is the whole file
             names = list(dict.fromkeys(name for record in _records(path) for name in record))
         frame = pd.DataFrame(batch, columns=names, dtype=object)
-        yield frame.assign(**{name: as_truths(frame[name]) for name in truths if name in frame})
+        yield frame.assign(**{name: as_truths(frame[name]) for name in booleans if name in frame})
 
 
 def _records(path: Path) -> Iterator[dict[str, Any]]:
@@ -284,9 +284,9 @@ def _csv(path: Path, kinds: dict[str, str], rows: int, dialect: Dialect) -> Iter
             return
         whole = [first] if len(first) < rows else None
         labels = [name for name in _labels(kinds) if name in dialect.names]
-        numbers, truths = _spellings(path, dialect, labels, rows) if whole is None else _all(whole, labels)
+        numbers, booleans = _spellings(path, dialect, labels, rows) if whole is None else _all(whole, labels)
         while first is not None:
-            yield _typed(first, kinds, numbers, truths)
+            yield _typed(first, kinds, numbers, booleans)
             first = next(pieces, None)
 
 
@@ -295,11 +295,11 @@ def _labels(kinds: dict[str, str]) -> list[str]:
     return [name for name, kind in kinds.items() if kind == _LABEL]
 
 
-def _typed(frame: pd.DataFrame, kinds: dict[str, str], numbers: set[str], truths: set[str]) -> pd.DataFrame:
+def _typed(frame: pd.DataFrame, kinds: dict[str, str], numbers: set[str], booleans: set[str]) -> pd.DataFrame:
     import pandas as pd
 
     known = {
-        name: _inferred(frame[name], kind, numbers=name in numbers, truths=name in truths)
+        name: _inferred(frame[name], kind, numbers=name in numbers, booleans=name in booleans)
         for name, kind in kinds.items()
         if name in frame
     }
@@ -364,29 +364,29 @@ def _spellings(path: Path, dialect: Dialect, names: list[str], rows: int) -> tup
 
 
 def _all(pieces: Iterable[pd.DataFrame], names: list[str]) -> tuple[set[str], set[str]]:
-    """Return the columns that hold nothing but numbers, and those that hold nothing but truths."""
+    """Return the columns that hold nothing but numbers, and those that hold nothing but booleans."""
     import pandas as pd
 
     filled_columns: set[str] = set()
-    numbers, truths = set(names), set(names)
+    numbers, booleans = set(names), set(names)
     for piece in pieces:
-        for name in numbers | truths:
+        for name in numbers | booleans:
             values = pd.Series(no_words(piece[name]).dropna().unique())
             filled_columns |= {name} if len(values) else set()
             if name in numbers and pd.to_numeric(values, errors="coerce").isna().any():
                 numbers.discard(name)
-            if name in truths and not values.isin(list(TRUTHS)).all():
-                truths.discard(name)
-    return numbers & filled_columns, truths & filled_columns
+            if name in booleans and not values.isin(list(TRUTHS)).all():
+                booleans.discard(name)
+    return numbers & filled_columns, booleans & filled_columns
 
 
-def _inferred(text: pd.Series[Any], type: str, *, numbers: bool, truths: bool) -> pd.Series[Any]:
+def _inferred(text: pd.Series[Any], type: str, *, numbers: bool, booleans: bool) -> pd.Series[Any]:
     """Read a CSV's column; what is no value of its type stays text, to be refused by its row."""
     if type in feature_types.REGISTER:
         return feature_types.find(type).read_text(text)
     if type == _KEY:
         return CATEGORY.read_text(no_words(text))
-    if truths:
+    if booleans:
         return no_words(text).map(TRUTHS)
     return numbers_or_text(no_words(text)) if numbers else text
 

@@ -209,8 +209,8 @@ def test_a_function_without_a_cursor_is_new_by_its_content(
 @pytest.mark.parametrize(
     ("body", "said"),
     [
-        ("return 3", "gives a int, which is no DataFrame|failed: TypeError"),
-        ("yield 3", "gives a int, which is no DataFrame"),
+        ("return 3", "returned a int, not a DataFrame|failed: TypeError"),
+        ("yield 3", "returned a int, not a DataFrame"),
         ("raise KeyError('plum')", "failed: KeyError"),
         ("return pd.DataFrame({'a': [1, 'b']})", "values of several types"),
     ],

@@ -38,7 +38,7 @@ def written_whole(root: Path) -> Iterator[None]:
             return
         text = io.StringIO()
         dumper(data, text, **how)
-        # Not beside the file, where git would tell of what a kill leaves.
+        # Not beside the file, where git would list what a kill leaves.
         atomic.write_text(Path(path), text.getvalue(), beside=root / ".dvc" / "tmp")
 
     _common._dump_data = _yaml._dump_data = dump

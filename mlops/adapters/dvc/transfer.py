@@ -2,7 +2,7 @@
 
 In a process of its own, because only that can be ended where a network hangs:
 ``python -m mlops.adapters.dvc.transfer ROOT push|pull|ask REMOTE`` reads the md5 of objects from
-stdin and tells what it does on stdout, a JSON object a line; see `mlops.adapters.dvc.remote`.
+stdin and reports progress on stdout, a JSON object a line; see `mlops.adapters.dvc.remote`.
 Every object is hashed on its way: what is altered is neither sent nor kept.
 """
 

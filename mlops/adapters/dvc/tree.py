@@ -180,7 +180,7 @@ class DvcTree:
         ----------
         new
             Files within a folder that has a pointer already: only these are looked at, so that
-            what one more batch costs hardly grows with those held.
+            what one more batch costs hardly grows with those before.
 
         Raises
         ------
@@ -205,7 +205,7 @@ class DvcTree:
         other_pointer
             The text of the other version's ``.dvc`` file; its data must be in the cache or the remote.
         base_pointer
-            That of the version which both began with: what the other has let go of since goes here, too.
+            That of the common ancestor: what the other has removed since is removed here, too.
         on_disk
             Bring both sides' files to the disk; else only what had to be copied lies there.
 
@@ -273,7 +273,7 @@ class DvcTree:
     def mend(self, path: str = LAKE, *, aside: Path) -> DatasetVersion:
         """Hash `path` as `verify` does, and restore what is altered or missing.
 
-        From the cache where that holds it whole, else from the remote; a line of the log says so.
+        From the cache where that has it intact, else from the remote; either is logged.
 
         Parameters
         ----------
@@ -283,7 +283,7 @@ class DvcTree:
         Raises
         ------
         DataError
-            Neither has what a file should hold; the file is named.
+            Neither has a file's content; the file is named.
         """
         version = self._named(path)
         self.store().mend(self.root / path, version.md5, path, aside=aside)
@@ -381,7 +381,7 @@ class DvcTree:
     def _do(self, doing: str, action: Callable[[Repo], _T]) -> _T:
         """Do `action` when no other process is at it, with DVC's errors translated to ours."""
         if not (self.root / ".dvc").is_dir():
-            raise MlopsError(f"{self.root} is no DVC project.", remedy="Run `dvc init` there.")
+            raise MlopsError(f"{self.root} is not a DVC project.", remedy="Run `dvc init` there.")
         deadline = time.monotonic() + self._patience
         lock = FileLock(self.root / ".dvc" / "tmp" / "mlops.lock", timeout=self._patience)
         try:

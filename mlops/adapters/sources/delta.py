@@ -59,7 +59,7 @@ class DeltaSource:
             from deltalake.exceptions import DeltaError, TableNotFoundError
         except ImportError as exc:
             raise UsageError(
-                "data.source names a Delta table, and deltalake is not installed.",
+                "data.source is a Delta table, but deltalake is not installed.",
                 remedy="Install deltalake: `pip install 'deltalake>=1.1'`.",
             ) from exc
         try:

@@ -56,7 +56,7 @@ class FunctionSource:
             raise
         except pa.ArrowException as exc:
             raise DataError(
-                f"A column that {self.function} gives holds values of several types: {exc}.",
+                f"A column of {self.function} has values of several types: {exc}.",
                 remedy="Give it one type.",
             ) from exc
         except Exception as exc:  # the project's own code: whatever it raises
@@ -77,15 +77,15 @@ class FunctionSource:
         for frame in [returned] if isinstance(returned, pd.DataFrame) else returned:
             if not isinstance(frame, pd.DataFrame):
                 raise DataError(
-                    f"{self.function} gives a {type(frame).__name__}, which is no DataFrame.",
+                    f"{self.function} returned a {type(frame).__name__}, not a DataFrame.",
                     remedy="Return a DataFrame, or yield some.",
                 )
             new = frame
             if self.column is not None:
                 if self.column not in frame:
                     raise DataError(
-                        f"{self.function} gives no column {self.column}.",
-                        remedy="Name another under data.source.cursor.",
+                        f"{self.function} returned no column {self.column}.",
+                        remedy="Set data.source.cursor to another column.",
                     )
                 new = frame if start is None else frame[frame[self.column] > start]
                 position[0] = cursor.greatest(position[0], new[self.column].dropna(), self.column)

@@ -61,7 +61,7 @@ class AddressSource:
             # With the credentials that the environment has now.
             system, path = url_to_fs(self.address, skip_instance_cache=True)
         except ValueError as exc:
-            raise UsageError(f"{self.address} is no address: {exc}.", remedy="Correct it.") from exc
+            raise UsageError(f"{self.address} is not an address: {exc}.", remedy="Correct it.") from exc
         if any(sign in path for sign in "*?["):
             paths = [each for each in system.glob(path) if is_table(each)]
         elif system.isdir(path) and not is_table(path):

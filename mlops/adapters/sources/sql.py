@@ -36,7 +36,7 @@ class SqlSource:
     Parameters
     ----------
     url
-        Of the database, with its password: nothing tells it again.
+        Of the database, with its password: never shown or logged.
     column
         The cursor: of what the query gives, only rows beyond the greatest value taken so far.
     """
@@ -63,7 +63,7 @@ class SqlSource:
                 rows = parquet.gather(self._pieces(connection, position), file)
         except pa.ArrowException as exc:
             raise DataError(
-                f"A column that the query of data.source gives holds values of several types: {exc}.",
+                f"A column of the query of data.source has values of several types: {exc}.",
                 remedy="Cast it in the query.",
             ) from exc
         except DBAPIError as exc:
@@ -87,9 +87,9 @@ class SqlSource:
 
         try:
             return create_engine(self.url)
-        except (ArgumentError, ValueError):  # the latter of a port; what they say tells of the password
+        except (ArgumentError, ValueError):  # the latter of a port; their messages contain the password
             raise UsageError(
-                "data.source.url is no address of a database.",
+                "data.source.url is not a database address.",
                 remedy="Correct it; within a password write @ as %40, : as %3A, / as %2F.",
             ) from None
         except (ImportError, NoSuchModuleError) as exc:
@@ -117,8 +117,8 @@ class SqlSource:
         refuse_repeated(names, "The query of data.source")
         if self.column is not None and self.column not in names:
             raise DataError(
-                f"The query of data.source gives no column {self.column}.",
-                remedy="Select it, or name another under data.source.cursor.",
+                f"The query of data.source returns no column {self.column}.",
+                remedy="Select it, or set data.source.cursor to another column.",
             )
         without = 0
         for rows in result.partitions(_ROWS):
