@@ -42,7 +42,7 @@ def unchanged_outcome(project: Project) -> Outcome | None:
             if registered is None or judged is None or _is_incomplete(project, judged):
                 return None
             # Last, because it reads the whole lake; if there is something to do, the flow reads it.
-            data.mend(LAKE, aside=project.folder.aside)
+            data.restore(LAKE, aside=project.folder.aside)
     except Timeout:
         return None
     model, verdict = registered.record, judged.record

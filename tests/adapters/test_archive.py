@@ -35,7 +35,7 @@ def test_what_takes_long_tells_of_itself(
     caplog.set_level("INFO", logger="mlops")
     file = written(folder, tmp_path / "quick.tar")
     assert caplog.messages == []
-    monkeypatch.setattr(archive, "_TELL_EVERY", 0.0)
+    monkeypatch.setattr(archive, "_REPORT_EVERY", 0.0)
     archive.extract(file, tmp_path / "out")
     written(folder, tmp_path / "slow.tar")
     assert {line.partition("MB ")[2] for line in caplog.messages} == {"read and compared", "written"}
@@ -104,7 +104,7 @@ def test_one_flipped_byte_is_named(folder: Path, tmp_path: Path) -> None:
     content = bytearray(file.read_bytes())
     content[100_000] ^= 1
     file.write_bytes(content)
-    with pytest.raises(MlopsError, match=r"does not hold home/deep/rows\.bin"):
+    with pytest.raises(MlopsError, match=r"is corrupt: home/deep/rows\.bin"):
         archive.extract(file, tmp_path / "out")
 
 
@@ -133,5 +133,5 @@ def test_one_file_more_than_the_manifest_tells_is_refused(folder: Path, tmp_path
     file = written(folder, tmp_path / "a.tar")
     with tarfile.open(file, "a") as tar:
         tar.add(folder / "empty", "home/more")
-    with pytest.raises(MlopsError, match="does not hold home/more"):
+    with pytest.raises(MlopsError, match="is corrupt: home/more"):
         archive.extract(file, tmp_path / "out")

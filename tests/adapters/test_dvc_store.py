@@ -80,7 +80,7 @@ def test_what_rotted_in_cache_and_workspace_comes_from_the_remote(
     store: Path, tree: DvcTree, rotten: Path, aside: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.WARNING, "mlops"):
-        version = tree.mend(aside=aside)
+        version = tree.restore(aside=aside)
     assert (tree.root / LAKE / NAME).read_bytes() == rotten.read_bytes() == ROWS
     assert version == tree.verify()
     assert f"{LAKE}/{NAME}" in caplog.text
@@ -88,7 +88,7 @@ def test_what_rotted_in_cache_and_workspace_comes_from_the_remote(
     [kept] = aside.iterdir()
     assert kept.read_bytes() == b"0\n2\n"  # somebody may have meant it
     caplog.clear()
-    tree.mend(aside=aside)
+    tree.restore(aside=aside)
     assert caplog.text == ""
 
 
@@ -96,7 +96,7 @@ def test_without_a_remote_the_file_is_named_and_nothing_is_touched(
     tree: DvcTree, rotten: Path, aside: Path
 ) -> None:
     with pytest.raises(DataError, match=rf"{LAKE}/{NAME} \(altered.*no DVC remote"):
-        tree.mend(aside=aside)
+        tree.restore(aside=aside)
     assert rotten.read_bytes() == (tree.root / LAKE / NAME).read_bytes() == b"0\n2\n"
 
 
@@ -105,20 +105,20 @@ def test_a_remote_whose_own_object_rotted_is_not_believed(
 ) -> None:
     rot(object_of(store))
     with pytest.raises(DataError, match=rf"{NAME} \(altered.*'store' has no intact copy: altered"):
-        tree.mend(aside=aside)
+        tree.restore(aside=aside)
     assert not rotten.exists()  # what is missing is not served for whole
 
 
 def test_a_remote_that_lacks_it_is_told(store: Path, tree: DvcTree, rotten: Path, aside: Path) -> None:
     object_of(store).unlink()
     with pytest.raises(DataError, match=rf"{NAME} .*no intact copy: not there"):
-        tree.mend(aside=aside)
+        tree.restore(aside=aside)
 
 
 @pytest.mark.parametrize("harm", [rot, Path.unlink], ids=["altered", "missing"])
 def test_a_file_on_disk_is_put_back_from_a_cache_that_is_whole(tree, aside, harm) -> None:
     harm(tree.root / LAKE / NAME)
-    tree.mend(aside=aside)
+    tree.restore(aside=aside)
     assert tree.verify().files == 2
     assert (tree.root / LAKE / NAME).read_bytes() == ROWS
 
@@ -148,7 +148,7 @@ def test_the_list_of_a_version_that_rotted_comes_from_the_remote(
     rot(listed)
     with pytest.raises(DataError):
         tree.verify()
-    tree.mend(aside=aside)
+    tree.restore(aside=aside)
     assert tree.verify().files == 2
 
 

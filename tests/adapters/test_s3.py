@@ -148,7 +148,7 @@ def test_an_object_that_rotted_over_there_is_not_kept(s3: S3, tree: DvcTree, tmp
     assert (done.moved, done.failed) == (2, {small: "altered"})
     (tree.root / LAKE / "2026-01/000001-aa.csv").unlink()
     with pytest.raises(DataError, match=r"000001-aa\.csv .*'store' has no intact copy: altered"):
-        tree.mend(aside=tmp_path / "aside")
+        tree.restore(aside=tmp_path / "aside")
 
 
 def test_a_server_that_knows_the_person_answers(s3: S3, tree: DvcTree) -> None:

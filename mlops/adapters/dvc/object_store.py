@@ -77,7 +77,7 @@ class Store:
         if absent:
             self._bring(absent)
 
-    def mend(self, folder: Path, md5: str, name: str, *, aside: Path) -> None:
+    def restore(self, folder: Path, md5: str, name: str, *, aside: Path) -> None:
         """Compare `folder` with a version by hash; restore what is altered or missing.
 
         Parameters
@@ -96,9 +96,9 @@ class Store:
             return
         self.ensure({each: str(Path(name) / path) for path, each in damaged.items()})
         for path, each in damaged.items():
-            self._put_back(folder / path, each, aside)
+            self._restore_file(folder / path, each, aside)
 
-    def _put_back(self, path: Path, md5: str, aside: Path) -> None:
+    def _restore_file(self, path: Path, md5: str, aside: Path) -> None:
         saved = ""
         if path.exists():
             aside.mkdir(parents=True, exist_ok=True)

@@ -270,7 +270,7 @@ class DvcTree:
         refuse_altered(self.root / path, version.md5, self._do("find the cache", objects_of))
         return version
 
-    def mend(self, path: str = LAKE, *, aside: Path) -> DatasetVersion:
+    def restore(self, path: str = LAKE, *, aside: Path) -> DatasetVersion:
         """Hash `path` as `verify` does, and restore what is altered or missing.
 
         From the cache where that has it intact, else from the remote; either is logged.
@@ -286,7 +286,7 @@ class DvcTree:
             Neither has a file's content; the file is named.
         """
         version = self._named(path)
-        self.store().mend(self.root / path, version.md5, path, aside=aside)
+        self.store().restore(self.root / path, version.md5, path, aside=aside)
         return version
 
     def status(self) -> dict[str, Any]:

@@ -92,7 +92,7 @@ def reproduce(root: Path, tree: Path, *, force: bool = False) -> str:
         data = DvcTree(tree)
         if data.version() is None:
             raise DataError("The project has no data yet.", remedy="Add some: `mlops ingest FILE`.")
-        data.mend(LAKE, aside=project.folder.aside)
+        data.restore(LAKE, aside=project.folder.aside)
         # The trials of a search outlive a scratch tree, which is removed after a killed training.
         stages = STAGES | {"train": partial(train, journals=project.folder.searches)}
         done = data.reproduce(run_as_task, stages=stages, force=force)
