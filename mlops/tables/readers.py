@@ -5,20 +5,18 @@ from __future__ import annotations
 import codecs
 import csv
 import re
-import warnings
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from mlops import feature_types
 from mlops.errors import DataError
-from mlops.feature_types import BOOLEAN, CATEGORY
-from mlops.feature_types.spellings import TRUTHS, as_truths, no_words, numbers_or_text
+from mlops.feature_types import BOOLEAN
+from mlops.feature_types.spellings import as_truths
 from mlops.files import compression
 from mlops.schema import Schema
 from mlops.tables.csv_dialect import Dialect, dialect_of, refuse_repeated
+from mlops.tables.csv_reader import column_readings, read_csv, type_columns
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,11 +51,6 @@ _ENDINGS = tuple(_SUFFIXES)
 _INFINITE = re.compile(rb"[:,\[]\s*-?(NaN|Infinity)\b")
 _UNEVEN = re.compile(r"Expected (\d+) fields in line (\d+), saw (\d+)")
 """The pandas message for a CSV line with too many values."""
-_NULLS = [
-    "", "NA", "N/A", "n/a", "NaN", "nan", "-NaN", "-nan", "NULL", "null", "<NA>", "#N/A", "#N/A N/A", "#NA",
-    "1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN",
-]  # fmt: skip
-"""How a CSV, which has no null, spells a missing value: what pandas takes for one, but for `NONE`."""
 _PIECE = 200_000
 _CELLS = 5_000_000
 """Values in memory at once; as text some 50 bytes each."""
@@ -129,7 +122,9 @@ def read_batches(
     format, first = format_of(path), 0
     try:
         if format == "csv":
-            frames = _csv(path, _kinds(schema, labelled=labelled), rows, dialect or dialect_of(path))
+            frames = read_csv(
+                path, column_readings(schema, labelled=labelled), rows, dialect or dialect_of(path)
+            )
         else:
             frames = _parquet(path, rows) if format == "parquet" else _jsonl(path, schema, rows)
         for frame in frames:
@@ -153,10 +148,10 @@ def as_typed(frame: pd.DataFrame, schema: Schema) -> pd.DataFrame:
 
     kinds = {
         name: kind
-        for name, kind in _kinds(schema, labelled=True).items()
+        for name, kind in column_readings(schema, labelled=True).items()
         if name in frame and types.infer_dtype(frame[name], skipna=True) == "string"
     }
-    return _typed(frame, kinds, *_all([frame], _labels(kinds))) if kinds else frame
+    return type_columns(frame, kinds) if kinds else frame
 
 
 def sniff(path: Path) -> Dialect | None:
@@ -263,132 +258,6 @@ def _records(path: Path) -> Iterator[dict[str, Any]]:
             if not isinstance(record, dict):
                 raise ValueError(f"line {number} is not a JSON object")
             yield record
-
-
-_KEY, _LABEL = "key", "label"
-"""What a column that is no feature is read as, beside the feature types."""
-
-
-def _kinds(schema: Schema, *, labelled: bool) -> dict[str, str]:
-    """What a CSV's columns are read as."""
-    kinds = {schema.key: _KEY} if schema.key else {}
-    of_target = schema.task_type.target_type
-    target = of_target.name if of_target else _LABEL
-    return {**kinds, **schema.features, **({schema.target: target} if labelled else {})}
-
-
-def _csv(path: Path, kinds: dict[str, str], rows: int, dialect: Dialect) -> Iterator[pd.DataFrame]:
-    with _pieces(path, dialect, rows) as pieces:
-        first = next(pieces, None)
-        if first is None:
-            return
-        whole = [first] if len(first) < rows else None
-        labels = [name for name in _labels(kinds) if name in dialect.names]
-        numbers, booleans = _spellings(path, dialect, labels, rows) if whole is None else _all(whole, labels)
-        while first is not None:
-            yield _typed(first, kinds, numbers, booleans)
-            first = next(pieces, None)
-
-
-def _labels(kinds: dict[str, str]) -> list[str]:
-    """The columns that all of their values must be seen of before one is read."""
-    return [name for name, kind in kinds.items() if kind == _LABEL]
-
-
-def _typed(frame: pd.DataFrame, kinds: dict[str, str], numbers: set[str], booleans: set[str]) -> pd.DataFrame:
-    import pandas as pd
-
-    known = {
-        name: _inferred(frame[name], kind, numbers=name in numbers, booleans=name in booleans)
-        for name, kind in kinds.items()
-        if name in frame
-    }
-    # Made anew: one of hundreds of columns, each put in by itself, is slow from then on.
-    return pd.DataFrame({name: known.get(str(name), column) for name, column in frame.items()})
-
-
-@contextmanager
-def _pieces(
-    path: Path, dialect: Dialect, rows: int, only: list[str] | None = None
-) -> Iterator[Iterator[pd.DataFrame]]:
-    import pandas as pd
-
-    with (
-        _text(path, dialect) as (text, words),
-        pd.read_csv(text, dtype=str, chunksize=rows, usecols=only, **words) as pieces,
-    ):
-        yield _even(pieces)
-
-
-def _even(pieces: Iterable[pd.DataFrame]) -> Iterator[pd.DataFrame]:
-    """Give the pieces of a CSV, none of whose lines has more values than there are names."""
-    coming = iter(pieces)
-    while True:
-        with _even_lines():
-            piece = next(coming, None)
-        if piece is None:
-            return
-        yield piece
-
-
-@contextmanager
-def _even_lines() -> Iterator[None]:
-    """Refuse what pandas would drop with a warning: values without a name. A separator at the end is none."""
-    from pandas.errors import ParserWarning
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", ParserWarning)
-        try:
-            yield
-        except ParserWarning as exc:
-            raise ValueError("its lines have more values than its first line has names") from exc
-
-
-@contextmanager
-def _text(path: Path, dialect: Dialect) -> Iterator[tuple[Any, dict[str, Any]]]:
-    """Open a CSV, and give what pandas must know to read it."""
-    with compression.opened(path) as file:
-        # No column is taken for an index, as pandas would do where lines are longer than the header.
-        yield (
-            dialect.text(file),
-            {"sep": dialect.separator, "index_col": False, "keep_default_na": False, "na_values": _NULLS},
-        )
-
-
-def _spellings(path: Path, dialect: Dialect, names: list[str], rows: int) -> tuple[set[str], set[str]]:
-    """Return what `_all` does, of a file that is read in pieces."""
-    if not names:
-        return set(), set()
-    with _pieces(path, dialect, rows, names) as pieces:
-        return _all(pieces, names)
-
-
-def _all(pieces: Iterable[pd.DataFrame], names: list[str]) -> tuple[set[str], set[str]]:
-    """Return the columns that hold nothing but numbers, and those that hold nothing but booleans."""
-    import pandas as pd
-
-    filled_columns: set[str] = set()
-    numbers, booleans = set(names), set(names)
-    for piece in pieces:
-        for name in numbers | booleans:
-            values = pd.Series(no_words(piece[name]).dropna().unique())
-            filled_columns |= {name} if len(values) else set()
-            if name in numbers and pd.to_numeric(values, errors="coerce").isna().any():
-                numbers.discard(name)
-            if name in booleans and not values.isin(list(TRUTHS)).all():
-                booleans.discard(name)
-    return numbers & filled_columns, booleans & filled_columns
-
-
-def _inferred(text: pd.Series[Any], type: str, *, numbers: bool, booleans: bool) -> pd.Series[Any]:
-    """Read a CSV's column; what is no value of its type stays text, to be refused by its row."""
-    if type in feature_types.REGISTER:
-        return feature_types.find(type).read_text(text)
-    if type == _KEY:
-        return CATEGORY.read_text(no_words(text))
-    if booleans:
-        return no_words(text).map(TRUTHS)
-    return numbers_or_text(no_words(text)) if numbers else text
 
 
 def _unreadable(path: Path, exc: BaseException) -> DataError:
