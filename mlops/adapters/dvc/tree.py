@@ -4,19 +4,12 @@ from __future__ import annotations
 
 import logging
 import shutil
-import time
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from dvc.exceptions import CheckoutError, DvcException
-from dvc.lock import LockError
-from dvc.logger import set_loggers_level
+from dvc.exceptions import DvcException
 from dvc.repo import Repo, lock_repo
-from dvc.rwlock import RWLockFileCorruptedError
-from dvc.scm import SCMError
-from filelock import FileLock, Timeout
 
 from mlops.adapters.dvc import reproduction
 from mlops.adapters.dvc.cache import (
@@ -29,13 +22,13 @@ from mlops.adapters.dvc.cache import (
     outputs,
     refuse_altered,
 )
-from mlops.adapters.dvc.metafiles import damaged, reason, written_whole
 from mlops.adapters.dvc.object_store import Store
 from mlops.adapters.dvc.remote import Remote
+from mlops.adapters.dvc.repository import quiet, with_repo
 from mlops.adapters.dvc.reproduction import Run, Stages
 from mlops.config.paths import DVC_LOCK, LAKE, RAW
 from mlops.data.versions import DatasetVersion, Reproduced, merge, pointed, read_pointer
-from mlops.errors import ConflictError, DataError, MlopsError, shown
+from mlops.errors import DataError, MlopsError, shown
 from mlops.files import hashing
 
 __all__ = ["DvcTree"]
@@ -66,7 +59,7 @@ class DvcTree:
         """Make `root`, the top of a git repository, a project of DVC; done again, it changes nothing."""
         if not (root / ".dvc").is_dir():
             try:
-                with _quiet():
+                with quiet():
                     Repo.init(str(root)).close()
             except DvcException as exc:
                 raise MlopsError(f"DVC cannot be set up: {exc}", remedy="Run `git init` there.") from exc
@@ -379,46 +372,7 @@ class DvcTree:
         return self.root / f"{path}.dvc"
 
     def _do(self, doing: str, action: Callable[[Repo], _T]) -> _T:
-        """Do `action` when no other process is at it, with DVC's errors translated to ours."""
-        if not (self.root / ".dvc").is_dir():
-            raise MlopsError(f"{self.root} is not a DVC project.", remedy="Run `dvc init` there.")
-        deadline = time.monotonic() + self._patience
-        lock = FileLock(self.root / ".dvc" / "tmp" / "mlops.lock", timeout=self._patience)
-        try:
-            with lock, _quiet():
-                while True:
-                    try:
-                        # Waits for DVC's own lock where plain DVC gives up after three seconds.
-                        with (
-                            Repo(str(self.root), _wait_for_lock=True) as repo,
-                            written_whole(self.root),
-                        ):
-                            return action(repo)
-                    except RWLockFileCorruptedError:
-                        # A process was killed while it wrote its list of paths in use.
-                        (self.root / ".dvc" / "tmp" / "rwlock").unlink(missing_ok=True)
-                    except LockError:
-                        if time.monotonic() > deadline:
-                            raise
-                        time.sleep(0.2)
-        except (Timeout, LockError) as exc:
-            raise ConflictError(
-                f"Another process has worked in {self.root} for {self._patience:.0f} s.",
-                remedy="Wait for it, then run the command again.",
-            ) from exc
-        except CheckoutError as exc:
-            raise MlopsError(
-                f"The cache lacks data that {self.root} names: {shown(exc.target_infos)}.",
-                remedy="Fetch it from the remote: `dvc pull`.",
-            ) from exc
-        except SCMError as exc:
-            raise MlopsError(
-                f"DVC could not {doing}: {self.root} is not in a git repository, which keeps its versions.",
-                remedy="Restore its .git, or run `git init` there.",
-            ) from exc
-        except DvcException as exc:
-            error = MlopsError(f"DVC could not {doing} in {self.root}: {reason(exc)}.")
-            raise damaged(self.root, exc) or error from exc
+        return with_repo(self.root, doing, action, patience=self._patience)
 
 
 def _write_defaults(repo: Repo) -> None:
@@ -442,8 +396,3 @@ def _remotes(repo: Repo) -> tuple[dict[str, Any], str | None]:
     for name, options in (remote for level in levels for remote in level["remote"].items()):
         named[name] = {**named.get(name, {}), **options}
     return named, repo.config["core"].get("remote")
-
-
-def _quiet() -> AbstractContextManager[None]:
-    # DVC writes what it does on stdout and draws bars; what went wrong comes as an exception.
-    return set_loggers_level(logging.CRITICAL)  # type: ignore[no-any-return]
