@@ -67,17 +67,19 @@ class Schema:
 
     def __post_init__(self) -> None:
         named = {name for name in self.features if name != self.time} | {self.target}
-        taken = sorted(RESERVED & named)
-        if taken:
+        reserved = sorted(RESERVED & named)
+        if reserved:
             raise ConfigError(
                 "data",
-                value=shown(taken),
+                value=shown(reserved),
                 allowed=f"columns with other names than {shown(sorted(RESERVED), 9)}",
             )
         parts = [part for name in self.features for part in self.parts(name) if part != name]
-        twice = [part for part in parts if part in self.features]
-        if twice:
-            raise ConfigError("data.features", value=twice[0], allowed="a name that is no part of a date's")
+        clashing = [part for part in parts if part in self.features]
+        if clashing:
+            raise ConfigError(
+                "data.features", value=clashing[0], allowed="a name that is no part of a date's"
+            )
         # A frozen noun whose mapping could be edited would be frozen in name only.
         object.__setattr__(self, "features", MappingProxyType(dict(self.features)))
 
@@ -114,7 +116,7 @@ class Schema:
 
     @cached_property
     def input_types(self) -> Mapping[str, FeatureType]:
-        """What the model sees, in order: the features, with each date taken apart into numbers."""
+        """What the model sees, in order: the features, with each date split into numbers."""
         return MappingProxyType(
             {
                 part: NUMBER if type.parts else type
@@ -147,7 +149,7 @@ class Schema:
 
     @cached_property
     def has_parts(self) -> bool:
-        """Whether a feature is taken apart into several inputs."""
+        """Whether a feature is split into several inputs."""
         return any(type.parts for type in self.types.values())
 
     def parts(self, feature: str) -> tuple[str, ...]:
@@ -155,7 +157,7 @@ class Schema:
 
         A date becomes the days since 1970, ``<name>``, and ``<name>.month`` (1 to 12),
         ``<name>.weekday`` (0 is Monday) and ``<name>.hour`` (0 up to 24), all in UTC. Of the event
-        time the first is left out: all that will be asked is newer than all that was trained on.
+        time the first is left out: all that will be predicted is newer than all that was trained on.
         """
         parts = tuple(f"{feature}.{part}" for part in self.types[feature].parts)
         return parts if parts and feature == self.time else (feature, *parts)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlops.feature_types.column_reading import filled, refuse
 from mlops.feature_types.feature_type import FeatureType
-from mlops.feature_types.spellings import TRUTHS, as_truths, beside_text, no_words
+from mlops.feature_types.spellings import BOOLEANS, as_booleans, beside_text, no_words
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,18 +34,20 @@ class Boolean(FeatureType):
         raise ValueError(value)
 
     def read_column(self, column: pd.Series[Any]) -> pd.Series[Any]:
-        """Return truths as float64, NaN where missing."""
+        """Return booleans as float64, NaN where missing."""
         column = filled(column)
         refuse(column, column.notna() & ~column.isin([True, False]), self.value)
         return column.astype("object").astype("float64")
 
     def read_text(self, column: pd.Series[Any]) -> pd.Series[Any]:
-        """Return the truths that text spells, 0 and 1 among them."""
+        """Return the booleans that text spells, 0 and 1 among them."""
         import pandas as pd
 
         values = no_words(column)
         numbers = pd.to_numeric(values, errors="coerce").astype(object)
-        return beside_text(values.map(TRUTHS).where(values.isin(list(TRUTHS)), as_truths(numbers)), values)
+        return beside_text(
+            values.map(BOOLEANS).where(values.isin(list(BOOLEANS)), as_booleans(numbers)), values
+        )
 
     def to_json(self, values: Iterable[Any]) -> list[Any]:
         """Return true, false or null."""

@@ -21,13 +21,13 @@ def plain(value: Any) -> Any:
 
 
 def is_number(value: Any) -> bool:
-    """Tell whether a cell is a number of whatever type; a truth is none."""
+    """Return whether a cell is a number of whatever type; a boolean is none."""
     number = isinstance(value, int | float | np.number | Decimal)
     return number and not isinstance(value, bool | np.bool_)
 
 
 def is_whole(value: Any) -> bool:
-    """Tell whether a cell is a whole number of whatever type: 7, and 7.0 as well."""
+    """Return whether a cell is a whole number of whatever type: 7, and 7.0 as well."""
     if not is_number(value):
         return False
     return isinstance(value, int | np.integer) or (isfinite(value) and value == int(value))
@@ -42,7 +42,7 @@ def spelled(value: Any) -> str:
     """Return the text of a cell that names something: a category, a key, a label.
 
     It is the same of whatever type a file has it: 7 and 7.0 are ``7``, a decimal of 8.50 and a float
-    of 8.5 are ``8.5``, a truth is ``true`` or ``false``. What is text stays as it is.
+    of 8.5 are ``8.5``, a boolean is ``true`` or ``false``. What is text stays as it is.
     """
     if isinstance(value, str):
         return value

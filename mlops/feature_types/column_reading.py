@@ -49,15 +49,15 @@ def read_text(column: pd.Series[Any]) -> pd.Series[Any]:
     Raises
     ------
     UnusableValueError
-        It holds truths or times, which are no text.
+        It has booleans or times, which are no text.
     """
     import pandas as pd
 
-    held = pd.api.types.infer_dtype(column, skipna=True)
-    if held in ("boolean", "datetime64", "datetime"):
+    dtype = pd.api.types.infer_dtype(column, skipna=True)
+    if dtype in ("boolean", "datetime64", "datetime"):
         refuse(column, column.notna(), "text")
     text = column.astype("object")
-    if held not in ("string", "empty"):
+    if dtype not in ("string", "empty"):
         # Not by `map`, which would widen a number of 32 bits: 0.1 to 0.10000000149011612.
         text = pd.Series(list(map(spelled, column.to_numpy())), index=column.index, dtype=object)
     return text.where(column.notna(), "")

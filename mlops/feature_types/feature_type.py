@@ -87,11 +87,11 @@ class FeatureType:
         return [None if value != value else value for value in values]
 
     def to_arrow(self, values: Sequence[Any]) -> pa.Array:
-        """Return what a service was asked, also while the column was of another type, as it is read."""
+        """Return served values, also those of when the column was of another type, as they are read."""
         import pyarrow as pa
 
         if self.is_text:
-            return pa.array(["" if value is None else _worded(value) for value in values], pa.string())
+            return pa.array(["" if value is None else _as_text(value) for value in values], pa.string())
         try:
             numbers = pa.array(values, pa.float64())
         except (pa.ArrowInvalid, pa.ArrowTypeError):
@@ -142,6 +142,6 @@ class FeatureType:
         return f"<feature type {self.name}>"
 
 
-def _worded(value: Any) -> str:
+def _as_text(value: Any) -> str:
     """Return what was served as the text it names, also where the column was of no text then."""
     return value if type(value) is str else spelled(float(value))

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["NONE", "TRUTHS", "as_truths", "beside_text", "code_of", "no_words", "numbers_or_text"]
+__all__ = ["BOOLEANS", "NONE", "as_booleans", "beside_text", "code_of", "no_words", "numbers_or_text"]
 
-TRUTHS = {"True": True, "TRUE": True, "true": True, "False": False, "FALSE": False, "false": False}
+BOOLEANS = {"True": True, "TRUE": True, "true": True, "False": False, "FALSE": False, "false": False}
 NONE = "None"
 """What Python writes for a missing value, and people for a value of their own."""
 _WHOLE = re.compile(r"\s*([+-]?\d+)(?:\.0)?\s*", re.ASCII)
@@ -41,6 +41,6 @@ def beside_text(read: pd.Series[Any], text: pd.Series[Any]) -> pd.Series[Any]:
     return read if read.notna().equals(text.notna()) else read.astype(object).where(read.notna(), text)
 
 
-def as_truths(values: pd.Series[Any]) -> pd.Series[Any]:
-    """Objects, 0 and 1 among them as the truths they stand for."""
+def as_booleans(values: pd.Series[Any]) -> pd.Series[Any]:
+    """Objects, 0 and 1 among them as the booleans they stand for."""
     return values.where(~values.isin([0, 1]), values == 1)

@@ -22,7 +22,7 @@ class Text(FeatureType):
     statistic = "wasserstein"
     is_text = True
     axis_title = "words"
-    # Words are told apart by the locales of the machine: what answers here may not start there.
+    # Words are told apart by the locales of the machine: what runs here may not start there.
     why_not_compiled = "a column of text is not read the same on every machine once compiled"
 
     def read_json(self, value: Any) -> str:

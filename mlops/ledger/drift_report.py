@@ -36,7 +36,7 @@ class ColumnVerdict:
 class QualityVerdict:
     """The mean loss on served rows whose labels came, against the loss at training.
 
-    Of the rows with a label, `unanswered` are left out: their logged answer is no number.
+    Of the rows with a label, `unanswered` are left out: their logged prediction is no number.
     """
 
     state: Literal["ok", "worse", "unknown"]
@@ -86,17 +86,19 @@ class DriftReport:
         return tuple(f"{c.column} is invalid: {c.note}." for c in self.columns if c.verdict == "invalid")
 
     def sentence(self, *, confirmed: bool) -> str:
-        """Say what the window showed, with its columns by how far they moved."""
-        says = self._moved() if self.judged else self._why_not_judged()
+        """Return the verdict and what the window showed, the columns by how far they moved."""
+        findings = self._moved() if self.judged else self._why_not_judged()
         if broken := self.named("invalid"):
-            says += f"; invalid: {shown(broken)}"
+            findings += f"; invalid: {shown(broken)}"
         if self.quality is not None:
-            says += f"; quality {self.quality.state}"
-            says += f" ({self.quality.loss:.4f})" if self.quality.loss is not None else ""
-            says += f", {lost:,} answers were no number" if (lost := self.quality.unanswered) else ""
+            findings += f"; quality {self.quality.state}"
+            findings += f" ({self.quality.loss:.4f})" if self.quality.loss is not None else ""
+            findings += (
+                f", {lost:,} predictions were not a number" if (lost := self.quality.unanswered) else ""
+            )
         calm = "No drift" if self.judged else "Unknown"
         verdict = "Drift is confirmed" if confirmed else "Drift, not confirmed" if self.raised else calm
-        return f"{verdict}: {says}, in {self.window.rows:,} rows."
+        return f"{verdict}: {findings}, in {self.window.rows:,} rows."
 
     def _moved(self) -> str:
         moved = sorted((c for c in self.judged if c.verdict == "drift"), key=lambda c: -(c.value or 0.0))

@@ -138,7 +138,7 @@ class GateJudged(Record):
 
 def _sentence(judged: GateJudged) -> str:
     """Return the verdict and the figures it rests on; what else is to be known of the rows follows."""
-    says = {
+    sentences = {
         "first": _first,
         "better": lambda judged: f"Promoted: {_figures(judged, judged.comparison, 'champion')}.",
         "too_few_rows": _too_few_rows,
@@ -147,7 +147,7 @@ def _sentence(judged: GateJudged) -> str:
         "rows_not_fresh": _rows_not_fresh,
         "rolled_back": _rolled_back,
     }
-    return " ".join([says[judged.outcome](judged), *_remarks(judged)])
+    return " ".join([sentences[judged.outcome](judged), *_remarks(judged)])
 
 
 def _first(judged: GateJudged) -> str:
@@ -171,8 +171,8 @@ def _too_few_rows(judged: GateJudged) -> str:
 
 def _not_significant(judged: GateJudged) -> str:
     margin = judged.limits.min_improvement
-    lacking = f"not significantly above {_figure(margin)}" if margin else "not significant"
-    return f"Rejected: improvement {lacking}. {_figures(judged, judged.comparison, 'champion')}."
+    shortfall = f"not significantly above {_figure(margin)}" if margin else "not significant"
+    return f"Rejected: improvement {shortfall}. {_figures(judged, judged.comparison, 'champion')}."
 
 
 def _no_skill(judged: GateJudged) -> str:
@@ -215,24 +215,24 @@ def _remarks(judged: GateJudged) -> list[str]:
     return remarks
 
 
-def _figures(judged: GateJudged, seen: Comparison | None, other: str) -> str:
-    assert seen is not None
+def _figures(judged: GateJudged, comparison: Comparison | None, other: str) -> str:
+    assert comparison is not None
     # A loss of the project's own is known by its title once the project's module has run.
     known = judged.metric in losses.REGISTER
     metric = losses.find(judged.metric).title if known else judged.metric
     return (
-        f"{metric} {_figure(seen.loss)} vs {other} {_figure(seen.other_loss)} "
-        f"({_signed(seen.difference)}, {judged.confidence:.0%} CI {_signed(seen.low)} to "
-        f"{_signed(seen.high)}; {_extent(judged, seen)})"
+        f"{metric} {_figure(comparison.loss)} vs {other} {_figure(comparison.other_loss)} "
+        f"({_signed(comparison.difference)}, {judged.confidence:.0%} CI {_signed(comparison.low)} to "
+        f"{_signed(comparison.high)}; {_extent(judged, comparison)})"
     )
 
 
-def _extent(judged: GateJudged, seen: Comparison | None) -> str:
-    assert seen is not None
-    if seen.blocks == seen.rows:  # as without a time, where no rows belong together
-        return _count(seen.rows, "row")
+def _extent(judged: GateJudged, comparison: Comparison | None) -> str:
+    assert comparison is not None
+    if comparison.blocks == comparison.rows:  # as without a time, where no rows belong together
+        return _count(comparison.rows, "row")
     unit = "day" if judged.limits.block_seconds == _DAY else "block"
-    return f"{_count(seen.rows, 'row')}, {_count(seen.blocks, unit)}"
+    return f"{_count(comparison.rows, 'row')}, {_count(comparison.blocks, unit)}"
 
 
 def _figure(value: float, digits: int = 4) -> str:

@@ -150,12 +150,12 @@ class Ledger:
         """
         why = cause.id if isinstance(cause, Entry) else cause
         key = record.key(cause=why, as_of=as_of)
-        known = self._keyed(key)
-        if known is not None:
-            return cast(Entry[R], known)
+        existing = self._keyed(key)
+        if existing is not None:
+            return cast(Entry[R], existing)
         entry = Entry(uuid.uuid4().hex, record, self._clock(), as_of, why, key)
         try:
-            with _answering(self._engine), self._engine.begin() as connection:
+            with _translated_errors(self._engine), self._engine.begin() as connection:
                 connection.execute(_entries.insert().values(_row(entry)))
         except IntegrityError:
             # Another process recorded it meanwhile; or the cause is missing, and nothing has the key.
@@ -181,8 +181,8 @@ class Ledger:
     def get(self, id: str | None, kind: type[R]) -> Entry[R] | None: ...
     def get(self, id: str | None, kind: type[Record] = Record) -> Entry[Record] | None:
         """Return the row with this id, if there is one, and of this kind where one is named."""
-        found = next(self._select(_entries.c.id == id, most=1), None) if id else None
-        return found if found is not None and isinstance(found.record, kind) else None
+        entry = next(self._select(_entries.c.id == id, most=1), None) if id else None
+        return entry if entry is not None and isinstance(entry.record, kind) else None
 
     @overload
     def entries(self) -> list[Entry[Record]]: ...
@@ -232,9 +232,9 @@ class Ledger:
         self, *where: Any, newest_first: bool = False, most: int | None = None
     ) -> Iterator[Entry[Record]]:
         order = _entries.c.seq.desc() if newest_first else _entries.c.seq
-        asked = select(_entries).where(*where).order_by(order).limit(most)
-        with _answering(self._engine), self._engine.connect() as connection:
-            for row in connection.execute(asked).mappings():
+        query = select(_entries).where(*where).order_by(order).limit(most)
+        with _translated_errors(self._engine), self._engine.connect() as connection:
+            for row in connection.execute(query).mappings():
                 yield _entry(row)
 
 
@@ -298,7 +298,7 @@ def _open(uri: str) -> Engine:
             connection.execute("PRAGMA synchronous=FULL")
             connection.execute("PRAGMA foreign_keys=ON")
 
-    with _answering(engine):
+    with _translated_errors(engine):
         _create(engine)
     return engine
 
@@ -352,8 +352,8 @@ def _check_columns(connection: Connection) -> None:
 
 
 @contextmanager
-def _answering(engine: Engine) -> Iterator[None]:
-    """Tell in our words that the database does not respond."""
+def _translated_errors(engine: Engine) -> Iterator[None]:
+    """Raise our own error where the database does not respond."""
     try:
         yield
     except OperationalError as exc:

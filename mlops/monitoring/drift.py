@@ -1,4 +1,4 @@
-"""Drift: has what the model sees moved away from what it learnt from, and is it still good?
+"""Drift: has what the model sees moved away from what it was trained on, and is it still good?
 
 Evidently, or anything else that returns the same statistics, measures; this module judges. A
 column is ``ok``, has ``drift``, is ``insufficient`` (too few rows to say) or ``invalid`` (broken,
@@ -53,18 +53,18 @@ _QUALITY_RESAMPLES = 2000
 
 
 def watched(schema: Schema) -> dict[str, str]:
-    """Return the columns that are watched: the features, and the model's own answer.
+    """Return the columns that are watched: the features, and the model's prediction.
 
     Not those without a statistic, as dates: they move on by themselves, and each window would have drifted.
     """
-    return {**_features(schema), **_answer(schema)}
+    return {**_features(schema), **_prediction(schema)}
 
 
 def _features(schema: Schema) -> dict[str, str]:
     return {name: type.name for name, type in schema.types.items() if type.statistic}
 
 
-def _answer(schema: Schema) -> dict[str, str]:
+def _prediction(schema: Schema) -> dict[str, str]:
     return {"prediction": schema.task_type.watched_type.name}
 
 
@@ -79,7 +79,7 @@ def as_reference(log: pd.DataFrame, schema: Schema) -> pd.DataFrame:
     if schema.time is not None:
         sources[schema.time] = "time"
     rows = pd.DataFrame({name: log[source].array for name, source in sources.items()})
-    # Labels may be numbers or truth; what is watched of them is which one it is.
+    # Labels may be numbers or booleans; they are watched as categories.
     named = {"prediction": rows["prediction"].map(spelled)} if schema.task_type.watched_type.is_text else {}
     return rows.assign(**named)
 
@@ -93,7 +93,7 @@ def as_blocks(log: pd.DataFrame, schema: Schema) -> pd.DataFrame:
 
 def measure(
     reference: pd.DataFrame,
-    answers: pd.DataFrame,
+    predictions: pd.DataFrame,
     current: pd.DataFrame,
     schema: Schema,
     *,
@@ -110,8 +110,8 @@ def measure(
     ----------
     reference
         Rows that the model was fitted on: the features, and the event time where there is one.
-    answers
-        Its answers to rows that it was not fitted on: ``prediction``, and their event time.
+    predictions
+        Its predictions for rows that it was not fitted on: ``prediction``, and their event time.
     current
         Columns as `as_reference` gives them; nulls allowed.
     window
@@ -127,7 +127,7 @@ def measure(
         The reference lacks a column of the schema.
     """
     values, limits, invalid = _measured(
-        reference, answers, current, schema, policy=policy, block=block, statistics=statistics, seed=seed
+        reference, predictions, current, schema, policy=policy, block=block, statistics=statistics, seed=seed
     )
     return judge(
         values,
@@ -143,7 +143,7 @@ def measure(
 
 def column_verdicts(
     reference: pd.DataFrame,
-    answers: pd.DataFrame | None,
+    predictions: pd.DataFrame | None,
     current: pd.DataFrame,
     schema: Schema,
     *,
@@ -151,17 +151,17 @@ def column_verdicts(
     block: timedelta,
     seed: int,
 ) -> tuple[ColumnVerdict, ...]:
-    """Judge each column as `measure` does; the features alone where `answers` is None."""
+    """Judge each column as `measure` does; the features alone where `predictions` is None."""
     values, limits, invalid = _measured(
-        reference, answers, current, schema, policy=policy, block=block, statistics=distances, seed=seed
+        reference, predictions, current, schema, policy=policy, block=block, statistics=distances, seed=seed
     )
-    columns = watched(schema) if answers is not None else _features(schema)
+    columns = watched(schema) if predictions is not None else _features(schema)
     return _verdicts(values, limits, invalid, columns, rows=len(current), policy=policy)
 
 
 def _measured(
     reference: pd.DataFrame,
-    answers: pd.DataFrame | None,
+    predictions: pd.DataFrame | None,
     current: pd.DataFrame,
     schema: Schema,
     *,
@@ -171,7 +171,7 @@ def _measured(
     seed: int,
 ) -> tuple[dict[str, float], dict[str, float], dict[str, str]]:
     """Return by column the statistic, its threshold, and what is wrong with it."""
-    features, predicted = _features(schema), _answer(schema) if answers is not None else {}
+    features, predicted = _features(schema), _prediction(schema) if predictions is not None else {}
     if missing := [name for name in features if name not in reference]:
         raise MissingColumnError(missing, have=list(reference.columns), where="The model's reference")
     # Not the predictions: where the target moves, so do they, and that is for a new model to mend.
@@ -179,7 +179,7 @@ def _measured(
     sound = {name: type for name, type in features.items() if name not in invalid}
     values: dict[str, float] = {}
     limits: dict[str, float] = {}
-    for known, part in ((reference, sound), (answers, predicted)):
+    for known, part in ((reference, sound), (predictions, predicted)):
         if known is None or len(current) < policy.min_rows or not part:
             continue
         values |= statistics(known, current, part)
@@ -210,7 +210,7 @@ def thresholds(
     """Return the value each column's statistic must exceed to be drift.
 
     What chance alone exceeds in `alpha` of the windows, over all columns together (Bonferroni),
-    learnt from the reference's own blocks; never less than `min_effect`.
+    estimated from the reference's own blocks; never less than `min_effect`.
 
     Parameters
     ----------
@@ -271,36 +271,36 @@ def _verdicts(
 
     def verdict(name: str, type: str) -> ColumnVerdict:
         value, limit = statistics.get(name), thresholds.get(name)
-        seen = (name, registered.title(feature_types.find(type)), value, limit)
+        facts = (name, registered.title(feature_types.find(type)), value, limit)
         if scarce:
             note = f"too few rows: monitor.min_rows asks for {policy.min_rows:,}"
-            return ColumnVerdict(*seen, "insufficient", note)
+            return ColumnVerdict(*facts, "insufficient", note)
         if name in invalid:
-            return ColumnVerdict(*seen, "invalid", invalid[name])
+            return ColumnVerdict(*facts, "invalid", invalid[name])
         if value is None or limit is None:
             note = "no values to compare" if value is None else "the reference spans too few blocks of time"
-            return ColumnVerdict(*seen, "insufficient", note)
-        return ColumnVerdict(*seen, "drift" if value > limit else "ok")
+            return ColumnVerdict(*facts, "insufficient", note)
+        return ColumnVerdict(*facts, "drift" if value > limit else "ok")
 
     return tuple(verdict(name, type) for name, type in columns.items())
 
 
-def raised_before(reports: Iterable[DriftReport], *, as_of: datetime, apart: timedelta) -> list[bool]:
+def raised_before(reports: Iterable[DriftReport], *, as_of: datetime, min_gap: timedelta) -> list[bool]:
     """Return whether earlier windows were raised, oldest first.
 
     A window of which nothing could be said is left out: it was not calm. Of windows that end
-    less than `apart` from one another, or from `as_of`, the newest counts.
+    less than `min_gap` from one another, or from `as_of`, the newest counts.
     """
-    found, end = [], as_of - apart
+    raised, end = [], as_of - min_gap
     for report in sorted(reports, key=lambda report: report.window.end, reverse=True):
         if report.window.end <= end and not report.unknown:
-            found.append(report.raised)
-            end = report.window.end - apart
-    return found[::-1]
+            raised.append(report.raised)
+            end = report.window.end - min_gap
+    return raised[::-1]
 
 
 def confirmed(history: Sequence[bool], *, confirm: int, of: int) -> bool:
-    """Tell whether at least `confirm` of the last `of` windows were raised; newest last."""
+    """Return whether at least `confirm` of the last `of` windows were raised; newest last."""
     return sum(history[-of:]) >= confirm
 
 
@@ -331,15 +331,15 @@ def quality(
     if rows < policy.min_rows:
         note = f"{rows:,} labelled rows; monitor.min_rows asks for {policy.min_rows:,}"
         return QualityVerdict("unknown", None, None, None, reference_loss, coverage, rows, note)
-    seen = block_interval(
+    interval = block_interval(
         losses, blocks, confidence=1 - policy.alpha, resamples=_QUALITY_RESAMPLES, seed=seed
     )
-    facts = (seen.mean, seen.low, seen.high, reference_loss, coverage, rows)
+    facts = (interval.mean, interval.low, interval.high, reference_loss, coverage, rows)
     if coverage < policy.min_coverage:
         least = f"monitor.min_coverage asks for {policy.min_coverage:.0%}"
         note = f"{coverage:.0%} of the rows have a label; {least}"
         return QualityVerdict("unknown", *facts, note)
-    if seen.blocks < 2:
+    if interval.blocks < 2:
         return QualityVerdict("unknown", *facts, "one block of time alone says nothing of the next")
-    worse = seen.low > reference_loss * (1 + policy.min_effect)
+    worse = interval.low > reference_loss * (1 + policy.min_effect)
     return QualityVerdict("worse" if worse else "ok", *facts)

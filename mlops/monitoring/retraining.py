@@ -1,4 +1,4 @@
-"""Retraining: which served rows may be learnt from, and whether a retraining may start."""
+"""Retraining: which served rows may be trained on, and whether a retraining may start."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
     from mlops.config.params import RetrainParams
     from mlops.schema import Schema
 
-__all__ = ["Honest", "Refusal", "check_enough", "fresh", "honest_rows", "may_start"]
+__all__ = ["Refusal", "TrainableRows", "check_enough", "fresh", "may_start", "trainable_rows"]
 
 
 @dataclass(frozen=True)
-class Honest:
-    """What of the prediction log may be learnt from, and what was left out.
+class TrainableRows:
+    """The served rows that may be trained on, and counts of those left out.
 
     Counts are of distinct keys. `known` already have their label in the lake, `labelled` are
     the rows to append, `unlabelled` are mature and never got a label, `immature` are too
-    young to say. Of the mature ones `recent` are newer than what the champion was chosen on,
-    and `told` are those of them whose label is known.
+    young to say. Of the mature ones `recent` are newer than what the champion was selected on,
+    and `recent_labelled` are those of them whose label is known.
     """
 
     new_rows: pd.DataFrame
@@ -34,7 +34,7 @@ class Honest:
     unlabelled: int
     immature: int
     recent: int
-    told: int
+    recent_labelled: int
 
     @property
     def coverage(self) -> float | None:
@@ -43,7 +43,7 @@ class Honest:
         Older ones say nothing of the sample: were they counted, the labels that came first would
         pass for all of a new month behind years whose labels are all in.
         """
-        return self.told / self.recent if self.recent else None
+        return self.recent_labelled / self.recent if self.recent else None
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Refusal:
     reason: str
 
 
-def honest_rows(
+def trainable_rows(
     lake: pd.DataFrame,
     log_with_labels: pd.DataFrame,
     schema: Schema,
@@ -62,17 +62,17 @@ def honest_rows(
     as_of: datetime,
     maturity: timedelta,
     since: datetime | None = None,
-) -> Honest:
-    """Take the served rows that a training set may hold.
+) -> TrainableRows:
+    """Select the served rows that may be trained on.
 
-    One row per key, as it was last served, with the label that was told of any of its
+    One row per key, as it was last served, with the label of any of its
     predictions, the last one's first; only those older than `maturity`, so that labels which
     come fast do not select the sample; none whose label the lake has already.
 
     Parameters
     ----------
     lake
-        What was learnt from so far, columns as in `schema`.
+        What was trained on so far, columns as in `schema`.
     log_with_labels
         The prediction log with the target beside it, null where no label came: ``id``, ``key``,
         ``time``, ``at``, the features and the target. A prediction without a key is a row of
@@ -81,52 +81,52 @@ def honest_rows(
     as_of
         The present, in event time.
     since
-        Rows from then on are recent: the end of what the champion was chosen on. None for all.
+        Rows from then on are recent: the end of what the champion was selected on. None for all.
     """
     served = log_with_labels.sort_values("at", kind="stable")
     keys = served["key"].where(served["key"].fillna("") != "", served["id"]).astype(str)
-    # Who asked twice about a thing may have told its label by the first answer's id.
-    told = served[schema.target].groupby(keys).transform("last")
-    served = served.assign(**{"key": keys, schema.target: told}).drop_duplicates("key", keep="last")
+    # A key served twice may have its label under the first prediction's id.
+    latest_label = served[schema.target].groupby(keys).transform("last")
+    served = served.assign(**{"key": keys, schema.target: latest_label}).drop_duplicates("key", keep="last")
     mature = served[served["time"] < pd.Timestamp(as_of) - maturity]
     known = mature["key"].isin(_labelled_keys(lake, schema))
     labelled = mature[schema.target].notna()
     recent = (mature["time"] >= pd.Timestamp(since)) if since else pd.Series(True, index=mature.index)
-    return Honest(
+    return TrainableRows(
         new_rows=_as_lake(mature[labelled & ~known], schema),
         known=int(known.sum()),
         labelled=int((labelled & ~known).sum()),
         unlabelled=int((~labelled & ~known).sum()),
         immature=len(served) - len(mature),
         recent=int(recent.sum()),
-        told=int((recent & (labelled | known)).sum()),
+        recent_labelled=int((recent & (labelled | known)).sum()),
     )
 
 
-def check_enough(honest: Honest, new: int, *, min_rows: int, min_coverage: float) -> None:
-    """Make sure that there is something new to learn from, and that its labels are a fair sample.
+def check_enough(rows: TrainableRows, new: int, *, min_rows: int, min_coverage: float) -> None:
+    """Check that there are enough new labelled rows, and that their labels are a fair sample.
 
     Parameters
     ----------
     new
-        Labelled rows, of the lake too, that are newer than what the champion was chosen on.
+        Labelled rows, of the lake too, that are newer than what the champion was selected on.
 
     Raises
     ------
     TooFewRowsError
         Fewer than `min_rows`, or a smaller share of the recent rows than `min_coverage` has its
-        label. Add labels, or lower what is asked.
+        label. Add labels, or lower the two settings.
     """
     few: dict[str, str] = {}
     if new < min_rows:
         few["retrain.min_rows"] = (
-            f"{new:,} rows with their label are new to the champion; retraining needs {min_rows:,} of them."
+            f"{new:,} labelled rows are newer than the champion's; retraining needs {min_rows:,}."
         )
-    # Where nothing was served since, there is nothing to cover: the lake's own tables are learnt from.
-    if honest.coverage is not None and honest.coverage < min_coverage:
+    # Where nothing was served since, there is nothing to cover: the lake's own tables are trained on.
+    if rows.coverage is not None and rows.coverage < min_coverage:
         few["monitor.min_coverage"] = (
-            f"{honest.told:,} of the {honest.recent:,} rows served since the champion was chosen, and old "
-            f"enough, have their label, {honest.coverage:.0%}; retraining needs {min_coverage:.0%}."
+            f"{rows.recent_labelled:,} of the {rows.recent:,} rows served since the champion was selected, "
+            f"and old enough, have their label, {rows.coverage:.0%}; retraining needs {min_coverage:.0%}."
         )
     if few:
         remedy = f"Add labels with `mlops labels add FILE`, or lower {' and '.join(few)} in params.yaml."
@@ -139,7 +139,7 @@ def may_start(
     last_retrain_as_of: datetime | None,
     policy: RetrainParams,
     invalid_columns: Sequence[str] = (),
-    asked: bool = False,
+    requested: bool = False,
 ) -> Refusal | None:
     """Return why confirmed drift may not start a retraining now, or None where it may.
 
@@ -148,16 +148,16 @@ def may_start(
     as_of, last_retrain_as_of
         Event times of this decision and of the last retraining.
     invalid_columns
-        Columns that are broken rather than drifted: a model must not learn from them.
-    asked
-        A person or a schedule asked: neither the policy on drift nor the cooldown holds them.
+        Columns that are broken rather than drifted: a model must not be trained on them.
+    requested
+        A person or a schedule started it: neither the policy on drift nor the cooldown applies.
     """
     if invalid_columns:
         one = len(invalid_columns) == 1
-        named = f"{'Column' if one else 'Columns'} {shown(invalid_columns)} cannot be learnt from"
-        mend = "mend it at its source first" if one else "mend them at their source first"
+        named = f"{'Column' if one else 'Columns'} {shown(invalid_columns)} cannot be trained on"
+        mend = "fix it at its source first" if one else "fix them at their source first"
         return Refusal("invalid", f"{named}; {mend}.")
-    if asked:
+    if requested:
         return None
     if policy.policy == "never":
         return Refusal("policy", "retrain.policy in params.yaml is never.")
@@ -171,7 +171,7 @@ def may_start(
 
 
 def fresh(gate_start: datetime, spent_until: datetime | None) -> bool:
-    """Tell whether a gate window that starts at `gate_start` holds no row that promoted a model.
+    """Return whether a gate window that starts at `gate_start` holds no row that promoted a model.
 
     `spent_until` is the end, exclusive, of the newest window that did.
     """

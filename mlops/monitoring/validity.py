@@ -36,11 +36,11 @@ def validate(reference: pd.DataFrame, current: pd.DataFrame, columns: Mapping[st
         By column, a note for its owner: it is missing, of the wrong type, suddenly full of
         nulls, or in another unit.
     """
-    found = {
+    notes = {
         name: _broken(reference[name], current.get(name), feature_types.find(type))
         for name, type in columns.items()
     }
-    return {name: note for name, note in found.items() if note}
+    return {name: note for name, note in notes.items() if note}
 
 
 def _broken(reference: pd.Series, current: pd.Series | None, type: FeatureType) -> str:
@@ -83,8 +83,8 @@ def _mistyped(current: pd.Series, type: FeatureType) -> str:
 
 
 def _foreign(old: pd.Series, new: pd.Series) -> str:
-    unseen = float((~new.isin(old.unique())).mean())
-    return f"{unseen:.0%} of the values never occur in the reference" if unseen > 0.5 else ""
+    new_values = float((~new.isin(old.unique())).mean())
+    return f"{new_values:.0%} of the values never occur in the reference" if new_values > 0.5 else ""
 
 
 def _rescaled(old: pd.Series, new: pd.Series) -> str:
@@ -104,6 +104,6 @@ def _rescaled(old: pd.Series, new: pd.Series) -> str:
     factor = float(new.median()) / middle if middle else 1.0
     if factor <= 0 or 1 / _RESCALED < factor < _RESCALED:
         return ""
-    apart = distances(old.to_frame("it"), (new / factor).to_frame("it"), {"it": NUMBER.name})["it"]
+    distance = distances(old.to_frame("it"), (new / factor).to_frame("it"), {"it": NUMBER.name})["it"]
     alike = _ALIKE if 1 / _TENFOLD < factor < _TENFOLD else _SIMILAR
-    return f"the values are the reference's times {factor:.3g}: another unit?" if apart < alike else ""
+    return f"the values are the reference's times {factor:.3g}: another unit?" if distance < alike else ""

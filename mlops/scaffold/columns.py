@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlops.errors import shown
 from mlops.feature_types import BOOLEAN, CATEGORY, DATE, NUMBER, TEXT, FeatureType
-from mlops.feature_types.spellings import NONE, TRUTHS
+from mlops.feature_types.spellings import BOOLEANS, NONE
 from mlops.moments import to_times
 from mlops.tables.sampling import MOMENT
 
@@ -80,7 +80,7 @@ def profile_column(column: pd.Series[Any], *, untyped: bool) -> ColumnProfile:
     Parameters
     ----------
     untyped
-        Text may stand for numbers and truths, as in a CSV.
+        Text may stand for numbers and booleans, as in a CSV.
     """
     from pandas.api import types
 
@@ -167,7 +167,11 @@ def _type(known: pd.Series[Any], distinct: int, *, untyped: bool) -> tuple[Featu
         texts = known.map(lambda value: isinstance(value, str)).astype(bool)
     plain = known if untyped else known[~texts]
     # Few values first: to spell every one of a large column takes long.
-    if distinct <= len(TRUTHS) and len(plain) == len(known) and plain.astype(str).isin(list(TRUTHS)).all():
+    if (
+        distinct <= len(BOOLEANS)
+        and len(plain) == len(known)
+        and plain.astype(str).isin(list(BOOLEANS)).all()
+    ):
         return BOOLEAN, "true or false", 0.0
     if inferred in ("date", "datetime", "datetime64"):
         return DATE, f"{known.min():%Y-%m-%d} to {known.max():%Y-%m-%d}", 0.0

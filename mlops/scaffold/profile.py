@@ -116,7 +116,7 @@ def profile_table(
     sample
         Rows from all of the table, values as read.
     untyped
-        Text may stand for numbers and truths, as in a CSV. Elsewhere it stays text, as it will when
+        Text may stand for numbers and booleans, as in a CSV. Elsewhere it stays text, as it will when
         the table is ingested.
     repeated
         Columns known to have duplicate values, maybe in rows that are not in the sample.
@@ -242,7 +242,7 @@ def _task(
     except TypeError as exc:
         raise DataError(
             f"The target {target} holds nested values, as {shown([known.iloc[0]])}.",
-            remedy="Choose a --target of numbers, truths or text.",
+            remedy="Choose a --target of numbers, booleans or text.",
         ) from exc
     numeric = types.infer_dtype(known) in _NUMERIC
     numbers = pd.to_numeric(known, errors="coerce")

@@ -1,4 +1,4 @@
-"""The service inside the image: rows in, predictions out, each in the log first.
+"""The service inside the image: rows in, predictions out, each logged first.
 
 The only importer of the web framework, and the only place that knows HTTP's status codes.
 """

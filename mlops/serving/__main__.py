@@ -21,7 +21,9 @@ from mlops.serving.service import Service
 __all__ = ["main"]
 
 # The project's settings, which read the same variable, take them too.
-_WORDS = dict.fromkeys(("1", "true", "yes", "on"), True) | dict.fromkeys(("0", "false", "no", "off"), False)
+_BOOLEANS = dict.fromkeys(("1", "true", "yes", "on"), True) | dict.fromkeys(
+    ("0", "false", "no", "off"), False
+)
 
 
 def main(environment: Mapping[str, str]) -> None:
@@ -38,11 +40,11 @@ def main(environment: Mapping[str, str]) -> None:
     # The first process of a container ignores SIGTERM unless it says otherwise; and uvicorn,
     # once it has drained, raises again what ended it.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    usual = Limits()
-    fsync = _truth(environment, "MLOPS_FSYNC")
+    default = Limits()
+    fsync = _boolean(environment, "MLOPS_FSYNC")
     limits = Limits(
-        rows=_number(environment, "MLOPS_MAX_ROWS", usual.rows),
-        body=_number(environment, "MLOPS_MAX_BODY", usual.body),
+        rows=_number(environment, "MLOPS_MAX_ROWS", default.rows),
+        body=_number(environment, "MLOPS_MAX_BODY", default.body),
         waits=fsync,
     )
     port = _port(environment, "MLOPS_PORT", 8000)
@@ -72,43 +74,43 @@ def main(environment: Mapping[str, str]) -> None:
 def _service(environment: Mapping[str, str], fsync: bool) -> Service:
     deployment = environment.get("MLOPS_DEPLOYMENT", "local")
     # A manifest can be forged together with what it lists; the digest comes from the ledger.
-    model = bundle.open(Path(_given(environment, "MLOPS_BUNDLE")), digest=environment.get("MLOPS_DIGEST"))
+    model = bundle.open(Path(_required(environment, "MLOPS_BUNDLE")), digest=environment.get("MLOPS_DIGEST"))
     return Service(
         model,
         predictor.load(model),
-        PredictionLog(Path(_given(environment, "MLOPS_LOG")), deployment, fsync=fsync),
+        PredictionLog(Path(_required(environment, "MLOPS_LOG")), deployment, fsync=fsync),
         Metrics(PATHS),
         deployment=deployment,
         version=environment.get("MLOPS_VERSION", model.digest[:12]),
     )
 
 
-def _given(environment: Mapping[str, str], name: str) -> str:
+def _required(environment: Mapping[str, str], name: str) -> str:
     try:
         return environment[name]
     except KeyError:
         raise ConfigError(name, value="nothing", allowed="a folder", file="environment") from None
 
 
-def _number(environment: Mapping[str, str], name: str, usual: int) -> int:
-    value = environment.get(name, str(usual))
+def _number(environment: Mapping[str, str], name: str, default: int) -> int:
+    value = environment.get(name, str(default))
     if not value.isdecimal():
         raise ConfigError(name, value=value, allowed="a whole number", file="environment")
     return int(value)
 
 
-def _port(environment: Mapping[str, str], name: str, usual: int) -> int:
-    port = _number(environment, name, usual)
+def _port(environment: Mapping[str, str], name: str, default: int) -> int:
+    port = _number(environment, name, default)
     if not 1 <= port <= 65535:
         raise ConfigError(name, value=port, allowed="a port, 1 to 65535", file="environment")
     return port
 
 
-def _truth(environment: Mapping[str, str], name: str) -> bool:
+def _boolean(environment: Mapping[str, str], name: str) -> bool:
     value = environment.get(name, "0")
-    if value.lower() not in _WORDS:
-        raise ConfigError(name, value=value, allowed=", ".join(_WORDS), file="environment")
-    return _WORDS[value.lower()]
+    if value.lower() not in _BOOLEANS:
+        raise ConfigError(name, value=value, allowed=", ".join(_BOOLEANS), file="environment")
+    return _BOOLEANS[value.lower()]
 
 
 if __name__ == "__main__":

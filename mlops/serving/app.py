@@ -35,18 +35,18 @@ Render = Callable[[Service, Predicted], dict[str, Any]]
 
 @dataclass(frozen=True)
 class Limits:
-    """What one request may ask for.
+    """Limits of one request.
 
     Parameters
     ----------
     rows
-        Rows it may hold.
+        Most rows.
     body
-        Bytes its body may have.
+        Most bytes of its body.
     seconds
         How long its body may take to arrive.
     waits
-        Whether an answer waits for the disk, so that it must not be given on the event loop.
+        Whether a response waits for the disk, so that it must not be made on the event loop.
     """
 
     rows: int = 10_000
@@ -67,7 +67,7 @@ def build_app(service: Service, limits: Limits | None = None) -> ASGIApp:
         pool.shutdown()
         service.close()
 
-    answering = {
+    endpoints = {
         "/predict": _Predictions(service, limits, pool, requests.plain, _predict),
         "/invocations": _Predictions(service, limits, pool, requests.invocation, _invocations),
     }
@@ -90,8 +90,8 @@ def build_app(service: Service, limits: Limits | None = None) -> ASGIApp:
 
     framework = Starlette(
         routes=[
-            # Asked by POST they never come here; by any other method they are refused.
-            *(Route(path, endpoint, methods=["POST"]) for path, endpoint in answering.items()),
+            # A POST never comes here; any other method is refused.
+            *(Route(path, endpoint, methods=["POST"]) for path, endpoint in endpoints.items()),
             Route("/health", health),
             Route("/ready", ready),
             Route("/version", version),
@@ -101,11 +101,11 @@ def build_app(service: Service, limits: Limits | None = None) -> ASGIApp:
         exception_handlers={HTTPException: _refused, MlopsError: _refused, Exception: _refused},
         lifespan=lifespan,
     )
-    return _Measured(framework, answering, service.metrics)
+    return _Measured(framework, endpoints, service.metrics)
 
 
 class _Predictions:
-    """An endpoint that answers rows.
+    """An endpoint that predicts rows.
 
     Written against ASGI itself: for one small row, the framework would cost as much as the model.
     """
@@ -127,20 +127,20 @@ class _Predictions:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         body = await self._body(scope, receive)
         if len(body) <= _INLINE_BYTES and not self._limits.waits:
-            content = self._answer(body)
+            content = self._respond_to(body)
         else:
-            content = await asyncio.get_running_loop().run_in_executor(self._pool, self._answer, body)
+            content = await asyncio.get_running_loop().run_in_executor(self._pool, self._respond_to, body)
         headers = [(b"content-type", _JSON), (b"content-length", b"%d" % len(content))]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": content})
 
-    def _answer(self, body: bytes) -> bytes:
+    def _respond_to(self, body: bytes) -> bytes:
         records = requests.read(body, self._unpack, self._service.schema)
         if len(records) > self._limits.rows:
             raise HTTPException(
-                413, f"The request holds {len(records)} rows, allowed are {self._limits.rows}."
+                413, f"The request has {len(records)} rows; the limit is {self._limits.rows}."
             )
-        predicted = self._service.answer(requests.rows(records, self._service.schema))
+        predicted = self._service.predict(requests.rows(records, self._service.schema))
         return orjson.dumps(self._render(self._service, predicted))
 
     async def _body(self, scope: Scope, receive: Receive) -> bytes:
@@ -149,14 +149,14 @@ class _Predictions:
         if kind != _JSON and kind.split(b";")[0].strip().lower() != _JSON:
             raise HTTPException(415, "Send the rows as application/json.")
         length = headers.get(b"content-length", b"0")
-        self._admit(int(length) if length.isdigit() else 0)
+        self._check_size(int(length) if length.isdigit() else 0)
         try:
             async with asyncio.timeout(self._limits.seconds):
                 return await self._chunks(receive)
         except TimeoutError:
             raise HTTPException(
                 408,
-                f"The body took more than {self._limits.seconds:g} s to arrive.",
+                f"The body took longer than {self._limits.seconds:g} s to arrive.",
                 headers={"connection": "close"},  # or the rest would be waited for
             ) from None
 
@@ -169,20 +169,20 @@ class _Predictions:
                 raise ClientDisconnect
             chunks.append(message.get("body", b""))
             size, more = size + len(chunks[-1]), message.get("more_body", False)
-            self._admit(size)
+            self._check_size(size)
         return b"".join(chunks)
 
-    def _admit(self, size: int) -> None:
+    def _check_size(self, size: int) -> None:
         if size > self._limits.body:
-            raise HTTPException(413, f"The body is larger than {self._limits.body} bytes.")
+            raise HTTPException(413, f"The body exceeds the limit of {self._limits.body} bytes.")
 
 
 class _Measured:
-    """Every request, counted by path and status and timed; one for predictions is answered at once."""
+    """Every request, counted by path and status and timed; one for predictions skips the framework."""
 
-    def __init__(self, framework: ASGIApp, answering: Mapping[str, ASGIApp], metrics: Metrics) -> None:
+    def __init__(self, framework: ASGIApp, endpoints: Mapping[str, ASGIApp], metrics: Metrics) -> None:
         self._framework = framework
-        self._answering = answering
+        self._endpoints = endpoints
         self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -191,7 +191,7 @@ class _Measured:
             return
         start, status = perf_counter(), 500
         try:
-            if scope["method"] == "POST" and (endpoint := self._answering.get(scope["path"])):
+            if scope["method"] == "POST" and (endpoint := self._endpoints.get(scope["path"])):
                 status = await _respond(endpoint, scope, receive, send)
             else:
                 status = await _status(self._framework, scope, receive, send)
@@ -200,11 +200,11 @@ class _Measured:
 
 
 async def _respond(endpoint: ASGIApp, scope: Scope, receive: Receive, send: Send) -> int:
-    """Let an endpoint answer, or say why not; return the status."""
+    """Let an endpoint respond, or respond with its error; return the status."""
     try:
         await endpoint(scope, receive, send)
     except ClientDisconnect:
-        return 499  # nobody is there to be told; nginx counts it so
+        return 499  # the client is gone; nginx uses this status too
     except Exception as exc:
         refusal = _refusal(exc)
         await refusal(scope, receive, send)
@@ -215,15 +215,15 @@ async def _respond(endpoint: ASGIApp, scope: Scope, receive: Receive, send: Send
 
 
 async def _status(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> int:
-    """Let an application answer; return the status."""
+    """Let an application respond; return the status."""
     status = 500
 
-    async def noted(message: Message) -> None:
+    async def send_and_note(message: Message) -> None:
         nonlocal status
         status = message.get("status", status)
         await send(message)
 
-    await app(scope, receive, noted)
+    await app(scope, receive, send_and_note)
     return status
 
 
@@ -260,14 +260,14 @@ async def _refused(_: Request, exc: Exception) -> Response:
 
 
 def _refusal(exc: Exception) -> Response:
-    """Return what whoever asked is told of an error."""
+    """Return the response for an error."""
     if isinstance(exc, HTTPException):
         return _error(exc.status_code, exc.detail, headers=exc.headers)
     if isinstance(exc, DataError):
         return _error(400, str(exc), field=getattr(exc, "field", None), row=getattr(exc, "row", None))
     if isinstance(exc, MlopsError):
         return _error(503, str(exc))
-    # The traceback goes to the server's log, never to whoever asked. The server closes the
-    # connection after it: told so, a client sends its next request on another.
+    # The traceback goes to the server's log, never to the client. The server closes the
+    # connection after it: with this header, a client sends its next request on another.
     close = {"connection": "close"}
-    return _error(500, "The service failed to answer. Its log tells why.", headers=close)
+    return _error(500, "Internal server error. See the service's log.", headers=close)

@@ -1,4 +1,4 @@
-"""What the service takes and gives, as an OpenAPI document (3.1, spec.openapis.org)."""
+"""The service's requests and responses as an OpenAPI document (3.1, spec.openapis.org)."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ _REFUSALS = {
     "408": "The body took too long to arrive.",
     "413": "The body holds too many rows or bytes.",
     "415": "The content type is not application/json.",
-    "503": "It cannot answer: the prediction log cannot be written, or the model is not ready.",
+    "503": "Unavailable: the prediction log cannot be written, or the model is not ready.",
 }
 
 
 def document(schema: Schema, *, version: str, classes: Sequence[Any] | None, example: Any) -> dict[str, Any]:
-    """Describe the service of one model.
+    """Return the OpenAPI document of one model's service.
 
     Parameters
     ----------
     version
         The model's.
     classes
-        Its labels; None where it gives a value.
+        Its labels; None where it predicts a value.
     example
-        A row that it answers.
+        A row that it can predict.
     """
     row, rows = _ref("Row"), {"type": "array", "items": _ref("Row"), "minItems": 1}
     plain = {"anyOf": [_object(rows=rows), rows, row]}
@@ -38,21 +38,21 @@ def document(schema: Schema, *, version: str, classes: Sequence[Any] | None, exa
         "openapi": "3.1.0",
         "info": {"title": f"Predictions of {schema.target}", "version": version},
         "paths": {
-            "/predict": _answers(
-                "Answer rows, each under an id", plain, {"rows": [example]}, gives="Predictions"
+            "/predict": _post(
+                "Predict rows, each under an id", plain, {"rows": [example]}, gives="Predictions"
             ),
-            "/invocations": _answers(
-                "Answer rows in MLflow's protocol",
+            "/invocations": _post(
+                "Predict rows in MLflow's protocol",
                 _invocation(),
                 {"dataframe_records": [example]},
                 gives="InvocationPredictions",
             ),
-            "/health": _tells("That the process runs"),
-            "/ready": _tells(
-                "That golden rows are answered as in training, and the log can be written", "503"
+            "/health": _get("Liveness: the process runs"),
+            "/ready": _get(
+                "Readiness: golden rows are predicted as in training, and the log can be written", "503"
             ),
-            "/version": _tells("What is served: version, digest, deployment, lineage"),
-            "/metrics": _tells("Counters and latencies for Prometheus", kind="text/plain"),
+            "/version": _get("What is served: version, digest, deployment, lineage"),
+            "/metrics": _get("Counters and latencies for Prometheus", kind="text/plain"),
         },
         "components": {"schemas": _schemas(schema, classes)},
     }
@@ -60,23 +60,23 @@ def document(schema: Schema, *, version: str, classes: Sequence[Any] | None, exa
 
 def _schemas(schema: Schema, classes: Sequence[Any] | None) -> dict[str, Any]:
     answer = schema.task_type.prediction_schema(classes)
-    told = {"type": "string"}
+    text = {"type": "string"}
     return {
         "Row": _row(schema),
         "Predictions": _object(
-            model_version=told,
-            deployment=told,
+            model_version=text,
+            deployment=text,
             predictions={
                 "type": "array",
-                "items": _object(id=told, prediction=answer, score=schema.task_type.score_schema(classes)),
+                "items": _object(id=text, prediction=answer, score=schema.task_type.score_schema(classes)),
             },
         ),
         "InvocationPredictions": _object(
             predictions={"type": "array", "items": answer},
-            model_version=told,
-            ids={"type": "array", "items": told},
+            model_version=text,
+            ids={"type": "array", "items": text},
         ),
-        "Error": _object(error=told, field={"type": ["string", "null"]}, row={"type": ["integer", "null"]}),
+        "Error": _object(error=text, field={"type": ["string", "null"]}, row={"type": ["integer", "null"]}),
     }
 
 
@@ -120,17 +120,17 @@ def _ref(name: str) -> dict[str, str]:
     return {"$ref": f"#/components/schemas/{name}"}
 
 
-def _answers(summary: str, takes: Mapping[str, Any], example: Any, *, gives: str) -> dict[str, Any]:
+def _post(summary: str, takes: Mapping[str, Any], example: Any, *, gives: str) -> dict[str, Any]:
     body = {"required": True, "content": {_JSON: {"schema": takes, "example": example}}}
-    predictions = {"200": _response("The answers, in the order of the rows.", _ref(gives))}
+    predictions = {"200": _response("The predictions, in the order of the rows.", _ref(gives))}
     return {
         "post": {"summary": summary, "requestBody": body, "responses": predictions | _refusals(*_REFUSALS)}
     }
 
 
-def _tells(summary: str, *refused: str, kind: str = _JSON) -> dict[str, Any]:
-    told = {"200": {"description": summary, "content": {kind: {}}}}
-    return {"get": {"summary": summary, "responses": told | _refusals(*refused)}}
+def _get(summary: str, *refused: str, kind: str = _JSON) -> dict[str, Any]:
+    ok = {"200": {"description": summary, "content": {kind: {}}}}
+    return {"get": {"summary": summary, "responses": ok | _refusals(*refused)}}
 
 
 def _refusals(*statuses: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What the service tells Prometheus."""
+"""The service's metrics for Prometheus."""
 
 from __future__ import annotations
 
@@ -24,30 +24,33 @@ class Metrics:
     def __init__(self, paths: Iterable[str] = ()) -> None:
         self._registry = CollectorRegistry()
         self._paths = frozenset(paths)
-        self._children: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
+        self._series: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
         self._requests = Counter(
-            "mlops_requests_total", "Requests answered", ("path", "status"), registry=self._registry
+            "mlops_requests_total",
+            "Requests, by path and status",
+            ("path", "status"),
+            registry=self._registry,
         )
         self._seconds = Histogram(
-            "mlops_request_seconds", "Time to answer", ("path",), buckets=_SECONDS, registry=self._registry
+            "mlops_request_seconds", "Response time", ("path",), buckets=_SECONDS, registry=self._registry
         )
         self._rows = Counter("mlops_rows_total", "Rows predicted", registry=self._registry)
         self._unseen = Counter(
             "mlops_unseen_categories_total",
-            "Values that training did not have",
+            "Category values not seen in training",
             ("feature",),
             registry=self._registry,
         )
         self._missing = Counter(
-            "mlops_missing_values_total", "Values not given", ("feature",), registry=self._registry
+            "mlops_missing_values_total", "Missing (null) values", ("feature",), registry=self._registry
         )
 
     def request(self, path: str, status: int, seconds: float) -> None:
         """Count one request."""
         known = path if path in self._paths else "other"
-        if (known, status) not in self._children:  # looking a child up costs as much as counting
-            self._children[known, status] = self._requests.labels(known, status), self._seconds.labels(known)
-        count, latency = self._children[known, status]
+        if (known, status) not in self._series:  # looking a child up costs as much as counting
+            self._series[known, status] = self._requests.labels(known, status), self._seconds.labels(known)
+        count, latency = self._series[known, status]
         count.inc()
         latency.observe(seconds)
 
@@ -56,7 +59,7 @@ class Metrics:
         self._rows.inc(count)
 
     def unseen(self, feature: str, count: int) -> None:
-        """Count values of a category feature that training did not have."""
+        """Count values of a category feature that were not seen in training."""
         self._unseen.labels(feature).inc(count)
 
     def missing(self, feature: str, count: int) -> None:

@@ -39,10 +39,10 @@ def read(body: bytes, unpack: Unpack, schema: Schema) -> list[Record]:
         raise DataError(f"The body is not JSON: {exc}.") from exc
     records = unpack(value, schema)
     if not records:
-        raise DataError("The request holds no row.", remedy="Send at least one.")
+        raise DataError("The request has no rows.", remedy="Send at least one.")
     for row, record in enumerate(records):
         if type(record) is not dict:
-            raise DataError(f"Row {row} is no object of fields.", remedy=_PLAIN)
+            raise DataError(f"Row {row} is not an object.", remedy=_PLAIN)
     return records
 
 
@@ -66,18 +66,18 @@ def rows(records: Sequence[Record], schema: Schema) -> Rows:
 
 def plain(value: Any, _schema: Schema) -> list[Record]:
     """Unpack ``{"rows": [record, …]}``, a list of records, or one record."""
-    found = value.get("rows", [value]) if isinstance(value, dict) else value
-    if not isinstance(found, list):
-        raise DataError("The body holds no list of rows.", remedy=_PLAIN)
-    return found
+    rows = value.get("rows", [value]) if isinstance(value, dict) else value
+    if not isinstance(rows, list):
+        raise DataError("The body has no list of rows.", remedy=_PLAIN)
+    return rows
 
 
 def invocation(value: Any, schema: Schema) -> list[Record]:
     """Unpack MLflow's protocol: dataframe_split, dataframe_records, instances or inputs."""
-    given = [name for name in _MLFLOW if isinstance(value, dict) and name in value]
-    if len(given) != 1:
+    forms = [name for name in _MLFLOW if isinstance(value, dict) and name in value]
+    if len(forms) != 1:
         raise DataError(f"The body must be an object with one of {', '.join(_MLFLOW)}.")
-    return _MLFLOW[given[0]](value[given[0]], schema)
+    return _MLFLOW[forms[0]](value[forms[0]], schema)
 
 
 _MOST = float(np.finfo(np.float32).max)
@@ -120,7 +120,7 @@ _MLFLOW: Mapping[str, Unpack] = {
 def _zipped(names: list[str], data: list[Any]) -> list[Record]:
     for row, values in enumerate(data):
         if not isinstance(values, list) or len(values) != len(names):
-            raise DataError(f"Row {row} is no list of {len(names)} values, one per column.")
+            raise DataError(f"Row {row} is not a list of {len(names)} values, one per column.")
     return [dict(zip(names, values, strict=True)) for values in data]
 
 
@@ -156,7 +156,7 @@ def _refuse_beyond_float32(columns: Columns) -> None:
     if beyond.any():
         row, position = np.argwhere(beyond)[0].tolist()
         name, value = columns.schema.numbers[position], columns.numbers[row, position]
-        message = f"Row {row}: {name} is {value:g}, allowed are numbers from -{_MOST:.2g} to {_MOST:.2g}."
+        message = f"Row {row}: {name} is {value:g}; the limits are -{_MOST:.2g} and {_MOST:.2g}."
         raise RowError(message, row=row, field=name)
 
 
@@ -169,7 +169,7 @@ def _name_the_infinite(body: bytes, unpack: Unpack, schema: Schema) -> None:
     except (ValueError, RecursionError, DataError, StopIteration):
         return  # broken in another way
     name = field.encode(errors="backslashreplace").decode()  # half a surrogate pair, which no answer can hold
-    message = f"Row {row}: {name} is {value}, which JSON does not have. Send null where it is not known."
+    message = f"Row {row}: {name} is {value}, which is not JSON. Send null for a missing value."
     raise RowError(message, row=row, field=name)
 
 

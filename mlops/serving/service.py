@@ -1,4 +1,4 @@
-"""One model, answering: predicted, counted, logged, and only then told."""
+"""One served model: rows are predicted, logged and counted, and only then returned."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from mlops.serving.prometheus import Metrics
 __all__ = ["Predicted", "Service"]
 
 _AHEAD = timedelta(days=366)
-"""How far ahead an event may be asked about: a time beyond is a slip, and its row would have no label."""
+"""How far ahead an event may lie: a time beyond is a mistake, and its row would have no label."""
 
 
 @dataclass(frozen=True)
 class Predicted:
-    """The answers to a request, each under the id that finds it again."""
+    """The predictions for a request, each under the id that finds it again."""
 
     ids: Sequence[str]
     predictions: Sequence[Any]
@@ -38,7 +38,7 @@ class Service:
     Parameters
     ----------
     deployment, version
-        What the log and every answer name: the deployment's id and the model's version.
+        What the log and every response name: the deployment's id and the model's version.
     clock
         Gives the recorded time, UTC.
     """
@@ -65,16 +65,16 @@ class Service:
         self._golden_checked = False
         self._categories = {name: frozenset(values) for name, values in bundle.model.categories.items()}
 
-    def answer(self, rows: Rows) -> Predicted:
-        """Answer rows. When this returns, they are in the log.
+    def predict(self, rows: Rows) -> Predicted:
+        """Predict rows. When this returns, they are in the log.
 
         Raises
         ------
         RowError
-            An event lies more than a year ahead, or the model's answer to a row is no finite number;
-            row and field are named, and none of the rows is answered.
+            An event lies more than a year ahead, or the model's prediction is not a finite number;
+            row and field are named, and no row is predicted.
         UnavailableError
-            The log cannot be written; there are no answers without it.
+            The log cannot be written; there are no predictions without it.
         """
         at = self._clock()
         if any(rows.times):
@@ -82,7 +82,7 @@ class Service:
         predictions = self._predictor.predict(rows.columns)
         finite = predictions.finite()
         if not finite.all():
-            raise _unanswered(rows, int(finite.argmin()))
+            raise _not_finite(rows, int(finite.argmin()))
         # Ids begin with their time, so that the log finds one without looking everywhere.
         stamp = f"{int(at.timestamp() * 1e6):016x}"
         ids = [stamp + secrets.token_hex(8) for _ in rows.served]
@@ -93,12 +93,12 @@ class Service:
         return Predicted(ids, predictions.values, predictions.scores or [None] * len(ids))
 
     def check(self) -> None:
-        """Make sure that the model answers as it did in training and the log can be written.
+        """Check that the model predicts as it did in training and the log can be written.
 
         Raises
         ------
         BundleError
-            A golden row is answered differently here.
+            A golden row is predicted differently here.
         UnavailableError
             The log cannot be written.
         """
@@ -119,7 +119,7 @@ class Service:
         }
 
     def document(self) -> dict[str, Any]:
-        """Return what it takes and gives, as an OpenAPI document."""
+        """Return its requests and responses as an OpenAPI document."""
         row = self.bundle.golden["rows"][0]
         example = {name: row[name] for name in self.schema.features} | row  # in the schema's order
         classes = self.bundle.model.classes
@@ -152,13 +152,13 @@ class Service:
             self.metrics.unseen(name, count)
 
 
-def _unanswered(rows: Rows, row: int) -> RowError:
-    """Tell of a row that the model has no number for; of its fields the missing ones are suspect."""
+def _not_finite(rows: Rows, row: int) -> RowError:
+    """Return the error for a prediction that is no number; the row's missing fields are suspect."""
     missing = [name for name, value in rows.served[row].items() if value is None]
     without = f" without {shown(missing)}" if missing else ""
     return RowError(
-        f"Row {row}: the model's answer is no finite number{without}.",
+        f"Row {row}: the prediction is not a finite number{without}.",
         row=row,
         field=missing[0] if missing else None,
-        remedy="Send values such as it was trained on.",
+        remedy="Send values like those it was trained on.",
     )

@@ -104,7 +104,7 @@ def _check(rows: NDArray[np.float64], labels: NDArray[Any]) -> None:
         bad = int(np.flatnonzero(~np.isfinite(rows))[0])
         raise DataError(
             f"Row {bad} has a loss that is not finite.",
-            remedy="Look at the model's answer and the label of that row.",
+            remedy="Check the prediction and the label of that row.",
         )
 
 

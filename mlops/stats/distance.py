@@ -2,7 +2,7 @@
 
 Each column by the statistic of its feature type, see `mlops.stats.statistics`, with missing values left out;
 `mlops.adapters.evidently` gives the same figures to 1e-6. Here they are also computed a thousand times over,
-on counts, to learn what chance alone does.
+on counts, to estimate what chance alone does.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _GROUPS = 200
 _LEAST_BLOCKS = 10
 """Fewer blocks cannot tell what chance does."""
 _GRAIN = 256
-"""Distinct values a column of numbers keeps while chance is learnt."""
+"""Distinct values a column of numbers keeps while chance is estimated."""
 _CELLS = 200_000
 """Cells of a matrix of draws held at once: what a processor's cache holds."""
 
@@ -112,10 +112,10 @@ def null_quantiles(
     group, groups, wanted = _pooled(blocks, window_blocks, rng)
     if groups < _LEAST_BLOCKS:
         return {}
-    taken = min(max(wanted, 1), groups // 2)
-    parts = max(1, ceil(taken * len(reference) / groups / max(window_rows, 1)))
+    drawn = min(max(wanted, 1), groups // 2)
+    parts = max(1, ceil(drawn * len(reference) / groups / max(window_rows, 1)))
     part = rng.integers(parts, size=len(reference))
-    splits = _Splits.draw(groups, parts, taken, resamples, rng)
+    splits = _Splits.draw(groups, parts, drawn, resamples, rng)
     found = {}
     for name, statistic in _statistics(columns).items():
         values = _coarse(reference[name]) if statistic.is_ordered else reference[name]
@@ -130,7 +130,7 @@ def null_quantiles(
 class _Splits:
     """Random splits of blocks. Each block is cut into parts, each part of one column is a row of counts.
 
-    `window` has shape (resamples, groups * parts) and marks one part of each block taken;
+    `window` has shape (resamples, groups * parts) and marks one part of each block drawn;
     `others`, shape (resamples, groups), marks the blocks that were not.
     """
 
@@ -139,12 +139,12 @@ class _Splits:
     parts: int
 
     @classmethod
-    def draw(cls, groups: int, parts: int, taken: int, resamples: int, rng: np.random.Generator) -> _Splits:
-        blocks = rng.random((resamples, groups)).argsort(axis=1)[:, :taken]
+    def draw(cls, groups: int, parts: int, drawn: int, resamples: int, rng: np.random.Generator) -> _Splits:
+        blocks = rng.random((resamples, groups)).argsort(axis=1)[:, :drawn]
         others = np.ones((resamples, groups))
         np.put_along_axis(others, blocks, 0.0, axis=1)
         cells = (blocks * parts + rng.integers(parts, size=blocks.shape)).ravel()
-        rows = np.repeat(np.arange(resamples), taken)
+        rows = np.repeat(np.arange(resamples), drawn)
         shape = (resamples, groups * parts)
         return cls(sparse.csr_array((np.ones(cells.size), (rows, cells)), shape=shape), others, parts)
 

@@ -1,7 +1,7 @@
 """Drift statistics: how far two samples of a column lie apart, and the register that a project may add to.
 
 All are computed on counts of distinct values, many pairs of samples at once: what chance alone does is
-learnt from thousands of them.
+estimated from thousands of them.
 """
 
 from __future__ import annotations
@@ -60,12 +60,12 @@ class Statistic:
 
 def _wasserstein(support: Floats, old: Floats, new: Floats) -> Floats:
     """The area between two distribution functions, over the reference's standard deviation."""
-    apart = np.abs(np.cumsum(old - new, axis=1)[:, :-1]) @ np.diff(support)
+    area = np.abs(np.cumsum(old - new, axis=1)[:, :-1]) @ np.diff(support)
     # Centred on the reference, or squares of large numbers swallow a small spread.
     centred = support - old.mean(axis=0) @ support
     variance = old @ centred**2 - (old @ centred) ** 2
     norm: Floats = np.maximum(np.sqrt(np.maximum(variance, 0.0)), _LEAST_NORM)
-    return np.asarray(apart / norm)
+    return np.asarray(area / norm)
 
 
 def _jensen_shannon(_: Floats, old: Floats, new: Floats) -> Floats:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlops import feature_types
 from mlops.feature_types import CATEGORY
-from mlops.feature_types.spellings import TRUTHS, no_words, numbers_or_text
+from mlops.feature_types.spellings import BOOLEANS, no_words, numbers_or_text
 from mlops.files import compression
 from mlops.schema import Schema
 from mlops.tables.csv_dialect import Dialect
@@ -155,7 +155,7 @@ def _all(pieces: Iterable[pd.DataFrame], names: list[str]) -> tuple[set[str], se
             filled_columns |= {name} if len(values) else set()
             if name in numbers and pd.to_numeric(values, errors="coerce").isna().any():
                 numbers.discard(name)
-            if name in booleans and not values.isin(list(TRUTHS)).all():
+            if name in booleans and not values.isin(list(BOOLEANS)).all():
                 booleans.discard(name)
     return numbers & filled_columns, booleans & filled_columns
 
@@ -167,5 +167,5 @@ def _inferred(text: pd.Series[Any], type: str, *, numbers: bool, booleans: bool)
     if type == _KEY:
         return CATEGORY.read_text(no_words(text))
     if booleans:
-        return no_words(text).map(TRUTHS)
+        return no_words(text).map(BOOLEANS)
     return numbers_or_text(no_words(text)) if numbers else text

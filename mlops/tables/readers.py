@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from mlops.errors import DataError
 from mlops.feature_types import BOOLEAN
-from mlops.feature_types.spellings import as_truths
+from mlops.feature_types.spellings import as_booleans
 from mlops.files import compression
 from mlops.schema import Schema
 from mlops.tables.csv_dialect import Dialect, dialect_of, refuse_repeated
@@ -239,7 +239,7 @@ def _jsonl(path: Path, schema: Schema, rows: int) -> Iterator[pd.DataFrame]:
         if names is None and len(batch) == rows:  # or it is the whole file
             names = list(dict.fromkeys(name for record in _records(path) for name in record))
         frame = pd.DataFrame(batch, columns=names, dtype=object)
-        yield frame.assign(**{name: as_truths(frame[name]) for name in booleans if name in frame})
+        yield frame.assign(**{name: as_booleans(frame[name]) for name in booleans if name in frame})
 
 
 def _records(path: Path) -> Iterator[dict[str, Any]]:

@@ -35,17 +35,17 @@ def read_labels(column: pd.Series[Any]) -> pd.Series[Any]:
     column = filled(column)
     known = column.notna().to_numpy()
     values = column.to_numpy(dtype=object)
-    held = pd.api.types.infer_dtype(values[known])
-    if held in ("floating", "mixed-integer-float", "decimal"):
+    dtype = pd.api.types.infer_dtype(values[known])
+    if dtype in ("floating", "mixed-integer-float", "decimal"):
         wrong = known.copy()
         wrong[known] = [not is_whole(value) for value in values[known]]
         refuse(column, wrong, "a label: those are true and false, whole numbers or text")
-    elif held not in _LABELS:
-        found = sorted({type(value).__name__ for value in values[known]})
+    elif dtype not in _LABELS:
+        types = sorted({type(value).__name__ for value in values[known]})
         raise DataError(
-            f"{column.name} holds labels of the types {shown(found)}.",
+            f"{column.name} holds labels of the types {shown(types)}.",
             remedy="Spell each label the same way in every row: true and false, whole numbers or text.",
         )
     read = np.full(len(values), None, dtype=object)
-    read[known] = values[known].astype(_LABELS.get(held, int)).astype(object)
+    read[known] = values[known].astype(_LABELS.get(dtype, int)).astype(object)
     return pd.Series(read, index=column.index, name=column.name, dtype=object)

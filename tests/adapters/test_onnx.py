@@ -164,8 +164,8 @@ def test_a_feature_that_the_model_drops_is_still_accepted(rows: pd.DataFrame) ->
     ("compiled", "said"),
     [
         (Predictions([True, False], [0.7, 0.30005]), None),
-        (Predictions([True, False], [0.7, 0.31]), "answers 1 of 2 rows differently, by up to 0.01"),
-        (Predictions([True, False], [0.7, float("nan")]), "answers 1 of 2 rows differently"),
+        (Predictions([True, False], [0.7, 0.31]), "predicts 1 of 2 rows differently, by up to 0.01"),
+        (Predictions([True, False], [0.7, float("nan")]), "predicts 1 of 2 rows differently"),
         (Predictions([True, True], [0.7, 0.3]), "labels 1 of 2 rows differently"),
     ],
 )

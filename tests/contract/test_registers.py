@@ -191,7 +191,7 @@ asked = [
     for i in range(400)
 ]
 body = orjson.dumps({"rows": asked})
-answered = service.answer(requests.rows(requests.read(body, requests.plain, made.schema), made.schema))
+answered = service.predict(requests.rows(requests.read(body, requests.plain, made.schema), made.schema))
 log.close()
 try:
     requests.rows([{"hour": 7, "staff": 1}], made.schema)

@@ -90,7 +90,7 @@ def test_another_limit_is_another_deployment(served: Orchard) -> None:
         served.flow("deploy")
         with (
             Client(served.project.folder.address) as client,
-            pytest.raises(MlopsError, match="allowed are 299"),
+            pytest.raises(MlopsError, match="the limit is 299"),
         ):
             client.predict(rows)
     finally:

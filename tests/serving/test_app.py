@@ -135,7 +135,7 @@ def test_an_event_of_a_far_future_is_named_and_not_logged(bundle: Bundle, tmp_pa
 
     def answer(*picked: str) -> Predicted:
         rows = [{**ROW, "picked": each} for each in picked]
-        return service.answer(requests.rows(rows, service.schema))
+        return service.predict(requests.rows(rows, service.schema))
 
     with pytest.raises(RowError, match="Row 1: picked is 9999-12-31") as raised:
         answer("2013-07-04", "9999-12-31")
@@ -316,7 +316,7 @@ def test_an_answer_that_is_no_number_is_neither_given_nor_logged(
     before = reader.ids(log_folder)
     error = refused(client.post("/predict", json=[ROW, {**ROW, "size": value}]), 400)
     assert (error["row"], error["field"]) == (1, None if value else "size")
-    assert "no finite number" in error["error"]
+    assert "not a finite number" in error["error"]
     assert reader.ids(log_folder) == before
 
 

@@ -18,7 +18,7 @@ from mlops.errors import ConfigError
 from mlops.files.ports import free_port
 from mlops.model.bundle import Bundle
 from mlops.prediction_log import reader
-from mlops.serving.__main__ import _truth, main
+from mlops.serving.__main__ import _boolean, main
 from tests.patience import until
 from tests.tiny import SCHEMA, tiny_bundle
 
@@ -142,7 +142,7 @@ def test_a_value_that_cannot_be_meant_is_refused(
 @pytest.mark.parametrize("word", ["1", "true", "Yes", "ON", "0", "False", "no", "off"])
 def test_a_truth_is_told_in_the_words_of_the_settings(word: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLOPS_FSYNC", word)
-    assert _truth({"MLOPS_FSYNC": word}, "MLOPS_FSYNC") is load_settings().fsync
+    assert _boolean({"MLOPS_FSYNC": word}, "MLOPS_FSYNC") is load_settings().fsync
 
 
 def test_the_service_imports_nothing_that_the_image_lacks() -> None:

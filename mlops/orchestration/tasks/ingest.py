@@ -18,7 +18,7 @@ from mlops.errors import DataError, UsageError
 from mlops.ledger.entry import Entry
 from mlops.ledger.outcome import Outcome
 from mlops.ledger.records import DataVersioned, RetrainStarted
-from mlops.monitoring.retraining import check_enough, honest_rows
+from mlops.monitoring.retraining import check_enough, trainable_rows
 from mlops.orchestration import artifacts, flow_run
 from mlops.orchestration.task import step
 from mlops.orchestration.tasks import retrain
@@ -137,16 +137,16 @@ def add_labelled_rows(root: Path, tree: Path, started: Entry[RetrainStarted]) ->
     )
     joined = label_log.join(served, label_log.read(project.folder.labels), project.schema)
     since = _chosen_until(project, maturity)
-    honest = honest_rows(lake_rows, joined, project.schema, as_of=as_of, maturity=maturity, since=since)
+    trainable = trainable_rows(lake_rows, joined, project.schema, as_of=as_of, maturity=maturity, since=since)
     # Rows that a killed attempt already added are new to the champion all the same.
     check_enough(
-        honest,
-        _count_new_to_champion(project, lake_rows, honest.new_rows),
+        trainable,
+        _count_new_to_champion(project, lake_rows, trainable.new_rows),
         min_rows=params.retrain.min_rows,
         min_coverage=params.monitor.min_coverage,
     )
     with project.lock("tree"):
-        added = lake.append(honest.new_rows, project.schema)
+        added = lake.append(trainable.new_rows, project.schema)
         versioned = version(
             project,
             tree,
@@ -155,7 +155,7 @@ def add_labelled_rows(root: Path, tree: Path, started: Entry[RetrainStarted]) ->
             because=f"Add {added.rows} served rows with their labels, as of {as_of:%Y-%m-%d}",
             as_of=as_of,
             cause=started.id,
-            left_out={"unlabelled": honest.unlabelled, "immature": honest.immature},
+            left_out={"unlabelled": trainable.unlabelled, "immature": trainable.immature},
         )
     _publish(project, versioned)
     return versioned

@@ -66,7 +66,7 @@ def check(root: Path, as_of: datetime | None = None) -> Entry[DriftChecked]:
     report = _report(project, subject, _served(project, subject, as_of), as_of)
     policy = project.params.monitor
     before = [checked.record.report for checked in project.ledger.effects(subject, DriftChecked)]
-    history = drift.raised_before(before, as_of=as_of, apart=policy.window / 2)
+    history = drift.raised_before(before, as_of=as_of, min_gap=policy.window / 2)
     confirmed = report.raised and drift.confirmed([*history, True], confirm=policy.confirm, of=policy.of)
     verdict = DriftChecked(
         version=subject.record.version, raised=report.raised, confirmed=confirmed, report=report

@@ -104,7 +104,7 @@ def claim(
         last_retrain_as_of=max(earlier, default=None),
         policy=project.params.retrain,
         invalid_columns=_invalid_columns(project, drift),
-        asked=drift is None,
+        requested=drift is None,
     )
     if refusal is not None:
         refused = RetrainRefused(rule=refusal.cause, reason=refusal.reason)

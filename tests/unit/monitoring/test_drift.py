@@ -269,7 +269,7 @@ def ended(day, *, drifted=False, rows=1000, state=None):
 
 
 def history(*reports):
-    return raised_before(reports, as_of=datetime(2013, 1, 20, tzinfo=UTC), apart=timedelta(days=2))
+    return raised_before(reports, as_of=datetime(2013, 1, 20, tzinfo=UTC), min_gap=timedelta(days=2))
 
 
 def test_windows_are_remembered_oldest_first_and_those_that_overlap_much_once():

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from mlops.config.params import RetrainParams
-from mlops.monitoring.retraining import fresh, honest_rows, may_start
+from mlops.monitoring.retraining import fresh, may_start, trainable_rows
 from mlops.schema import Schema
 
 SCHEMA = Schema({"x": "number", "c": "category"}, "late", "binary", time="when", key="flight")
@@ -33,12 +33,12 @@ def served(*rows):
     )
 
 
-def honest(log, lake=EMPTY, schema=SCHEMA, since=None):
-    return honest_rows(lake, log, schema, as_of=NOW, maturity=timedelta(days=1), since=since)
+def trainable(log, lake=EMPTY, schema=SCHEMA, since=None):
+    return trainable_rows(lake, log, schema, as_of=NOW, maturity=timedelta(days=1), since=since)
 
 
 def test_labelled_rows_come_with_the_lakes_columns_and_no_prediction():
-    found = honest(served(("a", 1, 0, 0.5, 1.0)))
+    found = trainable(served(("a", 1, 0, 0.5, 1.0)))
     assert list(found.new_rows.columns) == ["x", "c", "late", "when", "flight"]
     assert found.new_rows.iloc[0].to_dict() == {
         "x": 0.5,
@@ -50,18 +50,18 @@ def test_labelled_rows_come_with_the_lakes_columns_and_no_prediction():
 
 
 def test_rows_too_young_for_their_label_stay_out_even_where_it_came():
-    found = honest(served(("a", 8, 0, 0.5, 1.0), ("b", 9, 0, 0.5, 1.0), ("c", 9, 0, 0.5, None)))
+    found = trainable(served(("a", 8, 0, 0.5, 1.0), ("b", 9, 0, 0.5, 1.0), ("c", 9, 0, 0.5, None)))
     assert list(found.new_rows["flight"]) == ["a"]
     assert found.immature == 2
 
 
 def test_last_served_of_several_predictions_of_one_key_counts():
-    found = honest(served(("a", 1, 5, 0.7, 1.0), ("a", 1, 0, 0.5, 1.0)))
+    found = trainable(served(("a", 1, 5, 0.7, 1.0), ("a", 1, 0, 0.5, 1.0)))
     assert list(found.new_rows["x"]) == [0.7]
 
 
 def test_a_label_told_of_an_earlier_prediction_is_its_keys():
-    found = honest(served(("a", 1, 0, 0.5, 1.0), ("a", 1, 5, 0.7, None), ("b", 1, 0, 0.5, None)))
+    found = trainable(served(("a", 1, 0, 0.5, 1.0), ("a", 1, 5, 0.7, None), ("b", 1, 0, 0.5, None)))
     assert found.new_rows[["flight", "x", "late"]].to_dict("records") == [
         {"flight": "a", "x": 0.7, "late": 1.0}
     ]
@@ -69,68 +69,68 @@ def test_a_label_told_of_an_earlier_prediction_is_its_keys():
 
 
 def test_of_the_labels_of_a_keys_predictions_the_last_ones_counts():
-    found = honest(served(("a", 1, 5, 0.7, 0.0), ("a", 1, 0, 0.5, 1.0), (None, 1, 6, 0.5, None)))
+    found = trainable(served(("a", 1, 5, 0.7, 0.0), ("a", 1, 0, 0.5, 1.0), (None, 1, 6, 0.5, None)))
     assert list(found.new_rows["late"]) == [0.0]
     assert found.unlabelled == 1
 
 
 def test_row_whose_label_the_lake_has_is_not_appended_again():
-    lake = honest(served(("a", 1, 0, 0.5, 0.0))).new_rows
-    found = honest(served(("a", 1, 0, 0.5, 1.0), ("b", 1, 0, 0.5, 1.0)), lake)
+    lake = trainable(served(("a", 1, 0, 0.5, 0.0))).new_rows
+    found = trainable(served(("a", 1, 0, 0.5, 1.0), ("b", 1, 0, 0.5, 1.0)), lake)
     assert list(found.new_rows["flight"]) == ["b"]
     assert (found.known, found.labelled) == (1, 1)
-    assert honest(served(("a", 1, 0, 0.5, 1.0)), EMPTY).labelled == 1  # the control
+    assert trainable(served(("a", 1, 0, 0.5, 1.0)), EMPTY).labelled == 1  # the control
 
 
 def test_row_that_waits_in_the_lake_for_its_label_gets_it():
-    lake = honest(served(("a", 1, 0, 0.5, 0.0))).new_rows.assign(late=None)
-    assert honest(served(("a", 1, 0, 0.5, 1.0)), lake).labelled == 1
+    lake = trainable(served(("a", 1, 0, 0.5, 0.0))).new_rows.assign(late=None)
+    assert trainable(served(("a", 1, 0, 0.5, 1.0)), lake).labelled == 1
 
 
 def test_rows_that_never_got_a_label_are_counted():
-    found = honest(served(("a", 1, 0, 0.5, 1.0), ("b", 1, 0, 0.5, None), ("c", 2, 0, 0.5, None)))
+    found = trainable(served(("a", 1, 0, 0.5, 1.0), ("b", 1, 0, 0.5, None), ("c", 2, 0, 0.5, None)))
     assert (found.labelled, found.unlabelled) == (1, 2)
     assert found.coverage == pytest.approx(1 / 3)
 
 
 def test_where_nothing_was_served_there_is_no_coverage():
-    found = honest(served())
+    found = trainable(served())
     assert (found.coverage, len(found.new_rows)) == (None, 0)
 
 
 def test_coverage_is_that_of_the_rows_newer_than_what_chose_the_champion():
     old = [(f"old{i}", 1, 0, 0.5, 0.0) for i in range(20)]
     new = [(f"new{i}", 5, 0, 0.5, 1.0 if i == 0 else None) for i in range(10)]
-    lake = honest(served(*old)).new_rows
-    found = honest(served(*old, *new), lake, since=datetime(2013, 3, 5, tzinfo=UTC))
-    assert (found.recent, found.told, found.coverage) == (10, 1, 0.1)
-    assert honest(served(*old, *new), lake).coverage == 0.7  # the control
-    assert honest(served(*old, *new), lake, since=datetime(2013, 3, 6, tzinfo=UTC)).coverage is None
+    lake = trainable(served(*old)).new_rows
+    found = trainable(served(*old, *new), lake, since=datetime(2013, 3, 5, tzinfo=UTC))
+    assert (found.recent, found.recent_labelled, found.coverage) == (10, 1, 0.1)
+    assert trainable(served(*old, *new), lake).coverage == 0.7  # the control
+    assert trainable(served(*old, *new), lake, since=datetime(2013, 3, 6, tzinfo=UTC)).coverage is None
 
 
 def test_a_recent_row_whose_label_the_lake_has_is_covered():
-    lake = honest(served(("a", 5, 0, 0.5, 0.0))).new_rows
-    found = honest(served(("a", 5, 0, 0.5, None)), lake, since=datetime(2013, 3, 5, tzinfo=UTC))
+    lake = trainable(served(("a", 5, 0, 0.5, 0.0))).new_rows
+    found = trainable(served(("a", 5, 0, 0.5, None)), lake, since=datetime(2013, 3, 5, tzinfo=UTC))
     assert (found.known, found.coverage) == (1, 1.0)
 
 
 @pytest.mark.parametrize("none", [None, ""])
 def test_predictions_without_a_key_are_rows_of_their_own(none):
-    found = honest(served((none, 1, 0, 0.5, 1.0), (none, 1, 1, 0.6, 1.0)))
+    found = trainable(served((none, 1, 0, 0.5, 1.0), (none, 1, 1, 0.6, 1.0)))
     assert list(found.new_rows["flight"]) == ["id0", "id1"]
 
 
 def test_schema_without_time_and_key_gives_features_and_target():
     schema = Schema(SCHEMA.features, "late", "binary")
-    found = honest(served(("a", 1, 0, 0.5, 1.0)), EMPTY, schema)
+    found = trainable(served(("a", 1, 0, 0.5, 1.0)), EMPTY, schema)
     assert list(found.new_rows.columns) == ["x", "c", "late"]
 
 
 def test_key_column_may_be_called_as_one_of_the_logs():
     schema = Schema(SCHEMA.features, "late", "binary", time="at", key="id")
-    row = honest(served(("a", 1, 0, 0.5, 1.0)), EMPTY.rename(columns={"flight": "id"}), schema).new_rows.iloc[
-        0
-    ]
+    row = trainable(
+        served(("a", 1, 0, 0.5, 1.0)), EMPTY.rename(columns={"flight": "id"}), schema
+    ).new_rows.iloc[0]
     assert (row["id"], row["at"]) == ("a", pd.Timestamp("2013-03-01", tz=UTC))
 
 
@@ -146,7 +146,7 @@ def test_confirmed_drift_starts_a_retraining():
 def test_invalid_columns_are_named_for_their_owner():
     refusal = start(invalid_columns=["temp", "dewp"])
     assert refusal.cause == "invalid"
-    assert refusal.reason.startswith("Columns temp, dewp cannot be learnt from")
+    assert refusal.reason.startswith("Columns temp, dewp cannot be trained on")
     assert start(invalid_columns=["temp"]).reason.endswith("mend it at its source first.")
 
 
