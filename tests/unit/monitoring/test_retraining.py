@@ -147,7 +147,7 @@ def test_invalid_columns_are_named_for_their_owner():
     refusal = start(invalid_columns=["temp", "dewp"])
     assert refusal.cause == "invalid"
     assert refusal.reason.startswith("Columns temp, dewp cannot be trained on")
-    assert start(invalid_columns=["temp"]).reason.endswith("mend it at its source first.")
+    assert start(invalid_columns=["temp"]).reason.endswith("fix it at its source first.")
 
 
 def test_policy_never_is_kept():
