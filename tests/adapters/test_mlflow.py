@@ -71,13 +71,14 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def server(home: Path) -> Iterator[str]:
     init_store(home)
     port = free_port()
-    process = subprocess.Popen(
-        server_command(home, port),
-        env={**os.environ, **server_environment()},
-        stdout=(home / "server.log").open("w"),
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    )
+    with (home / "server.log").open("w") as log:
+        process = subprocess.Popen(
+            server_command(home, port),
+            env={**os.environ, **server_environment()},
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
     address = f"http://127.0.0.1:{port}"
     try:
         wait_for(address, process, home / "server.log")
