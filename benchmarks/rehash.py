@@ -55,12 +55,12 @@ def main(megabytes: int, rounds: int) -> None:
 
         tree.verify()
         taken = [
-            (seconds(tree.verify), seconds(lambda: tree.mend(aside=aside)), seconds(md5sum))
+            (seconds(tree.verify), seconds(lambda: tree.restore(aside=aside)), seconds(md5sum))
             for _ in range(rounds)
         ]
-    ours, mending, theirs = zip(*taken, strict=True)
+    ours, restoring, theirs = zip(*taken, strict=True)
     print(f"{megabytes} MB in {FILES} files, median of {rounds}")
-    for name, times in (("verify", ours), ("mend, nothing to do", mending), ("md5sum", theirs)):
+    for name, times in (("verify", ours), ("restore, nothing to do", restoring), ("md5sum", theirs)):
         print(f"{name:<20} {megabytes / statistics.median(times):7.0f} MB/s")
     for name, times in (("verify", ours), ("mend", mending)):
         ratio = statistics.median(a / b for a, b in zip(times, theirs, strict=True))

@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 
+from mlops.adapters.prefect_server.environment import connect
 from mlops.config.paths import BUNDLE, LAKE
 from mlops.config.project_folder import load_params
 from mlops.config.settings import load_settings
@@ -18,7 +19,7 @@ from mlops.data.lake import Lake
 from mlops.files.ports import free_port
 from mlops.model import bundle
 from mlops.model.bundle import Bundle
-from mlops.orchestration import run_flow
+from mlops.orchestration.run_flow import load_flow
 from mlops.project.context import Project
 from mlops.project.down import down
 from mlops.project.up import up
@@ -42,7 +43,7 @@ def running() -> Iterator[Project]:
         project = Project.at(root)
         try:
             up(project, on_progress=lambda _: None)
-            run_flow.connect(project.folder)
+            connect(project.folder)
             yield project
         finally:
             down(project, serving=True)
@@ -72,4 +73,4 @@ def flights(*months: int) -> pd.DataFrame:
 
 def run(project: Project, flow: str, **parameters: Any) -> str:
     """Run one of the project's flows in this process."""
-    return str(run_flow.load_flow(project.folder, flow)(**parameters))
+    return str(load_flow(project.folder, flow)(**parameters))

@@ -273,7 +273,7 @@ class TestRemote:
         )
         told = say(orchard, "data", "push", "--remote", "stor")
         assert told.code == 2
-        assert "it knows store" in told.err
+        assert "it has store" in told.err
         sent = json.loads(say(orchard, "data", "push", "--remote", "store", "--json").out)
         assert sent["moved"] > 6
         assert sent["there"] == 0

@@ -338,7 +338,7 @@ def test_one_that_was_given_up_and_came_back_is_looked_after_again(
     project.__dict__["still"] = there
 
 
-def test_a_look_that_breaks_hinders_no_other(
+def test_a_pass_that_fails_hinders_no_other(
     project: Project, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def breaks() -> list[str]:
@@ -347,7 +347,7 @@ def test_a_look_that_breaks_hinders_no_other(
     reconciler = Reconciler(project.folder)
     monkeypatch.setattr(reconciler, "_chores", lambda *_: iter([breaks, lambda: ["done"]]))
     with caplog.at_level("INFO", logger="mlops.reconciler"):
-        reconciler._look(project, BEGAN)
+        reconciler._run_pass(project, BEGAN)
     assert [record.message for record in caplog.records] == [
         "reconcile pass failed: ConnectionError: Prefect is away",
         "done",
@@ -375,6 +375,6 @@ def test_what_served_last_is_brought_back_not_what_was_promoted_since(
     served = deployed(project, running=False)
     promoted(project.ledger, digest="b", version="2")
     placed: list[Entry] = []
-    monkeypatch.setattr(deploy, "place", lambda _, promoted: (placed.append(promoted), None))
+    monkeypatch.setattr(deploy, "roll_out", lambda _, promoted: (placed.append(promoted), None))
     deploy.restart_serving(project)
     assert placed == [served]

@@ -273,7 +273,7 @@ def test_a_bad_word_changes_neither_the_file_nor_prefect(folder: ProjectFolder, 
         schedules.declare(folder, "monitor", "6h", "Mars")
     with pytest.raises(ConfigError, match=r"data\.source"):
         schedules.declare(folder, "ingest", "6h")
-    with pytest.raises(UsageError, match="train has no schedule"):
+    with pytest.raises(UsageError, match="train cannot be scheduled"):
         schedules.declare(folder, "train", "6h")
     with pytest.raises(UsageError, match="monitor has no schedule"):
         schedules.pause(folder, "monitor")
