@@ -62,7 +62,7 @@ def main(megabytes: int, rounds: int) -> None:
     print(f"{megabytes} MB in {FILES} files, median of {rounds}")
     for name, times in (("verify", ours), ("restore, nothing to do", restoring), ("md5sum", theirs)):
         print(f"{name:<20} {megabytes / statistics.median(times):7.0f} MB/s")
-    for name, times in (("verify", ours), ("mend", mending)):
+    for name, times in (("verify", ours), ("restore", restoring)):
         ratio = statistics.median(a / b for a, b in zip(times, theirs, strict=True))
         print(f"{name} over md5sum{'':<{9 - len(name)}} {ratio:7.2f}")
 
