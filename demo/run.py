@@ -1,6 +1,6 @@
 """The loop on real data, told once: flights out of New York City in 2013.
 
-January and February are learnt from; March to September arrive as live traffic, their labels
+The first model is trained on January and February; March to September arrive as live traffic, their labels
 afterwards. Every part is the real one; nothing here decides anything.
 
 Environment

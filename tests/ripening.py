@@ -120,6 +120,7 @@ def promoted(
         promote=True,
         outcome="first" if judged is None else "better",
         metric="log_loss",
+        metric_title="log loss",
         confidence=0.95,
         limits=GateLimits(min_rows=100, min_blocks=5, min_improvement=0.0, block_seconds=86400.0),
         comparison=judged,

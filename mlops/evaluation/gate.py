@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike
 from mlops.errors import DataError
 from mlops.ledger.judgement import Comparison, GateJudged, GateLimits, GateOutcome, Skill, Window
 from mlops.stats.bootstrap import Interval, block_interval
+from mlops.task_types import losses
 
 if TYPE_CHECKING:
     from mlops.config.params import GateParams
@@ -152,6 +153,7 @@ def _judged(outcome: GateOutcome, policy: GateParams, **facts: Any) -> GateJudge
         promote=outcome in ("first", "better"),
         outcome=outcome,
         metric=policy.metric,
+        metric_title=losses.find(policy.metric).title,
         confidence=policy.confidence,
         limits=GateLimits(
             min_rows=policy.min_rows,

@@ -8,7 +8,6 @@ from typing import ClassVar, Literal
 
 from mlops.errors import shown
 from mlops.ledger.record import Record
-from mlops.task_types import losses
 
 __all__ = ["Comparison", "GateJudged", "GateLimits", "GateOutcome", "Skill", "Window"]
 
@@ -90,6 +89,8 @@ class GateJudged(Record):
         The champion's version.
     metric, confidence
         The loss compared, and the confidence of every interval in the record.
+    metric_title
+        The loss in words: who reads the record need not have the project's module, which may bring it.
     comparison
         With the champion, on the same rows; None where none was made.
     baseline
@@ -117,6 +118,7 @@ class GateJudged(Record):
     metric: str
     confidence: float
     limits: GateLimits
+    metric_title: str = ""
     promotion: str | None = None
     champion: str | None = None
     comparison: Comparison | None = None
@@ -217,11 +219,9 @@ def _remarks(judged: GateJudged) -> list[str]:
 
 def _figures(judged: GateJudged, comparison: Comparison | None, other: str) -> str:
     assert comparison is not None
-    # A loss of the project's own is known by its title once the project's module has run.
-    known = judged.metric in losses.REGISTER
-    metric = losses.find(judged.metric).title if known else judged.metric
     return (
-        f"{metric} {_figure(comparison.loss)} vs {other} {_figure(comparison.other_loss)} "
+        f"{judged.metric_title or judged.metric} {_figure(comparison.loss)} "
+        f"vs {other} {_figure(comparison.other_loss)} "
         f"({_signed(comparison.difference)}, {judged.confidence:.0%} CI {_signed(comparison.low)} to "
         f"{_signed(comparison.high)}; {_extent(judged, comparison)})"
     )

@@ -243,7 +243,7 @@ def test_a_killed_one_is_finished_by_the_next_and_leaves_nothing(project: Path) 
     try:
         until("training at work", hold.with_suffix(".pid").exists)
         assert len(trees(project)) == 2
-        with pytest.raises(ConflictError, match="Another reproduction"):
+        with pytest.raises(ConflictError, match="Another `mlops reproduce`"):
             again(project)
     finally:
         os.kill(process.pid, signal.SIGKILL)

@@ -160,7 +160,7 @@ def test_a_model_that_is_no_better_changes_nothing(served: Orchard) -> None:
     champion, serving = project.promoted(), deploy.serving(project)
     outcome = orchard.flow("retrain", as_of=as_of)
     assert outcome.refused
-    assert "Refused" in outcome.text
+    assert outcome.text.startswith("Rejected: improvement not significant")
     assert state_of(orchard, f"retrain as of {as_of:%Y-%m-%d}") == ("COMPLETED", "Refused", outcome.text)
     assert project.promoted() == champion
     assert deploy.serving(project) == serving
