@@ -33,10 +33,10 @@ down: $(READY) ## Stop everything the demo started
 	@test ! -d .demo || $(RUN)/mlops --project .demo down --serving
 
 fast: $(READY) ## Run the unit tests, without simulations, in under a minute
-	@$(RUN)/python -m pytest tests/unit -m "not statistical" --hypothesis-profile=quick -n 2 --dist loadgroup
+	@$(RUN)/python -m pytest tests/unit -m "not statistical" --hypothesis-profile=quick -n 2 --dist loadscope
 
 test: $(READY) ## Run the tests, simulations too (some eight minutes on two cores)
-	@$(RUN)/python -m pytest -m "not story and not soak" -n 2 --dist loadgroup
+	@$(RUN)/python -m pytest -m "not story and not soak" -n 2 --dist loadscope
 
 story: $(READY) ## Run the long stories with every real part
 	@$(RUN)/python -m pytest -m story

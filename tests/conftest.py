@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +18,8 @@ from xdist.scheduler import LoadScopeScheduling
 # threads of its own is left it.
 for _pool in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_pool, "1")
+
+ROOT = Path(__file__).parents[1]
 
 
 def _engine_answers() -> bool:
@@ -40,16 +45,22 @@ _NEEDS = {
 }
 
 
-_FIRST_MODEL = {"trained", "served", "closed"}
-"""Fixtures of a loop whose servers run and whose first model is trained: the dearest that tests share."""
+_FIRST_MODEL = re.compile(r"\b(trained|served|closed): (Orchard|Closed)\b")
+"""How a test asks for the loop whose servers run and whose first model is trained."""
+
+
+@cache
+def _shares_the_first_model(file: str) -> bool:
+    """Return whether a file's tests ask for the dearest fixtures that tests share."""
+    return file.startswith("tests/flows/") and bool(_FIRST_MODEL.search((ROOT / file).read_text("utf-8")))
 
 
 class ByServers(LoadScopeScheduling):
-    """Tests that share the first model are run by one worker; of the others, each file is."""
+    """A file is run by one worker; the files that share the first model by the same one, in their order."""
 
     def _split_scope(self, nodeid: str) -> str:
-        test, _, group = nodeid.rpartition("@")
-        return group if test and "]" not in group else nodeid.partition("::")[0]
+        file = nodeid.partition("::")[0]
+        return "the first model" if _shares_the_first_model(file) else file
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -58,13 +69,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByServers:
     return ByServers(config, log)
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist writes the groups into the tests' ids
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Group what shares servers; skip what this machine cannot run, or let it fail where it is required."""
-    for item in items:
-        grouped = item.get_closest_marker("xdist_group")
-        if grouped is None and not _FIRST_MODEL.isdisjoint(getattr(item, "fixturenames", ())):
-            item.add_marker(pytest.mark.xdist_group("model"))
+    """Skip what this machine cannot run, with the reason; where it is required, let it fail."""
     for marker, (there, required, reason) in _NEEDS.items():
         marked = [item for item in items if item.get_closest_marker(marker)]
         if marked and not os.environ.get(required) and not there():

@@ -19,7 +19,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.neural_network import MLPClassifier
 from mlops.adapters import skops
 from mlops.schema import Schema
-from mlops.training import fit
+from mlops.training.fit import fit
 
 warnings.simplefilter("ignore")
 rng, n = np.random.default_rng(0), 20_000

@@ -91,7 +91,7 @@ def test_where_nothing_was_served_the_lakes_own_tables_are_learnt_from(
     newer.assign(ripe=newer["ripe"].where(newer.index < 190)).to_parquet(table)
     add_files(root, [table])
     tree = ingest.loop_worktree.fn(root)
-    with pytest.raises(TooFewRowsError, match=r"190 rows with their label are new .* needs 200") as raised:
+    with pytest.raises(TooFewRowsError, match=r"190 labelled rows are newer .* needs 200") as raised:
         ingest.add_labelled_rows.fn(root, tree, start())
     assert "retrain.min_rows" in raised.value.remedy
     assert "min_coverage" not in raised.value.remedy
