@@ -59,5 +59,5 @@ def test_with_mlflow_away_training_says_so_and_goes_on_later(trained: Orchard) -
     assert "MLflow" in said["error"]
     assert away in said["error"]
     assert "mlops up" in said["remedy"]
-    assert told.seconds < 60
+    assert told.seconds < 120  # MLflow's own client would wait for 246 s
     assert rows(trained) == before
