@@ -78,7 +78,7 @@ def test_experiments_are_run_compared_and_taken_over(root: Path, caplog: pytest.
     assert Tree(root).read("dvc.lock", commit) == (root / "dvc.lock").read_text()
     assert "strength: 9" in str(Tree(root).read("params.yaml", commit))
     assert git(root, "status", "--porcelain") == ""
-    assert "alone" in caplog.text
+    assert "the data exists only on this machine" in caplog.text
 
     dvc(root, "exp", "branch", "weak", "try-weak")
     git(root, "switch", "-q", "try-weak")
