@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from mlops.errors import UnusableValueError
 from mlops.feature_types.cells import plain, spelled
 
@@ -31,6 +29,8 @@ def refuse(column: pd.Series[Any], wrong: Any, allowed: str) -> None:
     UnusableValueError
         The mask marks a value.
     """
+    import numpy as np
+
     if not wrong.any():
         return
     position = int(np.argmax(np.asarray(wrong)))

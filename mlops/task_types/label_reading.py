@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from mlops.errors import DataError, shown
 from mlops.feature_types.cells import is_whole
 from mlops.feature_types.column_reading import filled, refuse
@@ -30,6 +28,7 @@ def read_labels(column: pd.Series[Any]) -> pd.Series[Any]:
     DataError
         Labels are fractions, or of several types.
     """
+    import numpy as np
     import pandas as pd
 
     column = filled(column)

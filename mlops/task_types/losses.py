@@ -7,17 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from mlops.register import Register
 from mlops.task_types.predictions import Predictions, positions, probabilities
 
+if TYPE_CHECKING:
+    import numpy as np
+
 __all__ = ["REGISTER", "Loss", "find", "register"]
 
-_Array = np.ndarray[Any, Any]
-LossFunction = Callable[[Sequence[Any] | _Array, Predictions, Sequence[Any] | None], _Array]
+_Array: TypeAlias = "np.ndarray[Any, Any]"
+LossFunction: TypeAlias = "Callable[[Sequence[Any] | _Array, Predictions, Sequence[Any] | None], _Array]"
 
 _SURE = 1e-15  # a probability of zero would cost infinitely much, and one row would decide
 
@@ -49,6 +50,8 @@ def _log_loss(
     labels: Sequence[Any] | _Array, predictions: Predictions, classes: Sequence[Any] | None
 ) -> _Array:
     """The negative logarithm of the true class's probability."""
+    import numpy as np
+
     return np.asarray(-np.log(np.clip(_label_probability(labels, predictions, classes or ()), _SURE, 1.0)))
 
 
@@ -57,6 +60,8 @@ def _brier(labels: Sequence[Any] | _Array, predictions: Predictions, classes: Se
 
     With two classes of the positive one alone, in [0, 1].
     """
+    import numpy as np
+
     probability_of_label = _label_probability(labels, predictions, classes or ())
     if len(classes or ()) == 2:
         return np.asarray((1.0 - probability_of_label) ** 2)
@@ -69,22 +74,30 @@ def _brier(labels: Sequence[Any] | _Array, predictions: Predictions, classes: Se
 
 def _zero_one(labels: Sequence[Any] | _Array, predictions: Predictions, _: Sequence[Any] | None) -> _Array:
     """Whether the label is wrong."""
+    import numpy as np
+
     return np.array([guess != label for guess, label in zip(predictions.values, labels, strict=True)], float)
 
 
 def _squared_error(
     labels: Sequence[Any] | _Array, predictions: Predictions, _: Sequence[Any] | None
 ) -> _Array:
+    import numpy as np
+
     return np.asarray(_error(labels, predictions) ** 2)
 
 
 def _absolute_error(
     labels: Sequence[Any] | _Array, predictions: Predictions, _: Sequence[Any] | None
 ) -> _Array:
+    import numpy as np
+
     return np.asarray(np.abs(_error(labels, predictions)))
 
 
 def _error(labels: Sequence[Any] | _Array, predictions: Predictions) -> _Array:
+    import numpy as np
+
     return np.asarray(np.asarray(predictions.values, dtype=float) - np.asarray(labels, dtype=float))
 
 
@@ -92,6 +105,8 @@ def _label_probability(
     labels: Sequence[Any] | _Array, predictions: Predictions, classes: Sequence[Any]
 ) -> _Array:
     """The probability of each row's label; 0 for one that the model does not know."""
+    import numpy as np
+
     position, probability = positions(labels, classes), probabilities(predictions, classes)
     return np.asarray(np.where(position >= 0, probability[np.arange(len(position)), position], 0.0))
 

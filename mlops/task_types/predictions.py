@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np
 
 __all__ = ["Array", "Predictions", "constant", "from_array", "positions", "probabilities"]
 
-Array = np.ndarray[Any, Any]
+Array: TypeAlias = "np.ndarray[Any, Any]"
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,8 @@ class Predictions:
 
     def finite(self) -> np.ndarray[Any, np.dtype[np.bool_]]:
         """Return for each row whether its prediction is a finite number; null is none."""
+        import numpy as np
+
         numbers = np.array(self.values if self.scores is None else self.scores, dtype=float)
         known = np.isfinite(numbers)
         return np.asarray(known if known.ndim == 1 else known.all(axis=1))
@@ -65,17 +68,23 @@ def constant(prior: Sequence[float] | float, classes: Sequence[Any] | None, rows
     prior
         The classes' shares among the fitted rows, or the mean where `classes` is None.
     """
+    import numpy as np
+
     row = np.asarray(prior, dtype=float)
     return from_array(np.broadcast_to(row, (rows, *row.shape)), classes)
 
 
 def positions(labels: Sequence[Any] | Array, classes: Sequence[Any]) -> Array:
     """Return each label's place among the classes, -1 for one that is none, shape (n_rows,)."""
+    import numpy as np
+
     order = {label: position for position, label in enumerate(classes)}
     return np.array([order.get(label, -1) for label in labels], dtype=int)
 
 
 def probabilities(predictions: Predictions, classes: Sequence[Any]) -> Array:
     """Return each class's probability, shape (n_rows, n_classes)."""
+    import numpy as np
+
     scores = np.asarray(predictions.scores, dtype=float)
     return np.column_stack([1.0 - scores, scores]) if len(classes) == 2 else scores

@@ -6,8 +6,6 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from mlops.errors import DataError
 from mlops.feature_types import NUMBER
 from mlops.task_types.predictions import Array, Predictions
@@ -60,6 +58,8 @@ class Regression(Task):
         self, labels: Sequence[Any] | Array, predictions: Predictions, classes: Sequence[Any] | None
     ) -> dict[str, float]:
         """Return mean absolute error, root of the mean squared error, and R²."""
+        import numpy as np
+
         del classes
         values = np.asarray(labels, dtype=float)
         error = np.asarray(predictions.values, dtype=float) - values
@@ -72,6 +72,8 @@ class Regression(Task):
         self, labels: Sequence[Any] | Array, predictions: Predictions, classes: Sequence[Any] | None
     ) -> tuple[Array, Array]:
         """Return labels and predictions themselves."""
+        import numpy as np
+
         del classes
         return np.asarray(labels, dtype=float)[:, None], np.asarray(predictions.values, dtype=float)[:, None]
 
@@ -79,6 +81,8 @@ class Regression(Task):
         self, labels: Sequence[Any] | Array, predictions: Predictions, classes: Sequence[Any] | None
     ) -> tuple[Array, Array]:
         """Return predictions and labels themselves."""
+        import numpy as np
+
         del classes
         return np.asarray(predictions.values, dtype=float), np.asarray(labels, dtype=float)
 

@@ -6,8 +6,6 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
-
 from mlops.errors import TooFewRowsError, shown
 from mlops.feature_types import CATEGORY, FeatureType
 from mlops.feature_types.cells import code
@@ -87,6 +85,8 @@ class Task:
         TooFewRowsError
             There are too few, or too many, labels for the task.
         """
+        import numpy as np
+
         classes: list[Any] = np.unique(target).tolist()
         if len(classes) >= 2 and (self.most_classes is None or len(classes) <= self.most_classes):
             return classes
@@ -123,6 +123,8 @@ class Task:
         self, labels: Sequence[Any] | Array, predictions: Predictions, classes: Sequence[Any] | None
     ) -> tuple[Array, Array]:
         """Return labels and predictions as numbers, shape (n_rows, n): their covariance is the skill."""
+        import numpy as np
+
         known = classes or ()
         actual = positions(labels, known)[:, None] == np.arange(1, len(known))
         return actual, probabilities(predictions, known)[:, 1:]
@@ -134,6 +136,8 @@ class Task:
 
         Of two labels the second's probability and whether it was; of more the likeliest's and whether it was.
         """
+        import numpy as np
+
         if classes is not None and len(classes) == 2:
             return np.asarray(predictions.scores), np.array([label == classes[1] for label in labels], float)
         right = [float(guess == label) for guess, label in zip(predictions.values, labels, strict=True)]
@@ -151,6 +155,8 @@ class Task:
         return {**shares, "description": f"The probability of each of {', '.join(map(repr, classes or ()))}."}
 
     def _accuracy(self, labels: Sequence[Any] | Array, predictions: Predictions) -> float:
+        import numpy as np
+
         pairs = zip(predictions.values, labels, strict=True)
         return float(np.mean([guess == label for guess, label in pairs]))
 
