@@ -220,7 +220,7 @@ def _remarks(judged: GateJudged) -> list[str]:
 def _figures(judged: GateJudged, comparison: Comparison | None, other: str) -> str:
     assert comparison is not None
     return (
-        f"{judged.metric_title or judged.metric} {_figure(comparison.loss)} "
+        f"{judged.metric_title or judged.metric.replace('_', ' ')} {_figure(comparison.loss)} "
         f"vs {other} {_figure(comparison.other_loss)} "
         f"({_signed(comparison.difference)}, {judged.confidence:.0%} CI {_signed(comparison.low)} to "
         f"{_signed(comparison.high)}; {_extent(judged, comparison)})"
