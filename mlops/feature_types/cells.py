@@ -7,37 +7,37 @@ from __future__ import annotations
 
 from datetime import date, time
 from decimal import Decimal
+from functools import cache
 from math import isfinite
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    pass
+from typing import Any
 
 __all__ = ["code", "is_number", "is_whole", "jsonable", "plain", "spelled"]
 
 
+@cache
+def _numpy() -> Any:
+    """Return numpy, imported with the first cell: an import statement per cell doubles its cost."""
+    import numpy
+
+    return numpy
+
+
 def plain(value: Any) -> Any:
     """Return a cell as Python's own type has it, not as numpy's."""
-    import numpy as np
-
-    return value.item() if isinstance(value, np.generic) else value
+    return value.item() if isinstance(value, _numpy().generic) else value
 
 
 def is_number(value: Any) -> bool:
     """Return whether a cell is a number of whatever type; a boolean is none."""
-    import numpy as np
-
-    number = isinstance(value, int | float | np.number | Decimal)
-    return number and not isinstance(value, bool | np.bool_)
+    number = isinstance(value, int | float | _numpy().number | Decimal)
+    return number and not isinstance(value, bool | _numpy().bool_)
 
 
 def is_whole(value: Any) -> bool:
     """Return whether a cell is a whole number of whatever type: 7, and 7.0 as well."""
-    import numpy as np
-
     if not is_number(value):
         return False
-    return isinstance(value, int | np.integer) or (isfinite(value) and value == int(value))
+    return isinstance(value, int | _numpy().integer) or (isfinite(value) and value == int(value))
 
 
 def code(value: Any) -> Any:
@@ -51,13 +51,11 @@ def spelled(value: Any) -> str:
     It is the same of whatever type a file has it: 7 and 7.0 are ``7``, a decimal of 8.50 and a float
     of 8.5 are ``8.5``, a boolean is ``true`` or ``false``. What is text stays as it is.
     """
-    import numpy as np
-
     if isinstance(value, str):
         return value
     if is_whole(value):
         return str(int(value))
-    if isinstance(value, bool | np.bool_):
+    if isinstance(value, bool | _numpy().bool_):
         return "true" if value else "false"
     if isinstance(value, Decimal):
         return f"{value.normalize():f}"
