@@ -196,7 +196,7 @@ class ModelParams(_Section):
     search: SearchParams | None = None
     """Try values of `params` and use the best; default: use `params` as it is."""
     seed: int = 0
-    """Seeds the fit, the search, the drift thresholds and the gate's bootstrap."""
+    """Seeds the fit, the search and the drift thresholds."""
 
 
 class TrainParams(_Section):
@@ -223,9 +223,7 @@ class GateParams(_Section):
     confidence: float = Field(default=0.95, gt=0.5, lt=1.0)
     """Confidence level of the gate's intervals."""
     block: Duration = timedelta(days=1)
-    """Rows within one block of time are resampled together."""
-    resamples: int = Field(default=2000, ge=100)
-    """Bootstrap resamples."""
+    """Rows within one block of time are taken to rise and fall together."""
     min_rows: int = Field(default=500, ge=1)
     """Held-out rows needed for a verdict; with fewer the new model is refused."""
     min_blocks: int = Field(default=5, ge=2)

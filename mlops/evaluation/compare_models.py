@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from mlops.errors import DataError, MissingColumnError, TooFewRowsError
 from mlops.evaluation.gate import compare
 from mlops.evaluation.metrics import losses
 from mlops.ledger.judgement import Comparison
-from mlops.stats.bootstrap import blocks_of
+from mlops.stats.blocks import blocks_of
 from mlops.task_types.predictions import Predictions
 
 if TYPE_CHECKING:
@@ -42,14 +43,14 @@ def compare_models(
     classes: Sequence[Any] | None = None,
     block: timedelta = timedelta(days=1),
     confidence: float = 0.95,
-    resamples: int = 2000,
-    seed: int = 0,
+    folds: ArrayLike | None = None,
 ) -> Comparison:
     """Compare two models' losses on the same labelled rows, paired, by blocks of time.
 
-    The computation of the gate, without its limits and its verdict. The interval is that of a block
-    bootstrap (Künsch 1989): rows of one day rise and fall together, and resampled one by one they
-    would make it several times too narrow. `mlops.stats.bootstrap` names the sources of its formula.
+    The computation of the gate, without its limits and its verdict. The interval is Student's t over blocks
+    of time, widened by how much neighbouring blocks resemble each other: rows of one day rise and fall
+    together, and taken one by one they would make it several times too narrow. `mlops.stats.interval` has
+    the formula and its sources.
 
     Parameters
     ----------
@@ -69,9 +70,12 @@ def compare_models(
         The labels in the order of the probabilities, the second the positive one of a binary task.
         Those that the rows hold, sorted, where none are named.
     block
-        Rows within one block of time are resampled together.
+        The length of a block of time.
     confidence
         Of the interval, between 0 and 1.
+    folds
+        Shape (n_rows,): the fold that each row was held out in, where a model was refitted from fold to fold.
+        A change between or within folds is not taken for dependence where each fold has its mean.
 
     Returns
     -------
@@ -122,7 +126,8 @@ def compare_models(
         for model in (challenger, champion)
     )
     blocks = blocks_of(labelled, schema, block)
-    return compare(ours, theirs, blocks, confidence=confidence, resamples=resamples, seed=seed)
+    fold = None if folds is None else np.asarray(folds)[known]
+    return compare(ours, theirs, blocks, confidence=confidence, ordered=schema.time is not None, folds=fold)
 
 
 def _check_columns(rows: pd.DataFrame, schema: Schema) -> None:

@@ -1,8 +1,8 @@
 """The gate: does a challenger beat the champion on the same rows, significantly enough to replace it?
 
 Both are scored on identical rows and compared row by row. Rows of one block of time (a day)
-rise and fall together, so whole blocks are resampled: resampling single rows would make the
-interval several times too narrow and promote noise.
+rise and fall together, and so do neighbouring blocks: an interval by single rows would be several
+times too narrow and promote noise.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 
 from mlops.errors import DataError
 from mlops.ledger.judgement import Comparison, GateJudged, GateLimits, GateOutcome, Skill, Window
-from mlops.stats.bootstrap import Interval, block_interval
+from mlops.stats.interval import Interval, mean_interval
 from mlops.task_types import losses
 
 if TYPE_CHECKING:
@@ -30,8 +30,8 @@ def compare(
     blocks: ArrayLike,
     *,
     confidence: float,
-    resamples: int,
-    seed: int,
+    ordered: bool,
+    folds: ArrayLike | None = None,
 ) -> Comparison:
     """Compare two models by their losses on the same rows.
 
@@ -40,7 +40,11 @@ def compare(
     challenger, champion
         Shape (n_rows,): a loss per row, in the metric's unit, in the same order of rows.
     blocks
-        Shape (n_rows,): which rows are resampled together; see `blocks_of`.
+        Shape (n_rows,): the block of each row; see `mlops.stats.blocks.blocks_of`.
+    ordered
+        Whether blocks are times, with neighbours.
+    folds
+        Shape (n_rows,): the fold that each row was held out in; one where none are named.
 
     Raises
     ------
@@ -55,7 +59,7 @@ def compare(
             f"The challenger has {ours.size:,} losses and the champion {theirs.size:,}.",
             remedy="Score both on the same rows.",
         )
-    less = block_interval(ours - theirs, blocks, confidence=confidence, resamples=resamples, seed=seed)
+    less = mean_interval(ours - theirs, blocks, confidence=confidence, ordered=ordered, folds=folds)
     return Comparison(
         rows=less.rows,
         blocks=less.blocks,

@@ -38,7 +38,7 @@ class Comparison:
     difference
         The first less the second: below 0, the challenger is better.
     low, high
-        The bounds of the difference, when whole blocks of rows are resampled.
+        The bounds of the difference, by blocks of rows.
     """
 
     rows: int
@@ -66,7 +66,7 @@ class GateLimits:
     Parameters
     ----------
     block_seconds
-        The length of a block of time, whose rows are resampled together.
+        The length of a block of time, whose rows rise and fall together.
     """
 
     min_rows: int

@@ -24,8 +24,9 @@ from mlops.ledger.drift_report import ColumnVerdict, DriftReport, QualityVerdict
 from mlops.monitoring.validity import validate
 from mlops.schema import Schema
 from mlops.stats import statistics as registered
-from mlops.stats.bootstrap import block_interval, blocks_of
+from mlops.stats.blocks import blocks_of
 from mlops.stats.distance import distances, null_quantiles, prepared
+from mlops.stats.interval import mean_interval
 
 if TYPE_CHECKING:
     from mlops.config.params import MonitorParams
@@ -49,7 +50,6 @@ Statistics = Callable[[pd.DataFrame, pd.DataFrame, Mapping[str, str]], dict[str,
 
 _DRAWS_IN_TAIL = 5
 """Draws beyond the threshold's quantile, so that it is not one draw's accident."""
-_QUALITY_RESAMPLES = 2000
 
 
 def watched(schema: Schema) -> dict[str, str]:
@@ -215,7 +215,7 @@ def thresholds(
     Parameters
     ----------
     blocks
-        Shape (n_rows,): the block of each reference row, see `mlops.evaluation.gate.blocks_of`.
+        Shape (n_rows,): the block of each reference row, see `mlops.stats.blocks.blocks_of`.
     window_blocks, window_rows
         The extent of the window to judge.
 
@@ -308,20 +308,22 @@ def quality(
     losses: ArrayLike,
     blocks: ArrayLike,
     *,
+    ordered: bool,
     reference_loss: float,
     coverage: float,
     policy: MonitorParams,
-    seed: int = 0,
 ) -> QualityVerdict:
     """Judge the served model by the labels that came.
 
-    Worse means: even the near end of the loss's block interval exceeds the loss at training by
+    Worse means: even the near end of the loss's interval exceeds the loss at training by
     the share ``policy.min_effect``. Too few labels are ``unknown``, never healthy.
 
     Parameters
     ----------
     losses, blocks
         Shape (n_labelled,), see `mlops.evaluation.gate`.
+    ordered
+        Whether blocks are times, with neighbours.
     reference_loss
         The mean loss on the holdout, when the model was trained.
     coverage
@@ -331,9 +333,7 @@ def quality(
     if rows < policy.min_rows:
         note = f"{rows:,} labelled rows; monitor.min_rows asks for {policy.min_rows:,}"
         return QualityVerdict("unknown", None, None, None, reference_loss, coverage, rows, note)
-    interval = block_interval(
-        losses, blocks, confidence=1 - policy.alpha, resamples=_QUALITY_RESAMPLES, seed=seed
-    )
+    interval = mean_interval(losses, blocks, confidence=1 - policy.alpha, ordered=ordered)
     facts = (interval.mean, interval.low, interval.high, reference_loss, coverage, rows)
     if coverage < policy.min_coverage:
         least = f"monitor.min_coverage asks for {policy.min_coverage:.0%}"

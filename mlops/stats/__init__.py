@@ -1,1 +1,1 @@
-"""Formulas: distances between distributions, the block bootstrap."""
+"""Formulas: distances between distributions, the interval of a mean."""

@@ -1,6 +1,6 @@
 """Losses: how wrong one prediction is, and the register that a project may add to.
 
-A loss must be a mean over rows: the gate resamples blocks of them.
+A loss must be a mean over rows: the gate averages blocks of them.
 """
 
 from __future__ import annotations

@@ -126,7 +126,8 @@ from mlops.evaluation import gate, metrics
 from mlops.model import bundle, predictor
 from mlops.stages.io import read_rows
 from mlops.stages.pipeline import STAGES
-from mlops.stats.bootstrap import Interval, block_interval, blocks_of
+from mlops.stats.blocks import blocks_of
+from mlops.stats.interval import Interval
 from mlops.tables.conform import columns_of
 from mlops.tables.readers import read_batches
 from mlops.task_types.predictions import constant
@@ -147,7 +148,7 @@ ours, theirs = (
         constant(made.model.prior, None, len(rows)),
     )
 )
-options = {"confidence": 0.95, "resamples": 200, "seed": 0}
+options = {"confidence": 0.95, "ordered": True}
 compared = gate.compare(ours, theirs, blocks, **options)
 skill = Interval(rows=len(rows), blocks=10, mean=1.0, low=1.0, high=1.0)
 subject = {"version": "2", "promotion": "1", "champion": "1"}

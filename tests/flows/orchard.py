@@ -65,7 +65,6 @@ train:
 
 gate:
   min_rows: 100
-  resamples: 500
 
 monitor:
   window: 6d

@@ -24,7 +24,7 @@ from mlops.orchestration.tasks import retrain
 from mlops.prediction_log import label_log, reader
 from mlops.project.context import Project
 from mlops.schema import Schema
-from mlops.stats.bootstrap import blocks_of
+from mlops.stats.blocks import blocks_of
 from mlops.task_types.predictions import Predictions
 
 __all__ = ["DRIFT_EVENT", "announce", "check", "model_resource", "quality", "summary", "write_report"]
@@ -231,6 +231,7 @@ def quality(joined: pd.DataFrame, bundle: Bundle, params: Params, as_of: datetim
     verdict = drift.quality(
         losses,
         blocks_of(drift.as_blocks(answered, schema), schema, gate.block),
+        ordered=schema.time is not None,
         reference_loss=bundle.reference["loss"][gate.metric],
         coverage=len(labelled) / len(mature) if len(mature) else 0.0,
         policy=policy,

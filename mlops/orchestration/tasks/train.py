@@ -55,7 +55,8 @@ from mlops.rows import Columns
 from mlops.stages.pipeline import STAGES
 from mlops.stages.split import held_out
 from mlops.stages.train import train
-from mlops.stats.bootstrap import Interval, block_interval, blocks_of
+from mlops.stats.blocks import blocks_of
+from mlops.stats.interval import Interval, mean_interval
 from mlops.tables.conform import columns_of, inputs_for
 from mlops.task_types import predictions
 from mlops.task_types.predictions import Predictions
@@ -339,7 +340,7 @@ def _measured(
     baseline = _compare(ours, _losses(constant, challenger, rows, project), rows, project)
     covariances = metric.skill(schema.task, rows[schema.target].to_numpy(), predicted, model.classes)
     blocks = blocks_of(rows, schema, project.params.gate.block)
-    return ours, baseline, block_interval(covariances, blocks, **_options(project))
+    return ours, baseline, mean_interval(covariances, blocks, **_options(project))
 
 
 def _champion_view(champion: Bundle, rows: pd.DataFrame, tree: Path) -> tuple[Columns, tuple[str, ...], int]:
@@ -360,12 +361,7 @@ def _champion_view(champion: Bundle, rows: pd.DataFrame, tree: Path) -> tuple[Co
 
 
 def _options(project: Project) -> dict[str, Any]:
-    policy = project.params.gate
-    return {
-        "confidence": policy.confidence,
-        "resamples": policy.resamples,
-        "seed": project.params.model.seed,
-    }
+    return {"confidence": project.params.gate.confidence, "ordered": project.schema.time is not None}
 
 
 def _check_unmoved(tree: Path, commit: str) -> None:

@@ -114,5 +114,5 @@ def test_rows_without_any_label_are_too_few(rows):
 
 def test_the_settings_are_those_of_params_yaml():
     defaults, gate = inspect.signature(mlops.compare_models).parameters, GateParams()
-    for name in ("block", "confidence", "resamples"):
+    for name in ("block", "confidence"):
         assert defaults[name].default == getattr(gate, name), name

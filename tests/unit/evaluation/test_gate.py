@@ -1,9 +1,8 @@
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import numpy as np
-import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,12 +12,11 @@ from mlops.errors import DataError, TooFewRowsError
 from mlops.evaluation import gate
 from mlops.evaluation.gate import compare
 from mlops.ledger.judgement import Comparison, Window
-from mlops.schema import Schema
-from mlops.stats.bootstrap import Interval, block_interval, blocks_of
+from mlops.stats.interval import Interval, mean_interval
 
 POLICY = GateParams(min_rows=100, min_blocks=5)
 SKILL = Interval(0.02, 0.01, 0.03, 9321, 10)
-USUAL = {"confidence": 0.95, "resamples": 1000, "seed": 0}
+USUAL = {"confidence": 0.95, "ordered": True}
 
 
 def comparison(better=0.02, half=0.01, *, champion=0.51, rows=9321, blocks=10):
@@ -127,35 +125,6 @@ def test_comparison_ignores_the_order_of_rows():
     assert (other.rows, other.blocks) == (400, 10)
 
 
-def holds_zero(seed, *, n_days=10, by_row=False):
-    losses, blocks = days(np.random.default_rng(seed), n_days)
-    labels = np.arange(len(losses)) if by_row else blocks
-    interval = block_interval(losses, labels, **{**USUAL, "seed": seed})
-    return interval.low <= 0 <= interval.high
-
-
-@pytest.mark.statistical
-def test_interval_by_days_holds_what_it_promises():
-    assert np.mean([holds_zero(seed, n_days=20) for seed in range(200)]) > 0.92
-
-
-@pytest.mark.statistical
-def test_interval_of_few_days_is_wide_enough():
-    """Plain percentiles of five days hold 84% of the time."""
-    assert np.mean([holds_zero(seed, n_days=5) for seed in range(400)]) > 0.9
-
-
-@pytest.mark.statistical
-def test_interval_by_single_rows_does_not():
-    """The negative control: without blocks, noise is promoted."""
-    assert np.mean([holds_zero(seed, by_row=True) for seed in range(100)]) < 0.6
-
-
-def test_one_block_gives_a_point():
-    interval = block_interval([1.0, 3.0], [7, 7], **USUAL)
-    assert (interval.low, interval.mean, interval.high) == (2.0, 2.0, 2.0)
-
-
 def test_losses_that_do_not_belong_together_are_refused():
     with pytest.raises(DataError, match="same rows"):
         compare([0.1, 0.2], [0.1], [0, 0], **USUAL)
@@ -173,30 +142,13 @@ def test_no_rows_are_too_few():
         compare([], [], [], **USUAL)
 
 
-def test_blocks_are_days_else_keys_else_rows():
-    frame = pd.DataFrame(
-        {
-            "t": pd.to_datetime(["2013-01-01T00:00Z", "2013-01-01T23:59Z", "2013-01-02T00:00Z"]),
-            "k": list("aba"),
-        }
-    )
-
-    def schema(**roles):
-        return Schema({"x": "number"}, "y", "binary", **roles)
-
-    size = timedelta(days=1)
-    assert list(np.diff(blocks_of(frame, schema(time="t", key="k"), size))) == [0, 1]
-    assert list(blocks_of(frame, schema(key="k"), size)) == [0, 1, 0]
-    assert list(blocks_of(frame, schema(), size)) == [0, 1, 2]
-
-
 def test_rows_of_their_own_are_not_called_days() -> None:
     losses = np.full(30, 0.5)
     alone, daily = (
-        compare(losses, losses + 0.1, blocks, confidence=0.95, resamples=100, seed=0)
+        compare(losses, losses + 0.1, blocks, confidence=0.95, ordered=True)
         for blocks in (np.arange(30), np.arange(30) // 3)
     )
-    skill = block_interval(np.ones(30), np.arange(30), confidence=0.95, resamples=100, seed=0)
+    skill = mean_interval(np.ones(30), np.arange(30), **USUAL)
     said = [decide(None, seen, skill, GateParams(min_rows=10)).sentence for seen in (alone, daily)]
     assert "; 30 rows)" in said[0]
     assert "; 30 rows, 10 days)" in said[1]

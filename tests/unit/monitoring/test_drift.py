@@ -26,7 +26,7 @@ from mlops.monitoring.drift import (
     watched,
 )
 from mlops.schema import Schema
-from mlops.stats.bootstrap import blocks_of
+from mlops.stats.blocks import blocks_of
 from mlops.stats.distance import distances
 
 NAMES = ("a", "b", "c", "d", "e")
@@ -329,7 +329,8 @@ def losses(seed=0, mean=0.5, days=20, rows=50):
 
 
 def graded(mean=0.5, coverage=0.9, policy=MonitorParams(), **changed):  # noqa: B008
-    return quality(*losses(mean=mean, **changed), reference_loss=0.5, coverage=coverage, policy=policy)
+    facts = {"ordered": True, "reference_loss": 0.5, "coverage": coverage, "policy": policy}
+    return quality(*losses(mean=mean, **changed), **facts)
 
 
 def test_quality_as_at_training_is_ok():
