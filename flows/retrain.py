@@ -36,9 +36,9 @@ def retrain(as_of: datetime | None = None, cause: str | None = None) -> flow_run
             tree = tasks.ingest.loop_worktree(ROOT)
             try:
                 tasks.ingest.add_labelled_rows(ROOT, tree, started)
+                commit = tasks.train.reproduce(ROOT, tree)
             except TooFewRowsError as exc:
                 return flow_run.ended(tasks.retrain.give_up(ROOT, started, exc), refused=True)
-            commit = tasks.train.reproduce(ROOT, tree)
             registered = tasks.train.register(ROOT, tree, commit, started.id)
             judged = tasks.train.judge(ROOT, tree, registered, started.as_of)
         if judged.record.promote:

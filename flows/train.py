@@ -4,6 +4,7 @@ from pathlib import Path
 
 from prefect import flow
 
+from mlops.errors import NotFreshError
 from mlops.orchestration import flow_run, tasks
 from mlops.project.context import Project
 
@@ -14,8 +15,8 @@ ROOT = Project.at(Path(__file__).parent).folder.root
 def train(force: bool = False, overrides: dict[str, str] | None = None) -> flow_run.Ended:
     """Run the changed DVC stages, log the run, register its model, and apply the gate.
 
-    The gate compares the new model with the champion on the same holdout. `deploy` deploys a promoted
-    model; a rejected one stays in MLflow, and the run ends as *Refused*.
+    The gate compares the backtest with the champion on the same rows, which are new to both. `deploy`
+    deploys a promoted model; a rejected one stays in MLflow, and the run ends as *Refused*.
 
     Args:
         force: Run every stage, and log another run in MLflow, even if nothing changed.
@@ -23,7 +24,12 @@ def train(force: bool = False, overrides: dict[str, str] | None = None) -> flow_
             {"model.params.max_depth": "6"}. Works at your last commit, on a separate branch.
     """
     with tasks.retrain.exclusive(ROOT), tasks.experiment.work_tree(ROOT, overrides) as attempt:
-        commit = tasks.train.reproduce(ROOT, attempt.tree, force=force)
+        try:
+            commit = tasks.train.reproduce(
+                ROOT, attempt.tree, force=force, must_be_fresh=not (force or overrides)
+            )
+        except NotFreshError as exc:
+            return flow_run.ended(str(exc), refused=True)
         registered = tasks.train.register(ROOT, attempt.tree, commit, force=force)
         judged = tasks.train.judge(ROOT, attempt.tree, registered)
         if judged.record.promote:

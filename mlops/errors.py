@@ -9,6 +9,7 @@ MlopsError                       exit 1
 │   ├── UnusableValueError       invalid values of one column
 │   ├── EmptyWindowError
 │   ├── TooFewRowsError
+│   │   └── NotFreshError        too few rows are new to the champion for the gate to decide
 │   ├── RowError                 an invalid row of a request
 │   └── UnknownLabelsError
 ├── FormatError                  a stored file or row of a format that this version does not read
@@ -40,6 +41,7 @@ __all__ = [
     "MissingColumnError",
     "MlopsError",
     "NameTakenError",
+    "NotFreshError",
     "NothingPromotedError",
     "PortTakenError",
     "RowError",
@@ -165,6 +167,10 @@ class EmptyWindowError(DataError):
 
 class TooFewRowsError(DataError):
     """Fewer rows than a computation needs."""
+
+
+class NotFreshError(TooFewRowsError):
+    """Too few rows are new to the champion: the gate could not decide about another model."""
 
 
 class RowError(DataError):

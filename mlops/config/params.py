@@ -200,15 +200,20 @@ class ModelParams(_Section):
 
 
 class TrainParams(_Section):
-    """Which rows are fitted and which are held out."""
+    """Which rows are fitted, and which are predicted out of fold to judge the recipe."""
 
     window: Duration = timedelta(days=60)
-    """How far back from the holdout the rows to fit reach."""
+    """How far back the rows to fit reach: from the newest row for the model that ships, from its origin for
+    a fold."""
     holdout: Duration = timedelta(days=14)
-    """The newest rows: never fitted; the gate compares models on them."""
+    """The newest rows: predicted out of fold, by models that were fitted on the rows before them. The gate
+    compares on them; the model that ships is fitted on them too."""
+    folds: int = Field(default=3, ge=1, le=20)
+    """Into how many stretches `holdout` is cut. Each is predicted by a fit of its own, so that the newest fit
+    has seen what changed."""
     gap: Duration = timedelta(days=1)
-    """Left out between the two, so that labels known late do not leak; with event time no shorter than
-    `monitor.label_maturity`."""
+    """Left out between the rows that are fitted and those that are predicted, so that labels known late do
+    not leak; with event time no shorter than `monitor.label_maturity`."""
 
 
 class GateParams(_Section):

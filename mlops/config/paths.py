@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 __all__ = [
+    "BACKTEST",
     "BUNDLE",
+    "CHOSEN",
     "DVC_LOCK",
     "GRAPH",
     "HOLDOUT",
@@ -44,6 +46,10 @@ POINTERS = (f"{LAKE}.dvc", f"{RAW}.dvc", "data/.gitignore", POSITIONS)
 PREPARED = "data/prepared.parquet"
 TRAIN = "data/train.parquet"
 HOLDOUT = "data/holdout.parquet"
+CHOSEN = "build/search.json"
+"""What a search chose; null where none was asked for."""
+BACKTEST = "build/backtest.parquet"
+"""The out-of-fold predictions of the rows of HOLDOUT, in their order."""
 BUNDLE = "build/bundle"
 METRICS = "build/metrics.json"
 PLOTS = "build/plots"

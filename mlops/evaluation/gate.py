@@ -7,6 +7,7 @@ times too narrow and promote noise.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -14,14 +15,23 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mlops.errors import DataError
-from mlops.ledger.judgement import Comparison, GateJudged, GateLimits, GateOutcome, Skill, Window
+from mlops.evaluation.scopes import deciding
+from mlops.ledger.judgement import (
+    Comparison,
+    GateJudged,
+    GateLimits,
+    GateOutcome,
+    RefitCheck,
+    ScopeComparison,
+    Skill,
+)
 from mlops.stats.interval import Interval, mean_interval
 from mlops.task_types import losses
 
 if TYPE_CHECKING:
     from mlops.config.params import GateParams
 
-__all__ = ["compare", "decide", "reject_rolled_back", "reject_stale"]
+__all__ = ["check_refit", "compare", "decide", "reject_rolled_back", "reject_scarce"]
 
 
 def compare(
@@ -72,60 +82,94 @@ def compare(
 
 
 def decide(
-    against_champion: Comparison | None,
+    scopes: Sequence[ScopeComparison],
     against_baseline: Comparison,
     skill: Interval,
     policy: GateParams,
     *,
     version: str,
-    promotion: str | None = None,
-    champion: str | None = None,
-    window: Window | None = None,
+    refit: RefitCheck,
+    **facts: Any,
 ) -> GateJudged:
     """Judge whether the challenger is promoted.
 
-    It is when there are rows and blocks enough, its interval over the champion lies below
-    minus ``policy.min_improvement``, and its skill significantly above 0: where labels are noise, a
-    challenger on more rows overfits less and does beat the champion. The first model has no
-    champion: it is promoted, and the sentence says what it is worth.
+    It is when there are rows and blocks enough, when in the newest fold or in the pool of all its interval
+    over the champion lies below minus ``policy.min_improvement``, when its skill is significantly above 0
+    (where labels are noise, a challenger on more rows overfits less and does beat the champion), and when
+    the refit holds what the backtest found. The first model has no champion: it is promoted unless its refit
+    fails, and the sentence says what it is worth.
 
     Parameters
     ----------
-    against_champion
-        None where no model is serving yet.
+    scopes
+        The comparisons with the champion, the pool first; empty where no model is serving yet.
     against_baseline
         The comparison with a constant prediction.
     skill
         The challenger's `metric.skill` by blocks.
-    version, promotion, champion, window
-        What is judged, against which promotion of which version, on rows of which event times.
+    version
+        What is judged.
+    refit
+        The model that ships beside the newest fold's.
+    facts
+        Further fields of the record: ``promotion``, ``champion``, ``window`` and the like.
     """
-    outcome = _outcome(against_champion, skill, policy)
+    decisive = deciding(scopes, min_improvement=policy.min_improvement)
+    shown = decisive or (scopes[0] if scopes else None)
     return _judged(
-        outcome,
+        _outcome(scopes, decisive, skill, refit, policy),
         policy,
         version=version,
-        promotion=promotion,
-        champion=champion,
-        comparison=against_champion,
+        comparison=shown.comparison if shown else None,
+        scope=shown.scope if shown else None,
+        scopes=tuple(scopes),
         baseline=against_baseline,
         skill=Skill(skill.mean, skill.low, skill.high),
-        window=window,
+        refit=refit,
+        **facts,
     )
 
 
-def reject_stale(
-    policy: GateParams,
+def reject_scarce(policy: GateParams, *, version: str, rows: int, blocks: int, **facts: Any) -> GateJudged:
+    """Reject a challenger for which too few rows are new to the champion.
+
+    Parameters
+    ----------
+    rows, blocks
+        How many there are.
+    """
+    return _judged("too_few_rows", policy, version=version, fresh_rows=rows, fresh_blocks=blocks, **facts)
+
+
+def check_refit(
+    losses: ArrayLike,
+    out_of_fold: ArrayLike,
+    blocks: ArrayLike,
     *,
-    version: str,
-    promotion: str,
-    champion: str,
-    window: Window,
-    chosen_until: datetime,
-) -> GateJudged:
-    """Reject a challenger whose rows begin before the end of those that the champion was selected on."""
-    facts: dict[str, Any] = {"promotion": promotion, "champion": champion, "window": window}
-    return _judged("rows_not_fresh", policy, version=version, chosen_until=chosen_until, **facts)
+    unpredicted: int,
+    confidence: float,
+    ordered: bool,
+) -> RefitCheck:
+    """Compare the model that ships with the newest fold's, on the newest fold's rows.
+
+    It was fitted on these rows, so its loss is lower unless the refit went wrong: at most the upper bound of
+    the out-of-fold loss.
+
+    Parameters
+    ----------
+    losses, out_of_fold
+        Shape (n_rows,): the refit's loss of each row, NaN where it predicted none; the newest fold's.
+    unpredicted
+        Rows for which the refit predicted no finite number.
+    """
+    limit = mean_interval(out_of_fold, blocks, confidence=confidence, ordered=ordered).high
+    values = np.asarray(losses, float)
+    return RefitCheck(
+        rows=values.size,
+        loss=float(values.mean()) if not unpredicted else None,
+        limit=limit,
+        unpredicted=unpredicted,
+    )
 
 
 def reject_rolled_back(
@@ -142,14 +186,24 @@ def reject_rolled_back(
     return _judged("rolled_back", policy, version=version, promotion=promotion, **facts)
 
 
-def _outcome(comparison: Comparison | None, skill: Interval, policy: GateParams) -> GateOutcome:
-    if comparison is None:
-        return "first"
-    if comparison.rows < policy.min_rows or comparison.blocks < policy.min_blocks:
-        return "too_few_rows"
-    if comparison.high >= -policy.min_improvement:
-        return "not_significant"
-    return "better" if skill.low > 0 else "no_skill"
+def _outcome(
+    scopes: Sequence[ScopeComparison],
+    decisive: ScopeComparison | None,
+    skill: Interval,
+    refit: RefitCheck,
+    policy: GateParams,
+) -> GateOutcome:
+    if scopes:
+        pool = scopes[0].comparison
+        if pool.rows < policy.min_rows or pool.blocks < policy.min_blocks:
+            return "too_few_rows"
+        if decisive is None:
+            return "not_significant"
+        if skill.low <= 0:
+            return "no_skill"
+    if not refit.passed:
+        return "refit_worse"
+    return "better" if scopes else "first"
 
 
 def _judged(outcome: GateOutcome, policy: GateParams, **facts: Any) -> GateJudged:

@@ -9,18 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mlops.errors import DataError
-from mlops.ledger.judgement import Comparison
+from mlops.ledger.judgement import Comparison, ScopeComparison, ScopeName
 from mlops.stats.interval import mean_interval
 
-__all__ = ["Scope", "ScopeComparison", "ScopeName", "compare_scopes", "deciding", "scopes_of"]
-
-ScopeName = Literal["pool", "newest_fold"]
+__all__ = ["Scope", "compare_scopes", "deciding", "scopes_of"]
 
 
 @dataclass(frozen=True)
@@ -38,24 +36,6 @@ class Scope:
     name: ScopeName
     rows: NDArray[np.bool_]
     confidence: float
-
-
-@dataclass(frozen=True)
-class ScopeComparison:
-    """Two models' losses on the rows of one scope.
-
-    Parameters
-    ----------
-    confidence
-        Of the comparison's two-sided interval.
-    autocorrelation
-        Between neighbouring blocks, by which the interval is widened.
-    """
-
-    scope: ScopeName
-    confidence: float
-    autocorrelation: float
-    comparison: Comparison
 
 
 def scopes_of(

@@ -9,12 +9,25 @@ from typing import ClassVar, Literal
 from mlops.errors import shown
 from mlops.ledger.record import Record
 
-__all__ = ["Comparison", "GateJudged", "GateLimits", "GateOutcome", "Skill", "Window"]
+__all__ = [
+    "Comparison",
+    "GateJudged",
+    "GateLimits",
+    "GateOutcome",
+    "RefitCheck",
+    "ScopeComparison",
+    "ScopeName",
+    "Skill",
+    "Window",
+]
 
 GateOutcome = Literal[
-    "first", "better", "too_few_rows", "not_significant", "no_skill", "rows_not_fresh", "rolled_back"
+    "first", "better", "too_few_rows", "not_significant", "no_skill", "refit_worse", "rolled_back"
 ]
 """Why a model was promoted (``first``, ``better``) or rejected (the others)."""
+
+ScopeName = Literal["pool", "newest_fold"]
+"""On which rows a comparison rests: all folds', or the newest fold's alone."""
 
 _DAY = 86400.0
 
@@ -48,6 +61,49 @@ class Comparison:
     difference: float
     low: float
     high: float
+
+
+@dataclass(frozen=True)
+class ScopeComparison:
+    """Two models' losses on the rows of one scope.
+
+    Parameters
+    ----------
+    confidence
+        Of the comparison's two-sided interval.
+    autocorrelation
+        Between neighbouring blocks, by which the interval is widened.
+    """
+
+    scope: ScopeName
+    confidence: float
+    autocorrelation: float
+    comparison: Comparison
+
+
+@dataclass(frozen=True)
+class RefitCheck:
+    """The model that ships beside the newest fold's, on the rows of that fold, which it was fitted on.
+
+    Parameters
+    ----------
+    loss
+        Its mean loss; None where it predicted no finite number for some rows.
+    limit
+        The upper bound of the fold's out-of-fold loss.
+    unpredicted
+        Rows for which it predicted no finite number.
+    """
+
+    rows: int
+    loss: float | None
+    limit: float
+    unpredicted: int = 0
+
+    @property
+    def passed(self) -> bool:
+        """Whether the refit may ship."""
+        return self.loss is not None and self.loss <= self.limit
 
 
 @dataclass(frozen=True)
@@ -92,17 +148,24 @@ class GateJudged(Record):
     metric_title
         The loss in words: who reads the record need not have the project's module, which may bring it.
     comparison
-        With the champion, on the same rows; None where none was made.
+        With the champion, on the same rows: the one that decided, else that of the pool; None where none was
+        made.
+    scope, scopes
+        On which rows it rests, and the comparison of each scope.
     baseline
         The comparison with a constant prediction on the same rows.
     window
         The event times of the rows; None without a time column.
     limits
         What ``gate`` in params.yaml asked for.
-    chosen_until
-        The end of the rows that the champion was selected on, where the gate required newer ones.
-    held_out_before
-        Without a time column: how many of the rows were held out for the champion, too.
+    refit
+        The check of the model that ships; None where it was rejected without one.
+    fitted_until
+        The end of the rows that the champion was fitted on; only later ones, less the gap, are compared on.
+    fresh_rows, fresh_blocks
+        How many those are, where they were too few to compare.
+    is_fresh
+        False where no row was new to the champion, and the stored out-of-fold losses of both were compared.
     champion_columns, incomplete_rows
         Columns that only the champion uses, and in how many rows their values are missing.
     rolled_back_version, rolled_back_at
@@ -125,8 +188,13 @@ class GateJudged(Record):
     baseline: Comparison | None = None
     skill: Skill | None = None
     window: Window | None = None
-    chosen_until: datetime | None = None
-    held_out_before: int | None = None
+    scope: ScopeName | None = None
+    scopes: tuple[ScopeComparison, ...] = ()
+    refit: RefitCheck | None = None
+    fitted_until: datetime | None = None
+    fresh_rows: int | None = None
+    fresh_blocks: int | None = None
+    is_fresh: bool = True
     champion_columns: tuple[str, ...] = ()
     incomplete_rows: int = 0
     rolled_back_version: str | None = None
@@ -146,7 +214,7 @@ def _sentence(judged: GateJudged) -> str:
         "too_few_rows": _too_few_rows,
         "not_significant": _not_significant,
         "no_skill": _no_skill,
-        "rows_not_fresh": _rows_not_fresh,
+        "refit_worse": _refit_worse,
         "rolled_back": _rolled_back,
     }
     return " ".join([sentences[judged.outcome](judged), *_remarks(judged)])
@@ -164,10 +232,17 @@ def _first(judged: GateJudged) -> str:
 
 
 def _too_few_rows(judged: GateJudged) -> str:
-    limits = judged.limits
+    limits, comparison = judged.limits, judged.comparison
+    if comparison is not None:
+        extent, new = _extent(judged, comparison), ""
+    else:
+        extent = f"{_count(judged.fresh_rows or 0, 'row')}, {_count(judged.fresh_blocks or 0, _unit(judged))}"
+        until = f" ({judged.fitted_until:%Y-%m-%d %H:%M})" if judged.fitted_until else ""
+        new = f" later than those that the champion was fitted on{until}, less the gap"
     return (
-        f"Rejected: too few rows. {_extent(judged, judged.comparison)}; "
+        f"Rejected: too few rows{' to compare on' if new else ''}. {extent}{new}; "
         f"gate.min_rows is {limits.min_rows:,}, gate.min_blocks {limits.min_blocks}."
+        + (" Train again when newer rows have their labels." if new else "")
     )
 
 
@@ -187,14 +262,17 @@ def _no_skill(judged: GateJudged) -> str:
     return f"Rejected: no significant skill. Covariance of predictions and labels {figures}."
 
 
-def _rows_not_fresh(judged: GateJudged) -> str:
-    window, until = judged.window, judged.chosen_until
-    assert window is not None
-    assert until is not None
-    return (
-        f"Rejected: rows not fresh. They begin on {window.start:%Y-%m-%d %H:%M}; the champion was selected "
-        f"on rows up to {until:%Y-%m-%d %H:%M}. Train again when newer rows have their labels."
-    )
+def _refit_worse(judged: GateJudged) -> str:
+    refit = judged.refit
+    assert refit is not None
+    if refit.loss is None:
+        what = f"predicts no finite number for {_count(refit.unpredicted, 'row')} of {refit.rows:,}"
+    else:
+        what = (
+            f"has {_title(judged)} {_figure(refit.loss)} on the newest fold's {_count(refit.rows, 'row')}, "
+            f"above {_figure(refit.limit)}, the upper bound of what the backtest found there"
+        )
+    return f"Rejected: the refit failed its check. It {what}."
 
 
 def _rolled_back(judged: GateJudged) -> str:
@@ -207,9 +285,9 @@ def _rolled_back(judged: GateJudged) -> str:
 
 def _remarks(judged: GateJudged) -> list[str]:
     remarks = []
-    if judged.held_out_before is not None:
+    if not judged.is_fresh:
         remarks.append(
-            f"No time column: {judged.held_out_before:,} of the rows were held out for the champion too."
+            "Not fresh: too few rows are new to the champion, so the backtests of both were compared."
         )
     if judged.champion_columns:
         names = shown(judged.champion_columns)
@@ -219,20 +297,34 @@ def _remarks(judged: GateJudged) -> list[str]:
 
 def _figures(judged: GateJudged, comparison: Comparison | None, other: str) -> str:
     assert comparison is not None
+    decisive = next((one for one in judged.scopes if one.comparison == comparison), None)
+    confidence = decisive.confidence if decisive else judged.confidence
+    newest = " of the newest fold" if decisive and decisive.scope == "newest_fold" else ""
     return (
-        f"{judged.metric_title or judged.metric.replace('_', ' ')} {_figure(comparison.loss)} "
+        f"{_title(judged)} {_figure(comparison.loss)} "
         f"vs {other} {_figure(comparison.other_loss)} "
-        f"({_signed(comparison.difference)}, {judged.confidence:.0%} CI {_signed(comparison.low)} to "
-        f"{_signed(comparison.high)}; {_extent(judged, comparison)})"
+        f"({_signed(comparison.difference)}, {_percent(confidence)} CI {_signed(comparison.low)} to "
+        f"{_signed(comparison.high)}; {_extent(judged, comparison)}{newest})"
     )
+
+
+def _title(judged: GateJudged) -> str:
+    return judged.metric_title or judged.metric.replace("_", " ")
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.4g}%"
 
 
 def _extent(judged: GateJudged, comparison: Comparison | None) -> str:
     assert comparison is not None
     if comparison.blocks == comparison.rows:  # as without a time, where no rows belong together
         return _count(comparison.rows, "row")
-    unit = "day" if judged.limits.block_seconds == _DAY else "block"
-    return f"{_count(comparison.rows, 'row')}, {_count(comparison.blocks, unit)}"
+    return f"{_count(comparison.rows, 'row')}, {_count(comparison.blocks, _unit(judged))}"
+
+
+def _unit(judged: GateJudged) -> str:
+    return "day" if judged.limits.block_seconds == _DAY else "block"
 
 
 def _figure(value: float, digits: int = 4) -> str:

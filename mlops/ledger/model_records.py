@@ -43,8 +43,9 @@ class ModelPromoted(Record):
 
     Parameters
     ----------
-    gate_end
-        The end of the window it was selected on, which no later verdict may use again.
+    fitted_until
+        The end of the rows it was fitted on; after a rollback, of those that the replaced version was. Only
+        later rows judge its challengers. None without a time column.
     """
 
     kind: ClassVar[str] = "model.promoted"
@@ -56,12 +57,12 @@ class ModelPromoted(Record):
     digest: str
     commit: str
     data_md5: str
-    gate_end: datetime | None = None
+    fitted_until: datetime | None = None
 
     @classmethod
-    def of(cls, model: ModelRegistered, *, gate_end: datetime | None) -> ModelPromoted:
+    def of(cls, model: ModelRegistered, *, fitted_until: datetime | None) -> ModelPromoted:
         """Promote a registered version."""
-        return cls(**vars(model), gate_end=gate_end)
+        return cls(**vars(model), fitted_until=fitted_until)
 
     @property
     def sentence(self) -> str:

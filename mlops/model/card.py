@@ -65,7 +65,7 @@ class ModelCard:
     def title(self) -> str:
         """What tells it from the others in a list: the newest day it knows, and its rows."""
         lineage = self.bundle.lineage
-        end, rows = lineage["holdout"]["end"], lineage["train"]["rows"]
+        end, rows = lineage["fitted_until"], lineage["train"]["rows"]
         newest = _last_day(end) if end else f"data {_id(lineage['data'])}"
         return f"{newest} · {_count(rows)} rows"
 
@@ -74,11 +74,11 @@ class ModelCard:
         lineage, metric = self.bundle.lineage, self.gate.metric
         ours, constant = (self.metrics[of].get(metric) for of in ("holdout", "baseline"))
         baseline = f"baseline (constant prediction) {_figure(constant)}"
-        good = f"`{metric}` {_figure(ours)} on the holdout; {baseline}. "
+        good = f"`{metric}` {_figure(ours)} out of fold; {baseline}. "
         most = ", ".join(f"`{feature}`" for feature, _ in self.importances[:3])
         return (
-            f"{_sentence(_predicts(self.bundle.schema))}. Fitted on {_rows(lineage['train'])}; measured on "
-            f"{_rows(lineage['holdout'])}.\n\n{good}Counts most: {most}.\n\n"
+            f"{_sentence(_predicts(self.bundle.schema))}. Fitted on {_rows(lineage['train'])}; measured out "
+            f"of fold on {_rows(lineage['holdout'])}.\n\n{good}Counts most: {most}.\n\n"
             f"Data `{_id(lineage['data'])}`, commit `{_id(self.commit)}`, bundle `{_id(self.bundle.digest)}`."
         )
 
@@ -121,7 +121,8 @@ class ModelCard:
         lineage = self.bundle.lineage
         lines = [
             f"Fitted on {_rows(lineage['train'])}.",
-            f"Measured on {_rows(lineage['holdout'])}, which were not fitted.",
+            f"Measured on {_rows(lineage['holdout'])}, in {len(lineage['folds'])} folds, each predicted "
+            "by a fit of the same recipe on the rows before it.",
             f"{lineage['unlabelled']:,} rows without a label were left out.",
             f"Version of the data, as DVC names it: `{lineage['data']}`.",
         ]
@@ -136,13 +137,13 @@ class ModelCard:
         counts = ", ".join(f"{count} {state}" for state, count in sorted(search["trials"].items()))
         return [
             f"Parameters: {picked}. Trial {search['trial']} of a search ({counts}), of mean "
-            f"`{search['metric']}` {_figure(search['loss'])} on parts of the fitted rows."
+            f"`{search['metric']}` {_figure(search['loss'])} on parts of the rows before the first fold."
         ]
 
     def _figures(self) -> str:
         ours, constant = self.metrics["holdout"], self.metrics["baseline"]
         rows = [(f"`{name}`", _figure(ours[name]), _figure(constant.get(name))) for name in ours]
-        return _table(("on the holdout", "this model", "baseline (constant prediction)"), rows)
+        return _table(("out of fold", "this recipe", "baseline (constant prediction)"), rows)
 
     def _features(self) -> str:
         weight = dict(self.importances)
@@ -153,10 +154,10 @@ class ModelCard:
             (f"`{name}`", kinds[name], _values(known.get(name)), _figure(weight.get(name))) for name in order
         ]
         table = _table(("feature", "kind", "values seen in training", "loss added by shuffling it"), rows)
-        return f"{table}\n\nThe loss added is in the unit of the task's first loss, on the holdout."
+        return f"{table}\n\nThe loss added is in the unit of the task's first loss, on the newest fold."
 
     def _limits(self) -> str:
-        info, holdout = self.bundle.model, self.bundle.lineage["holdout"]
+        info, until = self.bundle.model, self.bundle.lineage["fitted_until"]
         lines = [
             "It was trained on correlations, which are not causes.",
             "Correlated features share their importance.",
@@ -165,10 +166,8 @@ class ModelCard:
             if info.compiled
             else f"It is served as it was fitted, uncompiled: {info.why_not_compiled}",
         ]
-        if holdout["end"]:
-            lines.insert(
-                1, f"It was trained on nothing after {_last_day(holdout['end'])}: monitor its drift."
-            )
+        if until:
+            lines.insert(1, f"It was trained on nothing after {_last_day(until)}: monitor its drift.")
         return _list(lines)
 
     def _lineage(self) -> str:

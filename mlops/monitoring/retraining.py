@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from mlops.config.params import RetrainParams
     from mlops.schema import Schema
 
-__all__ = ["Refusal", "TrainableRows", "check_enough", "fresh", "may_start", "trainable_rows"]
+__all__ = ["Refusal", "TrainableRows", "check_enough", "may_start", "trainable_rows"]
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class TrainableRows:
 
     Counts are of distinct keys. `known` already have their label in the lake, `labelled` are
     the rows to append, `unlabelled` are mature and never got a label, `immature` are too
-    young to say. Of the mature ones `recent` are newer than what the champion was selected on,
+    young to say. Of the mature ones `recent` are newer than what the champion was fitted on,
     and `recent_labelled` are those of them whose label is known.
     """
 
@@ -81,7 +81,7 @@ def trainable_rows(
     as_of
         The present, in event time.
     since
-        Rows from then on are recent: the end of what the champion was selected on. None for all.
+        Rows from then on are recent: the end of what the champion was fitted on. None for all.
     """
     served = log_with_labels.sort_values("at", kind="stable")
     keys = served["key"].where(served["key"].fillna("") != "", served["id"]).astype(str)
@@ -103,13 +103,18 @@ def trainable_rows(
     )
 
 
-def check_enough(rows: TrainableRows, new: int, *, min_rows: int, min_coverage: float) -> None:
+def check_enough(
+    rows: TrainableRows, new: int, *, min_rows: int, min_coverage: float, rejected: bool = False
+) -> None:
     """Check that there are enough new labelled rows, and that their labels are a fair sample.
 
     Parameters
     ----------
     new
-        Labelled rows, of the lake too, that are newer than what the champion was selected on.
+        Labelled rows, of the lake too, that are newer than what the champion was fitted on, and than what the
+        gate rejected a retraining on.
+    rejected
+        Whether it did.
 
     Raises
     ------
@@ -118,14 +123,15 @@ def check_enough(rows: TrainableRows, new: int, *, min_rows: int, min_coverage: 
         label. Add labels, or lower the two settings.
     """
     few: dict[str, str] = {}
+    since = "those of the retraining that the gate rejected" if rejected else "the champion's"
     if new < min_rows:
         few["retrain.min_rows"] = (
-            f"{new:,} labelled rows are newer than the champion's; retraining needs {min_rows:,}."
+            f"{new:,} labelled rows are newer than {since}; retraining needs {min_rows:,}."
         )
     # Where nothing was served since, there is nothing to cover: the lake's own tables are trained on.
     if rows.coverage is not None and rows.coverage < min_coverage:
         few["monitor.min_coverage"] = (
-            f"{rows.recent_labelled:,} of the {rows.recent:,} rows served since the champion was selected, "
+            f"{rows.recent_labelled:,} of the {rows.recent:,} rows served since the champion's rows, "
             f"and old enough, have their label, {rows.coverage:.0%}; retraining needs {min_coverage:.0%}."
         )
     if few:
@@ -168,14 +174,6 @@ def may_start(
             f"retrain.cooldown lasts until {until:%Y-%m-%d %H:%M}.",
         )
     return None
-
-
-def fresh(gate_start: datetime, spent_until: datetime | None) -> bool:
-    """Return whether a gate window that starts at `gate_start` holds no row that promoted a model.
-
-    `spent_until` is the end, exclusive, of the newest window that did.
-    """
-    return spent_until is None or gate_start >= spent_until
 
 
 def _labelled_keys(lake: pd.DataFrame, schema: Schema) -> set[str]:

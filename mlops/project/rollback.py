@@ -78,7 +78,9 @@ def _record(
         cause=earlier,
     )
     log.info(rollback.record.sentence)
-    again = replace(earlier.record, gate_end=champion.record.gate_end)
+    # The rows that promoted the replaced version stay spent.
+    until = [end for end in (earlier.record.fitted_until, champion.record.fitted_until) if end is not None]
+    again = replace(earlier.record, fitted_until=max(until, default=None))
     return project.ledger.record(again, cause=rollback, as_of=champion.as_of)
 
 

@@ -1,56 +1,39 @@
-"""Stage `evaluate`: the bundle measured on the held-out rows."""
+"""Stage `evaluate`: the recipe measured on its out-of-fold predictions."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from mlops.config.paths import (
-    BUNDLE,
-    HOLDOUT,
-    METRICS,
-    PLOTS,
-)
+from mlops.config.paths import BACKTEST, BUNDLE, HOLDOUT, METRICS, PLOTS
 from mlops.model import bundle
 from mlops.model.bundle import to_json
+from mlops.stages.backtest import read_backtest
 from mlops.stages.io import read_rows, write
-from mlops.tables.conform import columns_of
-from mlops.task_types.predictions import constant
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["evaluate"]
 
 
 def evaluate(root: Path) -> None:
-    """Measure the bundle on the held-out rows."""
+    """Measure what the folds predicted; the bundle says how many rows it was fitted on."""
     from mlops.evaluation import metrics, plots
-    from mlops.model import predictor
 
     opened = bundle.open(root / BUNDLE)
     schema, info = opened.schema, opened.model
     rows, _ = read_rows(root / HOLDOUT, schema)
-    labels, columns = rows[schema.target].tolist(), columns_of(rows, schema)
-    model = predictor.load(opened)
-    predictions = model.predict(columns)
-    baseline = constant(info.prior, info.classes, len(rows))
-    seed = opened.lineage["params"]["model"]["seed"]
+    labels, judged = rows[schema.target].tolist(), read_backtest(root / BACKTEST)
+    predictions, classes = judged.predictions, judged.classes
     figures = {
-        "holdout": metrics.report(info.task, labels, predictions, info.classes),
-        "baseline": metrics.report(info.task, labels, baseline, info.classes),
+        "holdout": metrics.report(info.task, labels, predictions, classes),
+        "baseline": metrics.report(info.task, labels, judged.baseline, classes),
         "rows": {"train": opened.lineage["train"]["rows"], "holdout": len(rows)},
         "compiled": info.compiled,
     }
     write(root / METRICS, to_json(figures))
     tables = {
-        "roc": plots.roc(labels, predictions, info.classes),
-        "calibration": plots.calibration(labels, predictions, info.classes),
-        "confusion": plots.confusion(labels, predictions, info.classes),
-        "residuals": plots.residuals(labels, predictions, info.classes),
-        "importances": plots.importances(
-            model, columns, labels, schema=schema, classes=info.classes, seed=seed
-        ),
+        "roc": plots.roc(labels, predictions, classes),
+        "calibration": plots.calibration(labels, predictions, classes),
+        "confusion": plots.confusion(labels, predictions, classes),
+        "residuals": plots.residuals(labels, predictions, classes),
     }
     for name, table in tables.items():
         write(root / PLOTS / f"{name}.csv", table.to_csv(index=False, lineterminator="\n").encode())

@@ -13,7 +13,7 @@ from mlops.config.paths import (
     PARAMS,
 )
 from mlops.config.project_folder import load_params
-from mlops.errors import StageError
+from mlops.errors import ConfigError, StageError
 from mlops.files.formats import check_table
 from mlops.schema import Schema
 from mlops.tables.conform import conform
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-__all__ = ["FORMAT", "log", "read_params", "read_rows", "window", "write"]
+__all__ = ["FORMAT", "builder_source", "log", "read_params", "read_rows", "window", "write"]
 
 log = logging.getLogger("mlops")
 
@@ -33,6 +33,20 @@ FORMAT = 1
 def read_params(root: Path) -> Params:
     """Return the params.yaml of a project."""
     return load_params(root / PARAMS)
+
+
+def builder_source(root: Path, params: Params) -> bytes:
+    """Return the text of the project's model module.
+
+    Raises
+    ------
+    ConfigError
+        ``model.builder`` is no file.
+    """
+    path = root / params.model.builder
+    if not path.is_file():
+        raise ConfigError("model.builder", value=params.model.builder, allowed="a file of the project")
+    return path.read_bytes()
 
 
 def window(start: datetime | None, end: datetime | None, rows: int) -> dict[str, Any]:

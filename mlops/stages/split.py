@@ -1,12 +1,13 @@
-"""Stage `split`: the rows to fit and the rows held out."""
+"""Stage `split`: the rows that the model is fitted on, and those that the folds predict."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from mlops.config.params import Params
 from mlops.config.paths import (
     HOLDOUT,
     LAKE,
@@ -17,47 +18,58 @@ from mlops.data.lake import Lake
 from mlops.files.parquet import to_bytes
 from mlops.schema import Schema
 from mlops.stages.io import FORMAT, read_params, read_rows, window, write
+from mlops.training import plan as planning
+from mlops.training.plan import Plan
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-__all__ = ["held_out", "split"]
+__all__ = ["held_out", "read_plan", "split"]
 
 
 def split(root: Path) -> None:
-    """Of the rows with a label, hold out the newest; take the window before them for fitting."""
-    from mlops.training.holdout import split as split_rows
+    """Take the newest rows with a label for fitting, and of those the newest for the backtest."""
+    plan, facts = read_plan(root)
+    train = window(plan.period.start, plan.period.end, len(plan.refit))
+    holdout = window(plan.holdout.start, plan.holdout.end, len(plan.scored))
+    folds = [
+        {
+            "train": window(fold.fitted_period.start, fold.fitted_period.end, len(fold.fitted)),
+            "holdout": window(fold.scored_period.start, fold.scored_period.end, len(fold.scored)),
+        }
+        for fold in plan.folds
+    ]
+    write(root / TRAIN, to_bytes(plan.train, {**facts, "window": train}, format=FORMAT))
+    write(root / HOLDOUT, to_bytes(plan.scored, {**facts, "window": holdout, "folds": folds}, format=FORMAT))
 
+
+def read_plan(root: Path) -> tuple[Plan, dict[str, Any]]:
+    """Return the plan of the prepared table, and the facts that travel with its rows."""
     params = read_params(root)
     schema = Schema.from_params(params)
     frame, facts = read_rows(root / PREPARED, schema)
-    known = frame[frame[schema.target].notna()]
-    facts["unlabelled"] = len(frame) - len(known)
-    rule = params.train
-    parts = split_rows(known, schema, window=rule.window, holdout=rule.holdout, gap=rule.gap)
-    train = window(parts.train_start, parts.train_end, len(parts.train))
-    holdout = window(parts.holdout_start, parts.holdout_end, len(parts.holdout))
-    write(root / TRAIN, to_bytes(parts.train, {**facts, "window": train}, format=FORMAT))
-    write(root / HOLDOUT, to_bytes(parts.holdout, {**facts, "window": holdout}, format=FORMAT))
+    facts["unlabelled"] = int(frame[schema.target].isna().sum())
+    return _plan(frame, schema, params), facts
 
 
 def held_out(root: Path, more: Mapping[str, str]) -> pd.DataFrame:
-    """Return the rows that `split` holds out, in its order, with features that params.yaml leaves out.
+    """Return the rows that the folds predict, in their order, with features that params.yaml leaves out.
 
     Those are missing where the lake lacks them.
 
     Parameters
     ----------
     more
-        Their names, and their kinds.
+        Their names, and their feature types.
     """
-    from mlops.training.holdout import split as split_rows
-
     params = read_params(root)
-    schema, rule = Schema.from_params(params), params.train
+    schema = Schema.from_params(params)
     wider = replace(schema, features={**schema.features, **more})
     frame = Lake(root / LAKE, params.data.on_duplicate).read(wider, optional=more)
-    known = frame[frame[schema.target].notna()]
     # By the schema without them: they have no say in what is held out.
-    return split_rows(known, schema, window=rule.window, holdout=rule.holdout, gap=rule.gap).holdout
+    return _plan(frame, schema, params).scored
+
+
+def _plan(frame: pd.DataFrame, schema: Schema, params: Params) -> Plan:
+    return planning.plan(frame, schema, params.train, maturity=params.monitor.label_maturity)

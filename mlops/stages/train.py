@@ -1,4 +1,4 @@
-"""Stage `train`: the model fitted, compiled and written as a bundle."""
+"""Stage `train`: the model that ships, fitted, compiled and written as a bundle."""
 
 from __future__ import annotations
 
@@ -7,26 +7,32 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from mlops.config.params import Params
 from mlops.config.paths import (
+    BACKTEST,
     BUNDLE,
     HOLDOUT,
     LOCK,
-    SEARCH,
     TRAIN,
-    TRIALS,
 )
-from mlops.errors import ConfigError, StageError
+from mlops.errors import StageError
+from mlops.evaluation.metrics import mean_losses
 from mlops.files import hashing
 from mlops.files.parquet import to_bytes
 from mlops.maintenance import packages
 from mlops.model import bundle
 from mlops.model.bundle import ModelInfo, to_json
+from mlops.monitoring.reference import newest_folds, newest_regime
 from mlops.schema import Schema
-from mlops.stages.io import read_params, read_rows, write
+from mlops.stages.backtest import read_backtest, read_chosen, recipe
+from mlops.stages.io import read_params, read_rows
+from mlops.stats.blocks import blocks_of
 from mlops.tables.conform import columns_of, records
+from mlops.tables.row_hashes import row_hashes
 from mlops.tables.sampling import spaced
-from mlops.task_types.predictions import Predictions, constant
+from mlops.task_types.predictions import Predictions
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,8 +40,9 @@ if TYPE_CHECKING:
     from mlops.model.custom import CustomModel
     from mlops.model.predictor import Predictor
     from mlops.training.fit import Builder, Fit
+    from mlops.training.out_of_fold import OutOfFold, Recipe
 
-__all__ = ["train"]
+__all__ = ["train", "trained_params"]
 
 _DECISIVE = (
     packages.DISTRIBUTION,
@@ -54,67 +61,40 @@ _REFERENCE = 20_000
 _PARITY = 10_000
 
 
-def train(root: Path, *, journals: Path | None = None) -> None:
-    """Choose the parameters where a search is asked for, fit the model and write its bundle.
-
-    Parameters
-    ----------
-    journals
-        Where a search that was killed left its trials; below `root` by default.
-    """
-    from mlops.model.trials import to_csv
-    from mlops.stages.tuning import chosen, journal_of, tune
-    from mlops.training.fit import fit, load_builder
+def train(root: Path) -> None:
+    """Fit the recipe on all mature rows of the window, and write the bundle of the model that ships."""
+    from mlops.training.fit import fit
 
     params = read_params(root)
     schema = Schema.from_params(params)
     train_rows, train_facts = read_rows(root / TRAIN, schema)
     holdout_rows, holdout_facts = read_rows(root / HOLDOUT, schema)
     packages.check_pinned(params.model.packages, root / LOCK)
-    source = _builder(root, params)
-    build = load_builder(source, params.model.builder)
-    inputs = [
-        hashing.of_file(root / TRAIN),
-        hashing.of_file(root / LOCK),
-        hashing.of_bytes(source),
-    ]
-    journal = journal_of(journals or root / SEARCH, params, inputs)
-    trials = tune(train_rows, schema, build, params, journal=journal)
-    picked = chosen(params, schema, trials)
-    model_params = picked["params"] if picked else params.model.params
-    done = fit(train_rows, schema, build, model_params, seed=params.model.seed)
+    judged, out_of_fold = recipe(root, params), read_backtest(root / BACKTEST)
+    build = judged.build()
+    done = fit(train_rows, schema, build, judged.params, seed=judged.seed)
     info, predictor, model = _compiled(done, build, params, schema, train_rows, holdout_rows)
-
-    def predict(rows: pd.DataFrame) -> Predictions:
-        return predictor.predict(columns_of(rows, schema))
-
     golden = holdout_rows.iloc[spaced(len(holdout_rows), most=_GOLDEN)]
-    reference = train_rows.iloc[spaced(len(train_rows), most=_REFERENCE)]
-    predictions = predict(holdout_rows)
+    newest = newest_folds(
+        out_of_fold.fold,
+        blocks_of(holdout_rows, schema, params.gate.block),
+        min_rows=params.monitor.min_rows,
+    )
+    unseen, predictions = holdout_rows[newest], out_of_fold.take(newest)
     files = {
         **model,
-        "module.py": source,
+        "module.py": judged.source,
         "schema.json": to_json(schema.to_dict()),
         "model.json": to_json(info.to_dict()),
-        "golden.json": to_json(_golden(golden, predict(golden), schema)),
-        "reference.parquet": to_bytes(_watched(reference, *schema.features, schema=schema)),
-        "predictions.parquet": _predicted(holdout_rows, predictions, schema),
-        "reference.json": to_json(_losses(holdout_rows, schema, info, predictions)),
-        "lineage.json": to_json(
-            _lineage(root, params, source, train_facts, holdout_facts)
-            | ({"search": picked} if picked else {})
-        ),
+        "golden.json": to_json(_golden(golden, predictor.predict(columns_of(golden, schema)), schema)),
+        "reference.parquet": _reference(train_rows, schema, params),
+        "predictions.parquet": _predicted(unseen, predictions.predictions, schema),
+        "reference.json": to_json(_losses(unseen, schema, predictions)),
+        "lineage.json": to_json(_lineage(root, params, judged, train_facts, holdout_facts)),
     }
+    if schema.time is None:
+        files["rows.parquet"] = _known_rows(train_rows, holdout_rows, out_of_fold, schema)
     bundle.write(root / BUNDLE, files)
-    write(root / TRIALS, to_csv(trials))
-    journal.remove()
-
-
-def _builder(root: Path, params: Params) -> bytes:
-    path = root / params.model.builder
-    if not path.is_file():
-        raise ConfigError("model.builder", value=params.model.builder, allowed="a file of the project")
-    return path.read_bytes()
 
 
 def _compiled(
@@ -195,6 +175,22 @@ def _golden(rows: pd.DataFrame, predictions: Predictions, schema: Schema) -> dic
     }
 
 
+def _reference(rows: pd.DataFrame, schema: Schema, params: Params) -> bytes:
+    """The features that served ones are compared with: of the newest regime that was fitted.
+
+    Over a step in the middle of the reference its own days differ by the step, and no window would.
+    """
+    since = newest_regime(
+        rows,
+        schema,
+        blocks_of(rows, schema, params.gate.block) if schema.time else None,
+        min_rows=params.monitor.min_rows,
+    )
+    regime = rows[since]
+    sample = regime.iloc[spaced(len(regime), most=_REFERENCE)]
+    return to_bytes(_watched(sample, *schema.features, schema=schema))
+
+
 def _predicted(rows: pd.DataFrame, predictions: Predictions, schema: Schema) -> bytes:
     """The predictions that served ones are compared with, of rows that the model was not trained on either.
 
@@ -204,34 +200,57 @@ def _predicted(rows: pd.DataFrame, predictions: Predictions, schema: Schema) -> 
     return to_bytes(predicted.iloc[spaced(len(rows), most=_REFERENCE)])
 
 
+def _known_rows(fitted: pd.DataFrame, scored: pd.DataFrame, out_of_fold: OutOfFold, schema: Schema) -> bytes:
+    """The rows that were fitted, by hash, and the out-of-fold losses of those that were scored.
+
+    Without a time column nothing else tells which rows are new to this model.
+    """
+    import pandas as pd
+
+    labels = scored[schema.target].tolist()
+    losses = pd.DataFrame(
+        {name: out_of_fold.losses(name, labels) for name in schema.task_type.losses},
+        index=row_hashes(scored, schema),
+    )
+    mean = losses.groupby(level=0).mean()
+    known = pd.DataFrame({"row": np.unique(row_hashes(fitted, schema))})
+    return to_bytes(known.join(mean, on="row"))
+
+
 def _watched(rows: pd.DataFrame, *names: str, schema: Schema) -> pd.DataFrame:
     return rows[list(dict.fromkeys([*names, *([schema.time] if schema.time else [])]))]
 
 
-def _losses(rows: pd.DataFrame, schema: Schema, info: ModelInfo, predictions: Predictions) -> dict[str, Any]:
-    from mlops.evaluation.metrics import mean_losses
-
+def _losses(rows: pd.DataFrame, schema: Schema, predicted: OutOfFold) -> dict[str, Any]:
     labels = rows[schema.target].tolist()
-    baseline = constant(info.prior, info.classes, len(rows))
+    task, classes = schema.task, predicted.classes
     return {
-        "loss": mean_losses(info.task, labels, predictions, info.classes),
-        "baseline": mean_losses(info.task, labels, baseline, info.classes),
+        "loss": mean_losses(task, labels, predicted.predictions, classes),
+        "baseline": mean_losses(task, labels, predicted.baseline, classes),
         "rows": len(rows),
     }
 
 
+def trained_params(params: Params) -> dict[str, Any]:
+    """Return the parameters that a model comes from, as its bundle's lineage names them."""
+    # Where tables come from, and what became of them before, says nothing of what was trained on.
+    return params.model_dump(
+        mode="json", include={"data", "model", "train"}, exclude={"data": {"source", "contract", "raw"}}
+    )
+
+
 def _lineage(
-    root: Path, params: Params, source: bytes, train: dict[str, Any], holdout: dict[str, Any]
+    root: Path, params: Params, judged: Recipe, train: dict[str, Any], holdout: dict[str, Any]
 ) -> dict[str, Any]:
+    searched = read_chosen(root)
     return {
         "data": train["data"],
         "unlabelled": train["unlabelled"],
-        # Where tables come from, and what became of them before, says nothing of what was trained on.
-        "params": params.model_dump(
-            mode="json", include={"data", "model", "train"}, exclude={"data": {"source", "contract", "raw"}}
-        ),
+        "params": trained_params(params),
         "lock": hashing.of_file(root / LOCK),
-        "module": hashing.of_bytes(source),
+        "module": hashing.of_bytes(judged.source),
         "train": train["window"],
+        "fitted_until": train["window"]["end"],
         "holdout": holdout["window"],
-    }
+        "folds": holdout["folds"],
+    } | ({"search": searched} if searched else {})

@@ -1,4 +1,4 @@
-"""The search that params.yaml asks for, wired to Optuna, and what a bundle records of it."""
+"""Stage `search`: the parameters chosen where params.yaml asks for it, and what a bundle records of that."""
 
 from __future__ import annotations
 
@@ -8,16 +8,50 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlops.config.params import Params
+from mlops.config.paths import CHOSEN, LOCK, PREPARED, SEARCH, TRIALS
 from mlops.files import hashing
+from mlops.model.bundle import to_json
 from mlops.model.trials import Journal, Trial, best
 from mlops.schema import Schema
+from mlops.stages.io import builder_source, read_params, write
+from mlops.stages.split import read_plan
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from mlops.training.fit import Builder
 
-__all__ = ["chosen", "journal_of", "tune"]
+__all__ = ["chosen", "journal_of", "search"]
+
+
+def search(root: Path, *, journals: Path | None = None) -> None:
+    """Choose the parameters by trials on the rows before the first origin, where params.yaml asks for it.
+
+    The folds and the refit use what it chose, and the rows that they are judged on had no say in it.
+
+    Parameters
+    ----------
+    journals
+        Where a search that was killed left its trials; below `root` by default.
+    """
+    from mlops.model.trials import to_csv
+    from mlops.training.fit import load_builder
+
+    params = read_params(root)
+    if params.model.search is None:
+        write(root / CHOSEN, to_json(None))
+        write(root / TRIALS, to_csv(()))
+        return
+    schema = Schema.from_params(params)
+    plan, _ = read_plan(root)
+    source = builder_source(root, params)
+    inputs = [hashing.of_file(root / PREPARED), hashing.of_file(root / LOCK), hashing.of_bytes(source)]
+    journal = journal_of(journals or root / SEARCH, params, inputs)
+    build = load_builder(source, params.model.builder)
+    trials = tune(plan.before, schema, build, params, journal=journal)
+    write(root / CHOSEN, to_json(chosen(params, schema, trials)))
+    write(root / TRIALS, to_csv(trials))
+    journal.remove()
 
 
 def tune(
@@ -28,7 +62,7 @@ def tune(
     *,
     journal: Journal,
 ) -> list[Trial]:
-    """Search for the best of `model.params`; no trials where `model.search` asks for none.
+    """Search for the best of `model.params`.
 
     Parameters
     ----------
@@ -36,13 +70,12 @@ def tune(
         See `journal_of`. The caller removes it when what the trials led to is kept.
     """
     policy, model = params.model.search, params.model
-    if policy is None:
-        return []
+    assert policy is not None  # the caller asks
     from mlops.adapters.optuna import OptunaSampler
-    from mlops.training.holdout import folds
-    from mlops.training.search import search
+    from mlops.training.cross_validation import folds
+    from mlops.training.search import search as run_trials
 
-    return search(
+    return run_trials(
         folds(rows, schema, count=policy.folds, gap=params.train.gap),
         schema,
         build,

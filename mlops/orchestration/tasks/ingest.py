@@ -17,7 +17,7 @@ from mlops.data.lake import Lake
 from mlops.errors import DataError, UsageError
 from mlops.ledger.entry import Entry
 from mlops.ledger.outcome import Outcome
-from mlops.ledger.records import DataVersioned, RetrainStarted
+from mlops.ledger.records import DataVersioned, GateJudged, RetrainStarted
 from mlops.monitoring.retraining import check_enough, trainable_rows
 from mlops.orchestration import artifacts, flow_run
 from mlops.orchestration.task import step
@@ -136,12 +136,13 @@ def add_labelled_rows(root: Path, tree: Path, started: Entry[RetrainStarted]) ->
         project.folder.predictions, project.schema, start=_not_before(project, maturity), end=as_of
     )
     joined = label_log.join(served, label_log.read(project.folder.labels), project.schema)
-    since = _chosen_until(project, maturity)
+    since, rejected_until = _fitted_until(project, maturity), _judged_until(project, started)
     trainable = trainable_rows(lake_rows, joined, project.schema, as_of=as_of, maturity=maturity, since=since)
     # Rows that a killed attempt already added are new to the champion all the same.
     check_enough(
         trainable,
-        _count_new_to_champion(project, lake_rows, trainable.new_rows),
+        _count_new(project, rejected_until, lake_rows, trainable.new_rows),
+        rejected=rejected_until is not None,
         min_rows=params.retrain.min_rows,
         min_coverage=params.monitor.min_coverage,
     )
@@ -208,25 +209,40 @@ def _resolve_as_of(project: Project, lake: pd.DataFrame, started: Entry[RetrainS
     return max(as_of, min(after, datetime.now(UTC)))
 
 
-def _chosen_until(project: Project, maturity: timedelta) -> datetime | None:
-    """Return the end of the rows that the champion was selected on; None if it is not known."""
+def _fitted_until(project: Project, maturity: timedelta) -> datetime | None:
+    """Return the end of the rows that the champion was fitted on; None if it is not known."""
     champion = project.promotion
     if champion is None:
         return None
-    if project.schema.time is not None and champion.record.gate_end:
-        return champion.record.gate_end
+    if project.schema.time is not None and champion.record.fitted_until:
+        return champion.record.fitted_until
     return champion.as_of - maturity if champion.as_of else None
 
 
-def _count_new_to_champion(project: Project, *tables: pd.DataFrame) -> int:
-    """Count the labelled rows later than those that the champion was trained and selected on."""
+def _judged_until(project: Project, started: Entry[RetrainStarted]) -> datetime | None:
+    """Return the end of the rows on which the gate rejected a retraining for the champion's place.
+
+    For a retraining that drift started: the same rows would be rejected again. A person may insist.
+    """
+    champion = project.promotion
+    if champion is None or started.cause is None:
+        return None
+    rejected = [
+        entry.record.window.end
+        for entry in project.ledger.entries(GateJudged)
+        if entry.record.promotion == champion.id and not entry.record.promote and entry.record.window
+    ]
+    return max(rejected, default=None)
+
+
+def _count_new(project: Project, rejected_until: datetime | None, *tables: pd.DataFrame) -> int:
+    """Count the labelled rows later than those that the champion was fitted on, or a rejection judged."""
     champion, time = project.promotion, project.schema.time
     labelled = [rows[rows[project.schema.target].notna()] for rows in tables]
     count = sum(map(len, labelled))
     if champion is None:
         return count
-    if time is not None and champion.record.gate_end:
-        end = pd.Timestamp(champion.record.gate_end)
+    if time is not None and champion.record.fitted_until:
+        end = pd.Timestamp(max(champion.record.fitted_until, rejected_until or champion.record.fitted_until))
         return sum(int((rows[time] >= end).sum()) for rows in labelled)
-    lineage = project.bundle_of(champion).lineage
-    return max(0, count - int(lineage["train"]["rows"] + lineage["holdout"]["rows"]))
+    return max(0, count - int(project.bundle_of(champion).lineage["train"]["rows"]))

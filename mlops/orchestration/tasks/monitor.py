@@ -135,7 +135,7 @@ def write_report(root: Path, checked: Entry[DriftChecked]) -> Path:
     )
     project.registry.attach(subject.record.run_id, path)
     # By days since training, so that champions can be compared in one chart.
-    known_until = bundle.lineage["holdout"]["end"]
+    known_until = bundle.lineage["fitted_until"]
     trained = datetime.fromisoformat(known_until) if known_until else subject.recorded_at
     project.registry.measure(
         subject.record.run_id,

@@ -97,7 +97,8 @@ def claim(
     earlier = [
         entry.as_of
         for entry in project.ledger.entries(RetrainFinished)
-        if entry.as_of is not None and entry.as_of <= as_of
+        # A rejection changed nothing: what it has to wait for is new rows, not time.
+        if entry.record.promoted and entry.as_of is not None and entry.as_of <= as_of
     ]
     refusal = may_start(
         as_of=as_of,

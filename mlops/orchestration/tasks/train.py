@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from prefect.runtime import flow_run
 
@@ -32,48 +30,40 @@ from mlops.config.paths import (
     TRIALS,
 )
 from mlops.errors import ConflictError, DataError
-from mlops.evaluation import gate
-from mlops.evaluation import metrics as metric
 from mlops.files import hashing, yaml
 from mlops.ledger.entry import Entry
-from mlops.ledger.judgement import Comparison, GateJudged, Window
+from mlops.ledger.judgement import GateJudged
 from mlops.ledger.records import ModelMarked, ModelPromoted, ModelRegistered, ModelRolledBack
 from mlops.model import trials as trial
 from mlops.model.bundle import Bundle
 from mlops.model.card import ModelCard
-from mlops.model.predictor import load
 from mlops.model.registry import CHALLENGER, CHAMPION, FLOW_RUN, RowsUsed, TrainingRun
-from mlops.moments import after
-from mlops.monitoring.retraining import fresh
+from mlops.moments import from_text
 from mlops.orchestration import artifacts
 from mlops.orchestration.task import run_as_task, step
 from mlops.orchestration.tasks.push import push
 from mlops.project import rollback
 from mlops.project.context import Project
 from mlops.project.up_to_date import verdict_on
-from mlops.rows import Columns
+from mlops.project.verdict import check_fresh, verdict
 from mlops.stages.pipeline import STAGES
-from mlops.stages.split import held_out
-from mlops.stages.train import train
-from mlops.stats.blocks import blocks_of
-from mlops.stats.interval import Interval, mean_interval
-from mlops.tables.conform import columns_of, inputs_for
-from mlops.task_types import predictions
-from mlops.task_types.predictions import Predictions
+from mlops.stages.tuning import search
 
 log = logging.getLogger("mlops")
 
 __all__ = ["judge", "promote", "register", "reproduce"]
 
-Losses = np.ndarray[Any, Any]
-"""A loss per row."""
-
 # With these names MLflow lists the model's metrics first, and the baseline's next to them.
 _SECTIONS = {"holdout": "holdout", "baseline": "holdout_baseline", "rows": "rows"}
 
 
-def reproduce(root: Path, tree: Path, *, force: bool = False) -> str:
+def reproduce(root: Path, tree: Path, *, force: bool = False, must_be_fresh: bool = True) -> str:
     """Run the changed stages of dvc.yaml, one Prefect task each.
+
+    Parameters
+    ----------
+    must_be_fresh
+        Refuse before anything is fitted where too few rows are new to the champion for the gate to decide.
 
     Returns
     -------
@@ -83,6 +73,8 @@ def reproduce(root: Path, tree: Path, *, force: bool = False) -> str:
     ------
     ConfigError
         ``train.gap`` is shorter than the time that labels may take.
+    NotFreshError
+        Too few rows are new to the champion.
     MlopsError
         `tree` cannot be committed to, which is raised before an hour's training; or a stage failed.
     """
@@ -95,14 +87,22 @@ def reproduce(root: Path, tree: Path, *, force: bool = False) -> str:
             raise DataError("The project has no data yet.", remedy="Add some: `mlops ingest FILE`.")
         data.restore(LAKE, aside=project.folder.aside)
         # The trials of a search outlive a scratch tree, which is removed after a killed training.
-        stages = STAGES | {"train": partial(train, journals=project.folder.searches)}
-        done = data.reproduce(run_as_task, stages=stages, force=force)
+        stages = STAGES | {"search": partial(search, journals=project.folder.searches)}
+        run = partial(_run_if_fresh, project) if must_be_fresh else run_as_task
+        done = data.reproduce(run, stages=stages, force=force)
         # With its inputs, or the model could not be reproduced from the commit.
         wanted = [*TRAINING_INPUTS, project.params.model.builder, *TRAINING_OUTPUTS]
         paths = [path for path in wanted if (tree / path).exists()]
         commit = Tree(tree).commit_paths(paths, f"Train on data {(done.data_md5 or '')[:12]}")
     push(root, tree)
     return commit
+
+
+def _run_if_fresh(project: Project, name: str, body: Callable[[], None]) -> None:
+    """Run a stage as a task; one that fits only if the gate could decide about what it makes."""
+    if name not in ("prepare", "split"):
+        check_fresh(project, project.tree or project.folder.root)
+    run_as_task(name, body)
 
 
 @step(name="log the run and register its model", retries=2)
@@ -152,12 +152,9 @@ def judge(
             _mark(project, judged, champion.record.version)
         return _publish(project, tree, registered, judged)
     if judged is None:
-        rows = pd.read_parquet(tree / HOLDOUT)
+        made = verdict(project, tree, registered)
         _check_unmoved(tree, registered.record.commit)
-        rows = rows[rows[project.schema.target].notna()]
-        window = _window(rows, project.schema.time)
-        verdict = _verdict(project, tree, registered, rows, window)
-        judged = project.ledger.record(verdict, cause=registered, as_of=as_of)
+        judged = project.ledger.record(made, cause=registered, as_of=as_of)
     _mark(project, judged, registered.record.version, CHALLENGER)
     return _publish(project, tree, registered, judged)
 
@@ -195,7 +192,8 @@ def _promoted(project: Project, judged: Entry[GateJudged | ModelRolledBack]) -> 
             f"Version {verdict.version} was compared with a model that is no longer the champion.",
             remedy="Run the same command again: it compares with the current champion.",
         )
-    promoted = ModelPromoted.of(registered.record, gate_end=verdict.window.end if verdict.window else None)
+    until = project.bundle_of(registered).lineage["fitted_until"]
+    promoted = ModelPromoted.of(registered.record, fitted_until=from_text(until) if until else None)
     return project.ledger.record(promoted, cause=judged, as_of=judged.as_of)
 
 
@@ -292,78 +290,6 @@ def _publish(
     return judged
 
 
-def _verdict(
-    project: Project,
-    tree: Path,
-    registered: Entry[ModelRegistered],
-    rows: pd.DataFrame,
-    window: Window | None,
-) -> GateJudged:
-    """Return the gate's verdict on a registered version, for these rows."""
-    policy, promotion = project.params.gate, project.promotion
-    version, against = registered.record.version, promotion.id if promotion else None
-    rollback_row = rollback.find_rollback(project, registered.record.digest)
-    if rollback_row is not None:
-        as_version, at = rollback_row.record.replaced, rollback_row.recorded_at
-        return gate.reject_rolled_back(
-            policy, version=version, promotion=against, as_version=as_version, at=at
-        )
-    challenger = project.bundle_of(registered)
-    if promotion is None:
-        _, baseline, skill = _measured(challenger, rows, project)
-        return gate.decide(None, baseline, skill, policy, version=version, window=window)
-    spent = promotion.record.gate_end
-    subject = {"version": version, "promotion": promotion.id, "champion": promotion.record.version}
-    if window is not None and spent is not None and not fresh(window.start, spent):
-        return gate.reject_stale(policy, **subject, window=window, chosen_until=spent)
-    ours, baseline, skill = _measured(challenger, rows, project)
-    champion_bundle = project.bundle_of(promotion)
-    champion_rows, absent, incomplete = _champion_view(champion_bundle, rows, tree)
-    theirs = _losses(load(champion_bundle).predict(champion_rows), champion_bundle, rows, project)
-    comparison = _compare(ours, theirs, rows, project)
-    verdict = gate.decide(comparison, baseline, skill, policy, **subject, window=window)
-    if window is None:
-        # Without a time a row stays held out, and is compared on again and again.
-        held_out_before = min(len(rows), int(champion_bundle.lineage["holdout"]["rows"]))
-        verdict = replace(verdict, held_out_before=held_out_before)
-    return replace(verdict, champion_columns=absent, incomplete_rows=incomplete)
-
-
-def _measured(
-    challenger: Bundle, rows: pd.DataFrame, project: Project
-) -> tuple[Losses, Comparison, Interval]:
-    """Return the challenger's losses, their comparison with a constant prediction's, and its skill."""
-    schema, model = project.schema, challenger.model
-    predicted = load(challenger).predict(columns_of(rows, challenger.schema))
-    ours = _losses(predicted, challenger, rows, project)
-    constant = predictions.constant(model.prior, model.classes, len(rows))
-    baseline = _compare(ours, _losses(constant, challenger, rows, project), rows, project)
-    covariances = metric.skill(schema.task, rows[schema.target].to_numpy(), predicted, model.classes)
-    blocks = blocks_of(rows, schema, project.params.gate.block)
-    return ours, baseline, mean_interval(covariances, blocks, **_options(project))
-
-
-def _champion_view(champion: Bundle, rows: pd.DataFrame, tree: Path) -> tuple[Columns, tuple[str, ...], int]:
-    """Return the rows with the champion's features, whatever params.yaml has renamed or dropped since.
-
-    Also the dropped columns, if some rows lack a value, and the number of those rows: there the values
-    are missing for the champion, as they are once clients no longer send them.
-    """
-    absent = {name: kind for name, kind in champion.schema.features.items() if name not in rows}
-    if not absent:
-        return inputs_for(champion.schema, rows), (), 0
-    whole = held_out(tree, absent)
-    if len(whole) != len(rows):
-        raise ConflictError(f"{tree}: the data changed during the run.", remedy="Run `mlops train` again.")
-    cells = whole[list(absent)]
-    incomplete = int((~(cells.notna() & ~cells.isin([""])).all(axis=1)).sum())
-    return inputs_for(champion.schema, whole), tuple(absent) if incomplete else (), incomplete
-
-
-def _options(project: Project) -> dict[str, Any]:
-    return {"confidence": project.params.gate.confidence, "ordered": project.schema.time is not None}
-
-
 def _check_unmoved(tree: Path, commit: str) -> None:
     """Check that the tree still has the dvc.lock of `commit`: another process may train in it."""
     if (tree / DVC_LOCK).read_text() != Tree(tree).read(DVC_LOCK, commit):
@@ -371,19 +297,3 @@ def _check_unmoved(tree: Path, commit: str) -> None:
             f"{tree}: dvc.lock differs from commit {commit[:12]}; another training ran meanwhile.",
             remedy="Run `mlops train` again.",
         )
-
-
-def _compare(ours: Losses, theirs: Losses, rows: pd.DataFrame, project: Project) -> Comparison:
-    blocks = blocks_of(rows, project.schema, project.params.gate.block)
-    return gate.compare(ours, theirs, blocks, **_options(project))
-
-
-def _losses(predicted: Predictions, bundle: Bundle, rows: pd.DataFrame, project: Project) -> Losses:
-    y_true = rows[project.schema.target].to_numpy()
-    return metric.losses(project.params.gate.metric, y_true, predicted, bundle.model.classes)
-
-
-def _window(rows: pd.DataFrame, time: str | None) -> Window | None:
-    if time is None:
-        return None
-    return Window(rows[time].min().to_pydatetime(), after(rows[time].max().to_pydatetime()))

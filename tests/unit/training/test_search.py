@@ -17,8 +17,8 @@ from mlops.errors import StageError, TooFewRowsError
 from mlops.files import yaml
 from mlops.model.trials import Journal, Trial
 from mlops.schema import Schema
+from mlops.training.cross_validation import folds
 from mlops.training.fit import fit, load_builder
-from mlops.training.holdout import folds
 from mlops.training.search import Fold, search
 
 ROOT = Path(__file__).parents[3]

@@ -1,0 +1,120 @@
+"""Stage `backtest`: the recipe fitted at each origin, and its predictions of the rows after it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mlops.config.params import Params
+from mlops.config.paths import BACKTEST, CHOSEN, PLOTS
+from mlops.errors import StageError
+from mlops.files.formats import check_table
+from mlops.files.parquet import to_bytes
+from mlops.model.predictor import uncompiled
+from mlops.schema import Schema
+from mlops.stages.io import FORMAT, builder_source, read_params, write
+from mlops.stages.split import read_plan
+from mlops.tables.conform import columns_of
+from mlops.task_types.predictions import Predictions, from_array
+from mlops.training import out_of_fold
+from mlops.training.out_of_fold import OutOfFold, Recipe
+
+__all__ = ["backtest", "read_backtest", "read_chosen", "recipe"]
+
+
+def backtest(root: Path) -> None:
+    """Predict the newest rows out of fold, and measure what each feature adds there."""
+    from mlops.evaluation import plots
+
+    plan, _ = read_plan(root)
+    params = read_params(root)
+    schema = Schema.from_params(params)
+    judged = recipe(root, params)
+    result, newest = out_of_fold.backtest(plan, schema, judged)
+    write(root / BACKTEST, _to_bytes(result))
+    rows = plan.rows.iloc[plan.folds[-1].scored]
+    importances = plots.importances(
+        uncompiled(newest.estimator, schema, newest.classes, judged.build()),
+        columns_of(rows, schema),
+        rows[schema.target].tolist(),
+        schema=schema,
+        classes=newest.classes,
+        seed=params.model.seed,
+    )
+    table = importances.to_csv(index=False, lineterminator="\n")
+    write(root / PLOTS / "importances.csv", table.encode())
+
+
+def recipe(root: Path, params: Params) -> Recipe:
+    """Return what params.yaml and a search, where there was one, make a model with.
+
+    Raises
+    ------
+    ConfigError
+        ``model.builder`` is no file.
+    """
+    chosen = read_chosen(root)
+    return Recipe(
+        builder_source(root, params),
+        params.model.builder,
+        chosen["params"] if chosen else params.model.params,
+        params.model.seed,
+    )
+
+
+def read_chosen(root: Path) -> dict[str, Any] | None:
+    """Return what the search chose, see `mlops.stages.tuning.chosen`; None where none was asked for."""
+    try:
+        value: dict[str, Any] | None = json.loads((root / CHOSEN).read_bytes())
+    except (OSError, ValueError) as exc:
+        raise StageError(
+            f"{root / CHOSEN} was not written by the stage search: {exc}.", remedy="Run `dvc repro`."
+        ) from exc
+    return value
+
+
+def read_backtest(path: Path) -> OutOfFold:
+    """Return the out-of-fold predictions that the stage wrote.
+
+    Raises
+    ------
+    StageError
+        It did not write this file.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.read_table(path)
+        check_table(table.schema, FORMAT, file=path)
+        classes = json.loads((table.schema.metadata or {})[b"mlops"])["classes"]
+        columns = {name: table[name].to_pylist() for name in ("prediction", "score", "baseline")}
+        fold = table["fold"].to_numpy()
+    except (OSError, KeyError, ValueError, pa.ArrowException) as exc:
+        raise StageError(
+            f"{path} was not written by the stage backtest: {exc}.", remedy="Run `dvc repro`."
+        ) from exc
+    if classes is None:
+        return OutOfFold(fold, Predictions(columns["prediction"]), Predictions(columns["baseline"]), None)
+    constant = np.asarray(columns["baseline"], dtype=float)
+    table_of = np.column_stack([1.0 - constant, constant]) if constant.ndim == 1 else constant
+    predictions = Predictions(columns["prediction"], columns["score"])
+    return OutOfFold(fold, predictions, from_array(table_of, classes), classes)
+
+
+def _to_bytes(result: OutOfFold) -> bytes:
+    import pandas as pd
+
+    baseline, predictions = result.baseline, result.predictions
+    frame = pd.DataFrame(
+        {
+            "fold": result.fold,
+            "prediction": predictions.values,
+            "score": [None] * len(predictions) if predictions.scores is None else predictions.scores,
+            "baseline": baseline.values if baseline.scores is None else baseline.scores,
+        }
+    )
+    return to_bytes(frame, {"classes": result.classes}, format=FORMAT)
