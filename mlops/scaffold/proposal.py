@@ -129,7 +129,7 @@ class Windows:
 
     @cached_property
     def holdout(self) -> timedelta:
-        """The newest rows, never fitted."""
+        """The newest rows, predicted out of fold."""
         if self.span is None:
             return 20 * self.unit  # of 100: a share of the rows
         most = (self.span - self.gap) // self.unit - 1  # some are fitted
@@ -145,7 +145,7 @@ class Windows:
         """How far back fitted rows reach: to the oldest."""
         if self.span is None:
             return 80 * self.unit
-        return max(1, ceil((self.span - self.holdout - self.gap) / self.unit) + 1) * self.unit
+        return (ceil(self.span / self.unit) + 1) * self.unit
 
     @property
     def monitor(self) -> timedelta:

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from mlops.config.params import RetrainParams
-from mlops.monitoring.retraining import fresh, may_start, trainable_rows
+from mlops.monitoring.retraining import may_start, trainable_rows
 from mlops.schema import Schema
 
 SCHEMA = Schema({"x": "number", "c": "category"}, "late", "binary", time="when", key="flight")
@@ -161,7 +161,3 @@ def test_cooldown_holds_until_its_end():
     assert "2013-03-10 01:00" in refusal.reason
 
 
-def test_gate_window_is_spent_once():
-    assert fresh(NOW, None)
-    assert fresh(NOW, NOW)
-    assert not fresh(NOW - timedelta(seconds=1), NOW)
