@@ -36,20 +36,10 @@ from mlops.files.ports import free_port
 
 class Bare:
     name = "bare"
-    leaves = "log"
+    build_inputs = {}
 
-    def __init__(self, home):
-        self.home = home / "bare"
-
-    @classmethod
-    def open(cls, context):
-        return cls(context.home)
-
-    def check(self):
-        pass
-
-    def built_from(self):
-        return {}
+    def __init__(self, context):
+        self.home = context.home / "bare"
 
     def start(self, spec):
         for serving in self.running():
@@ -98,7 +88,7 @@ class Bare:
         ended = [log for log in sorted(self.home.glob("*.log")) if log.stem not in living][:-keep]
         for log in ended if not dry else ():
             log.unlink()
-        return [log.stem for log in ended]
+        return [f"log {log.stem}" for log in ended]
 
     @staticmethod
     def _lives(pid):

@@ -20,18 +20,27 @@ class TargetEntry:
     Parameters
     ----------
     adapter
-        ``module:Class``, a `mlops.deployment.rollout.Target`.
+        ``module:function``, which takes a `mlops.deployment.rollout.TargetContext` and returns the `Target`;
+        raises `UnavailableError` if its backend does not respond.
     place
         What a person calls it.
+    check
+        ``module:function``, which takes the context too and raises `UnavailableError` if a service cannot be
+        started: `AUTO` skips the target then.
     """
 
     adapter: str
     place: str
+    check: str | None = None
 
 
 TARGETS: dict[str, TargetEntry] = {
-    "docker": TargetEntry("mlops.adapters.targets.docker:DockerTarget", "a container"),
-    "process": TargetEntry("mlops.adapters.targets.process:ProcessTarget", "a process"),
+    "docker": TargetEntry(
+        "mlops.adapters.targets.docker:open_target",
+        "a container",
+        check="mlops.adapters.targets.docker:check_base",
+    ),
+    "process": TargetEntry("mlops.adapters.targets.process:open_target", "a process"),
 }
 
 

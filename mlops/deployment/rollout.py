@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, runtime_checkable
 
 from mlops.errors import UnavailableError
 
@@ -97,35 +97,14 @@ class TargetContext:
     base_image: str
 
 
+@runtime_checkable
 class Target(Protocol):
     """Where services run."""
 
     name: str
     """The value of `Serving.target`, unique among targets."""
-    leaves: str
-    """What `prune` removes, for messages: ``image``."""
-
-    @classmethod
-    def open(cls, context: TargetContext) -> Self:
-        """Return the project's target.
-
-        Raises
-        ------
-        UnavailableError
-            Its backend, as a container engine, does not respond.
-        """
-
-    def check(self) -> None:
-        """Check that services can be started.
-
-        Raises
-        ------
-        UnavailableError
-            They cannot. The error has the remedy.
-        """
-
-    def built_from(self) -> Mapping[str, Any]:
-        """Return the inputs of a service's build besides its bundle; if they change, so does its id."""
+    build_inputs: Mapping[str, Any]
+    """What a service is built from besides its bundle; if it changes, so does the deployment's id."""
 
     def start(self, spec: Spec) -> Serving:
         """Start a service, or return the running one with this id."""
@@ -144,7 +123,7 @@ class Target(Protocol):
         """Return the last lines of a service's log; empty where there is none."""
 
     def prune(self, *, keep: int, dry: bool = False) -> list[str]:
-        """Remove what stopped services left, except for the newest `keep`; return what was removed.
+        """Remove what stopped services left, except for the newest `keep`; return what was removed, in words.
 
         With `dry`, return what would be removed.
         """

@@ -87,7 +87,7 @@ def deployment_id(project: Project, promoted: Entry[ModelPromoted]) -> str:
     A repetition after a kill finds what it started. With other limits it is another deployment, which
     replaces the first.
     """
-    settings = {"target": project.target.name, **_limits(project), **project.target.built_from()}
+    settings = {"target": project.target.name, **_limits(project), **project.target.build_inputs}
     version = f"{project.params.data.name}-v{promoted.record.version}"
     return f"{version}-{promoted.id[:6]}-{hashing.of_value(settings)[:6]}"
 

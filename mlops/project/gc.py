@@ -171,7 +171,7 @@ def _services(project: Project) -> Iterator[Removal]:
     keep = project.params.deploy.keep
     for target in project.targets:
         for name in target.prune(keep=keep, dry=True):
-            yield Removal(f"{target.leaves} {name[:40]}", f"beyond the newest {keep} (deploy.keep)")
+            yield Removal(name, f"beyond the newest {keep} (deploy.keep)")
 
 
 def _cache(project: Project, now: datetime) -> Iterator[Removal]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Callable
 from importlib import import_module
+from typing import Any
 
 from mlops.config.target_names import AUTO, TARGETS
 from mlops.deployment.rollout import Target, TargetContext
@@ -34,9 +36,9 @@ def choose(wanted: str, context: TargetContext) -> Target:
     *first, last = TARGETS
     for name in first:
         try:
-            target = _open(name, context)
-            target.check()
-            return target
+            if check := TARGETS[name].check:
+                _load(check)(context)
+            return _open(name, context)
         except UnavailableError as exc:
             log.info("%s not available: %s", TARGETS[name].place, exc.message)
     return _open(last, context)
@@ -74,11 +76,21 @@ def _remember(reference: str, context: TargetContext) -> None:
 
 def _open(name: str, context: TargetContext) -> Target:
     if name in TARGETS:
-        module, _, cls = TARGETS[name].adapter.partition(":")
-        target: Target = getattr(import_module(module), cls).open(context)
+        target: Target = _load(TARGETS[name].adapter)(context)
         return target
     target_class = user_module.load_name(name, context.root, key="deploy.target")
     try:
-        return target_class.open(context)  # type: ignore[no-any-return]
-    except AttributeError as exc:
-        raise ConfigError("deploy.target", value=name, allowed="a class with the methods of Target") from exc
+        opened = target_class(context)
+    except TypeError as exc:
+        raise ConfigError(
+            "deploy.target", value=name, allowed=f"one that takes a TargetContext: {exc}"
+        ) from exc
+    if not isinstance(opened, Target):
+        raise ConfigError("deploy.target", value=name, allowed="a class with what Target lists")
+    return opened
+
+
+def _load(reference: str) -> Callable[[TargetContext], Any]:
+    module, _, name = reference.partition(":")
+    function: Callable[[TargetContext], Any] = getattr(import_module(module), name)
+    return function

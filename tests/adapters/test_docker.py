@@ -202,7 +202,7 @@ def test_a_written_context_builds_by_itself(target: DockerTarget, bundle: Bundle
             digest=bundle.digest,
             bundle=bundle.folder,
             base=BASE,
-            base_id=target._base_id(engine),
+            base_id=adapter._base_id(engine, BASE),
             lock=target.lock,
             template=target.template.read_text(),
         )

@@ -86,9 +86,9 @@ def test_what_pruning_would_remove_is_told_and_stays(tmp_path: Path) -> None:
         (logs / f"{name}.log").write_text("said")
         os.utime(logs / f"{name}.log", (time.time() - age * 60,) * 2)
     target = ProcessTarget(tmp_path)
-    assert target.prune(keep=1, dry=True) == ["old", "older"]
+    assert target.prune(keep=1, dry=True) == ["log of service old", "log of service older"]
     assert len(list(logs.iterdir())) == 3
-    assert target.prune(keep=1) == ["old", "older"]
+    assert target.prune(keep=1) == ["log of service old", "log of service older"]
     assert [log.name for log in logs.iterdir()] == ["new.log"]
 
 

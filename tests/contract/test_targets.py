@@ -21,7 +21,7 @@ import pytest
 from mlops.adapters.targets.process import ProcessTarget
 from mlops.adapters.traefik import TraefikGateway
 from mlops.deployment.rollout import Serving, Spec, Target, TargetContext, swap, wait_ready
-from mlops.errors import UnavailableError
+from mlops.errors import ConfigError, UnavailableError
 from mlops.files.ports import free_port
 from mlops.model import bundle as bundles
 from mlops.project import target_choice
@@ -49,6 +49,20 @@ def bare_target(home: Path) -> Target:
     (home / "bare.py").write_text(TARGET)
     context = TargetContext("contract", root=home, home=home, base_image="")
     return target_choice.choose("bare.py:Bare", context)
+
+
+@pytest.mark.parametrize(
+    ("body", "allowed"),
+    [
+        ("def __init__(self): ...", "takes a TargetContext"),
+        ("def __init__(self, context): ...", "what Target lists"),
+    ],
+)
+def test_a_class_that_is_no_target_is_refused_by_its_setting(tmp_path: Path, body: str, allowed: str) -> None:
+    (tmp_path / "wrong.py").write_text(f"class Wrong:\n    {body}\n")
+    context = TargetContext("contract", root=tmp_path, home=tmp_path, base_image="")
+    with pytest.raises(ConfigError, match=rf"deploy\.target: got 'wrong\.py:Wrong'.*{allowed}"):
+        target_choice.choose("wrong.py:Wrong", context)
 
 
 TARGETS = [

@@ -20,6 +20,7 @@ from mlops.cli.program import app
 ROOT = Path(__file__).parents[2]
 HOUSE = ROOT / "mlops"
 LINES_OF_A_FILE, LINES_OF_A_FUNCTION, MEDIAN = 400, 60, 150
+METHODS_OF_A_PROTOCOL = 5
 REASON = "Long on purpose:"
 """What the docstring of a longer file or function opens its reason with."""
 OF_A_COMMAND = {"cli", "project", "orchestration/tasks", "stages"}
@@ -132,6 +133,18 @@ def _targets(node: ast.AST, known: set[str]) -> Iterator[str]:
             yield from _targets(inner, known)
 
 
+def wide_protocols(parsed: Mapping[str, ast.Module]) -> list[str]:
+    """Protocols that whoever implements one has to write many methods for."""
+    return [
+        f"{name} {node.name}"
+        for name, tree in parsed.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ClassDef)
+        and "Protocol" in map(ast.unparse, node.bases)
+        and sum(isinstance(each, ast.FunctionDef) for each in node.body) > METHODS_OF_A_PROTOCOL
+    ]
+
+
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
 def test_a_command_is_found_by_its_name(words: tuple[str, ...]) -> None:
     assert COMMANDS[words].callback.__module__ in {f"mlops.cli.{name}" for name in homes(words)}
@@ -191,6 +204,12 @@ def test_a_long_file_and_a_long_function_are_found_unless_they_say_why(tmp_path:
     (tmp_path / "two.py").write_text(f'"""Two. {REASON} a table."""\n' + "x = 1\n" * LINES_OF_A_FILE)
     (tmp_path / "three.py").write_text(body.format(f" {REASON} a table.") + "x = 1\n" * LINES_OF_A_FILE)
     assert too_long(tmp_path) == ["one.py long", "three.py"]
+
+
+def test_a_protocol_asks_for_few_methods(parsed: dict[str, ast.Module]) -> None:
+    assert wide_protocols(parsed) == []
+    methods = "".join(f"    def m{number}(self): ...\n" for number in range(METHODS_OF_A_PROTOCOL + 1))
+    assert wide_protocols({"wide.py": ast.parse(f"class Wide(Protocol):\n{methods}")}) == ["wide.py Wide"]
 
 
 def test_no_modules_import_each_other_as_they_load(parsed: dict[str, ast.Module]) -> None:

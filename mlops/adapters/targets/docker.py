@@ -6,6 +6,7 @@ import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from mlops.files import hashing
 from mlops.files.ports import free_port
 from mlops.prediction_log.segment import folders
 
-__all__ = ["DockerTarget", "available", "has_image"]
+__all__ = ["DockerTarget", "available", "check_base", "has_image", "open_target"]
 
 _PROJECT = "org.mlops.project"
 _HOME = "org.mlops.home"
@@ -32,6 +33,7 @@ _WORK_SECONDS = 600
 """For slow requests: to pull or build an image, or to start from a new one."""
 _PORT_TRIES = 5
 _SERVICE_USER = 10001
+_ID_SHOWN = 40
 
 
 def available() -> bool:
@@ -53,6 +55,37 @@ def has_image(name: str) -> bool:
     """
     with _engine() as engine:
         return _has(engine, name)
+
+
+def check_base(context: TargetContext) -> None:
+    """Make sure that models can be built here.
+
+    Raises
+    ------
+    UnavailableError
+        No engine responds, or it neither has the base image nor can pull it.
+    """
+    with _engine(works=True) as engine:
+        _base_id(engine, context.base_image)
+
+
+def open_target(context: TargetContext) -> DockerTarget:
+    """Return the project's target.
+
+    Raises
+    ------
+    UnavailableError
+        No engine responds.
+    """
+    with _engine():
+        pass
+    return DockerTarget(
+        context.name,
+        home=context.home,
+        base=context.base_image,
+        lock=context.root / "requirements.lock",
+        template=context.root / "models" / "Dockerfile",
+    )
 
 
 class DockerTarget:
@@ -78,7 +111,6 @@ class DockerTarget:
     """
 
     name = "docker"
-    leaves = "image"
 
     def __init__(self, project: str, *, home: Path, base: str, lock: Path, template: Path) -> None:
         self.project = project
@@ -87,39 +119,10 @@ class DockerTarget:
         self.lock = lock
         self.template = template
 
-    @classmethod
-    def open(cls, context: TargetContext) -> DockerTarget:
-        """Return the project's target.
-
-        Raises
-        ------
-        UnavailableError
-            No engine responds.
-        """
-        with _engine():
-            pass
-        return cls(
-            context.name,
-            home=context.home,
-            base=context.base_image,
-            lock=context.root / "requirements.lock",
-            template=context.root / "models" / "Dockerfile",
-        )
-
-    def built_from(self) -> Mapping[str, Any]:
-        """Return the base image's name and the digests of the files that images are built by."""
+    @cached_property
+    def build_inputs(self) -> Mapping[str, Any]:
+        """The base image's name and the digests of the files that images are built by."""
         return {"base": self.base, "files": [hashing.of_file(file) for file in (self.lock, self.template)]}
-
-    def check(self) -> None:
-        """Make sure that models can run here.
-
-        Raises
-        ------
-        UnavailableError
-            No engine responds, or it neither has the base image nor can pull it.
-        """
-        with _engine(works=True) as engine:
-            self._base_id(engine)
 
     def build(self, bundle: Path, *, version: str, digest: str) -> str:
         """Return the image of a bundle, built where there is none like it.
@@ -140,7 +143,7 @@ class DockerTarget:
                 digest=digest,
                 bundle=bundle,
                 base=self.base,
-                base_id=self._base_id(engine),
+                base_id=_base_id(engine, self.base),
                 lock=self.lock,
                 template=self.template.read_text(),
             )
@@ -201,7 +204,7 @@ class DockerTarget:
         """Remove the project's containers that ended and its images but for the newest `keep`.
 
         An image that a container runs from stays, whatever its age; so do the packages of an
-        image that stays. Returns the ids of the models' images removed.
+        image that stays. Returns the models' images removed, by their ids.
         """
         with _engine() as engine:
             ended = {one.id for one in self._containers(engine, "created", "exited", "dead")}
@@ -221,27 +224,13 @@ class DockerTarget:
                 for image in gone:
                     engine.images.remove(image.id, force=True)
                 _remove_unneeded(engine, {image.labels["org.mlops.dependencies"] for image in gone})
-            return [str(image.id) for image in gone]
+            return [f"image {image.id[:_ID_SHOWN]}" for image in gone]
 
     def _containers(self, engine: docker.DockerClient, *states: str) -> list[Container]:
         # The deployment's label too: a container that a person runs has the image's labels.
         ours = [f"{_HOME}={self.home}", f"{_PROJECT}={self.project}", "org.mlops.deployment"]
         filters = {"label": ours, "status": list(states)}
         return list(engine.containers.list(all=True, filters=filters, ignore_removed=True))
-
-    def _base_id(self, engine: docker.DockerClient) -> str:
-        try:
-            try:
-                return str(engine.images.get(self.base).id)
-            except ImageNotFound:
-                return str(engine.images.pull(self.base).id)
-        except (APIError, requests.RequestException) as exc:
-            raise UnavailableError(
-                f"The base image {self.base}",
-                "the engine or its registry",
-                cause=getattr(exc, "explanation", None) or exc,
-                remedy="Load or build an image with Python, and set MLOPS_BASE_IMAGE to it.",
-            ) from exc
 
     def _interpreter(self, engine: docker.DockerClient) -> Interpreter:
         try:
@@ -324,6 +313,22 @@ def _has(engine: docker.DockerClient, name: str) -> bool:
     except ImageNotFound:
         return False
     return True
+
+
+def _base_id(engine: docker.DockerClient, base: str) -> str:
+    """Return the id of an image, pulled where it is missing."""
+    try:
+        try:
+            return str(engine.images.get(base).id)
+        except ImageNotFound:
+            return str(engine.images.pull(base).id)
+    except (APIError, requests.RequestException) as exc:
+        raise UnavailableError(
+            f"The base image {base}",
+            "the engine or its registry",
+            cause=getattr(exc, "explanation", None) or exc,
+            remedy="Load or build an image with Python, and set MLOPS_BASE_IMAGE to it.",
+        ) from exc
 
 
 def _labels(engine: docker.DockerClient, name: str) -> Mapping[str, str]:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import psutil
@@ -21,7 +22,7 @@ from mlops.errors import MlopsError
 from mlops.files import atomic
 from mlops.files.ports import free_port
 
-__all__ = ["ProcessTarget"]
+__all__ = ["ProcessTarget", "open_target"]
 
 _LAST_BYTES = 8192
 _MOST_LOG = 10 * 1024 * 1024
@@ -29,6 +30,11 @@ _LEFT_OF_LOG = 1024 * 1024
 _KILL_SECONDS = 10
 _MARK = "MLOPS_SERVICES"
 """In a service's environment: the folder that has its record."""
+
+
+def open_target(context: TargetContext) -> ProcessTarget:
+    """Return the project's target."""
+    return ProcessTarget(context.home)
 
 
 class ProcessTarget:
@@ -43,23 +49,12 @@ class ProcessTarget:
     """
 
     name = "process"
-    leaves = "log of service"
+    build_inputs: Mapping[str, Any] = MappingProxyType({})
+    """Nothing: a service runs with this Python."""
 
     def __init__(self, home: Path) -> None:
         self._services = home / "services"
         self._logs = home / "logs" / "services"
-
-    @classmethod
-    def open(cls, context: TargetContext) -> ProcessTarget:
-        """Return the project's target."""
-        return cls(context.home)
-
-    def check(self) -> None:
-        """Do nothing: a process can be started wherever this one runs."""
-
-    def built_from(self) -> Mapping[str, Any]:
-        """Return nothing: it runs with this Python."""
-        return {}
 
     def start(self, spec: Spec) -> Serving:
         """Start a service with this Python."""
@@ -124,7 +119,7 @@ class ProcessTarget:
         gone = sorted(ended, key=lambda log: log.stat().st_mtime, reverse=True)[keep:]
         for log in gone if not dry else ():
             log.unlink(missing_ok=True)
-        return [log.stem for log in gone]
+        return [f"log of service {log.stem}" for log in gone]
 
     def cut_logs(self) -> int:
         """Truncate each log that grew too long to its last megabyte; return how many were truncated.
