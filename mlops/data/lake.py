@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from mlops.data.staging import FORMAT, Staging
 from mlops.errors import DataError, MissingColumnError
 from mlops.files import atomic
-from mlops.files.formats import check_table
+from mlops.files.formats import check_table, from_json, to_json
 from mlops.files.hashing import md5_of
 from mlops.schema import Schema
 from mlops.tables.conform import conform, in_order, reread
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Appended", "Duplicate", "Lake", "batch_of", "current_rows"]
 
+_INTENT_FORMAT = 1
 Duplicate = Literal["update", "keep"]
 """The current row of a repeated key: the later or the first."""
 
@@ -113,12 +114,14 @@ class Lake:
         self._intent.parent.mkdir(parents=True, exist_ok=True)
         (self._intent.parent / ".gitignore").write_text("*\n")
         parts = [[part.month, part.digest] for staging in stagings for part in staging.parts()]
-        atomic.write_text(self._intent, json.dumps(parts))
+        atomic.write_text(self._intent, to_json({"parts": parts}, _INTENT_FORMAT))
 
     def incomplete_files(self) -> frozenset[str]:
         """Return the files of the last intent, where a kill left others of it unpublished."""
         existing = self._files_by_month()
-        intended = json.loads(self._intent.read_text()) if self._intent.is_file() else []
+        if not self._intent.is_file():
+            return frozenset()
+        intended = from_json(self._intent.read_text(), _INTENT_FORMAT, where=str(self._intent))["parts"]
         names = [_file_of(existing, month, digest) for month, digest in intended]
         return frozenset(name for name in names if name) if None in names else frozenset()
 
@@ -141,11 +144,10 @@ class Lake:
             They are text in one and whole numbers, or true and false, in the other.
         """
         import pyarrow as pa
-        import pyarrow.parquet as pq
 
         def of(files: Iterable[Path]) -> pa.DataType | None:
             for file in files:
-                stored = pq.read_schema(file)
+                stored = _stored_schema(file)
                 if schema.target in stored.names and not pa.types.is_null(stored.field(schema.target).type):
                     return stored.field(schema.target).type
             return None
@@ -235,7 +237,7 @@ class Lake:
         if unknown := [name for name, rows in incomplete.items() if rows.all() and name not in optional]:
             raise MissingColumnError(
                 unknown,
-                have=_columns(self.path / files[-1]),
+                have=_stored_schema(self.path / files[-1]).names,
                 where=f"The lake {self.path}",
                 remedy="Correct the name in params.yaml, or bring the column into the lake: ingest a table "
                 "that has it, or build the lake again from data/raw: see 'A new feature' on the page 'Data' "
@@ -365,11 +367,12 @@ def _counted(tables: list[pa.Table], schema: Schema) -> pd.Series[Any]:
     return pd.util.hash_pandas_object(_joined(tables, schema), index=False).value_counts()
 
 
-def _columns(file: Path) -> list[str]:
+def _stored_schema(file: Path) -> pa.Schema:
     import pyarrow.parquet as pq
 
-    names: list[str] = pq.read_schema(file).names
-    return names
+    stored = pq.read_schema(file)
+    check_table(stored, FORMAT, file=file, foreign=True)
+    return stored
 
 
 def _parquet_in(folder: str) -> list[str]:

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlops.data.lake import Duplicate, batch_of, current_rows
+from mlops.data.staging import FORMAT
 from mlops.errors import DataError
+from mlops.files.formats import check_table
 from mlops.moments import to_times
 
 if TYPE_CHECKING:
@@ -72,6 +74,8 @@ class Snapshot:
         ------
         DataError
             A file cannot be read.
+        FormatError
+            A file is of a format that is not known here.
         """
         import pandas as pd
         import pyarrow as pa
@@ -116,7 +120,10 @@ class Snapshot:
 
     @cached_property
     def _footers(self) -> dict[str, Any]:
-        return {name: _footer(path, name) for name, path in self._files.items()}
+        footers = {name: _footer(path, name) for name, path in self._files.items()}
+        for name, footer in footers.items():
+            check_table(footer.schema.to_arrow_schema(), FORMAT, file=Path(name), foreign=True)
+        return footers
 
 
 def _batch(name: str) -> int:

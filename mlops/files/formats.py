@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +12,7 @@ from mlops.errors import FormatError
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["check", "check_table", "stamped"]
+__all__ = ["check", "check_table", "from_json", "stamped", "to_json"]
 
 _KEY = b"mlops.format"
 """In the metadata of a Parquet file."""
@@ -26,6 +28,27 @@ def check(version: Any, supported: int, *, where: str) -> None:
     """
     if version != supported or isinstance(version, bool):
         raise FormatError(where, version, supported)
+
+
+def to_json(fields: Mapping[str, Any], version: int) -> str:
+    """Return a JSON object on one line that bears its format's version."""
+    return json.dumps({"format": version, **fields})
+
+
+def from_json(text: str | bytes, supported: int, *, where: str) -> dict[str, Any]:
+    """Return the fields of what `to_json` wrote.
+
+    Raises
+    ------
+    FormatError
+        It is of another format, or bears no version.
+    ValueError
+        It is not JSON.
+    """
+    content = json.loads(text)
+    fields = content if isinstance(content, dict) else {}
+    check(fields.pop("format", None), supported, where=where)
+    return fields
 
 
 def stamped(table: pa.Table, version: int) -> pa.Table:

@@ -1,18 +1,16 @@
-"""A trial: one combination of parameters that a search tried, and how wrong it was.
-
-A leaf: standard library only.
-"""
+"""A trial: one combination of parameters that a search tried, and how wrong it was."""
 
 from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
+
+from mlops.files import formats
 
 __all__ = ["Journal", "State", "Trial", "best", "from_csv", "to_csv"]
 
@@ -20,6 +18,8 @@ State = Literal["complete", "pruned", "failed"]
 
 _OURS = ("trial", "state", "loss", "best", "folds", "error")
 _PARAMS = "params."
+_FORMAT = 1
+"""Of a line of the journal."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ class Journal:
         whole = [line for line in lines if line.endswith(b"\n")]
         if len(whole) < len(lines):
             self._path.write_bytes(b"".join(whole))
-        records = [json.loads(line) for line in whole]
+        records = [formats.from_json(line, _FORMAT, where=str(self._path)) for line in whole]
         seconds = [one.pop("seconds") for one in records]
         trials = [Trial(**one | {"losses": tuple(one["losses"])}) for one in records]
         return list(zip(trials, seconds, strict=True))
@@ -124,7 +124,8 @@ class Journal:
         """Keep a trial that has ended."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
         with self._path.open("ab") as file:
-            file.write(json.dumps({**asdict(trial), "seconds": seconds}).encode() + b"\n")
+            line = formats.to_json({**asdict(trial), "seconds": seconds}, _FORMAT)
+            file.write(line.encode() + b"\n")
 
     def remove(self) -> None:
         """Forget the trials: what they led to is kept."""

@@ -6,7 +6,6 @@ after the flow run. A mark whose process is gone shows that nothing will end the
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -76,10 +75,9 @@ def marks(home: Path) -> Iterator[Mark]:
     """
     for file in sorted((home / "runs").glob("*.json")):
         with suppress(FileNotFoundError, ValueError):
-            content = json.loads(file.read_text())
-            formats.check(content.get("format"), _FORMAT, where=str(file))
+            content = formats.from_json(file.read_text(), _FORMAT, where=str(file))
             yield Mark(run=file.stem, host=content["host"], process=content["process"], file=file)
 
 
 def _text(host: str, process: str | None) -> str:
-    return json.dumps({"format": _FORMAT, "host": host, "process": process})
+    return formats.to_json({"host": host, "process": process}, _FORMAT)

@@ -64,7 +64,7 @@ class Pull:
                 }
                 for each in inside
             ]
-            atomic.write_text(self.folder / _FETCHED, json.dumps(records))
+            atomic.write_text(self.folder / _FETCHED, formats.to_json({"tables": records}, _FORMAT))
 
     def write_position(self, tree: Path) -> None:
         """Write the source's position to the tree."""
@@ -114,7 +114,7 @@ def pull(project: Project, tree: Path) -> Pull:
     if intent.is_file():
         tables = [
             Fetched(folder / each["file"], each["name"], each["position"], each.get("again", False))
-            for each in json.loads(intent.read_text())
+            for each in formats.from_json(intent.read_text(), _FORMAT, where=str(intent))["tables"]
         ]
         if all(each.file.is_file() for each in tables):  # otherwise they were ingested, and being removed
             return Pull(name, tuple(tables), folder)
@@ -158,9 +158,7 @@ def _json(positions: dict[str, Any]) -> str:
 
 def _positions(text: str) -> dict[str, Any]:
     try:
-        content = json.loads(text)
-        formats.check(content["format"], _FORMAT, where=POSITIONS)
-        return dict(content["positions"])
+        return dict(formats.from_json(text, _FORMAT, where=POSITIONS)["positions"])
     except (ValueError, TypeError, KeyError) as exc:
         raise DataError(
             f"{POSITIONS} cannot be read: {exc}.",

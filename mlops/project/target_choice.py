@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable
 from importlib import import_module
@@ -11,7 +10,7 @@ from typing import Any
 from mlops.config.target_names import AUTO, TARGETS
 from mlops.deployment.rollout import Target, TargetContext
 from mlops.errors import ConfigError, MlopsError, UnavailableError
-from mlops.files import atomic, user_module
+from mlops.files import atomic, formats, user_module
 
 __all__ = ["available", "choose"]
 
@@ -19,6 +18,7 @@ log = logging.getLogger("mlops")
 
 _USED = "targets.json"
 """The classes of the project that `deploy.target` has named."""
+_FORMAT = 1
 
 
 def choose(wanted: str, context: TargetContext) -> Target:
@@ -64,14 +64,16 @@ def available(wanted: str, context: TargetContext) -> list[Target]:
 
 def _remembered(context: TargetContext) -> list[str]:
     file = context.home / _USED
-    return list(json.loads(file.read_text())) if file.is_file() else []
+    if not file.is_file():
+        return []
+    return list(formats.from_json(file.read_text(), _FORMAT, where=str(file))["classes"])
 
 
 def _remember(reference: str, context: TargetContext) -> None:
     known = _remembered(context)
     if reference not in known:
         context.home.mkdir(parents=True, exist_ok=True)
-        atomic.write_text(context.home / _USED, json.dumps([*known, reference]))
+        atomic.write_text(context.home / _USED, formats.to_json({"classes": [*known, reference]}, _FORMAT))
 
 
 def _open(name: str, context: TargetContext) -> Target:

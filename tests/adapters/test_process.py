@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -15,6 +14,7 @@ import psutil
 from mlops.adapters.processes import process_id
 from mlops.adapters.targets.process import ProcessTarget
 from mlops.deployment.rollout import Serving, Spec
+from mlops.files import formats
 from tests.patience import until
 from tests.tiny import tiny_bundle
 
@@ -22,7 +22,7 @@ from tests.tiny import tiny_bundle
 def told(home: Path, ref: str) -> Serving:
     serving = Serving("one", "1", "d" * 64, "process", "http://127.0.0.1:9", ref)
     (home / "services").mkdir(parents=True)
-    (home / "services" / "one.json").write_text(json.dumps(asdict(serving)))
+    (home / "services" / "one.json").write_text(formats.to_json(asdict(serving), 1))
     return serving
 
 

@@ -1,33 +1,43 @@
-"""Every stored format bears a version, and one that is not known is refused by name."""
+"""Every stored format bears a version, and one that is not known is refused by name; the ledger: test_ledger.py."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pandas as pd
+import psutil
 import pyarrow.parquet as pq
 import pytest
 
+from mlops.adapters.processes import process_id
+from mlops.adapters.targets.process import ProcessTarget
 from mlops.config.paths import POSITIONS
 from mlops.config.project_folder import load_params
 from mlops.data import contract
 from mlops.data.lake import Lake
+from mlops.data.snapshot import Snapshot
+from mlops.data.source import Fetched
+from mlops.deployment.rollout import Serving, TargetContext
 from mlops.errors import ConfigError, MlopsError
 from mlops.files import archive, formats
 from mlops.model import bundle
+from mlops.model.trials import Journal, Trial
 from mlops.prediction_log import label_log, reader
 from mlops.prediction_log.segment import records
 from mlops.prediction_log.writer import PredictionLog
-from mlops.project import run_marks
-from mlops.project.source_pull import merge_positions, restore_positions
+from mlops.project import run_marks, target_choice
+from mlops.project.context import Project
+from mlops.project.source_pull import merge_positions, pull, restore_positions
 from mlops.rows import Rows
 from mlops.schema import Schema
 from mlops.stages import io
 from mlops.stages.prepare import prepare
 from mlops.task_types.predictions import Predictions
+from tests.outside import TARGET
 from tests.tiny import tiny_bundle
 
 SCHEMA = Schema({"size": "number"}, "ripe", "binary", "picked", "plum")
@@ -127,6 +137,61 @@ def of_positions(root: Path) -> Stored:
     return root / POSITIONS, lambda: merge_positions(root, (root / POSITIONS).read_text())
 
 
+def of_the_intent_of_a_pull(root: Path) -> Stored:
+    (root / "params.yaml").write_text(PARAMS.replace("name: plums", "name: plums, source: in/*.csv"))
+    project = Project.at(root)
+    pulled = pull(project, root)
+    (pulled.folder / "june.csv").write_text("plum\na\n")
+    replace(pulled, tables=(Fetched(pulled.folder / "june.csv", "june.csv"),)).write_intent()
+    return pulled.folder / "fetched.json", lambda: pull(project, root)
+
+
+def of_the_intent_of_a_batch(root: Path) -> Stored:
+    lake = Lake(root / "data/lake")
+    with lake.staging() as staging:
+        staging.write(TABLE, SCHEMA.time)
+        lake.declare_intent([staging])
+    return root / "data/.lake-intent/parts.json", lake.incomplete_files
+
+
+def of_a_version_of_the_lake(root: Path) -> Stored:
+    file, _ = of_the_lake(root)
+    return file, lambda: len(Snapshot({file.name: file}))
+
+
+def of_the_labels_of_the_lake(root: Path) -> Stored:
+    file, _ = of_the_lake(root)
+    lake = Lake(root / "data/lake")
+
+    def read() -> None:
+        with lake.staging(1) as staging:
+            staging.write(TABLE, SCHEMA.time)
+            lake.refuse_other_labels(staging, SCHEMA)
+
+    return file, read
+
+
+def of_the_targets_of_a_project(root: Path) -> Stored:
+    (root / "bare.py").write_text(TARGET)
+    context = TargetContext("plums", root=root, home=root, base_image="")
+    target_choice.choose("bare.py:Bare", context)
+    return root / "targets.json", lambda: target_choice.choose("bare.py:Bare", context)
+
+
+def of_a_service(root: Path) -> Stored:
+    target = ProcessTarget(root)
+    serving = Serving("one", "1", "d", "process", "http://127.0.0.1:9", process_id.name(psutil.Process()))
+    (root / "services").mkdir()
+    target._write(serving)
+    return root / "services/one.json", target.running
+
+
+def of_the_trials_of_a_search(root: Path) -> Stored:
+    journal = Journal(root / "trials.jsonl")
+    journal.add(Trial(1, "complete", {}, (0.5,)), seconds=1.0)
+    return root / "trials.jsonl", journal.read
+
+
 def with_version(file: Path, version: int) -> None:
     """Write the file anew, as another version of mlops would."""
     if file.suffix == ".parquet":
@@ -156,6 +221,13 @@ def with_version(file: Path, version: int) -> None:
         of_a_backup,
         of_the_mark_of_a_run,
         of_positions,
+        of_the_intent_of_a_pull,
+        of_the_intent_of_a_batch,
+        of_a_version_of_the_lake,
+        of_the_labels_of_the_lake,
+        of_the_targets_of_a_project,
+        of_a_service,
+        of_the_trials_of_a_search,
     ],
 )
 def test_a_version_that_is_not_known_is_refused_with_both_named(

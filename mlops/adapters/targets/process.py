@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import time
@@ -19,11 +18,13 @@ import mlops
 from mlops.adapters.processes import process_id
 from mlops.deployment.rollout import Serving, Spec, TargetContext
 from mlops.errors import MlopsError
-from mlops.files import atomic
+from mlops.files import atomic, formats
 from mlops.files.ports import free_port
 
 __all__ = ["ProcessTarget", "open_target"]
 
+_FORMAT = 1
+"""Of the record of a service."""
 _LAST_BYTES = 8192
 _MOST_LOG = 10 * 1024 * 1024
 _LEFT_OF_LOG = 1024 * 1024
@@ -85,7 +86,7 @@ class ProcessTarget:
         servings = []
         for file in sorted(self._services.glob("*.json"), key=_written):
             with suppress(FileNotFoundError):
-                serving = Serving(**json.loads(file.read_text()))
+                serving = Serving(**formats.from_json(file.read_text(), _FORMAT, where=str(file)))
                 if process_id.find(serving.ref) is None:
                     file.unlink()
                 else:
@@ -157,7 +158,7 @@ class ProcessTarget:
         return self._logs / f"{id}.log"
 
     def _write(self, serving: Serving) -> None:
-        atomic.write_text(self._file(serving.id), json.dumps(asdict(serving)))
+        atomic.write_text(self._file(serving.id), formats.to_json(asdict(serving), _FORMAT))
 
 
 def _environment(spec: Spec, port: int) -> dict[str, str]:
