@@ -22,7 +22,7 @@ COMPARISON = Comparison(
     rows=8910, blocks=11, loss=0.4845, other_loss=0.4888, difference=-0.0043, low=-0.0116, high=0.0029
 )
 _USUAL: dict[str, Any] = {
-    "asked": False,
+    "explicit_as_of": False,
     "attempts": 3,
     "bytes": 0,
     "columns": (),

@@ -10,7 +10,7 @@ from mlops.ledger.record import Record
 __all__ = [
     "AnyDeployment",
     "DeploymentFailed",
-    "DeploymentFound",
+    "DeploymentRecovered",
     "DeploymentServed",
     "DeploymentStarted",
     "ScoringStarted",
@@ -78,10 +78,10 @@ class DeploymentFailed(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
-class DeploymentFound(Record):
-    """A deployment that was taken for gone, and serves after all."""
+class DeploymentRecovered(Record):
+    """A deployment that failed or seemed to be gone, and serves again."""
 
-    kind: ClassVar[str] = "deployment.found"
+    kind: ClassVar[str] = "deployment.recovered"
 
     deployment: str
     version: str
@@ -90,7 +90,7 @@ class DeploymentFound(Record):
     @property
     def sentence(self) -> str:
         """The version."""
-        return f"Version {self.version} serves after all."
+        return f"Version {self.version} serves again."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,6 +147,11 @@ class TableScored(Record):
 
 
 AnyDeployment = (
-    DeploymentStarted | DeploymentServed | DeploymentFailed | DeploymentFound | ScoringStarted | TableScored
+    DeploymentStarted
+    | DeploymentServed
+    | DeploymentFailed
+    | DeploymentRecovered
+    | ScoringStarted
+    | TableScored
 )
 """What names a deployment: predictions in the log name it too."""

@@ -36,7 +36,7 @@ class ColumnVerdict:
 class QualityVerdict:
     """The mean loss on served rows whose labels came, against the loss at training.
 
-    Of the rows with a label, `unanswered` are left out: their logged prediction is no number.
+    Of the rows with a label, `invalid_predictions` are left out: their logged prediction is no number.
     """
 
     state: Literal["ok", "worse", "unknown"]
@@ -47,7 +47,7 @@ class QualityVerdict:
     coverage: float
     rows: int
     note: str = ""
-    unanswered: int = 0
+    invalid_predictions: int = 0
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,9 @@ class DriftReport:
             findings += f"; quality {self.quality.state}"
             findings += f" ({self.quality.loss:.4f})" if self.quality.loss is not None else ""
             findings += (
-                f", {lost:,} predictions were not a number" if (lost := self.quality.unanswered) else ""
+                f", {lost:,} predictions were not a number"
+                if (lost := self.quality.invalid_predictions)
+                else ""
             )
         calm = "No drift" if self.judged else "Unknown"
         verdict = "Drift is confirmed" if confirmed else "Drift, not confirmed" if self.raised else calm

@@ -90,11 +90,11 @@ RetrainRule = Literal["invalid", "policy", "cooldown", "too_few_rows", "attempts
 
 @dataclass(frozen=True, kw_only=True)
 class RetrainStarted(Record):
-    """A retraining that begins; `asked` where a person named its `as_of`."""
+    """A retraining that begins; `explicit_as_of` where a person set its `as_of`."""
 
     kind: ClassVar[str] = "retrain.started"
 
-    asked: bool
+    explicit_as_of: bool
 
     @property
     def sentence(self) -> str:

@@ -22,7 +22,7 @@ from mlops.errors import UnavailableError
 from mlops.ledger.entry import Entry
 from mlops.ledger.record import Record
 from mlops.ledger.records import (
-    DeploymentFound,
+    DeploymentRecovered,
     DeploymentServed,
     DeploymentStarted,
     DriftConfirmed,
@@ -42,7 +42,7 @@ SWEEP_EVERY = timedelta(days=1)
 
 log = logging.getLogger("mlops.reconciler")
 
-_SERVES = (DeploymentServed, DeploymentFound)
+_SERVES = (DeploymentServed, DeploymentRecovered)
 _REQUESTS = (RunRequested, RunAbandoned)
 
 Start = Callable[[str, dict[str, Any], str], None]
@@ -130,7 +130,7 @@ def _record_recovery(project: Project) -> None:
         return
     if served is not None and served[0].record.digest == champion.record.digest:
         known = served[0].record
-        there = DeploymentFound(deployment=known.deployment, version=known.version, digest=known.digest)
+        there = DeploymentRecovered(deployment=known.deployment, version=known.version, digest=known.digest)
         project.ledger.record(there, cause=champion)
 
 

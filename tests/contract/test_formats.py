@@ -1,4 +1,4 @@
-"""Every stored format bears a version; one that is not known is refused by name. The ledger: test_ledger.py."""
+"""Every stored format bears a version; an unknown one is refused by name. The ledger: test_ledger.py."""
 
 from __future__ import annotations
 

@@ -49,7 +49,11 @@ def tree(root: Path) -> Path:
 @pytest.fixture
 def start(root: Path) -> Iterator[Callable[..., Entry]]:
     project = Project.at(root)
-    yield lambda as_of=AS_OF, asked=False: project.ledger.record(RetrainStarted(asked=asked), as_of=as_of)
+
+    def begin(as_of: datetime = AS_OF, *, explicit: bool = False) -> Entry:
+        return project.ledger.record(RetrainStarted(explicit_as_of=explicit), as_of=as_of)
+
+    yield begin
     project.ledger.close()
 
 
@@ -110,13 +114,13 @@ def test_rows_newer_than_the_present_hinder_nothing_and_learn_nobody_the_future(
     later.assign(ripe=None).to_parquet(table)
     add_files(root, [table])
     tree = ingest.loop_worktree.fn(root)
-    asked, found = start(asked=True), start()
-    assert ingest.add_labelled_rows.fn(root, tree, asked).as_of == AS_OF  # none of them is learnt from
+    explicit, found = start(explicit=True), start()
+    assert ingest.add_labelled_rows.fn(root, tree, explicit).as_of == AS_OF  # none of them is learnt from
     later.to_parquet(table)
     add_files(root, [table])
     ingest.loop_worktree.fn(root)
     with pytest.raises(DataError, match="would train on its future"):
-        ingest.add_labelled_rows.fn(root, tree, asked)
+        ingest.add_labelled_rows.fn(root, tree, explicit)
     added = ingest.add_labelled_rows.fn(root, tree, found)
     assert added.as_of == later["picked"].max() + timedelta(microseconds=1)
 
@@ -141,5 +145,5 @@ def test_an_edit_that_is_not_committed_decides_nothing(
 
 
 def test_who_names_the_time_of_a_retraining_is_kept_to_it(root: Path) -> None:
-    assert retrain.claim.fn(root, AS_OF, None).record.asked
-    assert not retrain.claim.fn(root, None, None).record.asked
+    assert retrain.claim.fn(root, AS_OF, None).record.explicit_as_of
+    assert not retrain.claim.fn(root, None, None).record.explicit_as_of

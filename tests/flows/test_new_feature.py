@@ -103,7 +103,10 @@ def test_training_the_gate_monitoring_and_retraining_go_on(
     watched = {column.column for column in checked.record.report.columns}
     assert watched == {"size", "heat", "colour", "prediction"}
 
-    tree, started = intake.loop_worktree.fn(root), ledger.record(RetrainStarted(asked=False), as_of=AS_OF)
+    tree, started = (
+        intake.loop_worktree.fn(root),
+        ledger.record(RetrainStarted(explicit_as_of=False), as_of=AS_OF),
+    )
     assert intake.add_labelled_rows.fn(root, tree, started).record.rows == SERVED * A_DAY
     assert weather_of(tree).value_counts()[""] == (HISTORY + SERVED) * A_DAY
 

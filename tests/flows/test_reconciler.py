@@ -18,7 +18,7 @@ from mlops.ledger.entry import Entry
 from mlops.ledger.record import Record
 from mlops.ledger.records import (
     DeploymentFailed,
-    DeploymentFound,
+    DeploymentRecovered,
     DeploymentServed,
     DeploymentStarted,
     DriftChecked,
@@ -321,7 +321,7 @@ def test_looks_that_were_mistaken_do_not_add_up(project: Project, starts: Starts
         project.__dict__["still"] = there
         assert reconcile(project, starts, now=clock.now) == reconcile(project, starts, now=clock.now) == []
     assert len(starts) == len({key for _, _, key in starts}) == MOST_ATTEMPTS + 2
-    found = project.ledger.effects(champion, DeploymentFound)
+    found = project.ledger.effects(champion, DeploymentRecovered)
     assert [entry.record.deployment for entry in found] == ["d1"] * len(starts)
 
 

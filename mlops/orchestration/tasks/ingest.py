@@ -198,7 +198,7 @@ def _resolve_as_of(project: Project, lake: pd.DataFrame, started: Entry[RetrainS
     newest = lake.loc[lake[project.schema.target].notna(), time].max() if time else pd.NaT
     if pd.isna(newest) or newest < pd.Timestamp(as_of):
         return as_of
-    if started.record.asked:
+    if started.record.explicit_as_of:
         raise DataError(
             f"The lake has labelled rows up to {newest:%Y-%m-%d %H:%M}: a retraining as of "
             f"{as_of:%Y-%m-%d %H:%M} would train on its future.",

@@ -236,7 +236,7 @@ def quality(joined: pd.DataFrame, bundle: Bundle, params: Params, as_of: datetim
         coverage=len(labelled) / len(mature) if len(mature) else 0.0,
         policy=policy,
     )
-    return replace(verdict, unanswered=len(labelled) - len(answered))
+    return replace(verdict, invalid_predictions=len(labelled) - len(answered))
 
 
 def _predictions_of(rows: pd.DataFrame, schema: Schema) -> Predictions:

@@ -76,7 +76,7 @@ def claim(
 
     Returns
     -------
-    ``retrain.started``, whose `asked` tells that a person set the `as_of`; or the outcome that this
+    ``retrain.started``, whose `explicit_as_of` tells that a person set it; or the outcome that this
     cause already has: ``retrain.refused`` or ``retrain.finished``.
 
     Raises
@@ -86,7 +86,7 @@ def claim(
     """
     project = Project.at(root)
     drift = _confirmed(project, cause) if cause else None
-    asked = drift is None and as_of is not None
+    explicit_as_of = drift is None and as_of is not None
     if drift is not None:
         as_of = drift.as_of
         outcome = _outcome_of(project, drift)
@@ -110,7 +110,7 @@ def claim(
     if refusal is not None:
         refused = RetrainRefused(rule=refusal.cause, reason=refusal.reason)
         return project.ledger.record(refused, cause=drift, as_of=as_of)
-    return project.ledger.record(RetrainStarted(asked=asked), cause=drift, as_of=as_of)
+    return project.ledger.record(RetrainStarted(explicit_as_of=explicit_as_of), cause=drift, as_of=as_of)
 
 
 def earlier_verdict(root: Path, started: Entry[RetrainStarted]) -> Entry[GateJudged] | None:

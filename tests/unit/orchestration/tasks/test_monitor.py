@@ -68,7 +68,7 @@ def judged(bundle: Bundle, *, lost: int) -> QualityVerdict:
 def test_an_answer_that_is_no_number_is_left_out_of_the_loss_and_counted(tmp_path: Path, task: str) -> None:
     bundle = a_bundle(tmp_path / "bundle", task)
     whole, lost = judged(bundle, lost=0), judged(bundle, lost=7)
-    assert (whole.state, whole.rows, whole.unanswered) == ("ok", ROWS, 0)
-    assert (lost.state, lost.rows, lost.unanswered) == ("ok", ROWS - 7, 7)
+    assert (whole.state, whole.rows, whole.invalid_predictions) == ("ok", ROWS, 0)
+    assert (lost.state, lost.rows, lost.invalid_predictions) == ("ok", ROWS - 7, 7)
     assert lost.loss == pytest.approx(whole.loss)
     assert lost.coverage == 1.0
