@@ -20,7 +20,7 @@ from typing import Any
 import pandas as pd
 from evidently import DataDefinition, Dataset, Report
 from evidently.presets import DataDriftPreset
-from scratch import flights
+from streams.flights import flights
 
 from mlops.adapters import evidently
 from mlops.config.project_folder import load_params

@@ -13,7 +13,8 @@ from datetime import UTC, datetime
 
 import httpx
 import pandas as pd
-from scratch import flights, run, running
+from scratch import run, running
+from streams.flights import flights
 
 from mlops.deployment.client import Client
 from mlops.ledger.records import DriftConfirmed

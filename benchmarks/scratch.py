@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
+from streams.flights import flights
 
 from mlops.adapters.prefect_server.environment import connect
 from mlops.config.paths import BUNDLE, LAKE
@@ -23,11 +22,11 @@ from mlops.orchestration.run_flow import load_flow
 from mlops.project.context import Project
 from mlops.project.down import down
 from mlops.project.up import up
-from mlops.scaffold.template import stamp, template
+from mlops.scaffold.template import stamp
 from mlops.schema import Schema
 from mlops.stages.pipeline import STAGES
 
-__all__ = ["flights", "run", "running", "trained"]
+__all__ = ["run", "running", "trained"]
 
 
 @contextmanager
@@ -57,18 +56,6 @@ def trained(folder: Path, *months: int) -> Bundle:
     for stage in STAGES.values():
         stage(folder)
     return bundle.open(folder / BUNDLE)
-
-
-def flights(*months: int) -> pd.DataFrame:
-    """Load these months of the flights."""
-    spec = importlib.util.spec_from_file_location("flights", template() / "models" / "flights" / "source.py")
-    assert spec is not None
-    assert spec.loader is not None
-    source = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(source)
-    frame: pd.DataFrame = source.load(months=months)
-    frame["time_hour"] = pd.to_datetime(frame["time_hour"], utc=True)
-    return frame
 
 
 def run(project: Project, flow: str, **parameters: Any) -> str:

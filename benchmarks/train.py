@@ -13,7 +13,8 @@ import sys
 import time
 from pathlib import Path
 
-from scratch import flights, run, running
+from scratch import run, running
+from streams.flights import flights
 
 HERE = Path(__file__).parent
 
