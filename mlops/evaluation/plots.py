@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mlops import task_types
 from mlops.evaluation.metrics import losses
 from mlops.model.predictor import Predictor
 from mlops.rows import Array, Columns
 from mlops.schema import Schema
 from mlops.tables.sampling import spaced
-from mlops.task_types import of_classes
 from mlops.task_types.predictions import Predictions
 
 if TYPE_CHECKING:
@@ -25,36 +25,36 @@ _BINS = 10
 _ROWS = 2000
 
 
-def roc(labels: Sequence[Any], predicted: Predictions, classes: Sequence[Any] | None) -> pd.DataFrame:
+def roc(
+    task: str, labels: Sequence[Any], predicted: Predictions, classes: Sequence[Any] | None
+) -> pd.DataFrame:
     """Return the ROC curve, columns `false_positive_rate` and `true_positive_rate`.
 
-    Binary: of the second class. Multiclass: micro-average of one class against the others. No points
-    for a regression.
+    Of what `Task.roc_terms` says; no points where it has none, as for a regression, or where all rows
+    are alike.
     """
     import pandas as pd
     from sklearn.metrics import roc_curve
 
     columns = ["false_positive_rate", "true_positive_rate"]
-    if classes is None:
-        return pd.DataFrame(columns=columns, dtype=float)
-    positives = classes[1:] if len(classes) == 2 else classes
-    actual = np.array([[label == name for name in positives] for label in labels]).ravel()
+    actual, scores = task_types.find(task).roc_terms(labels, predicted, classes)
     if actual.all() or not actual.any():
         return pd.DataFrame(columns=columns, dtype=float)
-    false, true, _ = roc_curve(actual, np.asarray(predicted.scores, dtype=float).ravel())
+    false, true, _ = roc_curve(actual, scores)
     points = np.unique(np.linspace(0, len(false) - 1, _POINTS).astype(int))
     return pd.DataFrame({columns[0]: false[points], columns[1]: true[points]})
 
 
-def calibration(labels: Sequence[Any], predicted: Predictions, classes: Sequence[Any] | None) -> pd.DataFrame:
+def calibration(
+    task: str, labels: Sequence[Any], predicted: Predictions, classes: Sequence[Any] | None
+) -> pd.DataFrame:
     """Return `predicted`, `observed` and `rows` for each decile of the predictions.
 
-    Binary: the second class's probability and frequency. Multiclass: the probability of the
-    predicted label and its accuracy. Regression: the mean values.
+    The means of what `Task.calibration` says.
     """
     import pandas as pd
 
-    scores, observed = of_classes(classes).calibration(labels, predicted, classes)
+    scores, observed = task_types.find(task).calibration(labels, predicted, classes)
     order = np.argsort(scores, kind="stable")
     bins = [rows for rows in np.array_split(order, _BINS) if len(rows)]
     return pd.DataFrame(
@@ -66,20 +66,20 @@ def calibration(labels: Sequence[Any], predicted: Predictions, classes: Sequence
     )
 
 
-def confusion(labels: Sequence[Any], predicted: Predictions, classes: Sequence[Any] | None) -> pd.DataFrame:
-    """Return each row's `actual` and `predicted` label; no rows for a regression."""
+def confusion(task: str, labels: Sequence[Any], predicted: Predictions) -> pd.DataFrame:
+    """Return each row's `actual` and `predicted` label; no rows where values are predicted."""
     import pandas as pd
 
-    if classes is None:
+    if not task_types.find(task).has_classes:
         return pd.DataFrame(columns=["actual", "predicted"])
     return pd.DataFrame({"actual": list(labels), "predicted": predicted.values})
 
 
-def residuals(labels: Sequence[Any], predicted: Predictions, classes: Sequence[Any] | None) -> pd.DataFrame:
+def residuals(task: str, labels: Sequence[Any], predicted: Predictions) -> pd.DataFrame:
     """Return `predicted` and `residual`, actual minus predicted, of up to 2,000 rows; none for classes."""
     import pandas as pd
 
-    if classes is not None:
+    if task_types.find(task).has_classes:
         return pd.DataFrame(columns=["predicted", "residual"], dtype=float)
     rows = spaced(len(labels), most=_ROWS)
     values = np.asarray(predicted.values, dtype=float)[rows]

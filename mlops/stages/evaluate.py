@@ -30,10 +30,10 @@ def evaluate(root: Path) -> None:
     }
     write(root / METRICS, to_json(figures))
     tables = {
-        "roc": plots.roc(labels, predictions, classes),
-        "calibration": plots.calibration(labels, predictions, classes),
-        "confusion": plots.confusion(labels, predictions, classes),
-        "residuals": plots.residuals(labels, predictions, classes),
+        "roc": plots.roc(info.task, labels, predictions, classes),
+        "calibration": plots.calibration(info.task, labels, predictions, classes),
+        "confusion": plots.confusion(info.task, labels, predictions),
+        "residuals": plots.residuals(info.task, labels, predictions),
     }
     for name, table in tables.items():
         write(root / PLOTS / f"{name}.csv", table.to_csv(index=False, lineterminator="\n").encode())

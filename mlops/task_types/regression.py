@@ -86,6 +86,15 @@ class Regression(Task):
         del classes
         return np.asarray(predictions.values, dtype=float), np.asarray(labels, dtype=float)
 
+    def roc_terms(
+        self, labels: Sequence[Any] | Array, predictions: Predictions, classes: Sequence[Any] | None
+    ) -> tuple[Array, Array]:
+        """Return nothing: a value is neither so nor not."""
+        import numpy as np
+
+        del labels, predictions, classes
+        return np.zeros(0, dtype=bool), np.zeros(0)
+
     def prediction_schema(self, classes: Sequence[Any] | None) -> dict[str, Any]:
         """Return a number."""
         del classes

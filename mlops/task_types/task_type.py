@@ -143,6 +143,20 @@ class Task:
         right = [float(guess == label) for guess, label in zip(predictions.values, labels, strict=True)]
         return np.asarray(predictions.scores).max(axis=1), np.array(right)
 
+    def roc_terms(
+        self, labels: Sequence[Any] | Array, predictions: Predictions, classes: Sequence[Any] | None
+    ) -> tuple[Array, Array]:
+        """Return what was so, as booleans, and its score, shape (n,); empty where there is no ROC curve.
+
+        Of two labels whether it is the second; of more each label against the others (micro-average).
+        """
+        import numpy as np
+
+        known = list(classes or ())
+        positives = known[1:] if len(known) == 2 else known
+        actual = np.array([[label == name for name in positives] for label in labels], dtype=bool)
+        return actual.ravel(), np.asarray(predictions.scores, dtype=float).ravel()
+
     def prediction_schema(self, classes: Sequence[Any] | None) -> dict[str, Any]:
         """Return what a prediction is, in JSON Schema's words."""
         return {"enum": list(classes or ())}

@@ -159,5 +159,3 @@ def test_cooldown_holds_until_its_end():
     refusal = start(last_retrain_as_of=NOW - timedelta(days=6, hours=23))
     assert refusal.cause == "cooldown"
     assert "2013-03-10 01:00" in refusal.reason
-
-
