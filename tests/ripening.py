@@ -75,7 +75,7 @@ def trained(folder: Path, *, strength: float, until: datetime, loss: float) -> B
     files = {path.name: path.read_bytes() for path in made.folder.iterdir() if path.name != bundles.MANIFEST}
     train = {"rows": 1200, "start": (until - timedelta(days=70)).isoformat(), "end": until.isoformat()}
     holdout = {"rows": 300, "start": until.isoformat(), "end": (until + timedelta(days=10)).isoformat()}
-    lineage = {"data": "d" * 32, "train": train, "holdout": holdout}
+    lineage = {"data": "d" * 32, "train": train, "holdout": holdout, "fitted_until": train["end"]}
     figures = {"loss": {"log_loss": loss}, "baseline": {"log_loss": 0.69}, "rows": 300}
     for name, value in {"lineage.json": lineage, "reference.json": figures}.items():
         files[name] = json.dumps(value).encode()
@@ -127,7 +127,7 @@ def promoted(
         baseline=Comparison(300, 10, 0.41, 0.69, -0.28, -0.3, -0.2),
     )
     cause = ledger.record(verdict, cause=registered)
-    promotion = ledger.record(ModelPromoted.of(model, gate_end=None), cause=cause)
+    promotion = ledger.record(ModelPromoted.of(model, fitted_until=None), cause=cause)
     deployed = DeploymentServed(
         deployment=f"plums-v{version}", version=version, digest=made.digest, target="process"
     )

@@ -156,7 +156,7 @@ def mature(frame: pd.DataFrame, schema: Schema, maturity: timedelta) -> pd.DataF
         times = frame[schema.time]
         young = (times > times.max() - maturity).to_numpy()
         if (young & ~labelled).any():
-            labelled &= ~young
+            labelled = labelled & ~young
     return frame[labelled].reset_index(drop=True)
 
 

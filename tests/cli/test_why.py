@@ -54,7 +54,7 @@ def asked(stamp: Path, tmp_path: Path) -> Project:
     facts: dict[str, Any] = {"version": "3", "digest": "b" * 64}
     registered = record(made(ModelRegistered, run_id="r9", data_md5="d" * 32, **facts), cause=drift)
     judged = record(made(GateJudged), cause=registered)
-    promoted = record(ModelPromoted.of(registered.record, gate_end=None), cause=judged)
+    promoted = record(ModelPromoted.of(registered.record, fitted_until=None), cause=judged)
     facts["deployment"] = RECORD["deployment"]
     record(made(DeploymentStarted, **facts), cause=promoted)
     record(made(DeploymentServed, target="docker", image="sha256:feed", **facts), cause=promoted)

@@ -213,7 +213,7 @@ def test_a_time_without_a_zone_is_refused(ledger: Ledger) -> None:
     with pytest.raises(ValueError, match="no time zone"):
         ledger.record(made(RunRequested), as_of=datetime(2026, 1, 1))
     with pytest.raises(ValueError, match="no time zone"):
-        ledger.record(made(GateJudged, chosen_until=datetime(2026, 1, 1)), cause="x")
+        ledger.record(made(GateJudged, fitted_until=datetime(2026, 1, 1)), cause="x")
     assert ledger.entries() == []
 
 

@@ -37,7 +37,7 @@ def root(tmp_path: Path) -> Path:
     table = tmp_path / "history.parquet"
     plums(0, HISTORY, season=0).to_parquet(table)
     add_files(root, [table])
-    promoted(Project.at(root).ledger, digest="a", version="1", gate_end=CHOSEN_UNTIL)
+    promoted(Project.at(root).ledger, digest="a", version="1", fitted_until=CHOSEN_UNTIL)
     return root
 
 

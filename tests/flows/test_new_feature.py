@@ -79,7 +79,7 @@ def test_training_the_gate_monitoring_and_retraining_go_on(
     root: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     ledger, first = Project.at(root).ledger, learn(root)
-    champion = ledger.record(ModelPromoted.of(first.record, gate_end=None), cause=first)
+    champion = ledger.record(ModelPromoted.of(first.record, fitted_until=None), cause=first)
     ledger.record(made(DeploymentServed), cause=champion)
     add_weather(root)
     with pytest.raises(MissingColumnError, match="no column weather"):  # a slip, for all that is known

@@ -63,7 +63,7 @@ def project(tmp_path: Path) -> Iterator[Project]:
     registered = ledger.record(made(ModelRegistered, data_md5="d1" * 16, **facts))
     window = Window(datetime(2026, 1, 20, tzinfo=UTC), datetime(2026, 1, 24, 16, tzinfo=UTC))
     judged = ledger.record(made(GateJudged, window=window), cause=registered)
-    promoted = ledger.record(ModelPromoted.of(registered.record, gate_end=window.end), cause=judged)
+    promoted = ledger.record(ModelPromoted.of(registered.record, fitted_until=window.end), cause=judged)
     ledger.record(made(DeploymentServed, deployment="plums-v3", **facts), cause=promoted)
     ledger.record(made(DriftChecked), cause=promoted, as_of=NOW)
     ledger.record(made(RetrainRefused, rule="too_few_rows", reason="too few rows."))

@@ -59,7 +59,9 @@ def by_gate(project: Project, version: str) -> Entry:
     registered = project.ledger.record(made(ModelRegistered, version=version, digest=digest))
     judged = project.ledger.record(made(GateJudged, version=version), cause=registered)
     end = datetime(2026, 2, int(version), tzinfo=UTC)
-    return project.ledger.record(ModelPromoted.of(registered.record, gate_end=end), cause=judged, as_of=end)
+    return project.ledger.record(
+        ModelPromoted.of(registered.record, fitted_until=end), cause=judged, as_of=end
+    )
 
 
 def deployed(project: Project) -> None:
@@ -132,7 +134,7 @@ def test_the_ledger_tells_why_and_the_spent_window_stays_spent(project: Project)
     )
     first = project.ledger.get(asked.cause, ModelPromoted)
     assert first is not None
-    assert again.record == replace(first.record, gate_end=datetime(2026, 2, 3, tzinfo=UTC))
+    assert again.record == replace(first.record, fitted_until=datetime(2026, 2, 3, tzinfo=UTC))
     assert again.as_of == datetime(2026, 2, 3, tzinfo=UTC)
 
 

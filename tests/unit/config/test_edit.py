@@ -239,7 +239,7 @@ def test_a_section_that_is_not_there_is_added(params: Path) -> None:
 @pytest.mark.parametrize(
     ("key", "text", "path", "allowed"),
     [
-        ("train.windw", "3d", "train.windw", "window, holdout, gap"),
+        ("train.windw", "3d", "train.windw", "window, holdout, folds, gap"),
         ("train.window", "3 days", "train.window", "a duration"),
         ("model.seed", "many", "model.seed", "integer"),
         ("model.seed.x", "3", "model.seed", "integer"),

@@ -145,9 +145,9 @@ def test_an_edit_of_what_reads_the_log_rebuilds_no_image(image: Image) -> None:
 
 
 def test_what_the_bundles_module_imports_is_carried(image: Image) -> None:
-    assert "mlops/training/holdout.py" not in sources(image.bundle)
-    (image.bundle / "module.py").write_text("def build():\n    from mlops.training import holdout\n")
-    assert "mlops/training/holdout.py" in sources(image.bundle)
+    assert "mlops/training/plan.py" not in sources(image.bundle)
+    (image.bundle / "module.py").write_text("def build():\n    from mlops.training import plan\n")
+    assert "mlops/training/plan.py" in sources(image.bundle)
 
 
 def test_a_models_context_is_the_bundle_our_code_and_two_copies(image: Image, tmp_path: Path) -> None:

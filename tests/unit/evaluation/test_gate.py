@@ -11,7 +11,7 @@ from mlops.config.params import GateParams
 from mlops.errors import DataError, TooFewRowsError
 from mlops.evaluation import gate
 from mlops.evaluation.gate import compare
-from mlops.ledger.judgement import Comparison, Window
+from mlops.ledger.judgement import Comparison, RefitCheck, ScopeComparison, Window
 from mlops.stats.interval import Interval, mean_interval
 
 POLICY = GateParams(min_rows=100, min_blocks=5)
@@ -23,8 +23,22 @@ def comparison(better=0.02, half=0.01, *, champion=0.51, rows=9321, blocks=10):
     return Comparison(rows, blocks, champion - better, champion, -better, -better - half, -better + half)
 
 
-def decide(against_champion, against_baseline, skill, policy, **facts):
-    return gate.decide(against_champion, against_baseline, skill, policy, version="2", **facts)
+REFIT = RefitCheck(rows=300, loss=0.4, limit=0.45)
+
+
+def scopes(pool, newest=None):
+    """What is compared: the pool alone, or the newest fold too, half of alpha each."""
+    if pool is None:
+        return ()
+    if newest is None:
+        return (ScopeComparison("pool", 0.95, 0.0, pool),)
+    return (ScopeComparison("pool", 0.975, 0.2, pool), ScopeComparison("newest_fold", 0.975, 0.1, newest))
+
+
+def decide(pool, against_baseline, skill, policy, *, newest=None, refit=REFIT, **facts):
+    return gate.decide(
+        scopes(pool, newest), against_baseline, skill, policy, version="2", refit=refit, **facts
+    )
 
 
 def days(rng, n_days=10, rows=40, spread=0.3):
@@ -166,11 +180,58 @@ def test_the_verdict_holds_every_figure_it_was_decided_on():
     assert (verdict.limits.min_rows, verdict.limits.min_blocks) == (POLICY.min_rows, POLICY.min_blocks)
 
 
-def test_rows_that_selected_the_champion_are_named():
-    start, end, until = (datetime(2013, 1, day, tzinfo=UTC) for day in (1, 11, 5))
-    stale = gate.reject_stale(
-        POLICY, version="2", promotion="p1", champion="1", window=Window(start, end), chosen_until=until
+def test_the_newest_fold_may_decide_alone():
+    gained, older = comparison(0.3, half=0.1, rows=900, blocks=10), comparison(0.01, half=0.05)
+    verdict = decide(older, comparison(0.1), SKILL, POLICY, newest=gained)
+    assert verdict.promote
+    assert (verdict.comparison, verdict.scope) == (gained, "newest_fold")
+    assert [scope.comparison for scope in verdict.scopes] == [older, gained]
+    assert "97.5% CI" in verdict.sentence
+    assert "900 rows, 10 days of the newest fold)" in verdict.sentence
+    assert not decide(older, comparison(0.1), SKILL, POLICY).promote
+
+
+def test_where_no_scope_decides_the_pool_is_shown():
+    verdict = decide(comparison(0.0), comparison(0.1), SKILL, POLICY, newest=comparison(0.005, rows=900))
+    assert (verdict.promote, verdict.scope) == (False, "pool")
+
+
+def test_rows_that_are_too_few_to_compare_on_are_counted():
+    until = datetime(2013, 1, 5, tzinfo=UTC)
+    scarce = gate.reject_scarce(
+        POLICY, version="2", rows=40, blocks=2, promotion="p1", champion="1", fitted_until=until
     )
-    assert not stale.promote
-    assert stale.sentence.startswith("Rejected: rows not fresh. They begin on 2013-01-01 00:00;")
-    assert "up to 2013-01-05 00:00" in stale.sentence
+    assert not scarce.promote
+    assert scarce.sentence == (
+        "Rejected: too few rows to compare on. 40 rows, 2 days later than those that the champion was fitted "
+        "on (2013-01-05 00:00), less the gap; gate.min_rows is 100, gate.min_blocks 5. Train again when "
+        "newer rows have their labels."
+    )
+
+
+@pytest.mark.parametrize("pool", [None, comparison(0.02)])
+def test_a_refit_that_lost_what_its_recipe_knew_is_rejected(pool):
+    worse = RefitCheck(rows=300, loss=0.46, limit=0.45)
+    verdict = decide(pool, comparison(0.1), SKILL, POLICY, refit=worse)
+    assert (verdict.promote, verdict.outcome) == (False, "refit_worse")
+    assert "It has log loss 0.4600 on the newest fold's 300 rows, above 0.4500" in verdict.sentence
+    assert decide(pool, comparison(0.1), SKILL, POLICY, refit=RefitCheck(300, 0.45, 0.45)).promote
+
+
+def test_a_refit_that_predicts_no_number_is_rejected():
+    verdict = decide(None, comparison(0.1), SKILL, POLICY, refit=RefitCheck(300, None, 0.45, unpredicted=2))
+    assert not verdict.promote
+    assert "predicts no finite number for 2 rows of 300" in verdict.sentence
+
+
+def test_the_refit_is_held_to_the_upper_bound_of_its_newest_fold():
+    losses, blocks = days(np.random.default_rng(0))
+    limit = mean_interval(losses, blocks, **USUAL).high
+    at, above = (
+        gate.check_refit(np.full(len(losses), loss), losses, blocks, unpredicted=0, **USUAL)
+        for loss in (limit - 1e-9, limit + 1e-9)
+    )
+    assert at.limit == limit
+    assert at.passed
+    assert not above.passed
+    assert not gate.check_refit(np.full(len(losses), np.nan), losses, blocks, unpredicted=1, **USUAL).passed

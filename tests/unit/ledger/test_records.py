@@ -74,7 +74,7 @@ def test_the_same_window_of_the_same_promotion_has_one_key_whatever_came_of_it()
 
 def test_a_promotion_has_all_that_was_registered() -> None:
     registered = made(ModelRegistered, version="7", digest="e" * 64)
-    promoted = ModelPromoted.of(registered, gate_end=None)
+    promoted = ModelPromoted.of(registered, fitted_until=None)
     assert {f.name: getattr(promoted, f.name) for f in fields(registered)} == vars(registered)
 
 
@@ -85,7 +85,7 @@ def test_a_promotion_has_all_that_was_registered() -> None:
         ({"comparison": COMPARISON.__dict__ | {"mood": 1}}, "the field comparison.mood is unknown"),
         ({"comparison": 7}, "comparison is 7"),
         ({"outcome": "draw"}, "the field outcome is 'draw'"),
-        ({"chosen_until": "soon"}, "the field chosen_until is 'soon', no time"),
+        ({"fitted_until": "soon"}, "the field fitted_until is 'soon', no time"),
         ({"promote": 1}, "the field promote is 1, not bool"),
         ({"confidence": "0.95"}, "the field confidence is '0.95', not float"),
         ({"champion_columns": ["a", 1]}, r"the field champion_columns\[1\] is 1, not str"),

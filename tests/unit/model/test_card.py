@@ -39,7 +39,9 @@ def made(folder: Path, *, schema: Schema = SCHEMA, windows: tuple[Any, Any] = (W
         "lock": "1" * 64,
         "module": "2" * 64,
         "train": windows[0],
+        "fitted_until": windows[1]["end"],
         "holdout": windows[1],
+        "folds": [{}, {}, {}],
     }
     golden = {
         "rows": [{"size": 1.5, "colour": "a|b", "plum": "p1"}],
@@ -109,7 +111,7 @@ def test_the_short_form_tells_what_on_which_rows_and_how_good(tmp_path: Path) ->
     short = card(made(tmp_path)).short()
     assert short.startswith("Predicts `ripe`, a binary label. Fitted on 12,345 rows of 2026-01-01 to")
     assert (
-        "`log_loss` 0.41 on the holdout; baseline (constant prediction) 0.69. Counts most: `size`, `colour`."
+        "`log_loss` 0.41 out of fold; baseline (constant prediction) 0.69. Counts most: `size`, `colour`."
         in short
     )
     assert len(short) < 600

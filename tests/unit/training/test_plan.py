@@ -83,7 +83,7 @@ def test_no_fold_fits_a_row_that_it_scores_or_a_later_one(
 
 
 def test_a_stretch_without_a_row_is_no_fold() -> None:
-    rows = hours([*range(24 * 24), *range(24 * 28, 24 * 30)])  # four days missing
+    rows = hours([*range(24 * 22), *range(24 * 28, 24 * 30)])  # six days missing
     assert [fold.number for fold in of(rows).folds] == [2]
 
 
