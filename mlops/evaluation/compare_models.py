@@ -49,8 +49,8 @@ def compare_models(
 
     The computation of the gate, without its limits and its verdict. The interval is Student's t over blocks
     of time, widened by how much neighbouring blocks resemble each other: rows of one day rise and fall
-    together, and taken one by one they would make it several times too narrow. `mlops.stats.interval` has
-    the formula and its sources.
+    together, and taken one by one they would make it several times too narrow. `mlops.stats.mixed_model`
+    has the formula and its sources.
 
     Parameters
     ----------
