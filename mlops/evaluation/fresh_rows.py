@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mlops.config.durations import format_duration
+from mlops.errors import NotFreshError
 from mlops.stats.blocks import blocks_of
 from mlops.tables.row_hashes import row_hashes
 
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     from mlops.config.params import GateParams
     from mlops.schema import Schema
 
-__all__ = ["Freshness", "freshness"]
+__all__ = ["Freshness", "freshness", "not_fresh"]
 
 
 @dataclass(frozen=True)
@@ -68,3 +70,27 @@ def freshness(
     blocks = len(np.unique(blocks_of(rows[new], schema, policy.block)))
     count = int(new.sum())
     return Freshness(new, count, blocks, count >= policy.min_rows and blocks >= policy.min_blocks)
+
+
+def not_fresh(
+    fresh: Freshness, policy: GateParams, *, version: str, fitted_until: datetime | None, gap: timedelta
+) -> NotFreshError:
+    """Return the error that too few rows are new to the champion, to be raised before anything is fitted.
+
+    Parameters
+    ----------
+    version
+        The champion's.
+    """
+    known = "was fitted on the others;"
+    if fitted_until is not None:
+        known = (
+            f"was fitted on rows up to {fitted_until:%Y-%m-%d %H:%M} UTC; "
+            f"after that and train.gap ({format_duration(gap)})"
+        )
+    return NotFreshError(
+        f"Nothing was trained: too few rows are new to the champion to compare on. Version {version} {known} "
+        f"{fresh.count:,} rows in {fresh.blocks:,} blocks of time have their label; gate.min_rows is "
+        f"{policy.min_rows:,}, gate.min_blocks {policy.min_blocks}.",
+        remedy="Add newer rows with labels, or measure without promoting: `mlops train --set KEY=VALUE`.",
+    )

@@ -37,6 +37,7 @@ __all__ = [
     "as_reference",
     "column_verdicts",
     "confirmed",
+    "confirms",
     "judge",
     "measure",
     "quality",
@@ -302,6 +303,14 @@ def raised_before(reports: Iterable[DriftReport], *, as_of: datetime, min_gap: t
 def confirmed(history: Sequence[bool], *, confirm: int, of: int) -> bool:
     """Return whether at least `confirm` of the last `of` windows were raised; newest last."""
     return sum(history[-of:]) >= confirm
+
+
+def confirms(
+    report: DriftReport, before: Iterable[DriftReport], *, as_of: datetime, policy: MonitorParams
+) -> bool:
+    """Return whether a raised window, with the earlier ones of the same champion, confirms drift."""
+    history = raised_before(before, as_of=as_of, min_gap=policy.window / 2)
+    return report.raised and confirmed([*history, True], confirm=policy.confirm, of=policy.of)
 
 
 def quality(

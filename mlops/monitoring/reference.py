@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mlops.evaluation.metrics import mean_losses
 from mlops.feature_types.cells import spelled
+from mlops.stats.blocks import blocks_of
 from mlops.stats.change_point import last_change
+from mlops.tables.sampling import spaced
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from mlops.config.params import Params
     from mlops.schema import Schema
+    from mlops.training.out_of_fold import OutOfFold
 
-__all__ = ["MIN_BLOCKS", "newest_folds", "newest_regime"]
+__all__ = ["MIN_BLOCKS", "Reference", "newest_folds", "newest_regime", "reference_of"]
 
 MIN_BLOCKS = 10
 """Blocks of time from which what they differ by can be estimated."""
@@ -24,6 +30,67 @@ _ALPHA = 0.01
 _MIN_EFFECT = 0.1
 """Of the ranks, which lie between 0 and 1, or of a category's share: a smaller step blinds no threshold."""
 _CATEGORIES = 10
+_MOST_ROWS = 20_000
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What a model's served rows are compared with.
+
+    Parameters
+    ----------
+    features
+        Rows that the model was fitted on, of the newest regime: over a step in the middle of the reference
+        its own days differ by the step, and no window would.
+    predictions
+        Out-of-fold predictions of the newest folds: of what it was fitted on the model is surer, and beside
+        that the same data would have drifted.
+    loss, baseline
+        The mean of each loss of the task, out of fold on the newest folds, of the recipe and of the constant
+        prediction.
+    rows
+        How many rows these rest on.
+    """
+
+    features: pd.DataFrame
+    predictions: pd.DataFrame
+    loss: Mapping[str, float]
+    baseline: Mapping[str, float]
+    rows: int
+
+
+def reference_of(
+    fitted: pd.DataFrame, scored: pd.DataFrame, out_of_fold: OutOfFold, schema: Schema, params: Params
+) -> Reference:
+    """Choose the reference of a model from what it was fitted on and what the folds predicted.
+
+    Parameters
+    ----------
+    fitted
+        The rows of the refit.
+    scored
+        The rows that `out_of_fold` predicts, in their order.
+    """
+    block, min_rows = params.gate.block, params.monitor.min_rows
+    times = blocks_of(fitted, schema, block) if schema.time else None
+    regime = fitted[newest_regime(fitted, schema, times, min_rows=min_rows)]
+    newest = newest_folds(out_of_fold.fold, blocks_of(scored, schema, block), min_rows=min_rows)
+    unseen, predicted = scored[newest], out_of_fold.take(newest)
+    labels, classes = unseen[schema.target].tolist(), predicted.classes
+    predictions = _watched(unseen, schema=schema).assign(
+        prediction=schema.task_type.watched(predicted.predictions)
+    )
+    return Reference(
+        _watched(regime.iloc[spaced(len(regime), most=_MOST_ROWS)], *schema.features, schema=schema),
+        predictions.iloc[spaced(len(unseen), most=_MOST_ROWS)],
+        mean_losses(schema.task, labels, predicted.predictions, classes),
+        mean_losses(schema.task, labels, predicted.baseline, classes),
+        len(unseen),
+    )
+
+
+def _watched(rows: pd.DataFrame, *names: str, schema: Schema) -> pd.DataFrame:
+    return rows[list(dict.fromkeys([*names, *([schema.time] if schema.time else [])]))]
 
 
 def newest_folds(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal
@@ -13,9 +13,20 @@ from mlops.errors import TooFewRowsError, shown
 
 if TYPE_CHECKING:
     from mlops.config.params import RetrainParams
+    from mlops.ledger.drift_report import DriftReport
+    from mlops.ledger.judgement import GateJudged
     from mlops.schema import Schema
 
-__all__ = ["Refusal", "TrainableRows", "check_enough", "may_start", "trainable_rows"]
+__all__ = [
+    "Refusal",
+    "TrainableRows",
+    "check_enough",
+    "count_new",
+    "may_start",
+    "rejected_until",
+    "trainable_rows",
+    "untrainable",
+]
 
 
 @dataclass(frozen=True)
@@ -23,9 +34,9 @@ class TrainableRows:
     """The served rows that may be trained on, and counts of those left out.
 
     Counts are of distinct keys. `known` already have their label in the lake, `labelled` are
-    the rows to append, `unlabelled` are mature and never got a label, `immature` are too
-    young to say. Of the mature ones `recent` are newer than what the champion was fitted on,
-    and `recent_labelled` are those of them whose label is known.
+    the rows to append, `new_rows`, which keep the index they had in the log; `unlabelled` are mature and
+    never got a label, `immature` are too young to say. Of the mature ones `recent` are newer than what the
+    champion was fitted on, and `recent_labelled` are those of them whose label is known.
     """
 
     new_rows: pd.DataFrame
@@ -139,6 +150,45 @@ def check_enough(
         raise TooFewRowsError(" ".join(few.values()), remedy=remedy)
 
 
+def rejected_until(verdicts: Iterable[GateJudged], promotion: str) -> datetime | None:
+    """Return the end of the rows on which the gate rejected a challenger of this promotion; None without one.
+
+    For a retraining that drift starts: the same rows would be rejected again. A person may insist.
+    """
+    ends = [
+        judged.window.end
+        for judged in verdicts
+        if judged.promotion == promotion and not judged.promote and judged.window
+    ]
+    return max(ends, default=None)
+
+
+def count_new(
+    tables: Iterable[pd.DataFrame], schema: Schema, *, since: datetime, rejected: datetime | None = None
+) -> int:
+    """Count the labelled rows that are new to the champion, and to a challenger that the gate rejected.
+
+    Parameters
+    ----------
+    tables
+        Rows with a time column, of which those with a label count.
+    since
+        The end of the rows that the champion was fitted on.
+    rejected
+        See `rejected_until`.
+    """
+    end = pd.Timestamp(max(since, rejected or since))
+    return sum(int((rows[schema.target].notna() & (rows[schema.time] >= end)).sum()) for rows in tables)
+
+
+def untrainable(report: DriftReport, schema: Schema) -> list[str]:
+    """Return the invalid features of a window.
+
+    The prediction may be invalid too, but it is no feature: nothing is trained on it.
+    """
+    return [name for name in report.named("invalid") if name in schema.features]
+
+
 def may_start(
     *,
     as_of: datetime,
@@ -187,4 +237,4 @@ def _as_lake(rows: pd.DataFrame, schema: Schema) -> pd.DataFrame:
     """Name the columns as the lake does: the features as served, the roles as in the schema."""
     sources = {name: name for name in (*schema.features, schema.target) if name != schema.time}
     sources |= {name: role for name, role in ((schema.time, "time"), (schema.key, "key")) if name}
-    return pd.DataFrame({name: rows[source].to_numpy() for name, source in sources.items()})
+    return pd.DataFrame({name: rows[source].to_numpy() for name, source in sources.items()}, index=rows.index)

@@ -18,17 +18,15 @@ from mlops.config.paths import (
     TRAIN,
 )
 from mlops.errors import StageError
-from mlops.evaluation.metrics import mean_losses
 from mlops.files import hashing
 from mlops.files.parquet import to_bytes
 from mlops.maintenance import packages
 from mlops.model import bundle
 from mlops.model.bundle import ModelInfo, to_json
-from mlops.monitoring.reference import newest_folds, newest_regime
+from mlops.monitoring.reference import reference_of
 from mlops.schema import Schema
 from mlops.stages.backtest import read_backtest, read_chosen, recipe
 from mlops.stages.io import read_params, read_rows
-from mlops.stats.blocks import blocks_of
 from mlops.tables.conform import columns_of, records
 from mlops.tables.row_hashes import row_hashes
 from mlops.tables.sampling import spaced
@@ -55,9 +53,6 @@ _DECISIVE = (
 _GOLDEN = 20
 
 
-_REFERENCE = 20_000
-
-
 _PARITY = 10_000
 
 
@@ -75,21 +70,18 @@ def train(root: Path) -> None:
     done = fit(train_rows, schema, build, judged.params, seed=judged.seed)
     info, predictor, model = _compiled(done, build, params, schema, train_rows, holdout_rows)
     golden = holdout_rows.iloc[spaced(len(holdout_rows), most=_GOLDEN)]
-    newest = newest_folds(
-        out_of_fold.fold,
-        blocks_of(holdout_rows, schema, params.gate.block),
-        min_rows=params.monitor.min_rows,
-    )
-    unseen, predictions = holdout_rows[newest], out_of_fold.take(newest)
+    reference = reference_of(train_rows, holdout_rows, out_of_fold, schema, params)
     files = {
         **model,
         "module.py": judged.source,
         "schema.json": to_json(schema.to_dict()),
         "model.json": to_json(info.to_dict()),
         "golden.json": to_json(_golden(golden, predictor.predict(columns_of(golden, schema)), schema)),
-        "reference.parquet": _reference(train_rows, schema, params),
-        "predictions.parquet": _predicted(unseen, predictions.predictions, schema),
-        "reference.json": to_json(_losses(unseen, schema, predictions)),
+        "reference.parquet": to_bytes(reference.features),
+        "predictions.parquet": to_bytes(reference.predictions),
+        "reference.json": to_json(
+            {"loss": reference.loss, "baseline": reference.baseline, "rows": reference.rows}
+        ),
         "lineage.json": to_json(_lineage(root, params, judged, train_facts, holdout_facts)),
     }
     if schema.time is None:
@@ -175,31 +167,6 @@ def _golden(rows: pd.DataFrame, predictions: Predictions, schema: Schema) -> dic
     }
 
 
-def _reference(rows: pd.DataFrame, schema: Schema, params: Params) -> bytes:
-    """The features that served ones are compared with: of the newest regime that was fitted.
-
-    Over a step in the middle of the reference its own days differ by the step, and no window would.
-    """
-    since = newest_regime(
-        rows,
-        schema,
-        blocks_of(rows, schema, params.gate.block) if schema.time else None,
-        min_rows=params.monitor.min_rows,
-    )
-    regime = rows[since]
-    sample = regime.iloc[spaced(len(regime), most=_REFERENCE)]
-    return to_bytes(_watched(sample, *schema.features, schema=schema))
-
-
-def _predicted(rows: pd.DataFrame, predictions: Predictions, schema: Schema) -> bytes:
-    """The predictions that served ones are compared with, of rows that the model was not trained on either.
-
-    Of what it was fitted on it is surer: beside that, the same data would have drifted.
-    """
-    predicted = _watched(rows, schema=schema).assign(prediction=schema.task_type.watched(predictions))
-    return to_bytes(predicted.iloc[spaced(len(rows), most=_REFERENCE)])
-
-
 def _known_rows(fitted: pd.DataFrame, scored: pd.DataFrame, out_of_fold: OutOfFold, schema: Schema) -> bytes:
     """The rows that were fitted, by hash, and the out-of-fold losses of those that were scored.
 
@@ -215,20 +182,6 @@ def _known_rows(fitted: pd.DataFrame, scored: pd.DataFrame, out_of_fold: OutOfFo
     mean = losses.groupby(level=0).mean()
     known = pd.DataFrame({"row": np.unique(row_hashes(fitted, schema))})
     return to_bytes(known.join(mean, on="row"))
-
-
-def _watched(rows: pd.DataFrame, *names: str, schema: Schema) -> pd.DataFrame:
-    return rows[list(dict.fromkeys([*names, *([schema.time] if schema.time else [])]))]
-
-
-def _losses(rows: pd.DataFrame, schema: Schema, predicted: OutOfFold) -> dict[str, Any]:
-    labels = rows[schema.target].tolist()
-    task, classes = schema.task, predicted.classes
-    return {
-        "loss": mean_losses(task, labels, predicted.predictions, classes),
-        "baseline": mean_losses(task, labels, predicted.baseline, classes),
-        "rows": len(rows),
-    }
 
 
 def trained_params(params: Params) -> dict[str, Any]:

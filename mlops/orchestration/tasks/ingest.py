@@ -18,7 +18,7 @@ from mlops.errors import DataError, UsageError
 from mlops.ledger.entry import Entry
 from mlops.ledger.outcome import Outcome
 from mlops.ledger.records import DataVersioned, GateJudged, RetrainStarted
-from mlops.monitoring.retraining import check_enough, trainable_rows
+from mlops.monitoring.retraining import check_enough, count_new, rejected_until, trainable_rows
 from mlops.orchestration import artifacts, flow_run
 from mlops.orchestration.task import step
 from mlops.orchestration.tasks import retrain
@@ -136,13 +136,13 @@ def add_labelled_rows(root: Path, tree: Path, started: Entry[RetrainStarted]) ->
         project.folder.predictions, project.schema, start=_not_before(project, maturity), end=as_of
     )
     joined = label_log.join(served, label_log.read(project.folder.labels), project.schema)
-    since, rejected_until = _fitted_until(project, maturity), _judged_until(project, started)
+    since, rejected = _fitted_until(project, maturity), _rejected_until(project, started)
     trainable = trainable_rows(lake_rows, joined, project.schema, as_of=as_of, maturity=maturity, since=since)
     # Rows that a killed attempt already added are new to the champion all the same.
     check_enough(
         trainable,
-        _count_new(project, rejected_until, lake_rows, trainable.new_rows),
-        rejected=rejected_until is not None,
+        _count_new(project, rejected, lake_rows, trainable.new_rows),
+        rejected=rejected is not None,
         min_rows=params.retrain.min_rows,
         min_coverage=params.monitor.min_coverage,
     )
@@ -219,30 +219,20 @@ def _fitted_until(project: Project, maturity: timedelta) -> datetime | None:
     return champion.as_of - maturity if champion.as_of else None
 
 
-def _judged_until(project: Project, started: Entry[RetrainStarted]) -> datetime | None:
-    """Return the end of the rows on which the gate rejected a retraining for the champion's place.
-
-    For a retraining that drift started: the same rows would be rejected again. A person may insist.
-    """
+def _rejected_until(project: Project, started: Entry[RetrainStarted]) -> datetime | None:
+    """Return the end of the rows on which a retraining for the champion's place was rejected."""
     champion = project.promotion
     if champion is None or started.cause is None:
         return None
-    rejected = [
-        entry.record.window.end
-        for entry in project.ledger.entries(GateJudged)
-        if entry.record.promotion == champion.id and not entry.record.promote and entry.record.window
-    ]
-    return max(rejected, default=None)
+    return rejected_until((entry.record for entry in project.ledger.entries(GateJudged)), champion.id)
 
 
-def _count_new(project: Project, rejected_until: datetime | None, *tables: pd.DataFrame) -> int:
+def _count_new(project: Project, rejected: datetime | None, *tables: pd.DataFrame) -> int:
     """Count the labelled rows later than those that the champion was fitted on, or a rejection judged."""
-    champion, time = project.promotion, project.schema.time
-    labelled = [rows[rows[project.schema.target].notna()] for rows in tables]
-    count = sum(map(len, labelled))
+    champion, schema = project.promotion, project.schema
+    if champion is not None and schema.time is not None and champion.record.fitted_until:
+        return count_new(tables, schema, since=champion.record.fitted_until, rejected=rejected)
+    count = sum(int(rows[schema.target].notna().sum()) for rows in tables)
     if champion is None:
         return count
-    if time is not None and champion.record.fitted_until:
-        end = pd.Timestamp(max(champion.record.fitted_until, rejected_until or champion.record.fitted_until))
-        return sum(int((rows[time] >= end).sum()) for rows in labelled)
     return max(0, count - int(project.bundle_of(champion).lineage["train"]["rows"]))

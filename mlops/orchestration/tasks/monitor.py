@@ -6,28 +6,23 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 from prefect.events import emit_event
 
-from mlops.config.params import Params
 from mlops.errors import EmptyWindowError
-from mlops.evaluation import metrics as metric
-from mlops.ledger.drift_report import DriftReport, QualityVerdict
+from mlops.ledger.drift_report import DriftReport
 from mlops.ledger.entry import Entry
 from mlops.ledger.records import DriftChecked, DriftConfirmed, DriftReported, ModelPromoted
 from mlops.model.bundle import Bundle
 from mlops.monitoring import drift
+from mlops.monitoring.served_quality import served_quality
 from mlops.orchestration import artifacts
 from mlops.orchestration.task import step
 from mlops.orchestration.tasks import retrain
 from mlops.prediction_log import label_log, reader
 from mlops.project.context import Project
-from mlops.schema import Schema
-from mlops.stats.blocks import blocks_of
-from mlops.task_types.predictions import Predictions
 
-__all__ = ["DRIFT_EVENT", "announce", "check", "model_resource", "quality", "summary", "write_report"]
+__all__ = ["DRIFT_EVENT", "announce", "check", "model_resource", "summary", "write_report"]
 
 DRIFT_EVENT = "mlops.drift.confirmed"
 
@@ -64,10 +59,8 @@ def check(root: Path, as_of: datetime | None = None) -> Entry[DriftChecked]:
         return _publish_columns(project, known)
     reader.compact(project.folder.predictions, project.schema)
     report = _report(project, subject, _served(project, subject, as_of), as_of)
-    policy = project.params.monitor
     before = [checked.record.report for checked in project.ledger.effects(subject, DriftChecked)]
-    history = drift.raised_before(before, as_of=as_of, min_gap=policy.window / 2)
-    confirmed = report.raised and drift.confirmed([*history, True], confirm=policy.confirm, of=policy.of)
+    confirmed = drift.confirms(report, before, as_of=as_of, policy=project.params.monitor)
     verdict = DriftChecked(
         version=subject.record.version, raised=report.raised, confirmed=confirmed, report=report
     )
@@ -209,39 +202,15 @@ def _report(
         seed=project.params.model.seed,
     )
     joined = label_log.join(served, label_log.read(project.folder.labels), bundle.schema)
-    return replace(report, quality=quality(joined, bundle, project.params, as_of))
-
-
-def quality(joined: pd.DataFrame, bundle: Bundle, params: Params, as_of: datetime) -> QualityVerdict:
-    """Judge the quality of served predictions on the rows old enough to have a label.
-
-    Parameters
-    ----------
-    joined
-        Served rows with their labels: see `mlops.prediction_log.label_log.join`.
-    """
-    schema, policy, gate = bundle.schema, params.monitor, params.gate
-    mature = joined[joined["time"] < pd.Timestamp(as_of) - policy.label_maturity]
-    labelled = mature[mature[schema.target].notna()]
-    answered = labelled[_predictions_of(labelled, schema).finite()]
-    y_true, predicted = answered[schema.target].to_numpy(), _predictions_of(answered, schema)
-    losses = (
-        metric.losses(gate.metric, y_true, predicted, bundle.model.classes) if len(answered) else np.empty(0)
+    quality = served_quality(
+        joined,
+        bundle.schema,
+        project.params,
+        as_of=as_of,
+        classes=bundle.model.classes,
+        reference_loss=bundle.reference["loss"][project.params.gate.metric],
     )
-    verdict = drift.quality(
-        losses,
-        blocks_of(drift.as_blocks(answered, schema), schema, gate.block),
-        ordered=schema.time is not None,
-        reference_loss=bundle.reference["loss"][gate.metric],
-        coverage=len(labelled) / len(mature) if len(mature) else 0.0,
-        policy=policy,
-    )
-    return replace(verdict, invalid_predictions=len(labelled) - len(answered))
-
-
-def _predictions_of(rows: pd.DataFrame, schema: Schema) -> Predictions:
-    scores = None if not schema.task_type.has_classes else rows["score"].tolist()
-    return Predictions(rows["prediction"].tolist(), scores)
+    return replace(report, quality=quality)
 
 
 def _reference(bundle: Bundle) -> pd.DataFrame:

@@ -20,7 +20,7 @@ from mlops.ledger.records import (
     RetrainRefused,
     RetrainStarted,
 )
-from mlops.monitoring.retraining import may_start
+from mlops.monitoring.retraining import may_start, untrainable
 from mlops.orchestration import flow_run
 from mlops.orchestration.orphans import mark
 from mlops.orchestration.task import step
@@ -227,5 +227,4 @@ def _invalid_columns(project: Project, drift: Entry[DriftConfirmed] | None) -> l
     checked = project.ledger.get(drift.cause, DriftChecked) if drift else None
     if checked is None:
         return []
-    # The prediction may be invalid too, but it is no feature: nothing is trained on it.
-    return [name for name in checked.record.report.named("invalid") if name in project.schema.features]
+    return untrainable(checked.record.report, project.schema)

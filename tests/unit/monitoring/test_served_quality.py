@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from math import nan
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,9 +12,7 @@ import pytest
 
 from mlops.config.params import Params
 from mlops.ledger.drift_report import QualityVerdict
-from mlops.model import bundle as bundles
-from mlops.model.bundle import Bundle, ModelInfo
-from mlops.orchestration.tasks import monitor
+from mlops.monitoring.served_quality import served_quality
 from mlops.schema import Schema
 
 NOW = datetime(2020, 3, 1, tzinfo=UTC)
@@ -29,21 +26,8 @@ CLASSES = {"binary": [False, True], "multiclass": ["a", "b", "c"], "regression":
 METRICS = {"binary": "log_loss", "multiclass": "brier", "regression": "squared_error"}
 
 
-def a_bundle(folder: Path, task: str) -> Bundle:
-    info = ModelInfo(task=task, classes=CLASSES[task], prior=[1.0], compiled=True)
+def judged(task: str, *, lost: int) -> QualityVerdict:
     schema = Schema({"size": "number"}, "ripe", task, key="plum")
-    return bundles.write(
-        folder,
-        {
-            "schema.json": bundles.to_json(schema.to_dict()),
-            "model.json": bundles.to_json(info.to_dict()),
-            "reference.json": bundles.to_json({"loss": {METRICS[task]: 0.2}}),
-        },
-    )
-
-
-def judged(bundle: Bundle, *, lost: int) -> QualityVerdict:
-    task = bundle.schema.task
     prediction, score, broken = ANSWERS[task]
     predictions, scores = [prediction] * ROWS, [score] * ROWS
     scores[:lost] = [broken] * lost
@@ -61,13 +45,12 @@ def judged(bundle: Bundle, *, lost: int) -> QualityVerdict:
     data = {"name": "plums", "target": "ripe", "key": "plum", "features": {"size": "number"}}
     model = {"builder": "model.py", "task": task}
     params = Params(data=data, model=model, gate={"metric": METRICS[task]}, monitor={"min_rows": 100})
-    return monitor.quality(rows, bundle, params, NOW)
+    return served_quality(rows, schema, params, as_of=NOW, classes=CLASSES[task], reference_loss=0.2)
 
 
 @pytest.mark.parametrize("task", list(ANSWERS))
-def test_an_answer_that_is_no_number_is_left_out_of_the_loss_and_counted(tmp_path: Path, task: str) -> None:
-    bundle = a_bundle(tmp_path / "bundle", task)
-    whole, lost = judged(bundle, lost=0), judged(bundle, lost=7)
+def test_an_answer_that_is_no_number_is_left_out_of_the_loss_and_counted(task: str) -> None:
+    whole, lost = judged(task, lost=0), judged(task, lost=7)
     assert (whole.state, whole.rows, whole.invalid_predictions) == ("ok", ROWS, 0)
     assert (lost.state, lost.rows, lost.invalid_predictions) == ("ok", ROWS - 7, 7)
     assert lost.loss == pytest.approx(whole.loss)
