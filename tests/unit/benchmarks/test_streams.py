@@ -51,11 +51,21 @@ def positive(stream: Stream) -> np.ndarray:
     return stream.rows[stream.target].to_numpy(dtype=float)
 
 
+def logits(truth: Truth, rows: pd.DataFrame) -> np.ndarray:
+    return truth.logits(rows[NUMBERS].to_numpy(), pd.Categorical(rows["group"], categories=GROUPS).codes)
+
+
+def best(stream: Stream) -> np.ndarray:
+    """Return the probabilities that the losses of the best predictions are of."""
+    assert stream.bayes_loss is not None
+    of_label = np.exp(-stream.bayes_loss)
+    return np.where(positive(stream) == 1.0, of_label, 1.0 - of_label)
+
+
 def misfit(truth: Truth, rows: pd.DataFrame) -> float:
     """Return by how much labels contradict a truth: their residual's largest moment with a feature."""
     x = rows[NUMBERS].to_numpy()
-    group = pd.Categorical(rows["group"], categories=GROUPS).codes
-    residual = rows["outcome"].to_numpy(dtype=float) - generator.sigmoid(truth.logits(x, group))
+    residual = rows["outcome"].to_numpy(dtype=float) - generator.sigmoid(logits(truth, rows))
     return float(np.abs(residual @ np.column_stack([np.ones(len(x)), x]) / len(x)).max())
 
 
@@ -126,9 +136,7 @@ def test_the_best_prediction_is_calibrated(made: Stream) -> None:
     assert len(made.bayes_loss) == len(made.rows)
     if made.task != "binary":
         return
-    labels = positive(made)
-    of_label = np.exp(-made.bayes_loss)
-    probability = np.where(labels == 1.0, of_label, 1.0 - of_label)
+    labels, probability = positive(made), best(made)
     bins = np.array_split(np.argsort(probability), 10)
     apart = [abs(float(labels[rows].mean() - probability[rows].mean())) for rows in bins]
     # Effects of days that resemble each other average out slowly.
@@ -139,17 +147,31 @@ def test_the_losses_of_the_best_predictions_are_those_of_the_process() -> None:
     none, number, labels = (
         streams.MADE[name](SEED) for name in ("none", "abrupt_regression", "abrupt_multiclass")
     )
-    assert none.bayes_loss is not None
-    x = none.rows[NUMBERS].to_numpy()
-    group = pd.Categorical(none.rows["group"], categories=GROUPS).codes
-    probability = generator.sigmoid(BEFORE.logits(x, group))
-    expected = -np.log(np.where(positive(none) == 1.0, probability, 1.0 - probability))
-    np.testing.assert_allclose(none.bayes_loss, expected)
+    np.testing.assert_allclose(best(none), generator.sigmoid(logits(BEFORE, none.rows)))
     assert number.bayes_loss is not None
     assert number.bayes_loss.mean() == pytest.approx(16.0, rel=0.03)  # noise of standard deviation 4
     assert labels.bayes_loss is not None
     assert 0.5 < labels.bayes_loss.mean() < np.log(3.0)
     assert set(labels.rows[labels.target]) == {"kept", "returned", "exchanged"}
+
+
+def test_the_best_prediction_knows_no_more_than_the_columns_show() -> None:
+    days, missing, gradual, sentinels = (
+        streams.MADE[name](SEED) for name in ("day_effects_6", "missing_bursts", "gradual", "sentinels")
+    )
+    alike = generator.marginal(logits(BEFORE, days.rows), seasons.DAY_DEVIATION)
+    np.testing.assert_allclose(best(days), alike)
+    for stream, hidden in (
+        (missing, missing.rows["x0"].isna()),
+        (sentinels, sentinels.rows["x0"].abs() > 10.0),
+    ):
+        rows = stream.rows[hidden].assign(x0=0.0)
+        slope = np.abs(BEFORE.weights[0] + BEFORE.interaction * rows["x1"].to_numpy())
+        np.testing.assert_allclose(best(stream)[hidden], generator.marginal(logits(BEFORE, rows), slope))
+    midway = (day(gradual) > 280) & (day(gradual) < 320)
+    of_regimes = [generator.sigmoid(logits(truth, gradual.rows[midway])) for truth in (BEFORE, AFTER)]
+    assert (best(gradual)[midway] > np.minimum(*of_regimes)).all()
+    assert (best(gradual)[midway] < np.maximum(*of_regimes)).all()
 
 
 def test_the_mean_over_a_normal_effect_is_that_of_draws() -> None:
@@ -269,11 +291,9 @@ def test_a_level_grows(factor: int) -> None:
 
 def correlation_of_days(stream: Stream) -> float:
     """Return the autocorrelation of the days' effects at lag 1, as labels and best predictions show it."""
-    labels = positive(stream)
-    assert stream.bayes_loss is not None
-    of_label = np.exp(-stream.bayes_loss)
-    excess = np.where(labels == 1.0, 1.0 - of_label, of_label - 1.0)
-    by_day = pd.DataFrame({"excess": excess, "noise": of_label * (1.0 - of_label)}).groupby(day(stream))
+    probability = best(stream)
+    excess, noise = positive(stream) - probability, probability * (1.0 - probability)
+    by_day = pd.DataFrame({"excess": excess, "noise": noise}).groupby(day(stream))
     effect = by_day["excess"].mean().to_numpy()
     effect = effect - effect.mean()
     sampling = (by_day["noise"].mean() / by_day.size()).mean()  # what a day's own rows add to its variance
@@ -296,6 +316,7 @@ def test_a_unit_changes_from_one_day_to_the_next() -> None:
     stream = streams.MADE["unit_change"](SEED)
     assert [change.kind for change in stream.changes] == ["unit"]
     old, new = regimes(stream, CHANGE_DAY)
+    assert old["x0"].max() < 25.0 < new["x0"].min()
     assert new["x0"].median() / old["x0"].median() == pytest.approx(100.0, rel=0.01)
     for rows, unit in ((old, 1.0), (new, 100.0)):
         assert misfit(BEFORE, rows.assign(x0=(rows["x0"] / unit - 10.0) / 2.0)) < 0.01
