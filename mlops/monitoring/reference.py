@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,14 +19,17 @@ from mlops.tables.sampling import spaced
 if TYPE_CHECKING:
     import pandas as pd
 
-    from mlops.config.params import Params
+    from mlops.config.params import TrainParams
     from mlops.schema import Schema
     from mlops.training.out_of_fold import OutOfFold
 
-__all__ = ["MIN_BLOCKS", "Reference", "newest_folds", "newest_regime", "reference_of"]
+__all__ = ["MIN_BLOCKS", "MIN_ROWS", "Reference", "newest_folds", "newest_regime", "reference_of"]
 
 MIN_BLOCKS = 10
 """Blocks of time from which what they differ by can be estimated."""
+MIN_ROWS = 500
+"""Rows that a reference needs, where there are as many."""
+_UNITS = (timedelta(days=1), timedelta(hours=1), timedelta(minutes=1))
 _ALPHA = 0.01
 _MIN_EFFECT = 0.1
 """Of the ranks, which lie between 0 and 1, or of a category's share: a smaller step blinds no threshold."""
@@ -60,9 +64,11 @@ class Reference:
 
 
 def reference_of(
-    fitted: pd.DataFrame, scored: pd.DataFrame, out_of_fold: OutOfFold, schema: Schema, params: Params
+    fitted: pd.DataFrame, scored: pd.DataFrame, out_of_fold: OutOfFold, schema: Schema, rule: TrainParams
 ) -> Reference:
     """Choose the reference of a model from what it was fitted on and what the folds predicted.
+
+    Neither `gate` nor `monitor` of params.yaml has a say: a change of theirs makes no other model.
 
     Parameters
     ----------
@@ -71,10 +77,10 @@ def reference_of(
     scored
         The rows that `out_of_fold` predicts, in their order.
     """
-    block, min_rows = params.gate.block, params.monitor.min_rows
+    block = _block(rule.holdout)
     times = blocks_of(fitted, schema, block) if schema.time else None
-    regime = fitted[newest_regime(fitted, schema, times, min_rows=min_rows)]
-    newest = newest_folds(out_of_fold.fold, blocks_of(scored, schema, block), min_rows=min_rows)
+    regime = fitted[newest_regime(fitted, schema, times)]
+    newest = newest_folds(out_of_fold.fold, blocks_of(scored, schema, block))
     unseen, predicted = scored[newest], out_of_fold.take(newest)
     labels, classes = unseen[schema.target].tolist(), predicted.classes
     predictions = _watched(unseen, schema=schema).assign(
@@ -93,8 +99,17 @@ def _watched(rows: pd.DataFrame, *names: str, schema: Schema) -> pd.DataFrame:
     return rows[list(dict.fromkeys([*names, *([schema.time] if schema.time else [])]))]
 
 
+def _block(holdout: timedelta) -> timedelta:
+    """Return the block of time that a reference is cut by: the day where `holdout` has ten, else the hour."""
+    return next((unit for unit in _UNITS if holdout >= MIN_BLOCKS * unit), _UNITS[-1])
+
+
 def newest_folds(
-    folds: NDArray[np.int64], blocks: NDArray[np.int64], *, min_rows: int, min_blocks: int = MIN_BLOCKS
+    folds: NDArray[np.int64],
+    blocks: NDArray[np.int64],
+    *,
+    min_rows: int = MIN_ROWS,
+    min_blocks: int = MIN_BLOCKS,
 ) -> NDArray[np.bool_]:
     """Choose the rows of the newest folds that together have enough rows and blocks; all where none have.
 
@@ -112,7 +127,7 @@ def newest_folds(
 
 
 def newest_regime(
-    rows: pd.DataFrame, schema: Schema, blocks: NDArray[np.int64] | None, *, min_rows: int
+    rows: pd.DataFrame, schema: Schema, blocks: NDArray[np.int64] | None, *, min_rows: int = MIN_ROWS
 ) -> NDArray[np.bool_]:
     """Choose the rows since a feature's distribution changed last.
 

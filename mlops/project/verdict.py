@@ -30,7 +30,7 @@ from mlops.tables.conform import columns_of, inputs_for
 from mlops.tables.row_hashes import row_hashes
 from mlops.training.judged_rows import JudgedRows, check_refit, judge_against, judge_first
 
-__all__ = ["check_fresh", "verdict"]
+__all__ = ["champion_view", "check_fresh", "verdict"]
 
 Losses = NDArray[np.float64]
 """A loss per row."""
@@ -122,7 +122,7 @@ def _against_champion(
     }
     if fresh.enough:
         compared = judged.take(fresh.rows)
-        inputs, absent, incomplete = _champion_view(champion, judged, fresh.rows, tree)
+        inputs, absent, incomplete = champion_view(champion, judged.rows, fresh.rows, tree)
         theirs = compared.losses_of(load(champion).predict(inputs), champion.model.classes)
         facts |= {"champion_columns": absent, "incomplete_rows": incomplete}
         return judge_against(compared, theirs, refit=refit, **facts)
@@ -138,15 +138,21 @@ def _check_refit(challenger: Bundle, newest: JudgedRows) -> RefitCheck:
     return check_refit(newest, predicted, challenger.model.classes)
 
 
-def _champion_view(
-    champion: Bundle, judged: JudgedRows, chosen: NDArray[np.bool_], tree: Path
+def champion_view(
+    champion: Bundle, rows: pd.DataFrame, chosen: NDArray[np.bool_], tree: Path
 ) -> tuple[Columns, tuple[str, ...], int]:
     """Return the chosen rows with the champion's features, whatever params.yaml has renamed or dropped since.
 
+    Parameters
+    ----------
+    rows, chosen
+        What the folds predicted, and which of it: shape (n_rows,).
+
+    Returns
+    -------
     Also the dropped columns, if some rows lack a value, and the number of those rows: there the values
     are missing for the champion, as they are once clients no longer send them.
     """
-    rows = judged.rows
     absent = {name: type for name, type in champion.schema.features.items() if name not in rows}
     if not absent:
         return inputs_for(champion.schema, rows[chosen]), (), 0

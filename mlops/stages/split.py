@@ -72,4 +72,4 @@ def held_out(root: Path, more: Mapping[str, str]) -> pd.DataFrame:
 
 
 def _plan(frame: pd.DataFrame, schema: Schema, params: Params) -> Plan:
-    return planning.plan(frame, schema, params.train, maturity=params.monitor.label_maturity)
+    return planning.plan(frame, schema, params.train)

@@ -70,7 +70,7 @@ def train(root: Path) -> None:
     done = fit(train_rows, schema, build, judged.params, seed=judged.seed)
     info, predictor, model = _compiled(done, build, params, schema, train_rows, holdout_rows)
     golden = holdout_rows.iloc[spaced(len(holdout_rows), most=_GOLDEN)]
-    reference = reference_of(train_rows, holdout_rows, out_of_fold, schema, params)
+    reference = reference_of(train_rows, holdout_rows, out_of_fold, schema, params.train)
     files = {
         **model,
         "module.py": judged.source,

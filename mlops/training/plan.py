@@ -116,7 +116,7 @@ class Plan:
         return np.sort(np.concatenate([fold.scored for fold in self.folds]))
 
 
-def plan(frame: pd.DataFrame, schema: Schema, rule: TrainParams, *, maturity: timedelta) -> Plan:
+def plan(frame: pd.DataFrame, schema: Schema, rule: TrainParams) -> Plan:
     """Plan the backtest and the refit of a table.
 
     By event time, the newest ``train.holdout`` of the mature rows is cut into ``train.folds`` stretches
@@ -128,16 +128,15 @@ def plan(frame: pd.DataFrame, schema: Schema, rule: TrainParams, *, maturity: ti
     Parameters
     ----------
     frame
-        The table, with rows that have no label yet.
-    maturity
-        How long a label may take; see `mature`.
+        The table, with rows that have no label yet. ``train.gap`` is taken for how long a label may take, see
+        `mature`: it is no shorter than ``monitor.label_maturity``.
 
     Raises
     ------
     EmptyWindowError
         There is no row to score, or none to fit before an origin.
     """
-    rows = mature(frame, schema, maturity)
+    rows = mature(frame, schema, rule.gap)
     if rows.empty:
         raise EmptyWindowError(
             "There are no labelled rows to train on.", remedy="Add some: `mlops ingest FILE`."

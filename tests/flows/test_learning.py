@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from mlflow import MlflowClient
@@ -19,9 +20,9 @@ from mlops.data.lake import Lake
 from mlops.files import hashing
 from mlops.ledger.entry import Entry
 from mlops.ledger.records import GateJudged, ModelMarked, ModelPromoted
-from mlops.orchestration.tasks import train
 from mlops.project.context import Project
 from mlops.project.up_to_date import unchanged_outcome
+from mlops.project.verdict import champion_view
 from mlops.rows import parse_rows
 from mlops.stages.pipeline import STAGES
 from tests.flows.orchard import Orchard
@@ -206,7 +207,7 @@ def test_a_champion_is_asked_with_all_that_it_sees_as_it_saw_it(tmp_path: Path, 
     rows = held_out(tmp_path, features)
     assert 3 < len(rows) < 17
     champion = tiny_bundle(tmp_path / "champion")
-    columns, dropped, incomplete = train._champion_view(champion, rows, tmp_path)
+    columns, dropped, incomplete = champion_view(champion, rows, np.ones(len(rows), bool), tmp_path)
     wanted = parse_rows([ROWS[int(plum)] for plum in rows["plum"]], SCHEMA)
     assert (dropped, incomplete) == ((), 0)
     assert {name: column.tolist() for name, column in columns.items()} == {
@@ -218,6 +219,7 @@ def test_where_the_lake_no_longer_has_what_a_champion_sees_the_gate_says_so(tmp_
     late = pd.DataFrame({"plum": [f"late {i}" for i in range(20)], "size": 1.0, "ripe": True})
     rows = held_out(tmp_path, "{size: number}", late)
     gone = rows["plum"].str.startswith("late")
-    columns, dropped, incomplete = train._champion_view(tiny_bundle(tmp_path / "champion"), rows, tmp_path)
+    champion = tiny_bundle(tmp_path / "champion")
+    columns, dropped, incomplete = champion_view(champion, rows, np.ones(len(rows), bool), tmp_path)
     assert (dropped, incomplete) == (("colour",), gone.sum())
     assert ((columns["colour"] == "") == gone).all()

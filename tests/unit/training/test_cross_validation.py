@@ -60,7 +60,7 @@ def test_without_time_a_row_is_measured_on_once_and_stays_in_its_fold() -> None:
 def test_the_hash_that_holds_out_does_not_decide_the_fold() -> None:
     rows = pd.DataFrame({"x": 0.0, "y": True, "id": [f"r{i}" for i in range(900)]})
     rule = TrainParams(window=days(2), holdout=days(1))
-    held = plan(rows, KEYED, rule, maturity=days(0)).before
+    held = plan(rows, KEYED, rule).before
 
     assert all(len(measured) > 150 for _, measured in folds(held, KEYED, count=3, gap=days(0)))
 

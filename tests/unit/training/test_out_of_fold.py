@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from datetime import timedelta
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -30,7 +28,7 @@ def planned(task: str, labels: list[object], *, x: np.ndarray | None = None) -> 
     at = [START + pd.Timedelta(hours=hour) for hour in range(n)]
     rows = pd.DataFrame({"x": values, "y": labels, "at": at})
     rule = TrainParams.model_validate({"window": "30d", "holdout": "3d", "gap": "6h", "folds": 3})
-    return plan(rows, schema, rule, maturity=timedelta(0)), schema
+    return plan(rows, schema, rule), schema
 
 
 def test_the_newest_fold_has_learnt_what_the_oldest_has_not() -> None:

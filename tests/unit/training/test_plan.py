@@ -15,7 +15,6 @@ from mlops.training.plan import Plan, mature, plan
 TIMED = Schema({"x": "number"}, "y", "binary", time="at")
 KEYED = Schema({"x": "number"}, "y", "binary", key="id")
 START = pd.Timestamp("2013-01-01", tz="UTC")
-NO_TIME = timedelta(0)
 
 
 def hours(offsets: list[int]) -> pd.DataFrame:
@@ -26,9 +25,9 @@ def days(n: float) -> timedelta:
     return timedelta(days=n)
 
 
-def of(rows: pd.DataFrame, schema: Schema = TIMED, *, maturity: timedelta = NO_TIME, **rule: object) -> Plan:
+def of(rows: pd.DataFrame, schema: Schema = TIMED, **rule: object) -> Plan:
     wanted = {"window": "10d", "holdout": "6d", "gap": "1d", "folds": 3, **rule}
-    return plan(rows, schema, TrainParams.model_validate(wanted), maturity=maturity)
+    return plan(rows, schema, TrainParams.model_validate(wanted))
 
 
 def test_the_newest_rows_are_cut_into_stretches_of_one_length() -> None:
