@@ -253,6 +253,7 @@ def _type(model: type[BaseModel], name: str, field: FieldInfo) -> str:
 
 _WORDS = {
     "Duration": "duration",
+    "Length": "duration, above 0",
     "str": "text",
     "int": "whole number",
     "float": "number",

@@ -21,11 +21,10 @@ from pydantic import (
 )
 
 from mlops import task_types
-from mlops.config.durations import Cadence, check_timezone, format_duration, parse_duration
+from mlops.config.durations import Cadence, check_timezone, parse_duration
 from mlops.config.registered import FeatureType, Metric, Task
 from mlops.config.source_params import Source
 from mlops.config.target_names import AUTO, check_target
-from mlops.errors import ConfigError
 from mlops.feature_types import DATE
 
 __all__ = [
@@ -70,6 +69,12 @@ def _number(value: Any) -> int | float:
     return cast("int | float", value)
 
 
+def _above_zero(value: timedelta) -> timedelta:
+    if not value:
+        raise ValueError("a duration above 0, such as 36h or 30d")
+    return value
+
+
 def _scalar(value: Any) -> bool | int | float | str | None:
     if not isinstance(value, bool | int | float | str | None):
         raise ValueError("text, a number, true, false or null")
@@ -79,6 +84,7 @@ def _scalar(value: Any) -> bool | int | float | str | None:
 Number = Annotated[int | float, PlainValidator(_number)]
 Scalar = Annotated[bool | int | float | str | None, PlainValidator(_scalar)]
 Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
+Length = Annotated[Duration, AfterValidator(_above_zero)]
 When = Annotated[Cadence, BeforeValidator(_cadence)]
 
 
@@ -202,10 +208,10 @@ class ModelParams(_Section):
 class TrainParams(_Section):
     """Which rows are fitted, and which are predicted out of fold to judge the recipe."""
 
-    window: Duration = timedelta(days=60)
+    window: Length = timedelta(days=60)
     """How far back the rows to fit reach: from the newest row for the model that ships, from its origin for
     a fold."""
-    holdout: Duration = timedelta(days=14)
+    holdout: Length = timedelta(days=14)
     """The newest rows: predicted out of fold, by models that were fitted on the rows before them. The gate
     compares on them; the model that ships is fitted on them too."""
     folds: int = Field(default=3, ge=1, le=20)
@@ -227,7 +233,7 @@ class GateParams(_Section):
     interval must exceed it. In the metric's unit."""
     confidence: float = Field(default=0.95, gt=0.5, lt=1.0)
     """Confidence level of the gate's intervals."""
-    block: Duration = timedelta(days=1)
+    block: Length = timedelta(days=1)
     """Rows within one block of time are taken to rise and fall together."""
     min_rows: int = Field(default=500, ge=1)
     """Held-out rows needed for a verdict; with fewer the new model is refused."""
@@ -238,7 +244,7 @@ class GateParams(_Section):
 class MonitorParams(_Section):
     """When a window of served rows has drifted."""
 
-    window: Duration = timedelta(days=30)
+    window: Length = timedelta(days=30)
     """The length of a judged window, in event time."""
     label_maturity: Duration = timedelta(days=1)
     """How long after its event time a row's label may still come; younger rows are not judged by labels."""
@@ -379,21 +385,3 @@ class Params(_Section):
             return value  # which is refused by its own path
         metric = task_types.find(model["task"]).default_loss
         return {**value, "gate": {**gate, "metric": metric}}
-
-    def check_gap(self) -> None:
-        """Make sure that no label which comes late was known to a fit before the held-out rows begin.
-
-        Not asked of a file that is only read: what was trained without is reproduced all the same.
-
-        Raises
-        ------
-        ConfigError
-            ``train.gap`` is shorter than ``monitor.label_maturity``.
-        """
-        gap, late = self.train.gap, self.monitor.label_maturity
-        if self.data.time is not None and gap < late:
-            raise ConfigError(
-                "train.gap",
-                value=format_duration(gap),
-                allowed=f"{format_duration(late)} or more, which is monitor.label_maturity",
-            )

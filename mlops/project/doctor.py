@@ -17,6 +17,9 @@ from mlops.adapters.dvc.configuration import read_config
 from mlops.adapters.dvc.remote import Remote
 from mlops.adapters.git.worktree import Tree
 from mlops.adapters.traefik import find_traefik
+from mlops.config import consistency
+from mlops.config.consistency import RowRate
+from mlops.config.params import Params
 from mlops.config.project_folder import ProjectFolder, load_params
 from mlops.errors import MlopsError, PortTakenError, UnavailableError
 from mlops.files.ports import check_port
@@ -27,6 +30,7 @@ from mlops.maintenance.packages import Finding
 from mlops.project.context import Project
 from mlops.project.health import watched
 from mlops.project.services import owned, ports
+from mlops.stages.io import holdout_rate
 
 __all__ = ["examine"]
 
@@ -69,7 +73,7 @@ def _program(name: str, path: str | None, remedy: str) -> Finding:
 
 
 def _check_project(folder: ProjectFolder) -> Iterator[Finding]:
-    params = _guarded("params.yaml", lambda: [_params(folder)])
+    params = _guarded("params.yaml", lambda: _params(folder))
     yield from params
     yield from _guarded("git", lambda: check_git(Tree(folder.root)))
     dvc = check_dvc(folder.root / ".dvc")
@@ -95,9 +99,21 @@ def _guarded(name: str, check: Callable[[], list[Finding]]) -> list[Finding]:
         return [Finding(name, "fail", f"{type(exc).__name__}: {reason}", "Fix what it names, or restore it.")]
 
 
-def _params(folder: ProjectFolder) -> Finding:
+def _params(folder: ProjectFolder) -> list[Finding]:
     params = load_params(folder.root / "params.yaml")
-    return Finding("params.yaml", "ok", f"{params.data.name}, {len(params.data.features)} features")
+    summary = f"{params.data.name}, {len(params.data.features)} features"
+    return [
+        Finding("params.yaml", "ok", summary),
+        *check_windows(params, holdout_rate(folder.root)),
+    ]
+
+
+def check_windows(params: Params, rate: RowRate | None) -> list[Finding]:
+    """Check whether the windows of params.yaml fit one another; what would stop a training fails."""
+    return [
+        Finding("windows", "fail" if one.is_hard else "warn", one.error.message, one.error.remedy)
+        for one in consistency.find(params, rate)
+    ] or [Finding("windows", "ok", "fit one another")]
 
 
 def check_git(tree: Tree) -> list[Finding]:

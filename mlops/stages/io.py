@@ -8,10 +8,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mlops.config.consistency import RowRate
 from mlops.config.params import Params
-from mlops.config.paths import (
-    PARAMS,
-)
+from mlops.config.paths import HOLDOUT, PARAMS, TRAIN
 from mlops.config.project_folder import load_params
 from mlops.errors import ConfigError, StageError
 from mlops.files.formats import check_table
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-__all__ = ["FORMAT", "builder_source", "log", "read_params", "read_rows", "window", "write"]
+__all__ = ["FORMAT", "builder_source", "holdout_rate", "log", "read_params", "read_rows", "window", "write"]
 
 log = logging.getLogger("mlops")
 
@@ -68,6 +67,28 @@ def read_rows(path: Path, schema: Schema) -> tuple[pd.DataFrame, dict[str, Any]]
             f"{path} was not written by the stage before: {exc}.", remedy="Run `dvc repro`."
         ) from exc
     return conform(table.to_pandas(), schema), facts
+
+
+def holdout_rate(root: Path) -> RowRate | None:
+    """Return how many labelled rows the last training held out, over what time; None before the first.
+
+    Only the files' metadata is read.
+    """
+    try:
+        held_out = _facts(root / HOLDOUT)["window"]
+        if held_out["start"] is None:
+            return RowRate(int(_facts(root / TRAIN)["window"]["rows"]))
+        start, end = (datetime.fromisoformat(held_out[edge]) for edge in ("start", "end"))
+    except (OSError, KeyError, ValueError):
+        return None  # the stage writes it again
+    return RowRate(int(held_out["rows"]), end - start)
+
+
+def _facts(path: Path) -> dict[str, Any]:
+    import pyarrow.parquet as pq
+
+    facts: dict[str, Any] = json.loads((pq.read_schema(path).metadata or {})[b"mlops"])
+    return facts
 
 
 def write(path: Path, data: bytes) -> None:

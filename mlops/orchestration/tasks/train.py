@@ -16,6 +16,7 @@ from prefect.runtime import flow_run
 
 from mlops.adapters.dvc.tree import DvcTree
 from mlops.adapters.git.worktree import Tree
+from mlops.config import consistency
 from mlops.config.paths import (
     BUNDLE,
     DVC_LOCK,
@@ -46,6 +47,7 @@ from mlops.project import rollback
 from mlops.project.context import Project
 from mlops.project.up_to_date import verdict_on
 from mlops.project.verdict import check_fresh, verdict
+from mlops.stages.io import holdout_rate
 from mlops.stages.pipeline import STAGES
 from mlops.stages.tuning import search
 
@@ -72,14 +74,14 @@ def reproduce(root: Path, tree: Path, *, force: bool = False, must_be_fresh: boo
     Raises
     ------
     ConfigError
-        ``train.gap`` is shorter than the time that labels may take.
+        The windows of params.yaml contradict one another.
     NotFreshError
         Too few rows are new to the champion.
     MlopsError
         `tree` cannot be committed to, which is raised before an hour's training; or a stage failed.
     """
     project = Project.at(root, tree)
-    project.params.check_gap()
+    consistency.check(project.params, holdout_rate(tree))
     Tree(tree).branch()
     with project.lock("tree"):
         data = DvcTree(tree)

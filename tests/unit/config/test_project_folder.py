@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from mlops.config.params import MonitorParams
 from mlops.config.project_folder import load_params
 from mlops.config.settings import expanded
 from mlops.errors import ConfigError
@@ -111,13 +110,3 @@ def test_an_address_without_a_password_passes(tmp_path: Path, address: str) -> N
     file = tmp_path / "params.yaml"
     file.write_text(SOURCE.format(address=address))
     assert load_params(file).data.source.url == address  # type: ignore[union-attr]
-
-
-def test_labels_may_come_no_later_than_the_gap_leaves_time_for() -> None:
-    params = load_params(ROOT / "params.yaml")
-    params.check_gap()
-    late = params.model_copy(update={"monitor": MonitorParams(label_maturity="30d")})
-    with pytest.raises(ConfigError, match=r"train\.gap: got '1d', allowed: 30d or more.*label_maturity"):
-        late.check_gap()
-    timeless = late.data.model_copy(update={"time": None})
-    late.model_copy(update={"data": timeless}).check_gap()  # without a time there is no gap

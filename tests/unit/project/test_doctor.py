@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from mlops.config.consistency import RowRate
+from mlops.config.project_folder import load_params
 from mlops.ledger.entry import Entry
 from mlops.ledger.records import DataVersioned
-from mlops.project.doctor import check_clock, check_dvc, check_space
+from mlops.project.doctor import check_clock, check_dvc, check_space, check_windows
 from tests.ledger_rows import made
 
 NOW = datetime(2026, 7, 1, tzinfo=UTC)
@@ -67,3 +69,17 @@ def test_a_cache_that_an_edit_corrupts_fails(
     found = check_dvc(folder)
     assert found.state == state, found
     assert bool(found.remedy) == (state == "fail")
+
+
+def test_windows_that_contradict_one_another_fail_and_those_that_waste_work_warn() -> None:
+    flights = load_params(Path(__file__).parents[3] / "params.yaml")
+    assert [each.state for each in check_windows(flights, None)] == ["ok"]
+    train = flights.train.model_copy(update={"gap": timedelta(0), "window": timedelta(days=1)})
+    findings = check_windows(flights.model_copy(update={"train": train}), None)
+    assert [each.state for each in findings] == ["fail", "warn"]
+    assert "train.gap: got '0d', allowed: 1d or more (monitor.label_maturity" in findings[0].detail
+    assert findings[1].remedy == "Edit train.window in params.yaml."
+    # What a champion's rows tell: a thousand for the gate do not come in ten days.
+    few = check_windows(flights, RowRate(900, timedelta(days=10)))
+    assert [each.state for each in few] == ["warn"]
+    assert "gate.min_rows: got 1000, allowed: 900 or fewer" in few[0].detail
