@@ -122,7 +122,7 @@ def judge_first(judged: JudgedRows, *, version: str, refit: RefitCheck) -> GateJ
 
 
 def judge_against(
-    compared: JudgedRows, champion: ArrayLike, *, refit: RefitCheck, **facts: Any
+    compared: JudgedRows, champion_losses: ArrayLike, *, refit: RefitCheck, **facts: Any
 ) -> GateJudged:
     """Judge a challenger on rows that are new to the champion.
 
@@ -130,15 +130,15 @@ def judge_against(
     ----------
     compared
         Those rows.
-    champion
-        Shape (n_rows,): the champion's loss of each.
+    champion_losses
+        Shape (n_rows,): the champion's of each.
     facts
         Further fields of the record: ``version``, ``promotion``, ``champion``, ``fitted_until`` and the like.
     """
     policy = compared.policy
     scopes = compare_scopes(
         compared.losses,
-        champion,
+        champion_losses,
         compared.blocks,
         compared.folds,
         confidence=policy.confidence,
