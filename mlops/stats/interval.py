@@ -16,7 +16,7 @@ __all__ = ["Interval", "mean_interval"]
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
-_LONGEST = 128
+_MOST = 128
 """Blocks of time beyond this number are joined to longer ones, which bounds the matrices."""
 
 
@@ -77,25 +77,25 @@ def mean_interval(
     rows, numbers = np.asarray(values, float), np.asarray(blocks)
     fold = np.zeros(rows.shape, int) if folds is None or not ordered else np.asarray(folds)
     _check(rows, numbers, fold)
-    mean, count = float(rows.mean()), len(np.unique(numbers))
-    if count < 2:
-        return Interval(mean, mean, mean, rows.size, count)
-    units = Blocks.of(rows, *_joined(numbers, fold)) if ordered else Blocks.of(rows, numbers, fold)
-    if not units.vary:
+    units = Blocks.of(rows, numbers, fold)
+    mean, count = float(rows.mean()), len(np.unique(units.time))
+    if ordered and count > _MOST:
+        units = Blocks.of(rows, _joined(numbers, units.time), fold)
+    if units.freedom < 1:
+        units = Blocks.of(rows, numbers, np.zeros_like(fold))
+    if units.freedom < 1 or not units.vary:
         return Interval(mean, mean, mean, rows.size, count)
     spread = dependent(units) if ordered else independent(units)
     half = spread.half_width(confidence)
     return Interval(mean, mean - half, mean + half, rows.size, count, spread.autocorrelation)
 
 
-def _joined(numbers: Integers, folds: Integers) -> tuple[Integers, Integers]:
-    """Return blocks few enough, and folds of which at least one has two."""
-    numbers = numbers - numbers.min()
-    while len(np.unique(numbers)) > _LONGEST:
-        numbers = numbers // 2
-    _, folds = np.unique(folds, return_inverse=True)
-    pairs = len(np.unique(folds * (numbers.max() + 1) + numbers))
-    return numbers, folds if pairs > folds.max() + 1 else np.zeros_like(folds)
+def _joined(numbers: Integers, times: Integers) -> Integers:
+    """Number blocks of which each is 2, 4, 8, … as long, few enough."""
+    first, length = times.min(), 1
+    while len(np.unique((times - first) // length)) > _MOST:
+        length *= 2
+    return np.asarray((numbers - first) // length)
 
 
 def _check(rows: Floats, numbers: NDArray[Any], folds: NDArray[Any]) -> None:
