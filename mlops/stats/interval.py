@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -74,8 +73,8 @@ def mean_interval(
     DataError
         The shapes differ, or a value is not finite.
     """
-    rows, numbers = np.asarray(values, float), np.asarray(blocks)
-    fold = np.zeros(rows.shape, int) if folds is None or not ordered else np.asarray(folds)
+    rows, numbers = np.asarray(values, float), np.asarray(blocks, np.int64)
+    fold = np.asarray(np.zeros(rows.shape) if folds is None or not ordered else folds, np.int64)
     _check(rows, numbers, fold)
     units = Blocks.of(rows, numbers, fold)
     mean, count = float(rows.mean()), len(np.unique(units.time))
@@ -98,7 +97,7 @@ def _joined(numbers: Integers, times: Integers) -> Integers:
     return np.asarray((numbers - first) // length)
 
 
-def _check(rows: Floats, numbers: NDArray[Any], folds: NDArray[Any]) -> None:
+def _check(rows: Floats, numbers: Integers, folds: Integers) -> None:
     if rows.size == 0:
         raise TooFewRowsError("There is no row to compare on.", remedy="Widen train.holdout in params.yaml.")
     if rows.ndim != 1 or rows.shape != numbers.shape or rows.shape != folds.shape:

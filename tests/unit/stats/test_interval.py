@@ -92,6 +92,30 @@ def test_interval_ignores_the_order_of_rows_and_the_origin_of_time():
     assert (other.low, other.high) == pytest.approx((one.low, one.high))
 
 
+@pytest.mark.parametrize("scale", [1e-9, 1e9])
+def test_interval_scales_with_its_values(scale):
+    losses, blocks = days(np.random.default_rng(7))
+    one, other = interval(losses, blocks), interval(scale * losses, blocks)
+    assert (other.low, other.high) == pytest.approx((scale * one.low, scale * one.high))
+    assert other.autocorrelation == pytest.approx(one.autocorrelation)
+
+
+def test_the_numbers_of_folds_are_names():
+    losses, blocks = days(np.random.default_rng(8), 30)
+    folds = blocks // 10
+    named = interval(losses, blocks, folds=folds * 7 - 3)
+    assert named.high == pytest.approx(interval(losses, blocks, folds=folds).high)
+
+
+def test_a_day_that_two_folds_share_is_one_block():
+    losses, blocks = days(np.random.default_rng(9), 20)
+    halves = np.arange(losses.size) // (losses.size // 2)
+    shared = np.where(np.arange(losses.size) < losses.size // 2 + 15, 0, 1)
+    bounds = interval(losses, blocks, folds=shared)
+    assert bounds.blocks == 20
+    assert bounds.high == pytest.approx(interval(losses, blocks, folds=halves).high, abs=0.03)
+
+
 def test_many_blocks_are_joined():
     losses, blocks = days(np.random.default_rng(2), 5_000, rows=2, spread=0.3)
     bounds, plain = interval(losses, blocks), interval(losses, blocks, ordered=False)
