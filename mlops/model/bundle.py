@@ -9,7 +9,7 @@ schema.json      the columns it sees
 model.json       task, classes, versions, known categories: see `ModelInfo`
 golden.json      rows, and what the model predicted for them in training
 reference.parquet                    fitted rows, of the newest regime
-predictions.parquet, reference.json  the recipe's out-of-fold predictions, of the newest folds; its losses there
+predictions.parquet, reference.json  out-of-fold predictions of the newest folds; their mean losses
 rows.parquet     without a time column: a hash of each fitted row, the out-of-fold losses of those scored
 lineage.json     the data, parameters, lock and module it came from, and what a search chose
 
@@ -171,13 +171,14 @@ class Bundle:
 
     @cached_property
     def reference(self) -> dict[str, Any]:
-        """``loss`` and ``baseline``: mean out-of-fold losses of the newest folds by metric; their ``rows``."""
+        """``loss`` and ``baseline``: mean losses, out of fold on the newest folds, by metric; their ``rows``."""
         return dict(self._json("reference.json"))
 
     @cached_property
     def lineage(self) -> dict[str, Any]:
-        """``data``, ``params``, ``lock``, ``module``, the ``train`` and ``holdout`` windows, the ``folds``, and
-        ``fitted_until``, the end of the fitted rows.
+        """``data``, ``params``, ``lock``, ``module``, the ``train`` and ``holdout`` windows, the ``folds``.
+
+        Also ``fitted_until``, the end of the fitted rows.
 
         And ``search`` where one chose: the ``params`` that were fitted, their ``trial``, the trials
         by ``state``, and the ``metric`` and ``loss`` they were chosen by.

@@ -12,25 +12,27 @@ import pytest
 
 from mlops.adapters.dvc.tree import DvcTree
 from mlops.adapters.git.worktree import Tree
-from mlops.config.paths import BUNDLE, HOLDOUT, LAKE, RAW
+from mlops.config.paths import BUNDLE, LAKE, RAW
 from mlops.data.lake import Lake
 from mlops.data.source import named_tables
 from mlops.errors import MissingColumnError
 from mlops.ledger.entry import Entry
 from mlops.ledger.records import DeploymentServed, ModelPromoted, ModelRegistered, RetrainStarted
+from mlops.model import bundle
 from mlops.orchestration.tasks import ingest as intake
-from mlops.orchestration.tasks import monitor, train
+from mlops.orchestration.tasks import monitor
 from mlops.prediction_log import label_log
 from mlops.prediction_log.segment import records
 from mlops.prediction_log.writer import PredictionLog
 from mlops.project.context import Project
+from mlops.project.verdict import verdict
 from mlops.rows import Rows
 from mlops.stages.pipeline import STAGES
 from mlops.task_types.predictions import Predictions
 from tests.flows.orchard import A_DAY, BEGIN, plums, stamped
 from tests.ledger_rows import made
 
-HISTORY, NEWER, SERVED = 20, 5, 5
+HISTORY, NEWER, SERVED = 20, 7, 5
 AS_OF = (BEGIN + timedelta(days=HISTORY + NEWER + SERVED + 1)).to_pydatetime()
 WANTED = '["colour"]'
 CATEGORIES = '[name for name, kind in schema.features.items() if kind == "category"]'
@@ -52,6 +54,10 @@ def learn(root: Path) -> Entry[ModelRegistered]:
     project = Project.at(root)
     digest, version = project.keep_bundle(root / BUNDLE).digest, str(len(project.ledger.entries()))
     return project.ledger.record(made(ModelRegistered, digest=digest, version=version, commit=commit))
+
+
+def fitted_until(root: Path) -> datetime:
+    return datetime.fromisoformat(bundle.open(root / BUNDLE).lineage["fitted_until"])
 
 
 @pytest.fixture
@@ -79,7 +85,7 @@ def test_training_the_gate_monitoring_and_retraining_go_on(
     root: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     ledger, first = Project.at(root).ledger, learn(root)
-    champion = ledger.record(ModelPromoted.of(first.record, fitted_until=None), cause=first)
+    champion = ledger.record(ModelPromoted.of(first.record, fitted_until=fitted_until(root)), cause=first)
     ledger.record(made(DeploymentServed), cause=champion)
     add_weather(root)
     with pytest.raises(MissingColumnError, match="no column weather"):  # a slip, for all that is known
@@ -87,16 +93,15 @@ def test_training_the_gate_monitoring_and_retraining_go_on(
     ingest(root, HISTORY, NEWER)
     with caplog.at_level(logging.INFO, "mlops"):
         registered = learn(root)
-    assert "weather is missing in 800 of 1,000 rows, which were ingested without it" in caplog.text
+    assert "weather is missing in 800 of 1,080 rows, which were ingested without it" in caplog.text
     assert weather_of(root).value_counts()[""] == HISTORY * A_DAY
 
     project = Project.at(root)
     assert "weather" in project.bundle_of(registered).schema.features
-    rows = pd.read_parquet(root / HOLDOUT)
-    verdict = train._verdict(project, root, registered, rows, None)
-    assert verdict.metric == "log_loss"
-    assert verdict.comparison is not None
-    assert verdict.champion_columns == ()
+    judged = verdict(project, root, registered)
+    assert judged.metric == "log_loss"
+    assert judged.comparison is not None
+    assert judged.champion_columns == ()
 
     serve(project, champion, plums(HISTORY + NEWER, SERVED, season=0))
     checked = monitor.check.fn(root, AS_OF)
@@ -136,11 +141,11 @@ def test_a_lake_that_is_built_again_from_the_raw_files_has_the_values_of_before(
     shutil.rmtree(root / LAKE)
     (root / f"{LAKE}.dvc").unlink()
     assert intake.add_files(root, named_tables("data/raw/*/*", root)).outcome.text.startswith(
-        "1,000 rows added"
+        "1,080 rows added"
     )
     assert set(weather_of(root)) == {"rain", "sun"}
     assert DvcTree(root).files(RAW) == raw
     # The loop follows; what it added by itself stays, and lacks the feature.
     weather = weather_of(intake.loop_worktree.fn(root))
-    assert len(weather) == 1000 + A_DAY
+    assert len(weather) == 1080 + A_DAY
     assert set(weather[weather == ""].index) == set(plums(90, 1, season=0)["plum"])
