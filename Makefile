@@ -9,7 +9,7 @@ export UV_COMPILE_BYTECODE = 1
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo down fast test story soak check lint types contracts screenshots docs lock clean
+.PHONY: help install demo down fast test story soak check lint types contracts screenshots notebook docs lock clean
 
 help: ## List every target
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -61,6 +61,10 @@ screenshots: $(READY) ## Take the pictures of docs/tour.md from the demo's proje
 	@$(RUN)/mlops --project .demo schedule set monitor 1d
 	@$(RUN)/mlops --project .demo retrain || test $$? -eq 3  # refused, to be seen
 	@$(RUN)/python docs/screenshots.py
+
+notebook: $(READY) ## Run the notebook on the demo's project, and keep its outputs
+	@test -d .demo || $(RUN)/python demo/run.py
+	@$(RUN)/python docs/notebook.py
 
 docs: $(READY) ## Build the documentation; a dead link fails
 	@$(RUN)/mkdocs build --quiet --strict

@@ -10,9 +10,9 @@ from pathlib import Path
 import nbformat
 import pandas as pd
 import pytest
-from nbclient import NotebookClient
 
 import mlops
+from tests.documentation import loaded
 from tests.flows.orchard import Closed
 
 ROOT = Path(__file__).parents[2]
@@ -46,8 +46,7 @@ def test_the_notebook_runs(closed: Closed, tmp_path: Path) -> None:
     (tmp_path / ".demo").symlink_to(closed.orchard.root)
     folder = tmp_path / "docs" / "notebooks"
     folder.mkdir(parents=True)
-    notebook = nbformat.read(ROOT / "docs" / "notebooks" / "drift.ipynb", as_version=4)
-    done = NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(folder)}}).execute()
+    done = loaded("notebook").run(closed.orchard.root, folder)
     drawn = [
         output
         for cell in done.cells
@@ -55,6 +54,9 @@ def test_the_notebook_runs(closed: Closed, tmp_path: Path) -> None:
         if "image/png" in output.get("data", {})
     ]
     assert len(drawn) == 2
+    shown = nbformat.writes(done)
+    assert ">.demo<" in shown
+    assert str(closed.orchard.root.resolve()) not in shown
 
 
 def test_the_tables_say_what_happened(closed: Closed) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import importlib.util
 import re
 import shutil
 import sqlite3
@@ -16,18 +15,11 @@ from types import ModuleType
 
 import pytest
 
+from tests.documentation import loaded
+
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 TEXTS = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
-
-
-def loaded(program: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"docs_{program}", DOCS / f"{program}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope="module")
@@ -256,6 +248,18 @@ def test_the_architecture_page_answers_each_question_by_a_path_that_is_there():
         one for one in QUESTIONS if not re.match(r"`(mlops|flows)/[\w/]+\.py(:\w+)?`", answers[one])
     ] == []
     assert lost(page) == []
+
+
+def machine_paths(text: str) -> list[str]:
+    return re.findall(r"(?:/home/|/root/|/tmp/|/Users/|/work/)[^\s\"<]*", text)
+
+
+def test_the_notebook_is_small_and_names_no_folder_of_the_machine_that_ran_it() -> None:
+    notebook = loaded("notebook")
+    text = notebook.NOTEBOOK.read_text()
+    assert machine_paths(text) == []
+    assert len(text) <= notebook.MOST_BYTES
+    assert machine_paths('"folder /home/me/loop/.demo<"') == ["/home/me/loop/.demo"]
 
 
 @pytest.mark.parametrize(
