@@ -15,6 +15,7 @@ from pathlib import Path
 import httpx
 import numpy as np
 import pytest
+from dvc.config import Config
 from s3fs import S3FileSystem
 
 from mlops.adapters.dvc.remote import Remote
@@ -38,15 +39,13 @@ class S3:
     client: S3FileSystem
 
     def configure(self, root: Path, *, secret: str = SECRET, bucket: str = BUCKET) -> None:
-        """Make a folder of the bucket the default remote of a project, as a person does."""
-
-        def dvc(*words: str) -> None:
-            subprocess.run([sys.executable, "-m", "dvc", *words], cwd=root, check=True, capture_output=True)
-
-        dvc("remote", "add", "--force", "--default", "store", f"s3://{bucket}/{root.parent.name}")
-        dvc("remote", "modify", "store", "endpointurl", self.address)
-        dvc("remote", "modify", "--local", "store", "access_key_id", KEY)
-        dvc("remote", "modify", "--local", "store", "secret_access_key", secret)
+        """Make a folder of the bucket the default remote of a project, as `dvc remote` does."""
+        with Config(root / ".dvc").edit("repo") as ours:
+            ours["core"]["remote"] = "store"
+            url = f"s3://{bucket}/{root.parent.name}"
+            ours["remote"]["store"] = {"url": url, "endpointurl": self.address}
+        with Config(root / ".dvc").edit("local") as secrets:
+            secrets["remote"]["store"] = {"access_key_id": KEY, "secret_access_key": secret}
 
 
 @pytest.fixture(scope="module")
