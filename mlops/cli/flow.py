@@ -16,12 +16,12 @@ def run_flow(screen: Screen, flow: str, *, as_json: bool, **parameters: Any) -> 
     """Run a flow of the project here and now, against its Prefect, and show how it ended."""
     from mlops.adapters.prefect_server.environment import connect
     from mlops.orchestration.run_flow import run_flow as run
-    from mlops.project.health import check_own
+    from mlops.project.health import check_running
     from mlops.project.up import ensure
 
     project = screen.project()
     ensure(project, on_progress=show_progress)
-    check_own(project, "prefect")
+    check_running(project, "prefect")
     connect(project.folder)
     show_outcome(screen, flow, run(project.folder, flow, **parameters), as_json=as_json)
 

@@ -20,14 +20,14 @@ _PORT_TRIES = 100
 _LONGEST = 80  # characters of a command in a message
 
 
-def check_port(port: int, *, part: str, setting: str, owned: Collection[int] = ()) -> None:
+def check_port(port: int, *, part: str, setting: str, allowed_pids: Collection[int] = ()) -> None:
     """Make sure that a loopback port is free, or belongs to one of ours.
 
     Parameters
     ----------
     part, setting
         What wants to listen there, and the variable that chooses another port.
-    owned
+    allowed_pids
         Process ids that may have it, themselves or through a child.
 
     Raises
@@ -43,17 +43,17 @@ def check_port(port: int, *, part: str, setting: str, owned: Collection[int] = (
         ]
     except psutil.AccessDenied:
         return  # the listener will raise its own error
-    strangers = [pid for pid in listening if not _is_one_of(pid, owned)]
+    strangers = [pid for pid in listening if not _is_one_of(pid, allowed_pids)]
     if strangers:
         raise PortTakenError(port, part=part, owner=_owner(strangers[0]), setting=setting)
 
 
-def _is_one_of(pid: int | None, owned: Collection[int]) -> bool:
+def _is_one_of(pid: int | None, allowed_pids: Collection[int]) -> bool:
     if pid is None:
         return False
     try:
         process = psutil.Process(pid)
-        return bool({pid, *(parent.pid for parent in process.parents())} & set(owned))
+        return bool({pid, *(parent.pid for parent in process.parents())} & set(allowed_pids))
     except psutil.NoSuchProcess:
         return False
 

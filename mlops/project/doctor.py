@@ -29,7 +29,7 @@ from mlops.maintenance import packages
 from mlops.maintenance.packages import Finding
 from mlops.project.context import Project
 from mlops.project.health import watched
-from mlops.project.services import owned, ports
+from mlops.project.services import pids, ports
 from mlops.stages.io import holdout_rate
 
 __all__ = ["examine"]
@@ -245,11 +245,11 @@ def _engine(folder: ProjectFolder) -> Finding:
 
 
 def _ports(project: Project) -> list[Finding]:
-    findings, ours = [], owned(project)
+    findings, ours = [], set(pids(project).values())
     wanted = ports(project)
     for port in wanted:
         try:
-            check_port(port.number, part=port.part, setting=port.setting, owned=ours)
+            check_port(port.number, part=port.part, setting=port.setting, allowed_pids=ours)
         except PortTakenError as exc:
             findings.append(Finding(f"port {port.number}", "fail", exc.message, exc.remedy))
     numbers = ", ".join(str(port.number) for port in wanted)

@@ -16,7 +16,7 @@ from mlops.project.context import Project
 __all__ = [
     "Health",
     "Watched",
-    "check_own",
+    "check_running",
     "health",
     "polled",
     "registered",
@@ -109,8 +109,8 @@ def watched(project: Project) -> list[Watched]:
     ]
 
 
-def check_own(project: Project, name: str, *, remedy: str = "Start it with `mlops up`.") -> None:
-    """Check that a part is this project's own, unless it runs elsewhere.
+def check_running(project: Project, name: str, *, remedy: str = "Start it with `mlops up`.") -> None:
+    """Check that this project runs a part, unless it runs elsewhere.
 
     Another project may use the same ports; its server must not be used.
 

@@ -17,7 +17,7 @@ from mlops.project.context import Project
 
 __all__ = ["check_name_conflict", "owner_tags"]
 
-_OWNER_TAG = "begun:"
+_OWNER_TAG = "origin:"
 
 
 def owner_tags(project: Project) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from mlops.deployment.client import Client, records
 from mlops.project.context import Project
-from mlops.project.health import check_own
+from mlops.project.health import check_running
 from mlops.tables.readers import read_table
 
 __all__ = ["predict_table"]
@@ -27,6 +27,8 @@ def predict_table(project: Project, file: Path, *, batch: int) -> Iterator[list[
     schema = project.serving_schema
     table = read_table(file, schema)
     records(table.head(batch), schema)  # an invalid table is reported before any request
-    check_own(project, "gateway", remedy="Start it with `mlops up`, and deploy a model with `mlops deploy`.")
+    check_running(
+        project, "gateway", remedy="Start it with `mlops up`, and deploy a model with `mlops deploy`."
+    )
     with Client(project.folder.address) as client:
         yield from client.predict_frame(table, schema, batch=batch)

@@ -17,7 +17,7 @@ from mlops.config.params import SCHEDULED, ScheduleParams
 from mlops.config.project_folder import ProjectFolder, find_project
 from mlops.errors import MlopsError, UnavailableError, UsageError
 from mlops.project.context import Project
-from mlops.project.health import check_own
+from mlops.project.health import check_running
 
 __all__ = ["Upcoming", "apply", "catch_up", "declare", "pause", "resume", "upcoming"]
 
@@ -296,7 +296,7 @@ def _check_schedulable(flow: str) -> None:
 
 def _open_prefect(folder: ProjectFolder, patience: float = 10.0) -> Deployments:
     """Return the project's deployments in Prefect; never those of another project's server."""
-    check_own(Project(folder), "prefect")
+    check_running(Project(folder), "prefect")
     return Deployments(folder, patience=patience)
 
 

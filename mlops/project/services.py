@@ -21,7 +21,6 @@ __all__ = [
     "exclusive",
     "gateway_part",
     "mlflow_part",
-    "owned",
     "pids",
     "ports",
     "prefect_part",
@@ -40,9 +39,9 @@ class Port:
 
 def check_ports(project: Project) -> None:
     """Raise PortTakenError if another process has a port of ours."""
-    processes = owned(project)
+    processes = set(pids(project).values())
     for port in ports(project):
-        check_port(port.number, part=port.part, setting=port.setting, owned=processes)
+        check_port(port.number, part=port.part, setting=port.setting, allowed_pids=processes)
 
 
 def exclusive(project: Project, name: str) -> AbstractContextManager[None]:
@@ -98,11 +97,6 @@ def ports(project: Project) -> list[Port]:
     if not settings.mlflow_tracking_uri:
         wanted["mlflow_port"] = "MLflow"
     return [Port(getattr(settings, name), part, f"MLOPS_{name.upper()}") for name, part in wanted.items()]
-
-
-def owned(project: Project) -> set[int]:
-    """Return the process ids of the parts that run."""
-    return set(pids(project).values())
 
 
 def pids(project: Project) -> dict[str, int]:

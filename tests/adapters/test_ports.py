@@ -20,7 +20,9 @@ def test_a_taken_port_names_its_owner_and_its_setting() -> None:
 
 def test_a_port_of_our_own_is_no_obstacle() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
-        check_port(server.getsockname()[1], part="MLflow", setting="MLOPS_MLFLOW_PORT", owned={os.getpid()})
+        check_port(
+            server.getsockname()[1], part="MLflow", setting="MLOPS_MLFLOW_PORT", allowed_pids={os.getpid()}
+        )
 
 
 def test_a_port_is_none_that_the_system_gives_out_nor_one_that_is_taken(
