@@ -11,7 +11,7 @@ import numpy as np
 from mlops.config.params import Params
 from mlops.config.paths import BACKTEST, CHOSEN, PLOTS
 from mlops.errors import StageError
-from mlops.files.formats import check_table
+from mlops.files.formats import check_table, from_json
 from mlops.files.parquet import to_bytes
 from mlops.model.predictor import uncompiled
 from mlops.schema import Schema
@@ -68,8 +68,9 @@ def recipe(root: Path, params: Params) -> Recipe:
 def read_chosen(root: Path) -> dict[str, Any] | None:
     """Return what the search chose, see `mlops.stages.tuning.chosen`; None where none was asked for."""
     try:
-        value: dict[str, Any] | None = json.loads((root / CHOSEN).read_bytes())
-    except (OSError, ValueError) as exc:
+        content = from_json((root / CHOSEN).read_bytes(), FORMAT, where=str(root / CHOSEN))
+        value: dict[str, Any] | None = content["chosen"]
+    except (OSError, KeyError, ValueError) as exc:
         raise StageError(
             f"{root / CHOSEN} was not written by the stage search: {exc}.", remedy="Run `dvc repro`."
         ) from exc

@@ -26,7 +26,7 @@ __all__ = ["FORMAT", "builder_source", "holdout_rate", "log", "read_params", "re
 log = logging.getLogger("mlops")
 
 FORMAT = 1
-"""Of a table that one stage writes for the next."""
+"""Of what one stage writes for the next."""
 
 
 def read_params(root: Path) -> Params:

@@ -13,7 +13,7 @@ from mlops.files import hashing
 from mlops.model.bundle import to_json
 from mlops.model.trials import Journal, Trial, best
 from mlops.schema import Schema
-from mlops.stages.io import builder_source, read_params, write
+from mlops.stages.io import FORMAT, builder_source, read_params, write
 from mlops.stages.split import read_plan
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def search(root: Path, *, journals: Path | None = None) -> None:
 
     params = read_params(root)
     if params.model.search is None:
-        write(root / CHOSEN, to_json(None))
+        write(root / CHOSEN, to_json({"format": FORMAT, "chosen": None}))
         write(root / TRIALS, to_csv(()))
         return
     schema = Schema.from_params(params)
@@ -49,7 +49,7 @@ def search(root: Path, *, journals: Path | None = None) -> None:
     journal = journal_of(journals or root / SEARCH, params, inputs)
     build = load_builder(source, params.model.builder)
     trials = tune(plan.before, schema, build, params, journal=journal)
-    write(root / CHOSEN, to_json(chosen(params, schema, trials)))
+    write(root / CHOSEN, to_json({"format": FORMAT, "chosen": chosen(params, schema, trials)}))
     write(root / TRIALS, to_csv(trials))
     journal.remove()
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import psutil
 import pyarrow.parquet as pq
@@ -15,7 +16,7 @@ import pytest
 
 from mlops.adapters.processes import process_id
 from mlops.adapters.targets.process import ProcessTarget
-from mlops.config.paths import POSITIONS
+from mlops.config.paths import BACKTEST, CHOSEN, POSITIONS
 from mlops.config.project_folder import load_params
 from mlops.data import contract
 from mlops.data.lake import Lake
@@ -34,9 +35,11 @@ from mlops.project.context import Project
 from mlops.project.source_pull import merge_positions, pull, restore_positions
 from mlops.rows import Rows
 from mlops.schema import Schema
-from mlops.stages import io
+from mlops.stages import backtest, io
 from mlops.stages.prepare import prepare
+from mlops.stages.tuning import search
 from mlops.task_types.predictions import Predictions
+from mlops.training.out_of_fold import OutOfFold
 from tests.outside import TARGET
 from tests.tiny import tiny_bundle
 
@@ -118,6 +121,20 @@ def of_a_stage(root: Path) -> Stored:
     prepare(root)
     file = root / "data/prepared.parquet"
     return file, lambda: io.read_rows(file, SCHEMA)
+
+
+def of_a_backtest(root: Path) -> Stored:
+    predicted = Predictions([True], [0.5])
+    (root / "build").mkdir()
+    file = root / BACKTEST
+    file.write_bytes(backtest._to_bytes(OutOfFold(np.zeros(1, int), predicted, predicted, [False, True])))
+    return file, lambda: backtest.read_backtest(file)
+
+
+def of_the_choice_of_a_search(root: Path) -> Stored:
+    of_params(root)
+    search(root)
+    return root / CHOSEN, lambda: backtest.read_chosen(root)
 
 
 def of_a_backup(root: Path) -> Stored:
@@ -218,6 +235,8 @@ def with_version(file: Path, version: int) -> None:
         of_the_history_of_a_label,
         of_the_lake,
         of_a_stage,
+        of_a_backtest,
+        of_the_choice_of_a_search,
         of_a_backup,
         of_the_mark_of_a_run,
         of_positions,
