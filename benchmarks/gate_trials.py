@@ -3,9 +3,9 @@
     .venv/bin/python benchmarks/gate_trials.py [--trials 1000] [--seed 20130101]
 
 Each trial makes the rows of some days, in three folds, and asks `mlops.evaluation.scopes` at the default
-confidence. Scenarios without a goal take 0.4 of the trials. The printed table is in benchmarks/README.md. The
-formula and its prior were chosen on seeds below 1,000; the default seed was fixed before and is none of them.
-Ends with 1 where a goal is missed.
+confidence. Scenarios without a goal take 0.4 of the trials. benchmarks/results/gate_trials.md has the printed
+table. The formula and its prior were chosen on seeds below 1,000; the default seed was fixed before and is
+none of them. Ends with 1 where a goal is missed.
 """
 
 from __future__ import annotations
