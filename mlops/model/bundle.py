@@ -171,7 +171,7 @@ class Bundle:
 
     @cached_property
     def reference(self) -> dict[str, Any]:
-        """``loss`` and ``baseline``: mean losses, out of fold on the newest folds, by metric; their ``rows``."""
+        """``loss`` and ``baseline``: mean losses, out of fold on the newest folds; their ``rows``."""
         return dict(self._json("reference.json"))
 
     @cached_property

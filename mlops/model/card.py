@@ -193,7 +193,7 @@ def _rule(gate: GateParams) -> str:
     return (
         "The gate promotes a model where, on the same held-out rows, which neither was trained on, its "
         f"mean `{gate.metric}` is significantly lower than the champion's{more}: at {gate.confidence:.0%} "
-        f"confidence, by resampling blocks of {gate.block.total_seconds() / 3600:g} h."
+        f"confidence, by blocks of {gate.block.total_seconds() / 3600:g} h."
     )
 
 

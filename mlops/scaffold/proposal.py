@@ -117,7 +117,7 @@ class Windows:
 
     @property
     def unit(self) -> timedelta:
-        """The block of time that rows are resampled by, and that windows are counted in."""
+        """The block of time whose rows rise and fall together, and that windows are counted in."""
         # By the newer rows, too: one of long ago makes no hours days.
         span = self.span or timedelta(days=100)
         if self.recent:
