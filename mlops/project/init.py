@@ -18,7 +18,8 @@ from mlops.project.ingest import add_files
 from mlops.scaffold import template
 from mlops.scaffold.columns import is_id_name
 from mlops.scaffold.profile import Profile, ProfileOptions, as_ingested, profile_table
-from mlops.scaffold.proposal import Proposal, Span, slug
+from mlops.scaffold.proposal import Proposal, slug
+from mlops.scaffold.windows import Span
 from mlops.schema import Schema
 from mlops.tables import readers
 from mlops.tables.sampling import Sample, take

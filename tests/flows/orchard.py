@@ -73,7 +73,7 @@ monitor:
   of: 1
 
 retrain:
-  cooldown: 1d
+  cooldown: 6d
   min_rows: 200
 
 deploy:

@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlops import __version__
-from mlops.config.consistency import find
 from mlops.config.project_folder import load_params
 from mlops.errors import UsageError
 from mlops.files import yaml
 from mlops.scaffold.profile import Feature, Profile
-from mlops.scaffold.proposal import Proposal, Span, Windows, slug
+from mlops.scaffold.proposal import Proposal, slug
+from mlops.scaffold.windows import Span, Windows
 
 BEGIN = datetime(2024, 1, 1, tzinfo=UTC)
 SPAN = Span(BEGIN, BEGIN + timedelta(days=300), BEGIN + timedelta(days=240))
@@ -57,14 +57,6 @@ def test_the_proposed_params_are_valid_whatever_columns_are_called(tmp_path: Pat
     assert [line for line in text.splitlines() if ": " in line and "# " not in line] == []
 
 
-@pytest.mark.parametrize("hours", [2, 100, 24 * 300])
-def test_the_proposed_windows_stop_no_training(tmp_path: Path, hours: int) -> None:
-    file = tmp_path / "params.yaml"
-    span = Span(BEGIN, BEGIN + timedelta(hours=hours), BEGIN + timedelta(hours=0.8 * hours))
-    file.write_text(proposal(span=span).files()["params.yaml"], "utf-8")
-    assert [one for one in find(load_params(file)) if one.is_hard] == []
-
-
 def test_early_stopping_waits_until_each_label_has_some_rows(tmp_path: Path) -> None:
     file = tmp_path / "params.yaml"
     for rare in ([], ["odd"]):
@@ -102,11 +94,11 @@ def test_every_file_is_there_and_ends_with_a_line() -> None:
 )
 def test_windows_cover_the_table_and_fit_one_another(span: timedelta, rows: int, recent: float) -> None:
     windows = Windows(span, rows, span * recent)
-    assert windows.train + windows.gap + windows.holdout > span
+    assert windows.train >= span
     assert windows.holdout < span
     assert windows.holdout >= 2 * windows.unit
     assert windows.monitor >= windows.holdout / 2
-    assert windows.gate_rows >= 20
+    assert windows.gate_rows >= min(20, rows // 13)  # half of what is held out, nearly a fifth
     assert 30 <= windows.monitor_rows <= 500
 
 
