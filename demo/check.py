@@ -54,16 +54,42 @@ def check(folder: Path) -> list[str]:
 def unclosed(folder: Path, *, shuffled: bool) -> list[str]:
     """Return a line for each place at which the loop did not do what it is there for.
 
-    Confirmed drift must have been answered; and where labels are noise, nothing that came after the
-    first model can have been better.
+    Confirmed drift must have been answered; no champion may have been compared on rows that it was fitted
+    on, and what ships must have seen those it was judged on; and where labels are noise, nothing that came
+    after the first model can have been better.
     """
     ledger = _ledger(folder / ".mlops" / "ledger.db")
     answered = {e["cause"] for e in ledger if e["kind"] in {"retrain.finished", "retrain.refused"}}
     drifts = [e for e in ledger if e["kind"] == "drift.confirmed" and e["id"] not in answered]
     later = [e for e in ledger if e["kind"] == "model.promoted"][1:] if shuffled else []
     return [
+        *_stale(folder / ".mlops" / "bundles", ledger),
         *(f"the drift confirmed as of {e['as_of'][:10]} was not answered" for e in drifts),
         *(f"version {e['body']['version']} was promoted on labels that are noise" for e in later),
+    ]
+
+
+def _stale(bundles: Path, ledger: list[dict[str, Any]]) -> list[str]:
+    """Return the promotions by rows that the champion was fitted on, or of a model that did not see them."""
+    digests = {entry["id"]: entry["body"]["digest"] for entry in ledger if "digest" in entry["body"]}
+
+    def until(model: str) -> pd.Timestamp:
+        lineage = json.loads((bundles / digests[model] / "lineage.json").read_text())
+        return pd.Timestamp(lineage["fitted_until"])
+
+    judged = [e for e in ledger if e["kind"] == "gate.judged" and e["body"]["window"]]
+    return [
+        *(
+            f"version {e['body']['version']} was compared on rows that its champion was fitted on"
+            for e in judged
+            if e["body"]["promotion"]
+            and pd.Timestamp(e["body"]["window"]["start"]) < until(e["body"]["promotion"])
+        ),
+        *(
+            f"version {e['body']['version']} ships without the rows that it was judged on"
+            for e in judged
+            if e["body"]["promote"] and until(e["cause"]) < pd.Timestamp(e["body"]["window"]["end"])
+        ),
     ]
 
 
