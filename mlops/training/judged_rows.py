@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from mlops.evaluation import gate
 from mlops.evaluation import metrics as metric
-from mlops.evaluation.scopes import compare_scopes
+from mlops.evaluation.scopes import Scope, compare_scopes, scopes_of
 from mlops.ledger.judgement import Comparison, GateJudged, RefitCheck, Window
 from mlops.moments import after
 from mlops.stats.blocks import blocks_of
@@ -151,14 +151,26 @@ def judge_against(
 
 
 def _worth(judged: JudgedRows) -> tuple[Comparison, Interval]:
-    """Return the comparison with a constant prediction, and the skill."""
+    """Return the comparison with a constant prediction, and the skill.
+
+    Skill shows in the pool or in the newest fold, half of alpha each: after a change the older folds may have
+    none, which is no fault of what the newest has learnt.
+    """
     predicted, labels, policy = judged.predicted, judged.labels, judged.policy
-    how: dict[str, Any] = {
-        "confidence": policy.confidence,
-        "ordered": judged.ordered,
-        "folds": judged.folds,
-    }
     constant = predicted.baseline_losses(policy.metric, labels)
-    covariances = metric.skill(judged.schema.task, labels, predicted.predictions, predicted.classes)
-    baseline = gate.compare(judged.losses, constant, judged.blocks, **how)
-    return baseline, mean_interval(covariances, judged.blocks, **how)
+    blocks, folds, ordered = judged.blocks, judged.folds, judged.ordered
+    baseline = gate.compare(
+        judged.losses, constant, blocks, confidence=policy.confidence, ordered=ordered, folds=folds
+    )
+    skills = [_skill(judged, scope) for scope in scopes_of(blocks, folds, confidence=policy.confidence)]
+    return baseline, max(skills, key=lambda skill: skill.low)
+
+
+def _skill(judged: JudgedRows, scope: Scope) -> Interval:
+    """Return the covariance of predictions and labels on the rows of a scope."""
+    chosen = judged.take(scope.rows)
+    predicted = chosen.predicted
+    covariances = metric.skill(judged.schema.task, chosen.labels, predicted.predictions, predicted.classes)
+    return mean_interval(
+        covariances, chosen.blocks, confidence=scope.confidence, ordered=chosen.ordered, folds=chosen.folds
+    )

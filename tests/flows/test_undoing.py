@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
@@ -30,6 +29,7 @@ from mlops.model.registry import CHAMPION
 from mlops.orchestration.tasks import deploy, train
 from mlops.project.context import Project
 from mlops.project.rollback import roll_back
+from mlops.project.verdict import verdict
 from tests.flows.orchard import PARAMS, Closed
 from tests.ledger_rows import made
 from tests.tiny import tiny_bundle
@@ -141,10 +141,10 @@ def test_the_ledger_tells_why_and_the_spent_window_stays_spent(project: Project)
 def test_the_gate_does_not_promote_again_what_was_taken_away(project: Project) -> None:
     third = project.ledger.entries(ModelRegistered)[-1]
     roll_back(project, reason="too many false alarms")
-    verdict = train._verdict(project, project.folder.root, third, pd.DataFrame(), window=None)
-    assert not verdict.promote
-    assert "same model as version 3, rolled back on" in verdict.sentence
-    assert "`mlops rollback 3`" in verdict.sentence
+    judged = verdict(project, project.folder.root, third)
+    assert not judged.promote
+    assert "same model as version 3, rolled back on" in judged.sentence
+    assert "`mlops rollback 3`" in judged.sentence
 
 
 def test_what_was_compared_with_the_one_taken_away_is_not_promoted(project: Project) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import pandas as pd
 from prefect.runtime import flow_run
 
+from mlops.adapters.dvc.reproduction import Run
 from mlops.adapters.dvc.tree import DvcTree
 from mlops.adapters.git.worktree import Tree
 from mlops.config import consistency
@@ -90,7 +91,7 @@ def reproduce(root: Path, tree: Path, *, force: bool = False, must_be_fresh: boo
         data.restore(LAKE, aside=project.folder.aside)
         # The trials of a search outlive a scratch tree, which is removed after a killed training.
         stages = STAGES | {"search": partial(search, journals=project.folder.searches)}
-        run = partial(_run_if_fresh, project) if must_be_fresh else run_as_task
+        run = partial(_run_if_fresh, project, run_as_task) if must_be_fresh else run_as_task
         done = data.reproduce(run, stages=stages, force=force)
         # With its inputs, or the model could not be reproduced from the commit.
         wanted = [*TRAINING_INPUTS, project.params.model.builder, *TRAINING_OUTPUTS]
@@ -100,11 +101,11 @@ def reproduce(root: Path, tree: Path, *, force: bool = False, must_be_fresh: boo
     return commit
 
 
-def _run_if_fresh(project: Project, name: str, body: Callable[[], None]) -> None:
-    """Run a stage as a task; one that fits only if the gate could decide about what it makes."""
+def _run_if_fresh(project: Project, run: Run, name: str, body: Callable[[], None]) -> None:
+    """Run a stage; one that fits only if the gate could decide about what it makes."""
     if name not in ("prepare", "split"):
         check_fresh(project, project.tree or project.folder.root)
-    run_as_task(name, body)
+    run(name, body)
 
 
 @step(name="log the run and register its model", retries=2)
