@@ -173,15 +173,15 @@ class Windows:
         if self.span is None:
             return self.monitor
         enough = ceil((self.min_blocks + 1) * self._step / self.unit)
-        if self._held_out >= 1:
-            for_rows = self.holdout * (self.gate_rows / self._held_out)
-            enough = max(enough, ceil(for_rows / self.unit) + 1)
+        if (rows := self._coming(self.holdout)) >= 1:
+            enough = max(enough, ceil(self.holdout * (self.gate_rows / rows) / self.unit) + 1)
         return max(self.monitor, self.gap + enough * self.unit)
 
     @property
     def gate_rows(self) -> int:
         """Rows that the gate must have to compare on: no more than half of what is held out."""
-        return _within(1, self._held_out / 2, _within(20, self.rows * _HELD_OUT / 3, 500))
+        wanted = _within(20, self.rows * _HELD_OUT / 3, 500)
+        return _within(1, self._coming(self.holdout) / 2, wanted)
 
     @property
     def monitor_rows(self) -> int:
@@ -193,8 +193,7 @@ class Windows:
         """New rows with their label that a retraining must have."""
         wanted = _within(30, self._expected / 2, 1000)
         if self.span is not None:  # as many as come until the next retraining
-            coming = self.cooldown - self.gap - self._step
-            wanted = _within(1, self._held_out * (coming / self.holdout), wanted)
+            wanted = _within(1, self._coming(self.cooldown - self.gap - self._step), wanted)
         return max(self.gate_rows, wanted)
 
     @property
@@ -205,15 +204,17 @@ class Windows:
         share = self.monitor / self._recent if self._recent else 1 / _HELD_OUT
         return self.rows * min(1.0, _HELD_OUT * share)
 
-    @cached_property
-    def _held_out(self) -> float:
-        """Rows that are held out."""
+    def _coming(self, length: timedelta) -> float:
+        """Return how many rows come in a time: as in the newest fifth or in the holdout, the fewer of both."""
+        newest = self.rows * _HELD_OUT
         if self.span is None:
-            return self.rows * _HELD_OUT
+            return newest * (length / self.holdout)
         older = self.holdout - self._recent
         if older <= timedelta(0):
-            return self.rows * _HELD_OUT * (self.holdout / self._recent)
-        return self.rows * (_HELD_OUT + (1 - _HELD_OUT) * (older / (self.span - self._recent)))
+            return newest * (length / self._recent)
+        held_out = newest + self.rows * (1 - _HELD_OUT) * (older / (self.span - self._recent))
+        rate = length / self.holdout * held_out
+        return min(rate, newest * (length / self._recent)) if self._recent else rate
 
     @cached_property
     def _step(self) -> timedelta:
