@@ -1,4 +1,4 @@
-"""PNG charts of the evaluation's plot tables, for MLflow's UI.
+"""Charts: of the evaluation's plot tables, PNG for MLflow's UI; of a replay, PNG or SVG.
 
 Uses Figure without pyplot: no state between calls and no display needed.
 """
@@ -13,7 +13,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-__all__ = ["draw"]
+from mlops.replay.played import Replayed
+
+__all__ = ["draw", "draw_replay"]
 
 _DPI = 110
 _MOST_LABELS = 12
@@ -35,6 +37,44 @@ def draw(tables: Mapping[str, bytes]) -> dict[str, bytes]:
         if name in _CHARTS and len(table := pd.read_csv(BytesIO(content))):
             images[f"{name}.png"] = _png(_CHARTS[name], table)
     return images
+
+
+def draw_replay(result: Replayed, format: str) -> bytes:
+    """Return a chart of a replay: the loss of what served over time, and against the number of trainings.
+
+    Parameters
+    ----------
+    format
+        ``png`` or ``svg``.
+    """
+    figure = Figure(figsize=(11, 4.8), dpi=_DPI)
+    figure.subplots_adjust(left=0.07, right=0.98, bottom=0.14, top=0.92, wspace=0.2)
+    over_time, by_trainings = figure.subplots(1, 2, width_ratios=[2, 1])
+    for played in result.policies:
+        known = [step for step in played.steps if step.loss is not None]
+        ends = [step.end for step in known]
+        (line,) = over_time.plot(ends, [step.loss for step in known], marker=".", label=played.title)
+        if played.loss is not None:
+            by_trainings.scatter(
+                [played.trainings], [played.loss], color=line.get_color(), label=played.title
+            )
+            by_trainings.annotate(
+                played.title,
+                (played.trainings, played.loss),
+                xytext=(4, 4),
+                textcoords="offset points",
+                fontsize=8,
+            )
+    title = result.metric.replace("_", " ")
+    over_time.set(title="Loss of what served", xlabel="event time", ylabel=title)
+    over_time.tick_params(axis="x", labelrotation=20)
+    over_time.legend()
+    by_trainings.set(title="Loss and trainings", xlabel="trainings", ylabel=f"mean {title}")
+    by_trainings.margins(x=0.25)
+    buffer = BytesIO()
+    # Without a date: the same replay gives the same bytes.
+    figure.savefig(buffer, format=format, metadata={"Date": None} if format == "svg" else None)
+    return buffer.getvalue()
 
 
 def _png(chart: Callable[[Axes, pd.DataFrame], None], table: pd.DataFrame) -> bytes:

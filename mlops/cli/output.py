@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mlops.errors import UsageError
+
 if TYPE_CHECKING:
     from mlops.project.context import Project
     from mlops.project.data_log import Chosen
@@ -21,6 +23,8 @@ __all__ = [
     "Screen",
     "VersionName",
     "as_of_option",
+    "key_values",
+    "parse_length",
     "parse_time",
     "show_progress",
     "size",
@@ -87,6 +91,46 @@ def parse_time(text: str | None) -> Any:
     from mlops.moments import parse_moment
 
     return None if text is None else parse_moment(text)
+
+
+def parse_length(text: str | None, option: str) -> Any:
+    """Read a length of time such as ``7d``; None where there is no text.
+
+    Raises
+    ------
+    UsageError
+        It is none.
+    """
+    from mlops.config.durations import parse_duration
+
+    try:
+        return None if text is None else parse_duration(text)
+    except ValueError as exc:
+        raise UsageError(f"{option} {text} is not {exc}.", remedy=f"Write it as {option} 7d.") from exc
+
+
+def key_values(words: list[str], *, example: str) -> dict[str, str]:
+    """Parse the words of --set.
+
+    Parameters
+    ----------
+    example
+        How one is written.
+
+    Raises
+    ------
+    UsageError
+        One is not KEY=VALUE, or repeats a key.
+    """
+    values: dict[str, str] = {}
+    for word in words:
+        key, equals, value = word.partition("=")
+        if not equals or not key.strip():
+            raise UsageError(f"--set {word} is not KEY=VALUE.", remedy=f"Write it as {example}.")
+        if key.strip() in values:
+            raise UsageError(f"--set gives {key.strip()} twice.", remedy="Give it once.")
+        values[key.strip()] = value.strip()
+    return values
 
 
 def size(number: int) -> str:

@@ -31,6 +31,7 @@ from mlops.cli.labels import labels
 from mlops.cli.monitor import monitor
 from mlops.cli.output import Screen
 from mlops.cli.predict import predict
+from mlops.cli.replay import replay
 from mlops.cli.reproduce import reproduce
 from mlops.cli.restore import restore
 from mlops.cli.retrain import retrain
@@ -78,7 +79,7 @@ def program(
 _PANELS: dict[str, tuple[Callable[..., None], ...]] = {
     "Project": (init, up, down, status),
     "Data": (ingest,),
-    "Models": (train, monitor, retrain, deploy, rollback, reproduce),
+    "Models": (train, monitor, retrain, replay, deploy, rollback, reproduce),
     "Predictions": (predict, score, why),
     "Maintenance": (doctor, gc, backup, restore),
 }

@@ -7,8 +7,7 @@ from typing import Annotated
 import typer
 
 from mlops.cli.flow import run_flow, show_outcome
-from mlops.cli.output import Json
-from mlops.errors import UsageError
+from mlops.cli.output import Json, key_values
 
 __all__ = ["train"]
 
@@ -34,7 +33,7 @@ def train(
     """
     from mlops.project.up_to_date import unchanged_outcome
 
-    overrides = _overrides(set_ or [])
+    overrides = key_values(set_ or [], example="model.params.max_depth=6")
     known = None if force or overrides else unchanged_outcome(context.obj.project())
     if known is not None:
         show_outcome(context.obj, "train", known, as_json=json)
@@ -42,24 +41,3 @@ def train(
     # A project's own flow may be of a time before there were any.
     extra = {"overrides": overrides} if overrides else {}
     run_flow(context.obj, "train", as_json=json, force=force, **extra)
-
-
-def _overrides(words: list[str]) -> dict[str, str]:
-    """Parse the words of --set.
-
-    Raises
-    ------
-    UsageError
-        One is not KEY=VALUE, or repeats a key.
-    """
-    overrides: dict[str, str] = {}
-    for word in words:
-        key, equals, value = word.partition("=")
-        if not equals or not key.strip():
-            raise UsageError(
-                f"--set {word} is not KEY=VALUE.", remedy="Write it as model.params.max_depth=6."
-            )
-        if key.strip() in overrides:
-            raise UsageError(f"--set gives {key.strip()} twice.", remedy="Give it once.")
-        overrides[key.strip()] = value.strip()
-    return overrides

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +14,17 @@ from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 from ruamel.yaml.util import load_yaml_guess_indent
 
 from mlops.config.params import Params
-from mlops.config.project_folder import load_params
+from mlops.config.project_folder import load_params, read_params
 from mlops.errors import ConfigError
 from mlops.files import atomic
 from mlops.files import yaml as plain_yaml
 
-__all__ = ["TRAINED_WITH", "change", "override"]
+__all__ = ["REPLAYED_WITH", "TRAINED_WITH", "change", "overridden", "override"]
 
 TRAINED_WITH = ("data.features", "model", "train")
 """The parts of params.yaml that one training may override."""
+REPLAYED_WITH = ("model", "train", "gate", "monitor", "retrain", "schedule")
+"""Those that a replay may."""
 
 
 def change(path: Path, section: str, values: Mapping[str, str | None]) -> Params:
@@ -72,6 +74,30 @@ def override(path: Path, values: Mapping[str, str]) -> Params:
         if any(f"{key}.".startswith(f"{exc.path}.") or exc.path.startswith(f"{key}.") for key in parsed):
             raise _refused(exc.path, exc.value, exc.allowed) from exc
         raise
+
+
+def overridden(path: Path, values: Mapping[str, str], *, within: Sequence[str]) -> Params:
+    """Return what a params.yaml would say with keys set as `override` sets them; the file is untouched.
+
+    Parameters
+    ----------
+    within
+        The parts that may be set.
+
+    Raises
+    ------
+    ConfigError
+        A path is in none of them, or params.yaml would not be valid with a value.
+    """
+    parsed = {key: _read(key, text, within=within) for key, text in values.items()}
+    text = path.read_text("utf-8")
+    content: Any = _like(text).load(text)
+    _set(content, parsed)
+    _fix(content, parsed)
+    try:
+        return read_params(_plain(content), path.resolve().parent)
+    except ConfigError as exc:
+        raise _refused(exc.path, exc.value, exc.allowed) from exc
 
 
 def _replace(path: Path, edit: Callable[[CommentedMap], bool]) -> Params:
@@ -148,13 +174,14 @@ def _mapping(content: Mapping[str, Any], *path: str) -> dict[str, Any]:
     return section if isinstance(section, dict) else {}
 
 
-def _read(key: str, text: str) -> Any:
+def _read(key: str, text: str, *, within: Sequence[str] = TRAINED_WITH) -> Any:
     """Return a value as parsed in its place in params.yaml."""
-    if not any(key == path or key.startswith(f"{path}.") for path in TRAINED_WITH):
+    if not any(key == path or key.startswith(f"{path}.") for path in within):
+        what = "one training" if within is TRAINED_WITH else "a replay"
         raise _refused(
             key,
             text,
-            f"what one training reads: {', '.join(TRAINED_WITH)}; the rest is the project's, in params.yaml",
+            f"what {what} reads: {', '.join(within)}; the rest is the project's, in params.yaml",
         )
     if "" in key.split("."):
         raise _refused(key, text, "names with a dot between two")

@@ -133,11 +133,15 @@ def load_params(path: Path) -> Params:
     ConfigError
         It is not YAML, has an unknown key or a bad value.
     """
-    content = yaml.read(path)
+    return read_params(yaml.read(path), path.parent)
+
+
+def read_params(content: Any, root: Path) -> Params:
+    """Check the content of a params.yaml that lies, or would lie, in the folder `root`; see `load_params`."""
     if not isinstance(content, dict):
         raise ConfigError("the file", value=type(content).__name__, allowed="a mapping of sections")
-    stage_sections = _sections_of_stages(path.parent / "dvc.yaml") - set(Params.model_fields)
-    _register_module(content, path.parent)
+    stage_sections = _sections_of_stages(root / "dvc.yaml") - set(Params.model_fields)
+    _register_module(content, root)
     try:
         params = Params.model_validate({k: v for k, v in content.items() if k not in stage_sections})
     except ValidationError as exc:

@@ -23,7 +23,7 @@ LINES_OF_A_FILE, LINES_OF_A_FUNCTION, MEDIAN = 400, 60, 150
 METHODS_OF_A_PROTOCOL = 5
 REASON = "Long on purpose:"
 """What the docstring of a longer file or function opens its reason with."""
-OF_A_COMMAND = {"cli", "project", "orchestration/tasks", "stages"}
+OF_A_COMMAND = {".", "cli", "project", "orchestration/tasks", "stages"}
 
 
 def commands(group: Any, *above: str) -> Iterator[tuple[tuple[str, ...], Any]]:

@@ -1,0 +1,114 @@
+"""Fits and backtests of one recipe, each done once: policies that train on the same rows share them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlops.files import hashing
+from mlops.model.predictor import Predictor, uncompiled
+from mlops.replay.timeline import PLACE
+from mlops.tables.conform import columns_of
+from mlops.task_types.predictions import Predictions
+from mlops.training.fit import Fit, fit
+from mlops.training.out_of_fold import OutOfFold, Recipe, backtest
+
+if TYPE_CHECKING:
+    from mlops.replay.fit_cache import FitCache
+    from mlops.replay.timeline import Places, Timeline
+    from mlops.training.fit import Builder
+    from mlops.training.plan import Plan
+
+__all__ = ["Fits", "Model"]
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A fitted model, which predicts each row of a timeline once."""
+
+    digest: str
+    classes: Sequence[Any] | None
+    predictor: Predictor
+    timeline: Timeline
+    _values: NDArray[Any]
+    _scores: NDArray[Any]
+    _done: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, digest: str, fitted: Fit, build: Builder, timeline: Timeline) -> Model:
+        """Wrap what was fitted."""
+        n = len(timeline.rows)
+        predictor = uncompiled(fitted.estimator, timeline.schema, fitted.classes, build)
+        blank = np.empty(n, object), np.empty(n, object), np.zeros(n, bool)
+        return cls(digest, fitted.classes, predictor, timeline, *blank)
+
+    def predict(self, places: Places) -> Predictions:
+        """Predict rows by their places."""
+        if len(new := places[~self._done[places]]):
+            made = self.predictor.predict(columns_of(self.timeline.rows.iloc[new], self.timeline.schema))
+            self._values[new] = _objects(made.values)
+            if made.scores is not None:
+                self._scores[new] = _objects(made.scores)
+            self._done[new] = True
+        scores = self._scores[places].tolist() if self.timeline.schema.task_type.has_classes else None
+        return Predictions(self._values[places].tolist(), scores)
+
+
+class Fits:
+    """The recipe's fits on rows of a timeline.
+
+    Parameters
+    ----------
+    cache
+        Where fits and backtests are kept for other policies, and for after a kill.
+    """
+
+    def __init__(self, timeline: Timeline, recipe: Recipe, cache: FitCache) -> None:
+        self._timeline = timeline
+        self._recipe = recipe
+        self._cache = cache
+        self._models: dict[str, Model] = {}
+        # A fit depends on these too, and some policies may have others.
+        self._about = [recipe.params, recipe.seed, hashing.of_bytes(recipe.source), timeline.schema.to_dict()]
+
+    def model(self, plan: Plan) -> Model:
+        """Return the refit of a plan."""
+        digest = self._digest("refit", plan.rows[PLACE].to_numpy()[plan.refit])
+        if digest not in self._models:
+            build = self._recipe.build()
+            fitted = self._cache.obtain(digest, lambda: self._fit(plan, build))
+            self._models[digest] = Model.of(digest, fitted, build, self._timeline)
+        return self._models[digest]
+
+    def out_of_fold(self, plan: Plan) -> OutOfFold:
+        """Return the backtest of a plan."""
+        places = plan.rows[PLACE].to_numpy()
+        parts = [part for fold in plan.folds for part in (places[fold.fitted], places[fold.scored])]
+        made: Callable[[], OutOfFold] = lambda: backtest(plan, self._timeline.schema, self._recipe)[0]  # noqa: E731
+        return self._cache.obtain(self._digest("backtest", *parts), made)
+
+    def forget(self, model: Model) -> None:
+        """Drop a model that no longer serves from memory."""
+        self._models.pop(model.digest, None)
+
+    def _fit(self, plan: Plan, build: Builder) -> Fit:
+        recipe = self._recipe
+        return fit(plan.train, self._timeline.schema, build, recipe.params, seed=recipe.seed)
+
+    def _digest(self, what: str, *places: Places) -> str:
+        parts = [hashing.of_bytes(np.ascontiguousarray(part).tobytes()) for part in places]
+        return hashing.of_value([what, *self._about, *parts])
+
+
+def _objects(values: Sequence[Any]) -> NDArray[Any]:
+    """Return an array of the values themselves: numpy would make a matrix of equal lists."""
+    array = np.empty(len(values), object)
+    array[:] = values if not (values and isinstance(values[0], list)) else None
+    if values and isinstance(values[0], list):
+        for position, value in enumerate(values):
+            array[position] = value
+    return array

@@ -1,0 +1,68 @@
+"""The judgement of a window of served rows, as monitoring judges it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from mlops.ledger.drift_report import DriftReport, ServedWindow
+from mlops.ledger.monitoring_records import DriftChecked
+from mlops.monitoring import drift
+from mlops.monitoring.served_quality import served_quality
+
+if TYPE_CHECKING:
+    from mlops.config.params import Params
+    from mlops.replay.champion import Champion
+    from mlops.replay.policies import Watched
+    from mlops.replay.served import ServedRows
+    from mlops.schema import Schema
+
+__all__ = ["judge_window"]
+
+
+def judge_window(
+    champion: Champion,
+    served: ServedRows,
+    schema: Schema,
+    params: Params,
+    *,
+    as_of: datetime,
+    watched: Watched,
+) -> DriftChecked | None:
+    """Judge the rows that the champion served in the window up to `as_of`; None where there are none."""
+    policy = params.monitor
+    window = (as_of - policy.window, as_of)
+    joined = served.window(*window, champion.version)
+    reference = champion.reference
+    if joined.empty or reference is None:
+        return None
+    if watched == "loss":
+        report = DriftReport(
+            ServedWindow(*window, len(joined)), len(reference.features), (), 0.0, drifted=False
+        )
+    else:
+        report = drift.measure(
+            reference.features,
+            reference.predictions,
+            drift.as_reference(joined, schema),
+            schema,
+            window=window,
+            policy=policy,
+            block=params.gate.block,
+            seed=params.model.seed,
+        )
+    quality = served_quality(
+        joined,
+        schema,
+        params,
+        as_of=as_of,
+        classes=champion.model.classes,
+        reference_loss=reference.loss[params.gate.metric],
+    )
+    report = replace(report, quality=quality)
+    confirmed = drift.confirms(report, champion.reports, as_of=as_of, policy=policy)
+    champion.reports.append(report)
+    return DriftChecked(
+        version=str(champion.version), raised=report.raised, confirmed=confirmed, report=report
+    )
