@@ -205,7 +205,7 @@ class Windows:
         return self.rows * min(1.0, _HELD_OUT * share)
 
     def _coming(self, length: timedelta) -> float:
-        """Return how many rows come in a time: as in the newest fifth or in the holdout, the fewer of both."""
+        """Return how many rows come in a time: as in the newest fifth or in the holdout, the fewer."""
         newest = self.rows * _HELD_OUT
         if self.span is None:
             return newest * (length / self.holdout)
