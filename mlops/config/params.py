@@ -236,9 +236,9 @@ class GateParams(_Section):
     block: Length = timedelta(days=1)
     """Rows within one block of time are taken to rise and fall together."""
     min_rows: int = Field(default=500, ge=1)
-    """Held-out rows needed for a verdict; with fewer the new model is refused."""
+    """Rows that are new to the champion, needed for a verdict; with fewer nothing is trained."""
     min_blocks: int = Field(default=5, ge=2)
-    """Blocks of held-out rows needed for a verdict; with fewer the new model is refused."""
+    """Blocks of such rows needed for a verdict; with fewer nothing is trained."""
 
 
 class MonitorParams(_Section):
@@ -252,8 +252,8 @@ class MonitorParams(_Section):
     """Served rows a window needs; with fewer its columns are `insufficient`."""
     min_coverage: float = Field(default=0.5, ge=0.0, le=1.0)
     """The share of labelled rows below which a window's quality is `unknown`; and, of the rows served since
-    the champion was chosen, below which a retraining is refused. Rows younger than `label_maturity` do not
-    count."""
+    those that the champion was fitted on, below which a retraining is refused. Rows younger than
+    `label_maturity` do not count."""
     alpha: float = Field(default=0.05, gt=0.0, lt=1.0)
     """Accepted rate of false alarms per window, over all columns together."""
     min_effect: float = Field(default=0.1, ge=0.0)
@@ -279,10 +279,11 @@ class RetrainParams(_Section):
     policy: Literal["on_drift", "never"] = "on_drift"
     """Whether confirmed drift starts a retraining. A person or a schedule can always start one."""
     cooldown: Duration = timedelta(days=7)
-    """Event time that must pass after a retraining before drift may start the next one."""
+    """Event time that must pass after a retraining before drift may start the next one; one that the gate
+    rejected does not count."""
     min_rows: int = Field(default=1000, ge=1)
     """Labelled rows, served or ingested, that a retraining needs and that are newer than those the champion
-    was chosen on."""
+    was fitted on; for one that drift starts, newer than those that the gate rejected the last one on, too."""
 
 
 class DeployParams(_Section):
