@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+from collections import Counter
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -45,22 +46,52 @@ _NEEDS = {
 }
 
 
-_FIRST_MODEL = re.compile(r"\b(trained|served|closed): (Orchard|Closed)\b")
-"""How a test asks for the loop whose servers run and whose first model is trained."""
+_SERVERS = re.compile(r"\b(running|trained|served|closed): (Orchard|Closed)\b")
+"""How a test or a fixture asks for the loop whose servers run."""
+_ONE_LOOP = "the loop that runs"
 
 
 @cache
-def _shares_the_first_model(file: str) -> bool:
+def _shares_servers(file: str) -> bool:
     """Return whether a file's tests ask for the dearest fixtures that tests share."""
-    return file.startswith("tests/flows/") and bool(_FIRST_MODEL.search((ROOT / file).read_text("utf-8")))
+    return file.startswith("tests/flows/") and bool(_SERVERS.search((ROOT / file).read_text("utf-8")))
+
+
+def _scope(nodeid: str) -> str:
+    """Return what one worker runs as a whole: a file, or those that share the servers, in their order.
+
+    A second worker would start the servers anew, train the first model again, and its reconciler would
+    look for work every second until the end.
+    """
+    file = nodeid.partition("::")[0]
+    return _ONE_LOOP if _shares_servers(file) else file
+
+
+def dearest_first(nodeids: list[str]) -> list[str]:
+    """Return tests as workers are to take them: what starts servers first, or one waits for it at the end.
+
+    xdist takes the scopes of most tests first, and a story is a single test of many minutes.
+    """
+    tests, order = Counter(map(_scope, nodeids)), ("story", "flows", "adapters", "contract")
+
+    def rank(nodeid: str) -> tuple[int, int]:
+        scope, folder = _scope(nodeid), nodeid.split("/")[1]
+        if scope == _ONE_LOOP:
+            return -1, 0
+        return order.index(folder) if folder in order else len(order), -tests[scope]
+
+    return sorted(nodeids, key=rank)
 
 
 class ByServers(LoadScopeScheduling):
-    """A file is run by one worker; the files that share the first model by the same one, in their order."""
+    """A scope is run by one worker; they are handed out in the order of the collection."""
+
+    def __init__(self, config: pytest.Config, log: Any) -> None:
+        config.option.loadscopereorder = False
+        super().__init__(config, log)
 
     def _split_scope(self, nodeid: str) -> str:
-        file = nodeid.partition("::")[0]
-        return "the first model" if _shares_the_first_model(file) else file
+        return _scope(nodeid)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -69,8 +100,11 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByServers:
     return ByServers(config, log)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Skip what this machine cannot run, with the reason; where it is required, let it fail."""
+    if hasattr(config, "workerinput"):
+        by_id = {item.nodeid: item for item in items}
+        items[:] = [by_id[nodeid] for nodeid in dearest_first(list(by_id))]
     for marker, (there, required, reason) in _NEEDS.items():
         marked = [item for item in items if item.get_closest_marker(marker)]
         if marked and not os.environ.get(required) and not there():

@@ -32,7 +32,7 @@ UNATTENDED = "PREFECT__RUNTIME__DEPLOYMENT__ID"
 def orchard(running: Orchard, tmp_path: Path) -> Orchard:
     """A project without data, that uses the Prefect of another."""
     uri = running.project.folder.prefect_uri
-    return Orchard(stamped(tmp_path / "pears", name="pears", extra=f"PREFECT_API_URL={uri}\n"))
+    return Orchard(stamped(tmp_path / "cherries", name="cherries", extra=f"PREFECT_API_URL={uri}\n"))
 
 
 def declare(orchard: Orchard, **data: Any) -> None:
@@ -285,7 +285,7 @@ def test_the_loops_lake_takes_what_is_new_beside_the_persons(
     assert orchard.flow("ingest").text.startswith("40 rows added")
     assert len(rows(orchard, worktree)) == 160
     kept = {name.rpartition("/")[2] for name in DvcTree(worktree).files(RAW)}
-    assert kept == {"pears.parquet", "by-hand.parquet"}
+    assert kept == {"cherries.parquet", "by-hand.parquet"}
     assert Tree(worktree).is_clean(["data"])
 
     monkeypatch.delenv(UNATTENDED)

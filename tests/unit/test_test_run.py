@@ -12,6 +12,8 @@ import numpy as np  # noqa: F401  # it has a pool of threads,
 import sklearn.cluster  # noqa: F401  # and so has this
 from threadpoolctl import threadpool_info
 
+from tests.conftest import dearest_first
+
 TESTS = Path(__file__).parents[1]
 PATIENT = {"patience.py", "outside.py"}
 """Where waiting is written: the helper, and a deploy target of somebody else's."""
@@ -22,6 +24,20 @@ def test_a_process_of_tests_computes_on_as_many_threads_as_it_was_given() -> Non
     assert {"blas", "openmp"} <= pools.keys()
     assert pools["openmp"] == int(os.environ["OMP_NUM_THREADS"])
     assert pools["blas"] == int(os.environ["OPENBLAS_NUM_THREADS"])
+
+
+def test_workers_take_what_is_long_first_and_a_file_as_a_whole() -> None:
+    ids = [
+        "tests/adapters/test_git.py::test_a",
+        "tests/flows/test_serving.py::test_b",
+        "tests/flows/test_tuning.py::test_c",
+        "tests/flows/test_undoing.py::test_d",
+        "tests/story/test_tables.py::test_e",
+        "tests/unit/test_few.py::test_f",
+        "tests/unit/test_many.py::test_g",
+        "tests/unit/test_many.py::test_h",
+    ]
+    assert [nodeid[-1] for nodeid in dearest_first(ids)] == list("bcdeaghf")
 
 
 def test_a_module_of_the_tests_is_imported_once() -> None:
