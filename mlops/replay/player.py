@@ -59,12 +59,16 @@ def play(
     DataError
         The first model cannot be trained, or is rejected.
     """
+    from threadpoolctl import threadpool_limits
+
     began = time.perf_counter()
-    player = _Player(policy, timeline, policy.applied(params), fits, edges[0])
-    for number, end in enumerate(edges[1:], 1):
-        player.step(end)
-        trained = f"{player.trainings} training{'' if player.trainings == 1 else 's'}"
-        on_progress(f"{policy.name}: step {number} of {len(edges) - 1}, to {end:%Y-%m-%d}; {trained}")
+    # Small batches are predicted faster by one thread, and far faster where other policies are played beside.
+    with threadpool_limits(limits=1):
+        player = _Player(policy, timeline, policy.applied(params), fits, edges[0])
+        for number, end in enumerate(edges[1:], 1):
+            player.step(end)
+            trained = f"{player.trainings} training{'' if player.trainings == 1 else 's'}"
+            on_progress(f"{policy.name}: step {number} of {len(edges) - 1}, to {end:%Y-%m-%d}; {trained}")
     return Played(
         policy.name,
         tuple(player.steps),
