@@ -23,6 +23,7 @@ from streams import MADE, RECORDED, SEEDS, STREAMS, Stream, UnavailableError
 
 from mlops.config.durations import format_duration
 from mlops.config.params import Params
+from mlops.errors import MlopsError
 from mlops.replay.fit_cache import Memory
 from mlops.replay.fits import Fits
 from mlops.replay.played import Played, Replayed
@@ -80,7 +81,7 @@ def played(stream: Stream) -> Replayed:
     recipe = Recipe((HERE / "recipe.py").read_bytes(), "recipe.py", MODEL, 0)
     fits = Fits(timeline, recipe, Memory())
     newest = stream.rows["at"].iloc[-1].to_pydatetime()
-    edges = [stream.first_step]
+    edges = [stream.first_step + stream.label_delay]  # the labels of the first model's rows have come
     while edges[-1] + stream.step <= newest:
         edges.append(edges[-1] + stream.step)
     results = [
@@ -226,7 +227,7 @@ def main() -> None:
         try:
             stream = STREAMS[name](seed)
             one = figures(stream, played(stream))
-        except UnavailableError as exc:
+        except (UnavailableError, MlopsError) as exc:
             one = {"error": str(exc)}
         results[key] = one
         with file.open("a") as kept:

@@ -74,12 +74,10 @@ def replay(
     consistency.check(params)
     candidates = _candidates(project, policies, settings or {})
     rows = labelled_history(project)
-    timeline = Timeline(
-        rows, project.schema, label_delay if label_delay is not None else params.monitor.label_maturity
-    )
-    edges = edges_of(
-        timeline.times, params.train, start=start, step=params.monitor.window if step is None else step
-    )
+    delay = params.monitor.label_maturity if label_delay is None else label_delay
+    timeline = Timeline(rows, project.schema, delay)
+    length = params.monitor.window if step is None else step
+    edges = edges_of(timeline.times, params.train, start=start, step=length, delay=delay)
     _check_labels(timeline, edges[0])
     return replay_all(
         candidates,

@@ -18,7 +18,7 @@ __all__ = ["edges_of"]
 
 
 def edges_of(
-    times: pd.Series[Any], rule: TrainParams, *, start: datetime | None, step: timedelta
+    times: pd.Series[Any], rule: TrainParams, *, start: datetime | None, step: timedelta, delay: timedelta
 ) -> list[datetime]:
     """Return when the first model is trained, and the ends of the steps after it.
 
@@ -27,7 +27,10 @@ def edges_of(
     times
         The event times of the history, in order.
     start
-        When the first model is trained; default: once the history holds its window, gap and holdout.
+        When the first model is trained; default: once the history holds its window, gap and holdout, and
+        their labels have come.
+    delay
+        How long a label takes.
 
     Raises
     ------
@@ -40,13 +43,13 @@ def edges_of(
         raise UsageError("--step must be longer than nothing.", remedy="Write it as 7d or 12h.")
     oldest, newest = times.min().to_pydatetime(), times.max().to_pydatetime()
     if start is None:
-        needed = rule.window + rule.gap + rule.holdout
+        needed = rule.window + rule.gap + rule.holdout + delay
         start = times.min().floor("D").to_pydatetime() + needed
         if start > newest - step:
             raise DataError(
                 f"The history reaches from {oldest:%Y-%m-%d} to {newest:%Y-%m-%d}: too short for a first "
-                f"model and one step. train.window, train.gap and train.holdout take "
-                f"{format_duration(needed)}, a step {format_duration(step)}.",
+                f"model and one step. train.window, train.gap, train.holdout and the labels' delay "
+                f"take {format_duration(needed)}, a step {format_duration(step)}.",
                 remedy="Add older rows with `mlops ingest FILE`, shorten train.window or train.holdout in "
                 "params.yaml, or pass --start and --step.",
             )
