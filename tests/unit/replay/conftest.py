@@ -21,7 +21,7 @@ SCHEMA = Schema({"x": "number", "z": "number"}, "y", "binary", time="at", key="i
 DAY = timedelta(days=1)
 BEGIN = datetime(2020, 1, 1, tzinfo=UTC)
 A_DAY = 24
-FIRST, STEP, STEPS = 24, 6, 10
+FIRST, STEP, STEPS = 36, 6, 12
 """Days until the first model, days of a step, and how many steps there are."""
 SOURCE = b"""
 from sklearn.linear_model import LogisticRegression
@@ -33,7 +33,7 @@ def build(params, schema):
 PARAMS = {
     "data": {"name": "made", "target": "y", "time": "at", "key": "id", "features": dict(SCHEMA.features)},
     "model": {"builder": "model.py", "task": "binary"},
-    "train": {"window": "12d", "holdout": "6d", "gap": "1d"},
+    "train": {"window": "12d", "holdout": "18d", "gap": "1d"},
     "gate": {"min_rows": 100},
     "monitor": {"window": "6d", "min_rows": 100, "confirm": 1, "of": 1},
     "retrain": {"cooldown": "6d", "min_rows": 100},

@@ -43,7 +43,7 @@ def test_a_change_is_learnt_by_the_policy_that_looks_for_drift_with_fewer_traini
     rows = history(change_day=CHANGE)
     never, always, loop = (played(name, rows) for name in ("never", "always", "on_drift"))
     assert mean(never, AFTER) > 2 * mean(always, AFTER)
-    assert mean(loop, AFTER) < 1.1 * mean(always, AFTER)
+    assert mean(loop, AFTER) < 1.3 * mean(always, AFTER)
     assert 1 <= loop.trainings <= always.trainings / 2
     assert "promoted" in kinds(loop, "promoted")
 
@@ -76,12 +76,11 @@ def test_a_retraining_on_drift_waits_for_the_cooldown_and_a_requested_one_does_n
     settings = params(retrain={"cooldown": "1000d"})
     rows = history(change_day=CHANGE)
     rows.loc[rows["at"] >= BEGIN + (CHANGE + 4 * STEP) * DAY, "z"] += 5.0
-    refused = [
-        one.sentence for one in played("on_drift", rows, settings=settings).decisions if one.kind == "refused"
-    ]
-    assert refused
-    assert all("retrain.cooldown lasts until" in sentence for sentence in refused)
-    assert kinds(played("every=6d", rows, settings=settings), "refused") == []
+    waiting, without = played("on_drift", rows, settings=settings), played("on_drift", rows)
+    assert "retrain.cooldown lasts until" in waiting.decisions[-1].sentence
+    assert waiting.promotions == 1 < without.promotions
+    requested = played("every=6d", rows, settings=settings)
+    assert [one for one in requested.decisions if "cooldown" in one.sentence] == []
 
 
 def test_params_as_they_are_never_retrain_on_drift_where_they_say_so(played: Player) -> None:
@@ -99,12 +98,12 @@ def test_params_with_a_schedule_retrain_at_its_interval(played: Player) -> None:
 
 
 def test_labels_that_come_late_delay_what_is_learnt(played: Player) -> None:
-    late = params(train={"gap": "12d", "window": "6d"}, monitor={"label_maturity": "12d"})
+    late = params(train={"gap": "6d", "holdout": "6d"}, monitor={"label_maturity": "6d"})
     rows = history(change_day=CHANGE)
-    soon, later = played("always", rows), played("always", rows, settings=late, delay=12 * DAY)
+    soon, later = played("always", rows), played("always", rows, settings=late, delay=6 * DAY)
     step = CHANGE // STEP - FIRST // STEP + 1  # the first that begins after the change
     assert soon.steps[step].loss < 0.8 * later.steps[step].loss
-    assert later.steps[step + 3].loss < 0.8 * later.steps[step].loss
+    assert later.steps[step + 2].loss < 0.8 * later.steps[step].loss
 
 
 def test_rows_whose_label_never_comes_are_served_and_not_counted(played: Player) -> None:
@@ -127,15 +126,15 @@ def test_too_small_a_share_of_labels_refuses_a_retraining(played: Player) -> Non
 
 def test_a_first_model_of_one_class_is_an_error_with_the_way_out(played: Player) -> None:
     rows = history()
-    rows["y"] = np.where(rows["at"] < BEGIN + 30 * DAY, True, rows["y"])
-    with pytest.raises(DataError, match=r"first model cannot be trained .* Fold 3") as error:
+    rows["y"] = np.where(rows["at"] < BEGIN + (FIRST + 2) * DAY, True, rows["y"])
+    with pytest.raises(DataError, match=r"first model cannot be trained .* Fold \d") as error:
         played("never", rows)
     assert "--start" in error.value.remedy
 
 
 def test_a_training_of_one_class_is_refused_and_the_replay_goes_on(played: Player) -> None:
     rows = history()
-    rows.loc[(rows["at"] >= BEGIN + FIRST * DAY) & (rows["at"] < BEGIN + 60 * DAY), "y"] = True
+    rows.loc[(rows["at"] >= BEGIN + FIRST * DAY) & (rows["at"] < BEGIN + (FIRST + 36) * DAY), "y"] = True
     always = played("always", rows)
     assert "refused" in kinds(always, "refused")
     assert len(always.steps) == STEPS
@@ -143,8 +142,9 @@ def test_a_training_of_one_class_is_refused_and_the_replay_goes_on(played: Playe
 
 def test_policies_that_train_on_the_same_rows_share_the_fit(played: Player, tmp_path) -> None:
     counted = tmp_path / "fits"
-    source = SOURCE + f"""
-    
+    source = (
+        SOURCE
+        + f"""
 def _counted(build):
     def counting(params, schema):
         with open({str(counted)!r}, "a") as file:
@@ -153,7 +153,8 @@ def _counted(build):
     return counting
 
 build = _counted(build)
-""".encode()  # fmt: skip
+""".encode()
+    )
     cache = Memory()
     played("every=6d", history(), cache=cache, source=source)
     fits = len(counted.read_text())

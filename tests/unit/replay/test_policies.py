@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import pytest
+
+from mlops.errors import UsageError
+from mlops.replay.policies import FORMS, parse_policy
+from tests.unit.replay.conftest import params
+
+
+@pytest.mark.parametrize("text", FORMS)
+def test_each_form_is_a_policy_of_its_name(text: str) -> None:
+    assert parse_policy(text, params()).name == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "  ",
+        "sometimes",
+        "every",
+        "every=",
+        "every=0d",
+        "every=soon",
+        "rows=0",
+        "rows=many",
+        "rows",
+        "never=1",
+    ],
+)
+def test_what_names_no_policy_is_an_error_that_lists_them(text: str) -> None:
+    with pytest.raises(UsageError) as error:
+        parse_policy(text, params())
+    assert "--policy" in error.value.message
+    assert all(form in error.value.remedy for form in FORMS)
+
+
+def test_params_takes_no_value_and_says_how_to_change_a_setting() -> None:
+    with pytest.raises(UsageError, match="--set KEY=VALUE"):
+        parse_policy("params=1", params())
+
+
+def test_a_cron_line_counts_as_the_time_between_its_runs() -> None:
+    policy = parse_policy("params", params(schedule={"retrain": "0 6 * * 1"}))
+    assert str(policy.is_due.length) == "7 days, 0:00:00"  # type: ignore[attr-defined]
