@@ -54,7 +54,7 @@ def test_the_metrics_are_those_of_the_training(root: Path) -> None:
 def test_the_plots_have_points(root: Path, tmp_path: Path) -> None:
     dvc(root, "plots", "show", "--out", str(tmp_path / "plots"))
     points = drawn((tmp_path / "plots" / "index.html").read_text())
-    assert {"ROC on the holdout", "Labels on the holdout", "Loss added by shuffling a feature"} <= set(points)
+    assert {"ROC out of fold", "Labels out of fold", "Loss added by shuffling a feature"} <= set(points)
     assert any("observed" in title for title in points)
     assert all(points.values()), points
 

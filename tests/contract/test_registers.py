@@ -122,15 +122,14 @@ TRAIN = """
 from mlops.adapters.mlflow import mlmodel
 from mlops.data.lake import Lake
 from mlops.deployment.image import required_packages, sources
-from mlops.evaluation import gate, metrics
 from mlops.model import bundle, predictor
+from mlops.stages.backtest import read_backtest
 from mlops.stages.io import read_rows
 from mlops.stages.pipeline import STAGES
-from mlops.stats.blocks import blocks_of
-from mlops.stats.interval import Interval
 from mlops.tables.conform import columns_of
 from mlops.tables.readers import read_batches
 from mlops.task_types.predictions import constant
+from mlops.training.judged_rows import JudgedRows, check_refit, judge_against
 
 params = load_params(root / "params.yaml")
 schema = Schema.from_params(params)
@@ -140,19 +139,11 @@ for stage in STAGES.values():
     stage(root)
 made = bundle.open(root / "build/bundle")
 rows, _ = read_rows(root / "data/holdout.parquet", schema)
-labels, blocks = rows["parcels"].to_numpy(), blocks_of(rows, schema, params.gate.block)
-ours, theirs = (
-    metrics.losses(params.gate.metric, labels, given, None)
-    for given in (
-        predictor.load(made).predict(columns_of(rows, schema)),
-        constant(made.model.prior, None, len(rows)),
-    )
-)
-options = {"confidence": 0.95, "ordered": True}
-compared = gate.compare(ours, theirs, blocks, **options)
-skill = Interval(rows=len(rows), blocks=10, mean=1.0, low=1.0, high=1.0)
-subject = {"version": "2", "promotion": "1", "champion": "1"}
-judged = gate.decide(compared, compared, skill, params.gate, window=None, **subject)
+judged_rows = JudgedRows(schema, params.gate, rows, read_backtest(root / "build/backtest.parquet"))
+newest = judged_rows.newest
+refit = check_refit(newest, predictor.load(made).predict(columns_of(newest.rows, schema)), None)
+champion = judged_rows.losses_of(constant(made.model.prior, None, len(rows)), None)
+judged = judge_against(judged_rows, champion, refit=refit, version="2", promotion="1", champion="1")
 said = {
     "task": made.model.task,
     "prior": made.model.prior,
