@@ -150,11 +150,20 @@ def test_a_fault_is_no_answer(served: Orchard) -> None:
     assert served.project.ledger.entries(RetrainFinished, RetrainRefused) == before
 
 
-def test_a_model_that_is_no_better_changes_nothing(served: Orchard) -> None:
-    orchard = served
-    params = orchard.root / "params.yaml"
-    params.write_text(params.read_text().replace("strength: 1.0", "strength: 0.000001"))
-    Tree(orchard.root).commit_paths(["params.yaml"], "Learn next to nothing")
+@pytest.fixture
+def weak(served: Orchard) -> Iterator[Orchard]:
+    """The project with parameters of which nothing is learnt; as it was afterwards."""
+    params = served.root / "params.yaml"
+    text = params.read_text()
+    params.write_text(text.replace("strength: 1.0", "strength: 0.000001"))
+    Tree(served.root).commit_paths(["params.yaml"], "Learn next to nothing")
+    yield served
+    params.write_text(text)
+    Tree(served.root).commit_paths(["params.yaml"], "Learn again")
+
+
+def test_a_model_that_is_no_better_changes_nothing(weak: Orchard) -> None:
+    orchard = weak
     as_of = orchard.season(new=False)
     project = orchard.project
     champion, serving = project.promoted(), deploy.serving(project)
