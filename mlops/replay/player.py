@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from mlops.errors import DataError, MlopsError, StageError
+from mlops.errors import DataError, StageError
 from mlops.ledger.monitoring_records import RetrainRefused
 from mlops.monitoring.retraining import may_start, untrainable
 from mlops.replay.challenger import Trainer
@@ -15,7 +15,7 @@ from mlops.replay.champion import Champion
 from mlops.replay.played import Decision, DecisionKind, Played, Step
 from mlops.replay.served import ServedRows
 from mlops.replay.training_set import TrainingSet
-from mlops.replay.window_judgement import judge_window
+from mlops.replay.window_judgement import judge_window, sentence
 
 if TYPE_CHECKING:
     from mlops.config.params import Params
@@ -145,7 +145,7 @@ class _Player:
             watched=self._policy.watched,
         )
         if checked is not None:
-            self._decide("window", "\n".join([checked.sentence, *checked.report.broken]))
+            self._decide("window", sentence(checked, self._policy.watched))
         return checked
 
     def _retrain(self, drift: DriftChecked | None) -> None:
@@ -168,7 +168,7 @@ class _Player:
                 self._training_set.add_all(self.as_of)
                 self._refit()
         except (DataError, StageError) as exc:
-            self._refuse("too_few_rows", _reason(exc))
+            self._refuse("too_few_rows", str(exc))
 
     def _challenge(self) -> None:
         number = self.trainings + 2  # the first model is version 1
@@ -199,9 +199,5 @@ class _Player:
     def _refuse(self, rule: RetrainRule, reason: str) -> None:
         self._decide("refused", RetrainRefused(rule=rule, reason=reason).sentence)
 
-    def _decide(self, kind: DecisionKind, sentence: str) -> None:
-        self.decisions.append(Decision(self.as_of, kind, sentence))
-
-
-def _reason(error: MlopsError) -> str:
-    return error.message
+    def _decide(self, kind: DecisionKind, reason: str) -> None:
+        self.decisions.append(Decision(self.as_of, kind, reason))

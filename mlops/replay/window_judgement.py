@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mlops.replay.served import ServedRows
     from mlops.schema import Schema
 
-__all__ = ["judge_window"]
+__all__ = ["judge_window", "sentence"]
 
 
 def judge_window(
@@ -65,4 +65,20 @@ def judge_window(
     champion.reports.append(report)
     return DriftChecked(
         version=str(champion.version), raised=report.raised, confirmed=confirmed, report=report
+    )
+
+
+def sentence(checked: DriftChecked, watched: Watched) -> str:
+    """Return the verdict on a window, of its loss alone where no column was looked at."""
+    quality = checked.report.quality
+    if watched != "loss" or quality is None:
+        return "\n".join([checked.sentence, *checked.report.broken])
+    if quality.loss is None:
+        return f"Loss unknown: {quality.note}."
+    verdict = "Loss unknown" if quality.state == "unknown" else f"Loss {quality.state}"
+    confirmed = ", confirmed" if checked.confirmed else ""
+    note = f"; {quality.note}" if quality.note else ""
+    return (
+        f"{verdict}{confirmed}: {quality.loss:.4f} vs {quality.reference_loss:.4f} out of fold at training; "
+        f"{quality.rows:,} labelled rows{note}."
     )

@@ -62,7 +62,9 @@ def test_a_policy_on_the_loss_sees_no_column(played: Player) -> None:
     still.loc[still["at"] >= BEGIN + CHANGE * DAY, "z"] += 5.0
     assert kinds(played("on_loss", still), "promoted", "rejected", "refused") == []
     assert kinds(played("on_drift", still), "promoted", "rejected", "refused") != []
-    assert kinds(played("on_loss", rows), "promoted") != []
+    judged = played("on_loss", rows)
+    assert kinds(judged, "promoted") != []
+    assert all(one.sentence.startswith("Loss ") for one in judged.decisions if one.kind == "window")
 
 
 def test_an_interval_and_a_number_of_rows_request_retrainings(played: Player) -> None:
