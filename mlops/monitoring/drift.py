@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from mlops.config.params import MonitorParams
 
 __all__ = [
+    "Nulls",
     "Statistics",
     "as_blocks",
     "as_reference",
@@ -48,6 +49,9 @@ __all__ = [
 
 Statistics = Callable[[pd.DataFrame, pd.DataFrame, Mapping[str, str]], dict[str, float]]
 """Measures reference against current, column by column: `distance.distances`, or Evidently."""
+
+Nulls = Callable[..., dict[str, float]]
+"""Estimates what chance alone does: `distance.null_quantiles`, or one with its arguments that remembers."""
 
 _DRAWS_IN_TAIL = 5
 """Draws beyond the threshold's quantile, so that it is not one draw's accident."""
@@ -104,6 +108,7 @@ def measure(
     statistics: Statistics = distances,
     quality: QualityVerdict | None = None,
     seed: int = 0,
+    nulls: Nulls = null_quantiles,
 ) -> DriftReport:
     """Judge a window of served rows against the reference: validate, measure, judge.
 
@@ -121,6 +126,8 @@ def measure(
         Rows within one block of time belong together.
     statistics
         Who measures.
+    nulls
+        Who estimates what chance does; one that remembers saves time where many windows have one reference.
 
     Raises
     ------
@@ -128,7 +135,15 @@ def measure(
         The reference lacks a column of the schema.
     """
     values, limits, invalid = _measured(
-        reference, predictions, current, schema, policy=policy, block=block, statistics=statistics, seed=seed
+        reference,
+        predictions,
+        current,
+        schema,
+        policy=policy,
+        block=block,
+        statistics=statistics,
+        seed=seed,
+        nulls=nulls,
     )
     return judge(
         values,
@@ -170,6 +185,7 @@ def _measured(
     block: timedelta,
     statistics: Statistics,
     seed: int,
+    nulls: Nulls = null_quantiles,
 ) -> tuple[dict[str, float], dict[str, float], dict[str, str]]:
     """Return by column the statistic, its threshold, and what is wrong with it."""
     features, predicted = _features(schema), _prediction(schema) if predictions is not None else {}
@@ -193,6 +209,7 @@ def _measured(
             alpha=policy.alpha * len(part) / (len(sound) + len(predicted)),
             min_effect=policy.min_effect,
             seed=seed,
+            nulls=nulls,
         )
     return values, limits, invalid
 
@@ -207,6 +224,7 @@ def thresholds(
     alpha: float,
     min_effect: float,
     seed: int,
+    nulls: Nulls = null_quantiles,
 ) -> dict[str, float]:
     """Return the value each column's statistic must exceed to be drift.
 
@@ -226,7 +244,7 @@ def thresholds(
         By column; without those the reference is too short to judge.
     """
     tail = alpha / len(columns)
-    null = null_quantiles(
+    null = nulls(
         prepared(reference, columns),
         columns,
         blocks,

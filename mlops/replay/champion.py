@@ -2,17 +2,51 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlops.stats.distance import null_quantiles, split_shape
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from mlops.ledger.drift_report import DriftReport
     from mlops.ledger.judgement import GateJudged
     from mlops.monitoring.reference import Reference
     from mlops.replay.fits import Model
 
-__all__ = ["Champion"]
+__all__ = ["Champion", "RememberedNulls"]
+
+
+class RememberedNulls:
+    """`mlops.stats.distance.null_quantiles` of one reference: estimated once for all windows of one shape."""
+
+    def __init__(self) -> None:
+        self._estimates: dict[Any, dict[str, float]] = {}
+
+    def __call__(
+        self,
+        reference: pd.DataFrame,
+        columns: Mapping[str, str],
+        blocks: NDArray[np.int64],
+        *,
+        window_blocks: int,
+        window_rows: int,
+        **how: Any,
+    ) -> dict[str, float]:
+        """Return what `null_quantiles` returns."""
+        shape = split_shape(blocks, window_blocks=window_blocks, window_rows=window_rows)
+        key = (tuple(columns), shape, *sorted(how.items()))
+        if key not in self._estimates:
+            self._estimates[key] = null_quantiles(
+                reference, columns, blocks, window_blocks=window_blocks, window_rows=window_rows, **how
+            )
+        return self._estimates[key]
 
 
 @dataclass
@@ -31,6 +65,8 @@ class Champion:
         The judged windows of what it served, oldest first.
     rejected
         The verdicts on challengers that did not replace it.
+    nulls
+        What chance does to windows beside its reference.
     """
 
     model: Model
@@ -39,3 +75,4 @@ class Champion:
     reference: Reference | None = None
     reports: list[DriftReport] = field(default_factory=list)
     rejected: list[GateJudged] = field(default_factory=list)
+    nulls: RememberedNulls = field(default_factory=RememberedNulls)

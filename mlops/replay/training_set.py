@@ -59,11 +59,11 @@ class TrainingSet:
         """
         timeline, params = self._timeline, self._params
         maturity, schema = params.monitor.label_maturity, timeline.schema
-        places = np.arange(timeline.before(as_of))
-        if schema.key is None:
-            # Rows cannot be recognised in the lake: only those later than the last addition are looked at.
-            places = places[~self._chosen[places]]
-        lake = self.rows
+        # Older rows of the lake count for nothing here; without a key rows cannot be recognised in it.
+        recent = np.arange(len(self._chosen)) >= timeline.before(champion.fitted_until)
+        looked_at = ~self._chosen | recent if schema.key else ~self._chosen
+        places = np.flatnonzero(looked_at[: timeline.before(as_of)])
+        lake = timeline.lake(self._chosen & recent)
         trainable = trainable_rows(
             lake,
             timeline.log(places, as_of),

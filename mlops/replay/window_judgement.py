@@ -51,6 +51,7 @@ def judge_window(
             policy=policy,
             block=params.gate.block,
             seed=params.model.seed,
+            nulls=champion.nulls,
         )
     quality = served_quality(
         joined,

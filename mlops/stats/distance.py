@@ -20,7 +20,7 @@ from mlops import feature_types
 from mlops.stats import statistics
 from mlops.stats.statistics import Floats, Statistic
 
-__all__ = ["between", "distance_of", "distances", "null_quantiles", "prepared"]
+__all__ = ["between", "distance_of", "distances", "null_quantiles", "prepared", "split_shape"]
 
 _GROUPS = 200
 """Into how many groups blocks are pooled at most, where every row is a block of its own."""
@@ -109,11 +109,10 @@ def null_quantiles(
         no draw has values of.
     """
     rng = np.random.default_rng(seed)
-    group, groups, wanted = _pooled(blocks, window_blocks, rng)
+    group, groups = _pooled(blocks, rng)
     if groups < _LEAST_BLOCKS:
         return {}
-    drawn = min(max(wanted, 1), groups // 2)
-    parts = max(1, ceil(drawn * len(reference) / groups / max(window_rows, 1)))
+    drawn, parts = split_shape(blocks, window_blocks=window_blocks, window_rows=window_rows)
     part = rng.integers(parts, size=len(reference))
     splits = _Splits.draw(groups, parts, drawn, resamples, rng)
     found = {}
@@ -124,6 +123,18 @@ def null_quantiles(
         if null.size:
             found[name] = float(np.quantile(null, quantile))
     return found
+
+
+def split_shape(blocks: NDArray[np.int64], *, window_blocks: int, window_rows: int) -> tuple[int, int]:
+    """Return how many blocks of the reference a split draws, and into how many parts it cuts each.
+
+    Windows of one shape have the same `null_quantiles`.
+    """
+    count = len(np.unique(blocks))
+    groups = min(count, _GROUPS)
+    wanted = window_blocks if count <= _GROUPS else round(window_blocks * _GROUPS / count)
+    drawn = min(max(wanted, 1), groups // 2)
+    return drawn, max(1, ceil(drawn * len(blocks) / max(groups, 1) / max(window_rows, 1)))
 
 
 @dataclass(frozen=True)
@@ -193,16 +204,14 @@ def _distance(statistic: Statistic, support: Floats, reference: Floats, current:
     return statistic.function(support, old, new)
 
 
-def _pooled(
-    blocks: NDArray[np.int64], window_blocks: int, rng: np.random.Generator
-) -> tuple[NDArray[np.int64], int, int]:
+def _pooled(blocks: NDArray[np.int64], rng: np.random.Generator) -> tuple[NDArray[np.int64], int]:
     """Number the blocks from 0, pooled at random where there are very many of them."""
     group, names = pd.factorize(blocks)
     count = len(names)
     if count <= _GROUPS:
-        return group.astype(np.int64), count, window_blocks
+        return group.astype(np.int64), count
     pool = rng.permutation(count) % _GROUPS
-    return pool[group], _GROUPS, round(window_blocks * _GROUPS / count)
+    return pool[group], _GROUPS
 
 
 def _coarse(values: pd.Series) -> pd.Series:
