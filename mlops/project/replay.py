@@ -12,7 +12,7 @@ from mlops.config.edit import REPLAYED_WITH, overridden
 from mlops.errors import ConfigError, DataError, UsageError
 from mlops.project.labelled_history import labelled_history
 from mlops.replay.edges import edges_of
-from mlops.replay.policies import parse_policy
+from mlops.replay.policies import REGISTER, parse_policy
 
 if TYPE_CHECKING:
     from mlops.config.params import Params
@@ -126,9 +126,11 @@ def _candidates(project: Project, policies: Sequence[str], settings: Mapping[str
     root = project.tree or project.folder.root
 
     def candidate(policy: str, params: Params, changed: Mapping[str, str]) -> Candidate:
-        parse_policy(policy, params)
         model = params.model
         recipe = Recipe(builder_source(root, params), model.builder, model.params, model.seed)
+        if policy.partition("=")[0] not in REGISTER:
+            recipe.build()  # the project's module may register it
+        parse_policy(policy, params)
         return Candidate(policy, params, recipe, tuple(changed.items()))
 
     names = list(dict.fromkeys(name.strip() for name in policies))

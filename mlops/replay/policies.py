@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from mlops.config.durations import format_duration, parse_duration
+from mlops.config.durations import parse_duration
 from mlops.errors import UsageError
+from mlops.register import Register
 
 if TYPE_CHECKING:
     from mlops.config.durations import Cadence
     from mlops.config.params import Params
 
-__all__ = ["FORMS", "Moment", "Policy", "parse_policy"]
+__all__ = ["REGISTER", "Form", "Moment", "Policy", "parse_policy"]
 
 Watched = Literal["nothing", "loss", "columns and loss"]
 """What of a window is judged, and may start a retraining once drift is confirmed."""
@@ -93,6 +94,27 @@ class Policy:
         return params.model_copy(update={"retrain": params.retrain.model_copy(update={"policy": "on_drift"})})
 
 
+Make = Callable[[str, "str | None", "Params"], Policy]
+"""Makes a policy of what was written, its value after ``=``, and params.yaml; ValueError if it is bad."""
+
+
+@dataclass(frozen=True)
+class Form:
+    """How a policy is written.
+
+    Parameters
+    ----------
+    name
+        The word before ``=``.
+    example
+        How a person would write it.
+    """
+
+    name: str
+    example: str
+    make: Make
+
+
 def parse_policy(text: str, params: Params) -> Policy:
     """Read ``never``, ``always``, ``every=30d``, ``rows=5000``, ``on_drift``, ``on_loss`` or ``params``.
 
@@ -107,17 +129,17 @@ def parse_policy(text: str, params: Params) -> Policy:
         It is none of these, or its value is missing or unusable.
     """
     word, equals, value = text.strip().partition("=")
-    make = _POLICIES.get(word)
-    if make is None:
+    forms = ", ".join(form.example for form in REGISTER)
+    if word not in REGISTER:
         what = f"{text!r} is no policy." if text.strip() else "A policy has no name."
-        raise UsageError(f"--policy: {what}", remedy=f"Pass one of {', '.join(FORMS)}.")
+        raise UsageError(f"--policy: {what}", remedy=f"Pass one of {forms}.")
     try:
-        return make(text.strip(), value if equals else None, params)
+        return REGISTER.find(word).make(text.strip(), value if equals else None, params)
     except ValueError as exc:
-        raise UsageError(f"--policy {text}: {exc}.", remedy=f"Pass one of {', '.join(FORMS)}.") from exc
+        raise UsageError(f"--policy {text}: {exc}.", remedy=f"Pass one of {forms}.") from exc
 
 
-def _plain(policy: Policy) -> Callable[[str, str | None, Params], Policy]:
+def _plain(policy: Policy) -> Make:
     def make(text: str, value: str | None, params: Params) -> Policy:  # noqa: ARG001
         if value is not None:
             raise ValueError(f"{policy.name} takes no value")
@@ -158,22 +180,15 @@ def _interval(cadence: Cadence) -> timedelta:
     return next(runs) - first
 
 
-_POLICIES: dict[str, Callable[[str, str | None, Params], Policy]] = {
-    "never": _plain(Policy("never")),
-    "always": _plain(Policy("always", _always, gated=False)),
-    "every": _every,
-    "rows": _rows,
-    "on_drift": _plain(Policy("on_drift", watched="columns and loss", starts_on_drift=True)),
-    "on_loss": _plain(Policy("on_loss", watched="loss", starts_on_drift=True)),
-    "params": _as_params,
-}
-FORMS = (
-    "never",
-    "always",
-    f"every={format_duration(timedelta(days=30))}",
-    "rows=5000",
-    "on_drift",
-    "on_loss",
-    "params",
+REGISTER: Register[Form] = Register(
+    "--policy",
+    Form("never", "never", _plain(Policy("never"))),
+    Form("always", "always", _plain(Policy("always", _always, gated=False))),
+    Form("every", "every=30d", _every),
+    Form("rows", "rows=5000", _rows),
+    Form(
+        "on_drift", "on_drift", _plain(Policy("on_drift", watched="columns and loss", starts_on_drift=True))
+    ),
+    Form("on_loss", "on_loss", _plain(Policy("on_loss", watched="loss", starts_on_drift=True))),
+    Form("params", "params", _as_params),
 )
-"""How each is written."""

@@ -3,8 +3,10 @@ from __future__ import annotations
 import pytest
 
 from mlops.errors import UsageError
-from mlops.replay.policies import FORMS, parse_policy
-from tests.unit.replay.conftest import params
+from mlops.replay.policies import REGISTER, Form, Moment, Policy, parse_policy
+from tests.unit.replay.conftest import Player, history, params
+
+FORMS = [form.example for form in REGISTER]
 
 
 @pytest.mark.parametrize("text", FORMS)
@@ -43,3 +45,12 @@ def test_params_takes_no_value_and_says_how_to_change_a_setting() -> None:
 def test_a_cron_line_counts_as_the_time_between_its_runs() -> None:
     policy = parse_policy("params", params(schedule={"retrain": "0 6 * * 1"}))
     assert str(policy.is_due.length) == "7 days, 0:00:00"  # type: ignore[attr-defined]
+
+
+def test_a_policy_from_outside_is_played_by_its_word(played: Player) -> None:
+    def in_march(moment: Moment) -> bool:
+        return moment.as_of.month == 3
+
+    REGISTER.register(Form("march", "march", lambda text, value, params: Policy(text, in_march, gated=False)))
+    assert parse_policy("march", params()).name == "march"
+    assert played("march", history()).trainings > 0
