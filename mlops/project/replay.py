@@ -61,17 +61,14 @@ def replay(
         A policy or setting is unknown, or the project has no time column.
     DataError
         The history is too short, or has no labels.
+    ConflictError
+        Another replay of the project is running.
     """
     from mlops.replay.side_by_side import replay_all
     from mlops.replay.timeline import Timeline
 
     params = project.params
-    if params.data.time is None:
-        raise UsageError(
-            "A replay needs event times, and data.time names no column.",
-            remedy="Name the column with each row's time in params.yaml, data.time.",
-        )
-    consistency.check(params)
+    _check(params)
     candidates = _candidates(project, policies, settings or {})
     rows = labelled_history(project)
     delay = params.monitor.label_maturity if label_delay is None else label_delay
@@ -79,14 +76,25 @@ def replay(
     length = params.monitor.window if step is None else step
     edges = edges_of(timeline.times, params.train, start=start, step=length, delay=delay)
     _check_labels(timeline, edges[0])
-    return replay_all(
-        candidates,
-        timeline,
-        edges=edges,
-        folder=project.folder.home / "replay",
-        workers=workers,
-        on_progress=on_progress,
-    )
+    refusal = "Another replay of this project is running."
+    with project.hold("replay", patience=0, refusal=refusal, remedy="Wait until it has ended."):
+        return replay_all(
+            candidates,
+            timeline,
+            edges=edges,
+            folder=project.folder.home / "replay",
+            workers=workers,
+            on_progress=on_progress,
+        )
+
+
+def _check(params: Params) -> None:
+    if params.data.time is None:
+        raise UsageError(
+            "A replay needs event times, and data.time names no column.",
+            remedy="Name the column with each row's time in params.yaml, data.time.",
+        )
+    consistency.check(params)
 
 
 def _check_labels(timeline: Timeline, start: datetime) -> None:

@@ -98,6 +98,8 @@ def replay_all(
 
     home = folder / hashing.of_value([_digest(timeline), timeline.delay.total_seconds()])[:16]
     home.mkdir(parents=True, exist_ok=True)
+    for other in set(folder.iterdir()) - {home}:
+        Disk(other / "fits").clear()  # of a replay that was killed, whose rows have changed since
     results: dict[int, Played] = {}
     for number, candidate in enumerate(candidates):
         if (known := _read(home / f"{candidate.digest(edges)[:32]}.json")) is not None:

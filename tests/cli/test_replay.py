@@ -141,3 +141,10 @@ def test_a_history_shorter_than_the_windows_says_what_it_would_need(
     assert refused.code == 1
     assert "too short for a first model and one step" in refused.err
     assert "--start" in refused.err
+
+
+def test_two_replays_of_a_project_at_once_are_a_conflict(say: Say, project: Path) -> None:
+    with Project.at(project).lock("replay"):
+        refused = say(project, "replay", "--policy", "never")
+    assert refused.code == 1
+    assert "Another replay of this project is running" in refused.err

@@ -173,3 +173,17 @@ def test_a_step_without_a_row_has_no_loss(played: Player) -> None:
     assert (holes.steps[1].rows, holes.steps[1].loss) == (0, None)
     assert holes.loss is not None
     assert timedelta(days=STEP) == holes.steps[1].end - holes.steps[1].start
+
+
+def test_too_few_days_with_rows_for_the_folds_or_the_gate_are_refused_by_name(played: Player) -> None:
+    rows, few = history(), params(retrain={"min_rows": 50}, gate={"min_rows": 50})
+    days = ((rows["at"] - BEGIN) // DAY).to_numpy()
+
+    def refused(every: int) -> str:
+        sparse = rows[(days < FIRST) | (days % every == 0)].reset_index(drop=True)
+        often = played("every=6d", sparse, settings=few)
+        assert often.trainings == 0
+        return " ".join(one.sentence for one in often.decisions if one.kind == "refused")
+
+    assert "gate.min_blocks 5" in refused(6)
+    assert "which fold 1 of 3 fits" in refused(18)
