@@ -38,7 +38,7 @@ MODEL = {"max_iter": 60, "learning_rate": 0.15}
 LEAST_ROWS = 200
 """Rows that a window, a gate and a retraining need: each step has more."""
 WITHIN = 1.05
-"""Of the loss of a model that is refitted at each step: from there on a policy has learnt a change."""
+"""Times the loss of a model that is refitted at each step."""
 
 
 def params_of(stream: Stream) -> Params:
@@ -119,9 +119,10 @@ def bayes(stream: Stream, one: Played) -> float | None:
 
 
 def lags(stream: Stream, policy: Played, always: Played) -> list[int | None]:
-    """Return for each abrupt change how many windows passed, its labels in, until the policy had learnt it.
+    """Return for each abrupt change how many windows passed, its first labels in, until it was learnt.
 
-    None where it had not by the next change, or by the end.
+    From then on every window's loss is within `WITHIN` of that of a refit at each step, until the next change
+    or the end. None where it never is.
     """
     abrupt = [change.at for change in stream.changes if change.at == change.until and change.kind != "unit"]
     ends = [*abrupt[1:], datetime.max.replace(tzinfo=abrupt[0].tzinfo)] if abrupt else []
@@ -134,10 +135,13 @@ def _lag(policy: Played, always: Played, known: datetime, end: datetime) -> int 
         for one, other in zip(policy.steps, always.steps, strict=True)
         if known <= one.start and one.end <= end
     ]
-    for number, (loss, other) in enumerate(pairs):
-        if loss is not None and other is not None and loss <= WITHIN * other:
-            return number
-    return None
+    apart = [
+        number
+        for number, (loss, other) in enumerate(pairs)
+        if loss is not None and other is not None and loss > WITHIN * other
+    ]
+    number = apart[-1] + 1 if apart else 0
+    return number if number < len(pairs) else None
 
 
 def table(results: dict[str, dict[str, Any]], seeds: int) -> str:

@@ -21,6 +21,8 @@ _DPI = 110
 _MOST_LABELS = 12
 _MOST_FEATURES = 30
 _MAX_NAME = 30  # characters of a feature's name
+_MARKERS, _LINES = "osD^vPX*", ("-", "--", "-.", ":")
+"""Policies that never differ lie on one line: told apart by more than the colour."""
 
 
 def draw(tables: Mapping[str, bytes]) -> dict[str, bytes]:
@@ -50,27 +52,23 @@ def draw_replay(result: Replayed, format: str) -> bytes:
     figure = Figure(figsize=(11, 4.8), dpi=_DPI)
     figure.subplots_adjust(left=0.07, right=0.98, bottom=0.14, top=0.92, wspace=0.2)
     over_time, by_trainings = figure.subplots(1, 2, width_ratios=[2, 1])
-    for played in result.policies:
+    for number, played in enumerate(result.policies):
+        marker, style = _MARKERS[number % len(_MARKERS)], _LINES[number % len(_LINES)]
         known = [step for step in played.steps if step.loss is not None]
-        ends = [step.end for step in known]
-        (line,) = over_time.plot(ends, [step.loss for step in known], marker=".", label=played.title)
+        ends, losses = [step.end for step in known], [step.loss for step in known]
+        (line,) = over_time.plot(
+            ends, losses, marker=marker, markersize=4, linestyle=style, label=played.title
+        )
         if played.loss is not None:
             by_trainings.scatter(
-                [played.trainings], [played.loss], color=line.get_color(), label=played.title
-            )
-            by_trainings.annotate(
-                played.title,
-                (played.trainings, played.loss),
-                xytext=(4, 4),
-                textcoords="offset points",
-                fontsize=8,
+                [played.trainings], [played.loss], color=line.get_color(), marker=marker, s=60, alpha=0.8
             )
     title = result.metric.replace("_", " ")
     over_time.set(title="Loss of what served", xlabel="event time", ylabel=title)
     over_time.tick_params(axis="x", labelrotation=20)
     over_time.legend()
     by_trainings.set(title="Loss and trainings", xlabel="trainings", ylabel=f"mean {title}")
-    by_trainings.margins(x=0.25)
+    by_trainings.margins(0.1)
     buffer = BytesIO()
     # Without a date: the same replay gives the same bytes.
     figure.savefig(buffer, format=format, metadata={"Date": None} if format == "svg" else None)
