@@ -10,6 +10,7 @@ from io import BytesIO
 
 import numpy as np
 import pandas as pd
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -69,9 +70,11 @@ def draw_replay(result: Replayed, format: str) -> bytes:
     over_time.legend()
     by_trainings.set(title="Loss and trainings", xlabel="trainings", ylabel=f"mean {title}")
     by_trainings.margins(0.1)
+    by_trainings.xaxis.get_major_locator().set_params(integer=True)
     buffer = BytesIO()
-    # Without a date: the same replay gives the same bytes.
-    figure.savefig(buffer, format=format, metadata={"Date": None} if format == "svg" else None)
+    # Without a date, and with ids that are not drawn by lot: the same replay gives the same bytes.
+    with rc_context({"svg.hashsalt": "replay"}):
+        figure.savefig(buffer, format=format, metadata={"Date": None} if format == "svg" else None)
     return buffer.getvalue()
 
 
