@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from mlops import task_types
 from mlops.errors import DataError
@@ -34,7 +35,8 @@ def losses(
     DataError
         The metric is none of the task's, or a row has no label.
     """
-    missing = sum(label is None or label != label for label in labels)
+    known = labels if isinstance(labels, np.ndarray) else pd.Series(list(labels), dtype=object)
+    missing = int(pd.isna(known).sum())
     if missing:
         raise DataError(f"{missing} of {len(labels)} rows have no label.", remedy="Leave them out.")
     loss, has_classes = registered.find(metric), classes is not None and predictions.scores is not None

@@ -56,6 +56,6 @@ class ServedRows:
     def _losses(self, places: Places, model: Model) -> Any:
         if not len(places):
             return np.empty(0)
-        labels = self._timeline.rows[self._timeline.schema.target].to_numpy()[places]
+        labels = self._timeline.rows[self._timeline.schema.target].iloc[places].tolist()
         predicted: Predictions = model.predict(places)
         return metric.losses(self._metric, labels, predicted, model.classes)
