@@ -75,9 +75,9 @@ class Recorded(Fits):
 
     def model(self, plan):
         """Return the refit of a plan."""
-        before = len(self._models)
+        before = self._cache.made
         model = super().model(plan)
-        if len(self._models) > before:
+        if self._cache.made > before:
             self.fitted.append(plan.train)
         return model
 

@@ -30,7 +30,6 @@ __all__ = ["Fits", "Model"]
 class Model:
     """A fitted model, which predicts each row of a timeline once."""
 
-    digest: str
     classes: Sequence[Any] | None
     predictor: Predictor
     timeline: Timeline
@@ -39,12 +38,12 @@ class Model:
     _done: NDArray[np.bool_]
 
     @classmethod
-    def of(cls, digest: str, fitted: Fit, build: Builder, timeline: Timeline) -> Model:
+    def of(cls, fitted: Fit, build: Builder, timeline: Timeline) -> Model:
         """Wrap what was fitted."""
         n = len(timeline.rows)
         predictor = uncompiled(fitted.estimator, timeline.schema, fitted.classes, build)
         blank = np.empty(n, object), np.empty(n, object), np.zeros(n, bool)
-        return cls(digest, fitted.classes, predictor, timeline, *blank)
+        return cls(fitted.classes, predictor, timeline, *blank)
 
     def predict(self, places: Places) -> Predictions:
         """Predict rows by their places."""
@@ -71,18 +70,15 @@ class Fits:
         self._timeline = timeline
         self._recipe = recipe
         self._cache = cache
-        self._models: dict[str, Model] = {}
         # A fit depends on these too, and some policies may have others.
         self._about = [recipe.params, recipe.seed, hashing.of_bytes(recipe.source), timeline.schema.to_dict()]
 
     def model(self, plan: Plan) -> Model:
         """Return the refit of a plan."""
         digest = self._digest("refit", plan.rows[PLACE].to_numpy()[plan.refit])
-        if digest not in self._models:
-            build = self._recipe.build()
-            fitted = self._cache.obtain(digest, lambda: self._fit(plan, build))
-            self._models[digest] = Model.of(digest, fitted, build, self._timeline)
-        return self._models[digest]
+        build = self._recipe.build()
+        fitted = self._cache.obtain(digest, lambda: self._fit(plan, build))
+        return Model.of(fitted, build, self._timeline)
 
     def out_of_fold(self, plan: Plan) -> OutOfFold:
         """Return the backtest of a plan."""
@@ -90,10 +86,6 @@ class Fits:
         parts = [part for fold in plan.folds for part in (places[fold.fitted], places[fold.scored])]
         made: Callable[[], OutOfFold] = lambda: backtest(plan, self._timeline.schema, self._recipe)[0]  # noqa: E731
         return self._cache.obtain(self._digest("backtest", *parts), made)
-
-    def forget(self, model: Model) -> None:
-        """Drop a model that no longer serves from memory."""
-        self._models.pop(model.digest, None)
 
     def _fit(self, plan: Plan, build: Builder) -> Fit:
         recipe = self._recipe
@@ -105,10 +97,8 @@ class Fits:
 
 
 def _objects(values: Sequence[Any]) -> NDArray[Any]:
-    """Return an array of the values themselves: numpy would make a matrix of equal lists."""
+    """Return an array of the values themselves: numpy would make a matrix of lists of one length."""
     array = np.empty(len(values), object)
-    array[:] = values if not (values and isinstance(values[0], list)) else None
-    if values and isinstance(values[0], list):
-        for position, value in enumerate(values):
-            array[position] = value
+    for position, value in enumerate(values):
+        array[position] = value
     return array

@@ -28,25 +28,23 @@ class ServedRows:
         self._timeline = timeline
         self._metric = metric
         self._version = np.zeros(n, np.int64)
-        self._models: dict[int, Model] = {}
 
     def serve(self, start: datetime, end: datetime, model: Model, version: int) -> Step:
         """Let a model serve the rows of a step, and return what they cost, by the labels of all time."""
         places = self._timeline.between(start, end)
         self._version[places] = version
-        self._models[version] = model
         predicted = model.predict(places)
         usable = self._timeline.labelled[places] & predicted.finite() if len(places) else np.zeros(0, bool)
         losses = self._losses(places[usable], model)
         loss = float(losses.mean()) if len(losses) else None
         return Step(start, end, version, len(places), len(losses), loss)
 
-    def window(self, start: datetime, end: datetime, version: int) -> pd.DataFrame:
+    def window(self, start: datetime, end: datetime, model: Model, version: int) -> pd.DataFrame:
         """Return the rows of [start, end) that a version served, with the labels that have come by then."""
         places = self._timeline.between(start, end)
         places = places[self._version[places] == version]
         log = self._timeline.log(places, end)
-        predicted = self._models[version].predict(places)
+        predicted = model.predict(places)
         scores: Sequence[Any] = predicted.scores if predicted.scores is not None else [None] * len(places)
         return log.assign(
             prediction=pd.Series(predicted.values, index=log.index),

@@ -33,7 +33,7 @@ def judge_window(
     """Judge the rows that the champion served in the window up to `as_of`; None where there are none."""
     policy = params.monitor
     window = (as_of - policy.window, as_of)
-    joined = served.window(*window, champion.version)
+    joined = served.window(*window, champion.model, champion.version)
     reference = champion.reference
     if joined.empty or reference is None:
         return None
