@@ -41,6 +41,17 @@ WITHIN = 1.05
 """Times the loss of a model that is refitted at each step."""
 
 
+_ABOUT = """\
+# Retraining policies on streams
+
+Made by `.venv/bin/python benchmarks/judgement.py`; [README.md](README.md) says what the streams are. Losses
+are means over all rows that were served: log loss, of a regression the squared error. *Bayes* is the best
+possible prediction's, where it is known. *Trainings* do not count the first model. *Gap closed* is the
+share of what `always` (a refit at each step, no gate) gains over `never`. *Windows to learn* has a number
+for each abrupt change: how many windows were served, once its first labels were in, until the loss stayed
+within 5% of that of `always`."""
+
+
 def params_of(stream: Stream) -> Params:
     """Return the settings a stream is judged with: its spans, the rest as `mlops init` proposes it."""
     spans, block = stream.spans, timedelta(days=1)
@@ -156,7 +167,9 @@ def table(results: dict[str, dict[str, Any]], seeds: int) -> str:
     order = list(STREAMS)
     keys = sorted(results, key=lambda key: (order.index(key.split("/")[0]), key))
     lines += ["| " + " | ".join(_cells(key, results[key])) + " |" for key in keys]
-    return "\n".join([*_goals(results), "", *lines, "", f"Seeds: {', '.join(map(str, SEEDS[:seeds]))}."])
+    return "\n".join(
+        [_ABOUT, "", *_goals(results), "", *lines, "", f"Seeds: {', '.join(map(str, SEEDS[:seeds]))}."]
+    )
 
 
 def _cells(name: str, one: dict[str, Any]) -> list[str]:
