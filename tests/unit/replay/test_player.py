@@ -11,6 +11,8 @@ from mlops.errors import DataError
 from mlops.replay.fit_cache import Memory
 from tests.unit.replay.conftest import A_DAY, BEGIN, DAY, FIRST, SOURCE, STEP, STEPS, Player, history, params
 
+pytestmark = pytest.mark.statistical
+
 CHANGE = FIRST + 3 * STEP
 AFTER = slice(6, None)
 """The steps that begin three steps after a change."""

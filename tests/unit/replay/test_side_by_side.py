@@ -12,6 +12,8 @@ from mlops.replay.timeline import Timeline
 from mlops.training.out_of_fold import Recipe
 from tests.unit.replay.conftest import DAY, SCHEMA, SOURCE, edges, history, params
 
+pytestmark = pytest.mark.statistical
+
 COUNTING = """
 from pathlib import Path
 
