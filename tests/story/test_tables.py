@@ -137,8 +137,14 @@ def test_a_table_becomes_a_loop(person: Person) -> None:
     person.do("train", codes=(0, 3))
     person.do("deploy")
 
-    second = person.ledger(GateJudged)[1].record.sentence
-    assert ("held out for the champion too" in second) is not bool(begun["time"])
+    second, champion = person.ledger(GateJudged)[1].record, person.ledger(ModelPromoted)[0].record
+    assert second.comparison is not None, second.sentence
+    assert ("Not fresh" in second.sentence) is not second.is_fresh
+    if begun["time"]:
+        assert second.is_fresh
+        assert second.window is not None
+        assert champion.fitted_until is not None
+        assert second.window.start >= champion.fitted_until
 
     target = case.words[1]
     questions = served.drop(columns=target)
