@@ -5,7 +5,7 @@ afterwards. Every part is the real one; nothing here decides anything.
 
 Environment
 -----------
-DEMO_MODEL      hist (default) or logistic
+DEMO_MODEL      logistic (default) or hist
 DEMO_FIRST      the month to begin with, 1 by default
 DEMO_MONTHS     how many months of traffic, 7 by default
 DEMO_SHUFFLE    a seed: labels are shuffled, there is nothing to learn, the gate must refuse
@@ -139,7 +139,7 @@ def new_project() -> ProjectFolder:
     chosen = {**ports, "BASE_IMAGE": load_settings().base_image}
     (FOLDER / ".env").write_text("".join(f"MLOPS_{name}={value}\n" for name, value in chosen.items()))
     stamp(FOLDER)
-    model = os.environ.get("DEMO_MODEL", "hist")
+    model = os.environ.get("DEMO_MODEL", "logistic")
     params = FOLDER / "params.yaml"
     params.write_text(params.read_text().replace("algorithm: hist ", f"algorithm: {model} "))
     from mlops.adapters.git.worktree import Tree
