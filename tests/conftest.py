@@ -19,6 +19,9 @@ from xdist.scheduler import LoadScopeScheduling
 # threads of its own is left it.
 for _pool in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_pool, "1")
+# A test that runs a flow leaves Prefect's handler on our logger, and what a later test logs outside of a run
+# would be a warning: an error here. Our commands set the same.
+os.environ["PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW"] = "ignore"
 
 ROOT = Path(__file__).parents[1]
 
