@@ -79,7 +79,7 @@ def test_windows_that_contradict_one_another_fail_and_those_that_waste_work_warn
     assert [each.state for each in findings] == ["fail", "warn"]
     assert "train.gap: got '0d', allowed: 1d or more (monitor.label_maturity" in findings[0].detail
     assert findings[1].remedy == "Edit train.window in params.yaml."
-    # What a champion's rows tell: a thousand for the gate do not come in ten days.
-    few = check_windows(flights, RowRate(900, timedelta(days=10)))
+    # What a champion's rows tell: a thousand for the gate do not come in twenty days.
+    few = check_windows(flights, RowRate(900, timedelta(days=20)))
     assert [each.state for each in few] == ["warn"]
     assert "gate.min_rows: got 1000, allowed: 900 or fewer" in few[0].detail
