@@ -85,7 +85,12 @@ def main(root: Path, uri: str) -> None:
     }
     sample = scored[-1][0][:2000]
     importances = permutation_importance(
-        newest, sample[features], sample["late"], n_repeats=1, scoring="neg_log_loss", random_state=0
+        newest,
+        sample[features],
+        sample["late"].astype(bool),
+        n_repeats=1,
+        scoring="neg_log_loss",
+        random_state=0,
     )
     tables = {
         "roc.csv": pd.DataFrame(np.transpose(roc_curve(labels, score)[:2])),
