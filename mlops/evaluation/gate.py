@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mlops.errors import DataError
-from mlops.evaluation.scopes import deciding
+from mlops.evaluation.scopes import compared, deciding, paired
 from mlops.ledger.judgement import (
     Comparison,
     GateJudged,
@@ -63,22 +62,9 @@ def compare(
     DataError
         The shapes differ, or a loss is not finite.
     """
-    ours, theirs = np.asarray(challenger, float), np.asarray(champion, float)
-    if ours.shape != theirs.shape:
-        raise DataError(
-            f"The challenger has {ours.size:,} losses and the champion {theirs.size:,}.",
-            remedy="Score both on the same rows.",
-        )
+    ours, theirs = paired(challenger, champion)
     less = mean_interval(ours - theirs, blocks, confidence=confidence, ordered=ordered, folds=folds)
-    return Comparison(
-        rows=less.rows,
-        blocks=less.blocks,
-        loss=float(ours.mean()),
-        other_loss=float(theirs.mean()),
-        difference=less.mean,
-        low=less.low,
-        high=less.high,
-    )
+    return compared(ours, theirs, less)
 
 
 def decide(

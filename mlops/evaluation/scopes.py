@@ -16,9 +16,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from mlops.errors import DataError
 from mlops.ledger.judgement import Comparison, ScopeComparison, ScopeName
-from mlops.stats.interval import mean_interval
+from mlops.stats.interval import Interval, mean_interval
 
-__all__ = ["Scope", "compare_scopes", "deciding", "scopes_of"]
+__all__ = ["Scope", "compare_scopes", "compared", "deciding", "paired", "scopes_of"]
+
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -104,18 +106,44 @@ def compare_scopes(
     DataError
         The shapes differ, or a loss is not finite.
     """
-    ours, theirs, block = np.asarray(challenger, float), np.asarray(champion, float), np.asarray(blocks)
-    if ours.shape != theirs.shape:
-        raise DataError(
-            f"The challenger has {ours.size:,} losses and the champion {theirs.size:,}.",
-            remedy="Score both on the same rows.",
-        )
+    ours, theirs = paired(challenger, champion)
+    block = np.asarray(blocks)
     fold = np.zeros(ours.shape, int) if folds is None else np.asarray(folds)
     if not ours.shape == block.shape == fold.shape:
         shapes = f"{ours.shape} losses, {block.shape} blocks and {fold.shape} folds"
         raise DataError(f"{shapes} do not belong together.")
     scopes = scopes_of(block, folds, confidence=confidence, min_rows=min_rows, min_blocks=min_blocks)
-    return tuple(_compared(scope, ours, theirs, block, fold, ordered) for scope in scopes)
+    return tuple(_of_scope(scope, ours, theirs, block, fold, ordered) for scope in scopes)
+
+
+def paired(challenger: ArrayLike, champion: ArrayLike) -> tuple[Floats, Floats]:
+    """Return two models' losses as arrays.
+
+    Raises
+    ------
+    DataError
+        They are not of the same rows.
+    """
+    ours, theirs = np.asarray(challenger, float), np.asarray(champion, float)
+    if ours.shape != theirs.shape:
+        raise DataError(
+            f"The challenger has {ours.size:,} losses and the champion {theirs.size:,}.",
+            remedy="Score both on the same rows.",
+        )
+    return ours, theirs
+
+
+def compared(ours: Floats, theirs: Floats, less: Interval) -> Comparison:
+    """Return the comparison of two models' losses, whose difference lies in an interval."""
+    return Comparison(
+        rows=less.rows,
+        blocks=less.blocks,
+        loss=float(ours.mean()),
+        other_loss=float(theirs.mean()),
+        difference=less.mean,
+        low=less.low,
+        high=less.high,
+    )
 
 
 def deciding(
@@ -125,10 +153,10 @@ def deciding(
     return next((one for one in comparisons if one.comparison.high < -min_improvement), None)
 
 
-def _compared(
+def _of_scope(
     scope: Scope,
-    ours: NDArray[np.float64],
-    theirs: NDArray[np.float64],
+    ours: Floats,
+    theirs: Floats,
     blocks: NDArray[Any],
     folds: NDArray[Any],
     ordered: bool,
@@ -141,13 +169,5 @@ def _compared(
         ordered=ordered,
         folds=folds[scope.rows],
     )
-    comparison = Comparison(
-        rows=interval.rows,
-        blocks=interval.blocks,
-        loss=float(ours.mean()),
-        other_loss=float(theirs.mean()),
-        difference=interval.mean,
-        low=interval.low,
-        high=interval.high,
-    )
+    comparison = compared(ours, theirs, interval)
     return ScopeComparison(scope.name, scope.confidence, interval.autocorrelation, comparison)

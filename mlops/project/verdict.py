@@ -46,8 +46,8 @@ def verdict(project: Project, tree: Path, registered: Entry[ModelRegistered]) ->
         return gate.reject_rolled_back(
             policy, version=version, promotion=against, as_version=as_version, at=at
         )
-    rows, predicted = pd.read_parquet(tree / HOLDOUT), read_backtest(tree / BACKTEST)
-    judged = JudgedRows(project.schema, policy, rows, predicted)
+    rows, _ = read_rows(tree / HOLDOUT, project.schema)
+    judged = JudgedRows(project.schema, policy, rows, read_backtest(tree / BACKTEST))
     refit = _check_refit(project.bundle_of(registered), judged.newest)
     if promotion is None:
         return judge_first(judged, version=version, refit=refit)
@@ -69,8 +69,9 @@ def check_fresh(project: Project, tree: Path) -> None:
         return
     champion = project.bundle_of(promotion)
     rows, facts = read_rows(tree / HOLDOUT, schema)
-    fresh = _fresh_to_champion(project, champion, promotion, rows)
-    if fresh.enough or (not schema.time and _known_rows(champion) is not None):
+    known = _known_rows(champion)
+    fresh = _fresh_to_champion(project, promotion, known, rows)
+    if fresh.enough or (not schema.time and known is not None):
         return
     inputs = {"data": facts["data"], "params": trained_params(project.params)}
     if _inputs(champion.lineage) == _inputs(inputs):
@@ -89,9 +90,9 @@ def _inputs(lineage: Mapping[str, Any]) -> tuple[Any, Any]:
 
 
 def _fresh_to_champion(
-    project: Project, champion: Bundle, promotion: Entry[ModelPromoted], rows: pd.DataFrame
+    project: Project, promotion: Entry[ModelPromoted], known: pd.DataFrame | None, rows: pd.DataFrame
 ) -> Freshness:
-    known = _known_rows(champion)
+    """Return which rows are new to the champion, of which `known` is what `_known_rows` gave."""
     return freshness(
         rows,
         project.schema,
@@ -113,7 +114,8 @@ def _against_champion(
 ) -> GateJudged:
     policy = judged.policy
     champion = project.bundle_of(promotion)
-    fresh = _fresh_to_champion(project, champion, promotion, judged.rows)
+    known = _known_rows(champion)
+    fresh = _fresh_to_champion(project, promotion, known, judged.rows)
     facts: dict[str, Any] = {
         "version": version,
         "promotion": promotion.id,
@@ -126,7 +128,7 @@ def _against_champion(
         theirs = compared.losses_of(load(champion).predict(inputs), champion.model.classes)
         facts |= {"champion_columns": absent, "incomplete_rows": incomplete}
         return judge_against(compared, theirs, refit=refit, **facts)
-    stored = None if judged.ordered else _stored_losses(champion, judged)
+    stored = None if judged.ordered else _stored_losses(known, judged)
     if stored is None or len(stored[1]) < policy.min_rows:
         return gate.reject_scarce(policy, rows=fresh.count, blocks=fresh.blocks, **facts)
     chosen, theirs = stored
@@ -174,9 +176,9 @@ def _known_rows(bundle: Bundle) -> pd.DataFrame | None:
     return pd.read_parquet(path) if path.is_file() else None
 
 
-def _stored_losses(champion: Bundle, judged: JudgedRows) -> tuple[NDArray[np.bool_], Losses] | None:
+def _stored_losses(known: pd.DataFrame | None, judged: JudgedRows) -> tuple[NDArray[np.bool_], Losses] | None:
     """Return the rows that both backtests scored, and the champion's losses there; None without any."""
-    known, metric_name = _known_rows(champion), judged.policy.metric
+    metric_name = judged.policy.metric
     if known is None or metric_name not in known:
         return None
     stored = known.set_index("row")[metric_name].dropna()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +9,11 @@ import numpy as np
 
 from mlops.config.params import Params
 from mlops.config.paths import BACKTEST, CHOSEN, PLOTS
-from mlops.errors import StageError
-from mlops.files.formats import check_table, from_json
+from mlops.files.formats import from_json
 from mlops.files.parquet import to_bytes
 from mlops.model.predictor import uncompiled
 from mlops.schema import Schema
-from mlops.stages.io import FORMAT, builder_source, read_params, write
+from mlops.stages.io import FORMAT, builder_source, read_params, read_table, write, written_by
 from mlops.stages.split import read_plan
 from mlops.tables.conform import columns_of
 from mlops.task_types.predictions import Predictions, from_array
@@ -35,7 +33,7 @@ def backtest(root: Path) -> None:
     judged = recipe(root, params)
     result, newest = out_of_fold.backtest(plan, schema, judged)
     write(root / BACKTEST, _to_bytes(result))
-    rows = plan.rows.iloc[plan.folds[-1].scored]
+    _, rows = plan.rows_of(plan.folds[-1])
     importances = plots.importances(
         uncompiled(newest.estimator, schema, newest.classes, judged.build()),
         columns_of(rows, schema),
@@ -67,13 +65,9 @@ def recipe(root: Path, params: Params) -> Recipe:
 
 def read_chosen(root: Path) -> dict[str, Any] | None:
     """Return what the search chose, see `mlops.stages.tuning.chosen`; None where none was asked for."""
-    try:
-        content = from_json((root / CHOSEN).read_bytes(), FORMAT, where=str(root / CHOSEN))
-        value: dict[str, Any] | None = content["chosen"]
-    except (OSError, KeyError, ValueError) as exc:
-        raise StageError(
-            f"{root / CHOSEN} was not written by the stage search: {exc}.", remedy="Run `dvc repro`."
-        ) from exc
+    path = root / CHOSEN
+    with written_by("search", path):
+        value: dict[str, Any] | None = from_json(path.read_bytes(), FORMAT, where=str(path))["chosen"]
     return value
 
 
@@ -85,19 +79,11 @@ def read_backtest(path: Path) -> OutOfFold:
     StageError
         It did not write this file.
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        table = pq.read_table(path)
-        check_table(table.schema, FORMAT, file=path)
-        classes = json.loads((table.schema.metadata or {})[b"mlops"])["classes"]
+    with written_by("backtest", path):
+        table, facts = read_table(path)
+        classes = facts["classes"]
         columns = {name: table[name].to_pylist() for name in ("prediction", "score", "baseline")}
         fold = table["fold"].to_numpy()
-    except (OSError, KeyError, ValueError, pa.ArrowException) as exc:
-        raise StageError(
-            f"{path} was not written by the stage backtest: {exc}.", remedy="Run `dvc repro`."
-        ) from exc
     if classes is None:
         return OutOfFold(fold, Predictions(columns["prediction"]), Predictions(columns["baseline"]), None)
     constant = np.asarray(columns["baseline"], dtype=float)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,9 +21,20 @@ from mlops.tables.conform import conform
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
 
-
-__all__ = ["FORMAT", "builder_source", "holdout_rate", "log", "read_params", "read_rows", "window", "write"]
+__all__ = [
+    "FORMAT",
+    "builder_source",
+    "holdout_rate",
+    "log",
+    "read_params",
+    "read_rows",
+    "read_table",
+    "window",
+    "write",
+    "written_by",
+]
 
 log = logging.getLogger("mlops")
 
@@ -55,18 +68,37 @@ def window(start: datetime | None, end: datetime | None, rows: int) -> dict[str,
 
 def read_rows(path: Path, schema: Schema) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Return the rows that a stage wrote, and the facts that travel with them."""
-    import pyarrow as pa
+    with written_by("before", path):
+        table, facts = read_table(path)
+    return conform(table.to_pandas(), schema), facts
+
+
+def read_table(path: Path) -> tuple[pa.Table, dict[str, Any]]:
+    """Return a table that a stage wrote, of the known format, and the facts that travel with it."""
     import pyarrow.parquet as pq
 
+    table = pq.read_table(path)
+    check_table(table.schema, FORMAT, file=path)
+    return table, json.loads((table.schema.metadata or {})[b"mlops"])
+
+
+@contextmanager
+def written_by(stage: str, path: Path) -> Iterator[None]:
+    """Say of a file that is not there, or cannot be read, which stage writes it.
+
+    Raises
+    ------
+    StageError
+        Reading it failed.
+    """
+    import pyarrow as pa
+
     try:
-        table = pq.read_table(path)
-        check_table(table.schema, FORMAT, file=path)
-        facts = json.loads((table.schema.metadata or {})[b"mlops"])
+        yield
     except (OSError, KeyError, ValueError, pa.ArrowException) as exc:
         raise StageError(
-            f"{path} was not written by the stage before: {exc}.", remedy="Run `dvc repro`."
+            f"{path} was not written by the stage {stage}: {exc}.", remedy="Run `dvc repro`."
         ) from exc
-    return conform(table.to_pandas(), schema), facts
 
 
 def holdout_rate(root: Path) -> RowRate | None:

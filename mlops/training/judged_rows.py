@@ -6,6 +6,7 @@ No file, no ledger and no registry: what trains and what replays a history give 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -53,12 +54,12 @@ class JudgedRows:
         """The rows of the newest fold."""
         return self.take(self.predicted.fold == self.predicted.fold.max())
 
-    @property
+    @cached_property
     def labels(self) -> Any:
         """The label of each row."""
         return self.rows[self.schema.target].to_numpy()
 
-    @property
+    @cached_property
     def blocks(self) -> NDArray[np.int64]:
         """The block of each row, see `mlops.stats.blocks.blocks_of`."""
         return blocks_of(self.rows, self.schema, self.policy.block)
@@ -73,7 +74,7 @@ class JudgedRows:
         """Whether blocks are times, with neighbours."""
         return self.schema.time is not None
 
-    @property
+    @cached_property
     def losses(self) -> Losses:
         """The recipe's loss of each row, out of fold."""
         return np.asarray(self.predicted.losses(self.policy.metric, self.labels))

@@ -134,7 +134,7 @@ def backtest(plan: Plan, schema: Schema, recipe: Recipe) -> tuple[OutOfFold, Fit
 
 def _of_fold(plan: Plan, fold: Fold, schema: Schema, recipe: Recipe, build: Builder | None = None) -> _Scored:
     build = build or recipe.build()
-    fitted, scored = plan.rows.iloc[fold.fitted], plan.rows.iloc[fold.scored]
+    fitted, scored = plan.rows_of(fold)
     try:
         done = fit(fitted, schema, build, recipe.params, seed=recipe.seed)
         model = uncompiled(done.estimator, schema, done.classes, build)

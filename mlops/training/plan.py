@@ -110,7 +110,11 @@ class Plan:
     def parts(self) -> Iterator[tuple[Fold, pd.DataFrame, pd.DataFrame]]:
         """Yield each fold with its rows to fit and its rows to score."""
         for fold in self.folds:
-            yield fold, self.rows.iloc[fold.fitted], self.rows.iloc[fold.scored]
+            yield fold, *self.rows_of(fold)
+
+    def rows_of(self, fold: Fold) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Return a fold's rows to fit and its rows to score."""
+        return self.rows.iloc[fold.fitted], self.rows.iloc[fold.scored]
 
     def _places(self) -> NDArray[np.int64]:
         return np.sort(np.concatenate([fold.scored for fold in self.folds]))

@@ -22,8 +22,8 @@ from mlops.orchestration.tasks import train
 from mlops.project.context import Project
 from mlops.project.verdict import check_fresh, verdict
 from mlops.stages.pipeline import STAGES
+from tests.flows.by_hand import learn
 from tests.flows.orchard import plums, stamped
-from tests.ledger_rows import made
 
 HISTORY = 24
 
@@ -32,15 +32,6 @@ def add(root: Path, first_day: int, days: int, *, season: int = 0) -> None:
     file = root.parent / f"from-{first_day}.parquet"
     plums(first_day, days, season=season).to_parquet(file)
     assert intake.add_files(root, [file]).version is not None
-
-
-def learn(root: Path) -> Entry[ModelRegistered]:
-    """Train, and keep the model as a version."""
-    DvcTree(root).reproduce(stages=STAGES)
-    commit = Tree(root).commit_paths(["data", "dvc.lock", "build", "params.yaml"], "Train")
-    project = Project.at(root)
-    digest, version = project.keep_bundle(root / BUNDLE).digest, str(len(project.ledger.entries()))
-    return project.ledger.record(made(ModelRegistered, digest=digest, version=version, commit=commit))
 
 
 def promote(root: Path, registered: Entry[ModelRegistered]) -> Entry[ModelPromoted]:

@@ -17,7 +17,7 @@ from mlops.data.lake import Lake
 from mlops.data.source import named_tables
 from mlops.errors import MissingColumnError
 from mlops.ledger.entry import Entry
-from mlops.ledger.records import DeploymentServed, ModelPromoted, ModelRegistered, RetrainStarted
+from mlops.ledger.records import DeploymentServed, ModelPromoted, RetrainStarted
 from mlops.model import bundle
 from mlops.orchestration.tasks import ingest as intake
 from mlops.orchestration.tasks import monitor
@@ -29,6 +29,7 @@ from mlops.project.verdict import verdict
 from mlops.rows import Rows
 from mlops.stages.pipeline import STAGES
 from mlops.task_types.predictions import Predictions
+from tests.flows.by_hand import learn
 from tests.flows.orchard import A_DAY, BEGIN, plums, stamped
 from tests.ledger_rows import made
 
@@ -45,15 +46,6 @@ def ingest(root: Path, first_day: int, days: int) -> None:
     file = root.parent / f"from-{first_day}.csv"
     table.assign(weather=weather).to_csv(file, index=False)
     assert intake.add_files(root, [file]).outcome.text.startswith(f"{days * A_DAY} rows added")
-
-
-def learn(root: Path) -> Entry[ModelRegistered]:
-    """Train, and keep the model as a version."""
-    DvcTree(root).reproduce(stages=STAGES)
-    commit = Tree(root).commit_paths(["data", "dvc.lock", "build", "params.yaml"], "Train")
-    project = Project.at(root)
-    digest, version = project.keep_bundle(root / BUNDLE).digest, str(len(project.ledger.entries()))
-    return project.ledger.record(made(ModelRegistered, digest=digest, version=version, commit=commit))
 
 
 def fitted_until(root: Path) -> datetime:

@@ -18,6 +18,7 @@ from mlops.errors import DataError, UsageError
 from mlops.ledger.entry import Entry
 from mlops.ledger.outcome import Outcome
 from mlops.ledger.records import DataVersioned, GateJudged, RetrainStarted
+from mlops.moments import after
 from mlops.monitoring.retraining import check_enough, count_new, rejected_until, trainable_rows
 from mlops.orchestration import artifacts, flow_run
 from mlops.orchestration.task import step
@@ -205,8 +206,7 @@ def _resolve_as_of(project: Project, lake: pd.DataFrame, started: Entry[RetrainS
             remedy="Pass a later --as-of, or none.",
         )
     # For example where labelled tables are ingested on a schedule and little is served.
-    after: datetime = newest.to_pydatetime() + timedelta(microseconds=1)
-    return max(as_of, min(after, datetime.now(UTC)))
+    return max(as_of, min(after(newest.to_pydatetime()), datetime.now(UTC)))
 
 
 def _fitted_until(project: Project, maturity: timedelta) -> datetime | None:

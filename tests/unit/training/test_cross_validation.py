@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from datetime import timedelta
 from itertools import pairwise
 
 import pandas as pd
@@ -10,21 +9,9 @@ from hypothesis import strategies as st
 
 from mlops.config.params import TrainParams
 from mlops.errors import EmptyWindowError
-from mlops.schema import Schema
 from mlops.training.cross_validation import folds
 from mlops.training.plan import plan
-
-TIMED = Schema({"x": "number"}, "y", "binary", time="at")
-KEYED = Schema({"x": "number"}, "y", "binary", key="id")
-START = pd.Timestamp("2013-01-01", tz="UTC")
-
-
-def hours(offsets: list[int]) -> pd.DataFrame:
-    return pd.DataFrame({"x": 0.0, "y": True, "at": [START + pd.Timedelta(hours=h) for h in offsets]})
-
-
-def days(n: float) -> timedelta:
-    return timedelta(days=n)
+from tests.hourly import KEYED, TIMED, days, hours
 
 
 @given(st.lists(st.integers(0, 2000), min_size=4, max_size=60), st.integers(2, 4), st.integers(0, 5))

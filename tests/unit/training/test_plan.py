@@ -11,18 +11,7 @@ from mlops.config.params import TrainParams
 from mlops.errors import EmptyWindowError
 from mlops.schema import Schema
 from mlops.training.plan import Plan, mature, plan
-
-TIMED = Schema({"x": "number"}, "y", "binary", time="at")
-KEYED = Schema({"x": "number"}, "y", "binary", key="id")
-START = pd.Timestamp("2013-01-01", tz="UTC")
-
-
-def hours(offsets: list[int]) -> pd.DataFrame:
-    return pd.DataFrame({"x": 0.0, "y": True, "at": [START + pd.Timedelta(hours=h) for h in offsets]})
-
-
-def days(n: float) -> timedelta:
-    return timedelta(days=n)
+from tests.hourly import KEYED, START, TIMED, days, hours
 
 
 def of(rows: pd.DataFrame, schema: Schema = TIMED, **rule: object) -> Plan:
