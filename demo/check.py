@@ -200,7 +200,7 @@ def _decision(ledger: list[dict[str, Any]], end: pd.Timestamp) -> str:
     if judged is None:
         return "not retrained"
     promoted = any(e["kind"] == "model.promoted" and e["cause"] == judged["id"] for e in ledger)
-    return f"{'promoted' if promoted else 'refused'} {judged['body']['version']}"
+    return f"{'promoted' if promoted else 'rejected'} {judged['body']['version']}"
 
 
 if __name__ == "__main__":

@@ -81,7 +81,7 @@ def _decision(project: Project, as_of: datetime) -> str:
         return "not retrained"
     judged = _at(project.ledger.entries(GateJudged), as_of)
     assert judged is not None
-    return f"{'promoted' if answer.record.promoted else 'refused'} {judged.record.version}"
+    return f"{'promoted' if answer.record.promoted else 'rejected'} {judged.record.version}"
 
 
 def _versions(served: pd.DataFrame) -> dict[str, float]:
