@@ -1,4 +1,4 @@
-"""Drift: has what the model sees moved away from what it was trained on, and is it still good?
+"""Drift: has what the model sees moved away from what it was trained on?
 
 Evidently, or anything else that returns the same statistics, measures; this module judges. A
 column is ``ok``, has ``drift``, is ``insufficient`` (too few rows to say) or ``invalid`` (broken,
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from mlops import feature_types
 from mlops.errors import MissingColumnError
@@ -26,7 +26,6 @@ from mlops.schema import Schema
 from mlops.stats import statistics as registered
 from mlops.stats.blocks import blocks_of
 from mlops.stats.distance import distances, null_quantiles, prepared
-from mlops.stats.interval import mean_interval
 
 if TYPE_CHECKING:
     from mlops.config.params import MonitorParams
@@ -41,7 +40,6 @@ __all__ = [
     "confirms",
     "judge",
     "measure",
-    "quality",
     "raised_before",
     "thresholds",
     "watched",
@@ -329,44 +327,3 @@ def confirms(
     """Return whether a raised window, with the earlier ones of the same champion, confirms drift."""
     history = raised_before(before, as_of=as_of, min_gap=policy.window / 2)
     return report.raised and confirmed([*history, True], confirm=policy.confirm, of=policy.of)
-
-
-def quality(
-    losses: ArrayLike,
-    blocks: ArrayLike,
-    *,
-    ordered: bool,
-    reference_loss: float,
-    coverage: float,
-    policy: MonitorParams,
-) -> QualityVerdict:
-    """Judge the served model by the labels that came.
-
-    Worse means: even the near end of the loss's interval exceeds the loss at training by
-    the share ``policy.min_effect``. Too few labels are ``unknown``, never healthy.
-
-    Parameters
-    ----------
-    losses, blocks
-        Shape (n_labelled,), see `mlops.evaluation.gate`.
-    ordered
-        Whether blocks are times, with neighbours.
-    reference_loss
-        The mean loss on the holdout, when the model was trained.
-    coverage
-        The share of mature rows that have a label.
-    """
-    rows = np.size(losses)
-    if rows < policy.min_rows:
-        note = f"{rows:,} labelled rows; monitor.min_rows asks for {policy.min_rows:,}"
-        return QualityVerdict("unknown", None, None, None, reference_loss, coverage, rows, note)
-    interval = mean_interval(losses, blocks, confidence=1 - policy.alpha, ordered=ordered)
-    facts = (interval.mean, interval.low, interval.high, reference_loss, coverage, rows)
-    if coverage < policy.min_coverage:
-        least = f"monitor.min_coverage asks for {policy.min_coverage:.0%}"
-        note = f"{coverage:.0%} of the rows have a label; {least}"
-        return QualityVerdict("unknown", *facts, note)
-    if interval.blocks < 2:
-        return QualityVerdict("unknown", *facts, "one block of time alone says nothing of the next")
-    worse = interval.low > reference_loss * (1 + policy.min_effect)
-    return QualityVerdict("worse" if worse else "ok", *facts)

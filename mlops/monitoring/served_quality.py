@@ -12,6 +12,7 @@ import pandas as pd
 
 from mlops.evaluation import metrics as metric
 from mlops.monitoring import drift
+from mlops.monitoring.quality import quality
 from mlops.stats.blocks import blocks_of
 from mlops.task_types.predictions import Predictions
 
@@ -51,7 +52,7 @@ def served_quality(
     predicted = labelled[_predictions_of(labelled, schema).finite()]
     labels, predictions = predicted[schema.target].to_numpy(), _predictions_of(predicted, schema)
     losses = metric.losses(gate.metric, labels, predictions, classes) if len(predicted) else np.empty(0)
-    verdict = drift.quality(
+    verdict = quality(
         losses,
         blocks_of(drift.as_blocks(predicted, schema), schema, gate.block),
         ordered=schema.time is not None,
