@@ -265,6 +265,9 @@ class MonitorParams(_Section):
     """How many of the last `of` windows must have drifted to confirm drift."""
     of: int = Field(default=3, ge=1)
     """How many windows are looked back on, the newest included."""
+    accept: tuple[str, ...] = ()
+    """Features whose break is the new normal, as another unit that stays: one that is found broken counts as
+    drifted, and keeps no retraining from starting."""
 
     @model_validator(mode="after")
     def _k_of_n(self) -> MonitorParams:

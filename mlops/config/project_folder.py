@@ -153,6 +153,9 @@ def read_params(content: Any, root: Path) -> Params:
             value=params.gate.metric,
             allowed=f"{', '.join(allowed)}: model.task is {params.model.task}",
         )
+    if unknown := [name for name in params.monitor.accept if name not in params.data.features]:
+        features = f"features: {', '.join(params.data.features)}"
+        raise ConfigError("monitor.accept", value=unknown[0], allowed=features)
     if params.schedule.ingest and params.data.source is None:
         raise ConfigError("data.source", value="nothing", allowed="a path: schedule.ingest needs one")
     return params

@@ -81,9 +81,12 @@ class DriftReport:
         return not self.judged and (self.quality is None or self.quality.state == "unknown")
 
     @property
-    def broken(self) -> tuple[str, ...]:
-        """A line for each invalid column: what is wrong with it, for its owner."""
-        return tuple(f"{c.column} is invalid: {c.note}." for c in self.columns if c.verdict == "invalid")
+    def remarks(self) -> tuple[str, ...]:
+        """A line for each invalid column, and for each drifted one with a note: for its owner."""
+        verbs = {"invalid": "is invalid", "drift": "drifted"}
+        return tuple(
+            f"{c.column} {verbs[c.verdict]}: {c.note}." for c in self.columns if c.note and c.verdict in verbs
+        )
 
     def sentence(self, *, confirmed: bool) -> str:
         """Return the verdict and what the window showed, the columns by how far they moved."""

@@ -9,7 +9,7 @@ its own days differ by is no drift.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from math import ceil
 from typing import TYPE_CHECKING
 
@@ -21,7 +21,7 @@ from mlops import feature_types
 from mlops.errors import MissingColumnError
 from mlops.feature_types.cells import spelled
 from mlops.ledger.drift_report import ColumnVerdict, DriftReport, QualityVerdict, ServedWindow
-from mlops.monitoring.validity import validate
+from mlops.monitoring.validity import Blocks, Finding, validate
 from mlops.schema import Schema
 from mlops.stats import statistics as registered
 from mlops.stats.blocks import blocks_of
@@ -132,7 +132,7 @@ def measure(
     MissingColumnError
         The reference lacks a column of the schema.
     """
-    values, limits, invalid = _measured(
+    values, limits, findings = _measured(
         reference,
         predictions,
         current,
@@ -146,7 +146,7 @@ def measure(
     return judge(
         values,
         limits,
-        invalid,
+        findings,
         watched(schema),
         window=ServedWindow(*window, len(current)),
         reference_rows=len(reference),
@@ -166,11 +166,11 @@ def column_verdicts(
     seed: int,
 ) -> tuple[ColumnVerdict, ...]:
     """Judge each column as `measure` does; the features alone where `predictions` is None."""
-    values, limits, invalid = _measured(
+    values, limits, findings = _measured(
         reference, predictions, current, schema, policy=policy, block=block, statistics=distances, seed=seed
     )
     columns = watched(schema) if predictions is not None else _features(schema)
-    return _verdicts(values, limits, invalid, columns, rows=len(current), policy=policy)
+    return _verdicts(values, limits, findings, columns, rows=len(current), policy=policy)
 
 
 def _measured(
@@ -184,14 +184,21 @@ def _measured(
     statistics: Statistics,
     seed: int,
     nulls: Nulls = null_quantiles,
-) -> tuple[dict[str, float], dict[str, float], dict[str, str]]:
-    """Return by column the statistic, its threshold, and what is wrong with it."""
+) -> tuple[dict[str, float], dict[str, float], dict[str, Finding]]:
+    """Return by column the statistic, its threshold, and what is striking about it."""
     features, predicted = _features(schema), _prediction(schema) if predictions is not None else {}
     if missing := [name for name in features if name not in reference]:
         raise MissingColumnError(missing, have=list(reference.columns), where="The model's reference")
     # Not the predictions: where the target moves, so do they, and that is for a new model to mend.
-    invalid = validate(reference, current, features)
-    sound = {name: type for name, type in features.items() if name not in invalid}
+    findings = validate(
+        reference,
+        current,
+        features,
+        _window_blocks(reference, current, schema, block),
+        accept=policy.accept,
+    )
+    broken = {name for name, finding in findings.items() if finding.is_broken or name not in current}
+    sound = {name: type for name, type in features.items() if name not in broken}
     values: dict[str, float] = {}
     limits: dict[str, float] = {}
     for known, part in ((reference, sound), (predictions, predicted)):
@@ -209,7 +216,20 @@ def _measured(
             seed=seed,
             nulls=nulls,
         )
-    return values, limits, invalid
+    return values, limits, findings
+
+
+def _window_blocks(reference: pd.DataFrame, current: pd.DataFrame, schema: Schema, size: timedelta) -> Blocks:
+    form = "%Y-%m-%d" if size >= timedelta(days=1) else "%Y-%m-%d %H:%M"
+
+    def name(block: int) -> str:
+        return f"{datetime.fromtimestamp(0, UTC) + block * size:{form}}"
+
+    return Blocks(
+        blocks_of(reference, schema, size),
+        blocks_of(current, schema, size),
+        name if schema.time is not None else None,
+    )
 
 
 def thresholds(
@@ -258,7 +278,7 @@ def thresholds(
 def judge(
     statistics: Mapping[str, float],
     thresholds: Mapping[str, float],
-    invalid: Mapping[str, str],
+    findings: Mapping[str, Finding],
     columns: Mapping[str, str],
     *,
     window: ServedWindow,
@@ -267,7 +287,7 @@ def judge(
     quality: QualityVerdict | None = None,
 ) -> DriftReport:
     """Turn statistics into verdicts, and verdicts into one on the window."""
-    verdicts = _verdicts(statistics, thresholds, invalid, columns, rows=window.rows, policy=policy)
+    verdicts = _verdicts(statistics, thresholds, findings, columns, rows=window.rows, policy=policy)
     judged = [column for column in verdicts if column.verdict in ("ok", "drift")]
     drifting = sum(column.verdict == "drift" for column in judged)
     share = drifting / len(judged) if judged else 0.0
@@ -278,7 +298,7 @@ def judge(
 def _verdicts(
     statistics: Mapping[str, float],
     thresholds: Mapping[str, float],
-    invalid: Mapping[str, str],
+    findings: Mapping[str, Finding],
     columns: Mapping[str, str],
     *,
     rows: int,
@@ -292,12 +312,16 @@ def _verdicts(
         if scarce:
             note = f"too few rows: monitor.min_rows asks for {policy.min_rows:,}"
             return ColumnVerdict(*facts, "insufficient", note)
-        if name in invalid:
-            return ColumnVerdict(*facts, "invalid", invalid[name])
+        if name in findings and findings[name].is_broken:
+            return ColumnVerdict(*facts, "invalid", findings[name].note)
+        if name in findings and findings[name].is_accepted:
+            return ColumnVerdict(*facts, "drift", findings[name].note)
         if value is None or limit is None:
             note = "no values to compare" if value is None else "the reference spans too few blocks of time"
             return ColumnVerdict(*facts, "insufficient", note)
-        return ColumnVerdict(*facts, "drift" if value > limit else "ok")
+        if value <= limit:
+            return ColumnVerdict(*facts, "ok")
+        return ColumnVerdict(*facts, "drift", findings[name].note if name in findings else "")
 
     return tuple(verdict(name, type) for name, type in columns.items())
 

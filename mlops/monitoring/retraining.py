@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
 import pandas as pd
 
-from mlops.errors import TooFewRowsError, shown
+from mlops.errors import TooFewRowsError
 
 if TYPE_CHECKING:
     from mlops.config.params import RetrainParams
@@ -181,12 +181,16 @@ def count_new(
     return sum(int((rows[schema.target].notna() & (rows[schema.time] >= end)).sum()) for rows in tables)
 
 
-def untrainable(report: DriftReport, schema: Schema) -> list[str]:
-    """Return the invalid features of a window.
+def untrainable(report: DriftReport, schema: Schema, *, accept: Collection[str] = ()) -> dict[str, str]:
+    """Return the broken features of a window, and what is wrong with each; without those to `accept`.
 
     The prediction may be invalid too, but it is no feature: nothing is trained on it.
     """
-    return [name for name in report.named("invalid") if name in schema.features]
+    return {
+        column.column: column.note
+        for column in report.columns
+        if column.verdict == "invalid" and column.column in schema.features and column.column not in accept
+    }
 
 
 def may_start(
@@ -194,7 +198,7 @@ def may_start(
     as_of: datetime,
     last_retrain_as_of: datetime | None,
     policy: RetrainParams,
-    invalid_columns: Sequence[str] = (),
+    broken: Mapping[str, str] | None = None,
     requested: bool = False,
 ) -> Refusal | None:
     """Return why confirmed drift may not start a retraining now, or None where it may.
@@ -203,18 +207,15 @@ def may_start(
     ----------
     as_of, last_retrain_as_of
         Event times of this decision and of the last retraining.
-    invalid_columns
-        Columns that are broken rather than drifted: a model must not be trained on them.
+    broken
+        Columns that are broken rather than drifted, and what is wrong with each: see `untrainable`.
     requested
-        A person or a schedule started it: neither the policy on drift nor the cooldown applies.
+        A person or a schedule started it: neither broken columns, the policy on drift nor the cooldown apply.
     """
-    if invalid_columns:
-        one = len(invalid_columns) == 1
-        named = f"{'Column' if one else 'Columns'} {shown(invalid_columns)} cannot be trained on"
-        mend = "fix it at its source first" if one else "fix them at their source first"
-        return Refusal("invalid", f"{named}; {mend}.")
     if requested:
         return None
+    if broken:
+        return Refusal("invalid", _ways_out(broken))
     if policy.policy == "never":
         return Refusal("policy", "retrain.policy in params.yaml is never.")
     if last_retrain_as_of is not None and as_of < (until := last_retrain_as_of + policy.cooldown):
@@ -224,6 +225,16 @@ def may_start(
             f"retrain.cooldown lasts until {until:%Y-%m-%d %H:%M}.",
         )
     return None
+
+
+def _ways_out(broken: Mapping[str, str]) -> str:
+    columns = "; ".join(f"{name} is broken: {note}" for name, note in broken.items())
+    it, its = ("it", "its") if len(broken) == 1 else ("them", "their")
+    return (
+        f"{columns}. Fix {it} at {its} source; or set monitor.accept: [{', '.join(broken)}] in params.yaml "
+        f"where that is the new normal; or leave {it} out of data.features; or run `mlops retrain`, which "
+        f"trains on {it} as served."
+    )
 
 
 def _labelled_keys(lake: pd.DataFrame, schema: Schema) -> set[str]:

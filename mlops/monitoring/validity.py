@@ -1,74 +1,126 @@
 """Validity: is a column broken, rather than drifted?
 
-What is broken is for its owner to mend, and no model may learn from it. A statistic cannot
-tell: a column in another unit, or half null, drifts like any other.
+Broken needs proof: the column is missing, of another type, suddenly full of nulls, or in another unit from
+one day to the next. That is for its owner to mend, and no retraining starts by itself on it. Growth, a new
+market and whatever else cannot be proven is drift: there a new model helps.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from mlops import feature_types
-from mlops.feature_types import NUMBER, FeatureType
-from mlops.stats.distance import distances
+from mlops.feature_types import FeatureType
+from mlops.monitoring.units import Readings, UnitChange, factor_of, unit_change
+from mlops.stats import statistics
 
-__all__ = ["validate"]
+__all__ = ["Blocks", "Finding", "validate"]
 
 _LEAST_JUMP = 0.05
 """The share of missing values that a column without any in the reference may come to have."""
-_RESCALED = 1.5
-"""From this factor on, a column that is the reference times a constant has changed its unit."""
-_ALIKE = 0.1
-"""A distance below this calls two distributions the same; Evidently's own default."""
-_TENFOLD, _SIMILAR = 10.0, 0.5
-"""From this factor on, a distance below this will do: no season multiplies a column by ten."""
+_MAJORITY = 0.5
+"""The share of values the reference does not have that is worth a note."""
 
 
-def validate(reference: pd.DataFrame, current: pd.DataFrame, columns: Mapping[str, str]) -> dict[str, str]:
-    """Find the columns that are broken rather than drifted.
+@dataclass(frozen=True)
+class Finding:
+    """What is striking about a column.
+
+    Parameters
+    ----------
+    note
+        For its owner.
+    is_broken
+        Whether that is proven; otherwise a note beside drift.
+    is_accepted
+        Whether it is broken, and ``monitor.accept`` names it: it counts as drifted.
+    """
+
+    note: str
+    is_broken: bool = False
+    is_accepted: bool = False
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """The block of each row of the reference and of the window, see `mlops.stats.blocks.blocks_of`.
+
+    Parameters
+    ----------
+    name
+        Names a block by its time; None where blocks have no order.
+    """
+
+    reference: NDArray[np.int64]
+    current: NDArray[np.int64]
+    name: Callable[[int], str] | None
+
+
+def validate(
+    reference: pd.DataFrame,
+    current: pd.DataFrame,
+    columns: Mapping[str, str],
+    blocks: Blocks,
+    *,
+    accept: Collection[str] = (),
+) -> dict[str, Finding]:
+    """Find the columns that are broken rather than drifted, and those that drift would leave unexplained.
+
+    Parameters
+    ----------
+    columns
+        Names to feature types.
+    accept
+        Columns whose break is the new normal.
 
     Returns
     -------
     dict
-        By column, a note for its owner: it is missing, of the wrong type, suddenly full of
-        nulls, or in another unit.
+        By column, of those about which something is to be said.
     """
-    notes = {
-        name: _broken(reference[name], current.get(name), feature_types.find(type))
-        for name, type in columns.items()
-    }
-    return {name: note for name, note in notes.items() if note}
+    findings = {}
+    for name, type in columns.items():
+        finding = _finding(reference[name], current.get(name), feature_types.find(type), blocks)
+        if finding is not None and finding.is_broken and name in accept:
+            finding = Finding(f"{finding.note}; accepted by monitor.accept", is_accepted=True)
+        if finding is not None:
+            findings[name] = finding
+    return findings
 
 
-def _broken(reference: pd.Series, current: pd.Series | None, type: FeatureType) -> str:
-    """Say what is wrong with a column, or nothing."""
+def _finding(
+    reference: pd.Series, current: pd.Series | None, type: FeatureType, blocks: Blocks
+) -> Finding | None:
     if current is None:
-        return "the column is missing"
+        return Finding("the column is missing", is_broken=True)
     if current.empty:
-        return ""
+        return None
     if note := _mistyped(current, type):
-        return note
+        return Finding(note, is_broken=True)
     old, new = (_values(side, type) for side in (reference, current))
-    was, now = 1 - len(old) / len(reference), 1 - len(new) / len(current)
+    was, now = (float(side.isna().mean()) for side in (old, new))
     # Twice as often and then some; of a column that was often missing anyway, half of the rest.
     if now > min(_LEAST_JUMP + 2 * was, (1 + was) / 2):
-        return f"{now:.0%} of the values are missing; in the reference {was:.0%}"
-    if old.empty or new.empty:
-        return ""
-    if not type.is_text:
-        return _rescaled(old, new)
-    return _foreign(old, new) if type.has_vocabulary else ""  # words are new each time
+        return Finding(f"{now:.0%} of the values are missing; in the reference {was:.0%}", is_broken=True)
+    if was == 1 or now == 1:
+        return None
+    if not type.is_text and statistics.of(type).is_ordered:
+        return _measured(old.to_numpy(), new.to_numpy(), blocks)
+    note = _news(old.dropna(), new.dropna()) if type.has_vocabulary else ""  # words are new each time
+    return Finding(note) if note else None
 
 
 def _values(side: pd.Series, type: FeatureType) -> pd.Series:
-    """Return the values that are there, as statistics want them."""
+    """Return a column as statistics want it, with what is missing as null."""
     if not type.is_text:
-        return type.measured(side).dropna()
+        return type.measured(side)
     words = type.measured(side) if type.has_vocabulary else side.fillna("")
-    return words[words != ""]
+    return words.where(words != "")
 
 
 def _mistyped(current: pd.Series, type: FeatureType) -> str:
@@ -82,28 +134,35 @@ def _mistyped(current: pd.Series, type: FeatureType) -> str:
     return f"{wrong.iloc[0]!r} is no {type.name}" if len(wrong) else ""
 
 
-def _foreign(old: pd.Series, new: pd.Series) -> str:
-    new_values = float((~new.isin(old.unique())).mean())
-    return f"{new_values:.0%} of the values never occur in the reference" if new_values > 0.5 else ""
+def _news(old: pd.Series, new: pd.Series) -> str:
+    share = float((~new.isin(old.unique())).mean())
+    return f"{share:.0%} of the values never occur in the reference" if share > _MAJORITY else ""
 
 
-def _rescaled(old: pd.Series, new: pd.Series) -> str:
-    """Find a change of unit: values in another range, or the reference times a constant.
+def _measured(old: NDArray[np.float64], new: NDArray[np.float64], blocks: Blocks) -> Finding | None:
+    """Find a change of unit, or else say what looks like one."""
+    ordered = blocks.name is not None
+    before = Readings.of(old, blocks.reference, ordered=ordered)
+    now = Readings.of(new, blocks.current, ordered=ordered)
+    if change := unit_change(before, now):
+        return Finding(f"{_when(change, blocks)} the values are {change.unit.title}", is_broken=True)
+    if factor := factor_of(before.values, now.values):
+        return Finding(f"the values are about the reference's times {factor:.3g}: another unit?")
+    low, high = np.quantile(before.values, (0.05, 0.95))
+    outside = float(((now.values < 2 * low - high) | (now.values > 2 * high - low)).mean())
+    if low < high and outside > _MAJORITY:
+        return Finding(f"{outside:.0%} of the values lie far outside the reference's {low:g} to {high:g}")
+    return None
 
-    What lies within a season's movement cannot be told from it: spring in degrees Celsius looks
-    like winter in Fahrenheit. That is left to drift, and to the gate.
-    """
-    low, high = float(old.min()), float(old.max())
-    wide = (high - low) / 2
-    outside = float(((new < low - wide) | (new > high + wide)).mean())
-    if high == low:
-        return ""  # a constant has no scale to lose
-    if outside > 0.5:
-        return f"{outside:.0%} of the values lie far outside the reference's {low:g} to {high:g}"
-    middle = float(old.median())
-    factor = float(new.median()) / middle if middle else 1.0
-    if factor <= 0 or 1 / _RESCALED < factor < _RESCALED:
-        return ""
-    distance = distances(old.to_frame("it"), (new / factor).to_frame("it"), {"it": NUMBER.name})["it"]
-    alike = _ALIKE if 1 / _TENFOLD < factor < _TENFOLD else _SIMILAR
-    return f"the values are the reference's times {factor:.3g}: another unit?" if distance < alike else ""
+
+def _when(change: UnitChange, blocks: Blocks) -> str:
+    name = blocks.name or str
+    if change.first is None and change.last is None:
+        return "throughout the window"
+    if change.last is None:
+        return f"from {name(change.first or 0)} on"
+    return (
+        f"until {name(change.last)}"
+        if change.first is None
+        else f"from {name(change.first)} to {name(change.last)}"
+    )

@@ -154,7 +154,7 @@ class _Player:
             as_of=self.as_of,
             last_retrain_as_of=self._last_promoted,
             policy=self._params.retrain,
-            invalid_columns=untrainable(drift.report, self._schema) if drift else (),
+            broken=untrainable(drift.report, self._schema) if drift else None,
             requested=drift is None,
         )
         if refusal is not None:

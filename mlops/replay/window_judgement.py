@@ -73,7 +73,7 @@ def sentence(checked: DriftChecked, watched: Watched) -> str:
     """Return the verdict on a window, of its loss alone where no column was looked at."""
     quality = checked.report.quality
     if watched != "loss" or quality is None:
-        return "\n".join([checked.sentence, *checked.report.broken])
+        return "\n".join([checked.sentence, *checked.report.remarks])
     if quality.loss is None:
         return f"Loss unknown: {quality.note}."
     verdict = "Loss unknown" if quality.state == "unknown" else f"Loss {quality.state}"

@@ -78,8 +78,8 @@ def _publish_columns(project: Project, checked: Entry[DriftChecked]) -> Entry[Dr
 
 
 def summary(checked: Entry[DriftChecked]) -> str:
-    """Return the verdict on a window, and a line for the problem of each invalid column."""
-    return "\n".join([checked.record.sentence, *checked.record.report.broken])
+    """Return the verdict on a window, and a line for each column about which there is more to say."""
+    return "\n".join([checked.record.sentence, *checked.record.report.remarks])
 
 
 @step(name="announce confirmed drift")

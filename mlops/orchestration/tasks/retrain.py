@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -37,6 +38,8 @@ __all__ = [
     "give_up",
     "pending_drift",
 ]
+
+log = logging.getLogger("mlops")
 
 
 @contextmanager
@@ -94,6 +97,7 @@ def claim(
             return outcome
     _end_killed(project)
     as_of = project.moment(as_of)
+    broken = _broken_columns(project, drift, as_of)
     earlier = [
         entry.as_of
         for entry in project.ledger.entries(RetrainFinished)
@@ -104,12 +108,14 @@ def claim(
         as_of=as_of,
         last_retrain_as_of=max(earlier, default=None),
         policy=project.params.retrain,
-        invalid_columns=_invalid_columns(project, drift),
+        broken=broken,
         requested=drift is None,
     )
     if refusal is not None:
         refused = RetrainRefused(rule=refusal.cause, reason=refusal.reason)
         return project.ledger.record(refused, cause=drift, as_of=as_of)
+    for name, note in broken.items():
+        log.warning("%s is broken and is trained on as served: %s.", name, note)
     return project.ledger.record(RetrainStarted(explicit_as_of=explicit_as_of), cause=drift, as_of=as_of)
 
 
@@ -223,8 +229,15 @@ def _outcome_of(
     return next(iter(project.ledger.effects(cause, RetrainFinished, RetrainRefused)), None)
 
 
-def _invalid_columns(project: Project, drift: Entry[DriftConfirmed] | None) -> list[str]:
-    checked = project.ledger.get(drift.cause, DriftChecked) if drift else None
+def _broken_columns(project: Project, drift: Entry[DriftConfirmed] | None, as_of: datetime) -> dict[str, str]:
+    """Return what is broken in the window of the confirmed drift; without one, in the champion's newest."""
+    if drift is not None:
+        checked = project.ledger.get(drift.cause, DriftChecked)
+    else:
+        champion = project.ledger.entries(ModelPromoted)[-1:]
+        checks = project.ledger.effects(champion[0], DriftChecked) if champion else []
+        judged = [check for check in checks if check.record.report.window.end <= as_of]
+        checked = max(judged, key=lambda check: check.record.report.window.end, default=None)
     if checked is None:
-        return []
-    return untrainable(checked.record.report, project.schema)
+        return {}
+    return untrainable(checked.record.report, project.schema, accept=project.params.monitor.accept)

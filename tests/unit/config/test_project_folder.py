@@ -55,6 +55,16 @@ mine: {k: 1}
 """
 
 
+def test_what_monitoring_accepts_must_be_a_feature(tmp_path: Path) -> None:
+    file = tmp_path / "params.yaml"
+    plums = PLUMS.replace("mine: {k: 1}", "monitor: {accept: [%s]}")
+    file.write_text(plums % "size")
+    assert load_params(file).monitor.accept == ("size",)
+    file.write_text(plums % "size, ripe")
+    with pytest.raises(ConfigError, match=r"monitor.accept: got 'ripe', allowed: features: size"):
+        load_params(file)
+
+
 @pytest.mark.parametrize(
     "stage",
     [

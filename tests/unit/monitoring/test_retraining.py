@@ -6,7 +6,8 @@ import pandas as pd
 import pytest
 
 from mlops.config.params import RetrainParams
-from mlops.monitoring.retraining import may_start, trainable_rows
+from mlops.ledger.drift_report import ColumnVerdict, DriftReport, ServedWindow
+from mlops.monitoring.retraining import may_start, trainable_rows, untrainable
 from mlops.schema import Schema
 
 SCHEMA = Schema({"x": "number", "c": "category"}, "late", "binary", time="when", key="flight")
@@ -135,19 +136,34 @@ def test_key_column_may_be_called_as_one_of_the_logs():
 
 
 def start(**changed):
-    given = {"as_of": NOW, "last_retrain_as_of": None, "policy": POLICY, "invalid_columns": ()}
-    return may_start(**{**given, **changed})
+    return may_start(**{"as_of": NOW, "last_retrain_as_of": None, "policy": POLICY, **changed})
 
 
 def test_confirmed_drift_starts_a_retraining():
     assert start() is None
 
 
-def test_invalid_columns_are_named_for_their_owner():
-    refusal = start(invalid_columns=["temp", "dewp"])
+def test_broken_columns_refuse_a_retraining_and_the_ways_out_are_named():
+    refusal = start(broken={"temp": "the column is missing", "dewp": "'wet' is no number"})
     assert refusal.cause == "invalid"
-    assert refusal.reason.startswith("Columns temp, dewp cannot be trained on")
-    assert start(invalid_columns=["temp"]).reason.endswith("fix it at its source first.")
+    assert refusal.reason == (
+        "temp is broken: the column is missing; dewp is broken: 'wet' is no number. "
+        "Fix them at their source; or set monitor.accept: [temp, dewp] in params.yaml where that is the new "
+        "normal; or leave them out of data.features; or run `mlops retrain`, which trains on them as served."
+    )
+    assert "Fix it at its source" in start(broken={"temp": "the column is missing"}).reason
+
+
+def test_broken_columns_refuse_no_retraining_of_a_person():
+    assert start(broken={"temp": "the column is missing"}, requested=True) is None
+
+
+def test_untrainable_are_the_broken_features_that_are_not_accepted():
+    verdicts = {"x": "invalid", "c": "invalid", "prediction": "invalid"}
+    columns = tuple(ColumnVerdict(name, "", None, None, verdict, "odd") for name, verdict in verdicts.items())
+    report = DriftReport(ServedWindow(NOW, NOW, 9), 9, columns, 0.0, drifted=False)
+    assert untrainable(report, SCHEMA) == {"x": "odd", "c": "odd"}
+    assert untrainable(report, SCHEMA, accept=["x"]) == {"c": "odd"}
 
 
 def test_policy_never_is_kept():
