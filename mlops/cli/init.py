@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mlops.cli.output import Json
+from mlops.cli.output import Json, show_progress
 
 if TYPE_CHECKING:
     from mlops.project.init import CreatedProject
-
-    pass
+    from mlops.scaffold.model_choice import ModelChoice
 
 __all__ = ["init"]
 
@@ -33,6 +32,15 @@ def init(
     name: Annotated[
         str | None, typer.Option(help="Name of the data and model; default: the folder's name.")
     ] = None,
+    seconds: Annotated[
+        float,
+        typer.Option(
+            "--try",
+            metavar="SECONDS",
+            min=0,
+            help="About how long models are tried on the table; 0 proposes one untried.",
+        ),
+    ] = 30,
     json: Json = False,
 ) -> None:
     """Turn this folder into a project for your table, and ingest it as version 1.
@@ -44,7 +52,7 @@ def init(
     from mlops.scaffold.profile import ProfileOptions
 
     options = ProfileOptions(target, time, key, _task(task), _names(features), _names(exclude))
-    created = begin(context.obj.folder, table, options, name=name)
+    created = begin(context.obj.folder, table, options, name=name, seconds=seconds, on_progress=show_progress)
     context.obj.show(_text(created), _result(created), as_json=json)
 
 
@@ -76,6 +84,7 @@ def _text(created: CreatedProject) -> str:
     lines.append(f"  features  {len(profile.features)}: {counted}")
     lines += [f"  excluded  {column}: {reason}" for column, reason in profile.left_out.items()]
     lines += [f"  inferred  {sentence}" for sentence in profile.decided]
+    lines += _model(it.model)
     lines += [
         f"  WARNING   {column} almost determines {profile.target} by itself. If it is known only afterwards, "
         "drop it: remove its line from params.yaml."
@@ -88,6 +97,15 @@ def _text(created: CreatedProject) -> str:
         "Next: mlops train && mlops up && mlops deploy",
     ]
     return "\n".join(lines)
+
+
+def _model(choice: ModelChoice) -> list[str]:
+    """Return what is proposed, and what else was tried, a line each."""
+    from mlops.scaffold.candidates import describe
+
+    lines = [f"  model     {describe(choice.params)}, {choice.reason}"]
+    lines += [f"            {trial.loss:.4g} by {trial}" for trial in choice.trials[1:]]
+    return lines + [f"  WARNING   {note}" for note in choice.notes if choice.trials]
 
 
 def _result(created: CreatedProject) -> dict[str, Any]:
@@ -104,6 +122,8 @@ def _result(created: CreatedProject) -> dict[str, Any]:
         "left_out": profile.left_out,
         "suspects": list(profile.suspects),
         "decided": list(profile.decided),
+        "model": it.model.params,
+        "tried": [{"params": trial.params, "loss": trial.loss} for trial in it.model.trials],
         "kept": list(created.kept),
         "result": created.result,
         "data": created.version.record.md5,

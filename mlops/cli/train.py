@@ -20,7 +20,7 @@ def train(
         typer.Option(
             "--set",
             metavar="KEY=VALUE",
-            help="Override a parameter for this run, e.g. model.params.max_depth=6; repeatable.",
+            help="Override a parameter for this run, e.g. model.params.max_iter=200; repeatable.",
         ),
     ] = None,
     json: Json = False,
@@ -33,7 +33,7 @@ def train(
     """
     from mlops.project.up_to_date import unchanged_outcome
 
-    overrides = key_values(set_ or [], example="model.params.max_depth=6")
+    overrides = key_values(set_ or [], example="model.params.max_iter=200")
     known = None if force or overrides else unchanged_outcome(context.obj.project())
     if known is not None:
         show_outcome(context.obj, "train", known, as_json=json)

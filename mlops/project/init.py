@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import logging
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC
 from pathlib import Path
@@ -16,7 +17,9 @@ from mlops.moments import to_times
 from mlops.project.context import Project
 from mlops.project.ingest import add_files
 from mlops.scaffold import template
+from mlops.scaffold.candidates import untried
 from mlops.scaffold.columns import is_id_name
+from mlops.scaffold.model_choice import ModelChoice, choose
 from mlops.scaffold.profile import Profile, ProfileOptions, as_ingested, profile_table
 from mlops.scaffold.proposal import Proposal, slug
 from mlops.scaffold.windows import Span
@@ -30,7 +33,12 @@ if TYPE_CHECKING:
 
     from mlops.ledger.entry import Entry
 
-__all__ = ["CreatedProject", "begin"]
+__all__ = ["TRY_SECONDS", "CreatedProject", "begin"]
+
+log = logging.getLogger("mlops")
+
+TRY_SECONDS = 30.0
+"""About how long models are tried on a table."""
 
 _CHUNK = 100_000
 _SAMPLED = 100_000
@@ -60,13 +68,23 @@ class CreatedProject:
     version: Entry[DataVersioned]
 
 
-def begin(folder: Path, table: str, options: ProfileOptions, *, name: str | None = None) -> CreatedProject:
+def begin(
+    folder: Path,
+    table: str,
+    options: ProfileOptions,
+    *,
+    name: str | None = None,
+    seconds: float = TRY_SECONDS,
+    on_progress: Callable[[str], None] = log.info,
+) -> CreatedProject:
     """Profile a table, create a project in `folder`, and ingest the table as its first version.
 
     Parameters
     ----------
     table
         A file, a folder of files or a pattern.
+    seconds
+        About how long models may be tried on the table; 0 proposes one untried. See `model_choice.choose`.
 
     Raises
     ------
@@ -91,18 +109,34 @@ def begin(folder: Path, table: str, options: ProfileOptions, *, name: str | None
     if outer is not None:
         notes.append(f"the project has a git repository of its own, inside {outer}: let that one ignore it.")
     profile = replace(profile, decided=[*profile.decided, *notes])
-    schema = profile.schema()
-    contract = infer(as_ingested(sample.frame, schema, untyped=untyped), schema, repeated=sample.repeated)
+    rows = as_ingested(sample.frame, profile.schema(), untyped=untyped)
     proposal = Proposal(
         name=slug(name or folder.resolve().name),
         profile=profile,
+        model=ModelChoice(untried(len(rows))),
         source=Path(table).name,
         rows=sample.rows,
         span=span,
-        contract=contract.to_yaml(),
+        contract=infer(rows, profile.schema(), repeated=sample.repeated).to_yaml(),
     )
+    proposal = _tried(proposal, rows, seconds, on_progress)
     kept = template.begin(folder, proposal.files(), name=proposal.name)
     return CreatedProject(folder, proposal, kept, *_first_version(folder, files))
+
+
+def _tried(
+    proposal: Proposal, rows: pd.DataFrame, seconds: float, on_progress: Callable[[str], None]
+) -> Proposal:
+    """Return a proposal with the model that is best on rows of its table."""
+    model = choose(
+        rows,
+        proposal.profile.schema(),
+        template.proposed_builder(),
+        gap=proposal.windows.gap,
+        seconds=seconds,
+        on_progress=on_progress,
+    )
+    return replace(proposal, model=model)
 
 
 def _rows(files: Sequence[Path]) -> Iterator[pd.DataFrame]:

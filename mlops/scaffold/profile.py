@@ -32,7 +32,7 @@ _NUMERIC = ("integer", "floating", "mixed-integer-float", "decimal")
 
 _MOST_CLASSES = 100
 _SOME = 10
-"""Fewer rows of a label are too few to train on and to hold some of them out while fitting."""
+"""Fewer rows of a label are too few to train on."""
 _JUDGED = 4000
 """Rows on which it is judged whether a column gives the target away."""
 _FEW_NUMBERS = 10
@@ -80,8 +80,6 @@ class Profile:
         The labels, most frequent first, where the task has such.
     left_out
         Column → why a model does not see it.
-    rare
-        Labels that few rows have.
     suspects
         Features that by themselves nearly tell the target.
     decided
@@ -96,7 +94,6 @@ class Profile:
     left_out: dict[str, str]
     classes: Sequence[Any]
     unlabelled: float
-    rare: Sequence[Any] = ()
     suspects: Sequence[str] = ()
     decided: Sequence[str] = ()
 
@@ -141,10 +138,7 @@ def profile_table(
     rare = [label for label, count in counts.items() if count < _SOME]
     if rare:
         named = shown([f"{label} ({counts[label]})" for label in rare])
-        decided.append(
-            f"{options.target} has too few rows of {named}: early stopping is off, for it needs to hold "
-            "out rows of each label."
-        )
+        decided.append(f"{options.target} has few rows of {named}: a model can hardly be trained on them.")
     columns = {
         str(name): profile_column(sample[name], untyped=untyped) for name in sample if name != options.target
     }
@@ -162,7 +156,7 @@ def profile_table(
         )
     profile = Profile(
         options.target, task, time, key, features, left_out, list(counts),
-        float(target.isna().mean()), rare, decided=decided,
+        float(target.isna().mean()), decided=decided,
     )  # fmt: skip
     return _with_suspects(profile, sample[target.notna()], untyped=untyped)
 

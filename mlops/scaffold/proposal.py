@@ -12,6 +12,7 @@ from mlops import __version__
 from mlops.config.durations import format_duration
 from mlops.errors import UsageError
 from mlops.files.yaml import yaml_line
+from mlops.scaffold.model_choice import ModelChoice
 from mlops.scaffold.windows import Span, Windows
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class Proposal:
 
     name: str
     profile: Profile
+    model: ModelChoice
     source: str
     rows: int
     span: Span | None = None

@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mlops.adapters.git.worktree import Tree
 from mlops.config.paths import LAKE, POINTERS
@@ -16,7 +17,10 @@ from mlops.files import atomic
 from mlops.ledger.records import DataVersioned
 from mlops.ledger.store import Ledger
 
-__all__ = ["begin", "ready", "stamp", "template"]
+if TYPE_CHECKING:
+    from mlops.training.fit import Builder
+
+__all__ = ["begin", "proposed_builder", "ready", "stamp", "template"]
 
 _PARTS = ("params.yaml", "dvc.yaml", "requirements.lock", "flows", "models")
 
@@ -35,6 +39,14 @@ def template() -> Path:
     """Return the folder that projects are stamped from: the wheel's copy, or the clone's root."""
     inside = Path(__file__).parents[1] / "template"
     return inside if (inside / "params.yaml").is_file() else Path(__file__).parents[2]
+
+
+def proposed_builder() -> Builder:
+    """Return the builder of the model that a new project begins with."""
+    from mlops.training.fit import load_builder
+
+    path = template() / "models" / "table" / "model.py"
+    return load_builder(path.read_bytes(), str(path))
 
 
 def stamp(folder: Path) -> None:

@@ -56,7 +56,8 @@ def _boosting(schema: Schema, params: dict[str, Any]) -> Pipeline:
     ]
     regression = schema.task == "regression"
     model = HistGradientBoostingRegressor if regression else HistGradientBoostingClassifier
-    return make_pipeline(_transformer(columns), model(**params))
+    # By itself it stops early on many rows, and then cannot be fitted where a label has a single one.
+    return make_pipeline(_transformer(columns), model(**{"early_stopping": False, **params}))
 
 
 def _linear(schema: Schema, params: dict[str, Any]) -> Pipeline:

@@ -14,12 +14,27 @@ from mlops import __version__
 from mlops.config.project_folder import load_params
 from mlops.errors import UsageError
 from mlops.files import yaml
+from mlops.scaffold.candidates import untried
+from mlops.scaffold.model_choice import ModelChoice, Trial
 from mlops.scaffold.profile import Feature, Profile
 from mlops.scaffold.proposal import Proposal, slug
 from mlops.scaffold.windows import Span, Windows
 
 BEGIN = datetime(2024, 1, 1, tzinfo=UTC)
 SPAN = Span(BEGIN, BEGIN + timedelta(days=300), BEGIN + timedelta(days=240))
+
+_TRIALS = [
+    Trial({"algorithm": "linear", "C": 0.1}, 0.40123),
+    Trial(
+        {
+            "algorithm": "boosting", "learning_rate": 0.1, "max_leaf_nodes": 8, "max_iter": 40,
+            "early_stopping": False,
+        },
+        0.43211,
+    ),
+]  # fmt: skip
+LINEAR = ModelChoice(_TRIALS[0].params, _TRIALS, 0.5, "log loss", 800, 5)
+BOOSTING = ModelChoice(_TRIALS[1].params, _TRIALS[::-1], 0.5, "log loss", 800, 5)
 
 
 def proposal(**changes: object) -> Proposal:
@@ -38,7 +53,7 @@ def proposal(**changes: object) -> Proposal:
         unlabelled=0.25,
         suspects=["no"],
     )
-    facts = {"name": "churn", "profile": profile, "source": "customers.csv", "rows": 4000}
+    facts = {"name": "churn", "profile": profile, "source": "customers.csv", "rows": 4000, "model": LINEAR}
     return Proposal(**{**facts, "span": SPAN, **changes})  # type: ignore[arg-type]
 
 
@@ -57,12 +72,29 @@ def test_the_proposed_params_are_valid_whatever_columns_are_called(tmp_path: Pat
     assert [line for line in text.splitlines() if ": " in line and "# " not in line] == []
 
 
-def test_early_stopping_waits_until_each_label_has_some_rows(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "choice", [LINEAR, BOOSTING, ModelChoice(untried(500), notes=["4 rows are too few"])]
+)
+def test_the_chosen_parameters_stand_beside_what_else_was_tried(tmp_path: Path, choice: ModelChoice) -> None:
     file = tmp_path / "params.yaml"
-    for rare in ([], ["odd"]):
-        it = proposal(profile=replace(proposal().profile, rare=rare))
-        file.write_text(it.files()["params.yaml"], "utf-8")
-        assert load_params(file).model.params["early_stopping"] is not bool(rare)
+    file.write_text(proposal(model=choice).files()["params.yaml"], "utf-8")
+    assert load_params(file).model.params == choice.params
+    text = file.read_text("utf-8")
+    assert f"params:  # {choice.reason}" in text
+    for trial in choice.trials[1:]:
+        assert f"    # {trial.loss:.4g} by {trial}\n" in text
+
+
+@pytest.mark.parametrize("choice", [LINEAR, BOOSTING])
+def test_the_search_in_the_comment_is_one_once_it_is_no_comment(tmp_path: Path, choice: ModelChoice) -> None:
+    file = tmp_path / "params.yaml"
+    text = proposal(model=choice).files()["params.yaml"]
+    before, search = text.split("  # search:")
+    opened = search.replace("\n  #", "\n  ")
+    file.write_text(f"{before}  search:{opened}", "utf-8")
+    model = load_params(file).model
+    assert model.search is not None
+    assert set(model.search.space) <= set(model.params)
 
 
 def test_a_value_with_a_line_break_breaks_no_comment(tmp_path: Path) -> None:

@@ -15,6 +15,8 @@ from mlops.config.params import Params
 from mlops.config.project_folder import load_params
 from mlops.evaluation.fresh_rows import freshness
 from mlops.moments import after
+from mlops.scaffold.candidates import untried
+from mlops.scaffold.model_choice import ModelChoice
 from mlops.scaffold.profile import Feature, Profile
 from mlops.scaffold.proposal import Proposal
 from mlops.scaffold.windows import Span
@@ -38,7 +40,8 @@ TABLE = Schema({"size": "number"}, "ripe", "binary", "at", None)
 def proposed(folder: Path, rows: int, span: Span | None) -> tuple[Proposal, Params]:
     """Return a proposal, and its params.yaml as it is read."""
     profile = PROFILE if span else Profile(**{**vars(PROFILE), "time": None})
-    proposal = Proposal(name="plums", profile=profile, source="plums.csv", rows=rows, span=span)
+    model = ModelChoice(untried(rows))
+    proposal = Proposal(name="plums", profile=profile, model=model, source="plums.csv", rows=rows, span=span)
     file = folder / "params.yaml"
     file.write_text(proposal.files()["params.yaml"], "utf-8")
     return proposal, load_params(file)
