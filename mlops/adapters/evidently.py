@@ -23,12 +23,12 @@ from mlops import feature_types
 from mlops.errors import TooFewRowsError
 from mlops.stats import statistics as registered
 from mlops.stats.distance import distance_of, prepared
-from mlops.stats.statistics import JENSEN_SHANNON, WASSERSTEIN, Statistic
+from mlops.stats.statistics import JENSEN_SHANNON, Statistic
 
 __all__ = ["statistics", "write_report"]
 
-_METHODS = {WASSERSTEIN.name: "wasserstein", JENSEN_SHANNON.name: "jensenshannon"}
-"""Evidently's own method of the same name; any other statistic is registered with it as one of ours."""
+_METHODS = {JENSEN_SHANNON.name: "jensenshannon"}
+"""Evidently's own method of the same figure; any other statistic is registered with it as one of ours."""
 
 
 def statistics(
@@ -63,8 +63,8 @@ def write_report(
     columns: Mapping[str, str],
     path: Path,
     *,
+    values: Mapping[str, float] | None = None,
     thresholds: Mapping[str, float] | None = None,
-    share: float = 0.5,
     sample: int = 5000,
     seed: int = 0,
 ) -> list[str]:
@@ -72,10 +72,9 @@ def write_report(
 
     Parameters
     ----------
-    thresholds
-        By column, from which value the page calls it drift; Evidently's own where none is given.
-    share
-        Of the columns: from how many the page says that the whole drifted.
+    values, thresholds
+        By column, the statistic that decided, of all rows, and what it had to exceed. The page shows them;
+        without a value that of the rows that are drawn. One drifted column makes a drifted window.
     sample
         Rows of each side that are drawn at most.
 
@@ -99,9 +98,9 @@ def write_report(
         raise TooFewRowsError("No column has values to draw a report of.", remedy="Widen monitor.window.")
     preset = DataDriftPreset(
         columns=list(usable),
-        per_column_method={name: _method(of) for name, of in _statistics(usable).items()},
+        per_column_method={name: _registered(of, values or {}) for name, of in _statistics(usable).items()},
         per_column_threshold=dict(thresholds or {}),
-        drift_share=share,
+        drift_share=0.5 / len(usable),
         include_tests=False,
     )
     html = Report([preset]).run(_dataset(new, usable), _dataset(old, usable)).get_html_str(as_iframe=False)
@@ -116,14 +115,24 @@ def _statistics(columns: Mapping[str, str]) -> dict[str, Statistic]:
 
 def _method(statistic: Statistic) -> str:
     """Return Evidently's name of a statistic; what it does not have computes as it does here."""
-    if statistic.name in _METHODS:
-        return _METHODS[statistic.name]
+    return _METHODS.get(statistic.name) or _registered(statistic, {})
+
+
+def _registered(statistic: Statistic, values: Mapping[str, float]) -> str:
+    """Register a statistic with Evidently as a method, and return its name.
+
+    Parameters
+    ----------
+    values
+        By column, what is known of it already and not measured again.
+    """
     name = f"mlops {statistic.name}"
 
     def measured(
         reference: pd.Series, current: pd.Series, _: ColumnType, threshold: float
     ) -> tuple[float, bool]:
-        value = distance_of(statistic, reference, current)
+        column = str(current.name)
+        value = values[column] if column in values else distance_of(statistic, reference, current)
         return value, value > threshold
 
     column = ColumnType.Numerical if statistic.is_ordered else ColumnType.Categorical

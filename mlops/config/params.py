@@ -259,8 +259,6 @@ class MonitorParams(_Section):
     min_effect: float = Field(default=0.1, ge=0.0)
     """A statistic below this is never drift, however significant; nor is a loss that rose by less than this
     share."""
-    min_share: float = Field(default=0.1, gt=0.0, le=1.0)
-    """The share of the judged columns that must drift for a window to count as drifted."""
     confirm: int = Field(default=2, ge=1)
     """How many of the last `of` windows must have drifted to confirm drift."""
     of: int = Field(default=3, ge=1)

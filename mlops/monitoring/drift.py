@@ -9,8 +9,10 @@ its own days differ by is no drift.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from math import ceil
+from math import isfinite
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,16 +23,20 @@ from mlops import feature_types
 from mlops.errors import MissingColumnError
 from mlops.feature_types.cells import spelled
 from mlops.ledger.drift_report import ColumnVerdict, DriftReport, QualityVerdict, ServedWindow
+from mlops.monitoring import alpha
+from mlops.monitoring.masking import without_sentinels
 from mlops.monitoring.validity import Blocks, Finding, validate
 from mlops.schema import Schema
 from mlops.stats import statistics as registered
 from mlops.stats.blocks import blocks_of
-from mlops.stats.distance import distances, null_quantiles, prepared
+from mlops.stats.chance import null_quantiles
+from mlops.stats.distance import distances, prepared
 
 if TYPE_CHECKING:
     from mlops.config.params import MonitorParams
 
 __all__ = [
+    "Measured",
     "Nulls",
     "Statistics",
     "as_blocks",
@@ -49,10 +55,27 @@ Statistics = Callable[[pd.DataFrame, pd.DataFrame, Mapping[str, str]], dict[str,
 """Measures reference against current, column by column: `distance.distances`, or Evidently."""
 
 Nulls = Callable[..., dict[str, float]]
-"""Estimates what chance alone does: `distance.null_quantiles`, or one with its arguments that remembers."""
+"""Estimates what chance alone does: `chance.null_quantiles`, or one with its arguments that remembers."""
 
-_DRAWS_IN_TAIL = 5
-"""Draws beyond the threshold's quantile, so that it is not one draw's accident."""
+
+@dataclass(frozen=True)
+class Measured:
+    """What was measured of a window, by column.
+
+    Parameters
+    ----------
+    values, thresholds
+        The statistic, and what it must exceed to be drift.
+    findings
+        What is striking about a column, see `mlops.monitoring.validity`.
+    notes
+        What else a person should know.
+    """
+
+    values: Mapping[str, float]
+    thresholds: Mapping[str, float]
+    findings: Mapping[str, Finding] = field(default_factory=dict)
+    notes: Mapping[str, str] = field(default_factory=dict)
 
 
 def watched(schema: Schema) -> dict[str, str]:
@@ -107,6 +130,7 @@ def measure(
     quality: QualityVerdict | None = None,
     seed: int = 0,
     nulls: Nulls = null_quantiles,
+    importances: Mapping[str, float] | None = None,
 ) -> DriftReport:
     """Judge a window of served rows against the reference: validate, measure, judge.
 
@@ -126,13 +150,15 @@ def measure(
         Who measures.
     nulls
         Who estimates what chance does; one that remembers saves time where many windows have one reference.
+    importances
+        What the model uses of each feature, by which alpha is split, see `mlops.monitoring.alpha`.
 
     Raises
     ------
     MissingColumnError
         The reference lacks a column of the schema.
     """
-    values, limits, findings = _measured(
+    measured = _measured(
         reference,
         predictions,
         current,
@@ -142,11 +168,10 @@ def measure(
         statistics=statistics,
         seed=seed,
         nulls=nulls,
+        importances=importances or {},
     )
     return judge(
-        values,
-        limits,
-        findings,
+        measured,
         watched(schema),
         window=ServedWindow(*window, len(current)),
         reference_rows=len(reference),
@@ -166,11 +191,11 @@ def column_verdicts(
     seed: int,
 ) -> tuple[ColumnVerdict, ...]:
     """Judge each column as `measure` does; the features alone where `predictions` is None."""
-    values, limits, findings = _measured(
+    measured = _measured(
         reference, predictions, current, schema, policy=policy, block=block, statistics=distances, seed=seed
     )
     columns = watched(schema) if predictions is not None else _features(schema)
-    return _verdicts(values, limits, findings, columns, rows=len(current), policy=policy)
+    return _verdicts(measured, columns, rows=len(current), policy=policy)
 
 
 def _measured(
@@ -184,11 +209,13 @@ def _measured(
     statistics: Statistics,
     seed: int,
     nulls: Nulls = null_quantiles,
-) -> tuple[dict[str, float], dict[str, float], dict[str, Finding]]:
-    """Return by column the statistic, its threshold, and what is striking about it."""
+    importances: Mapping[str, float] = MappingProxyType({}),
+) -> Measured:
     features, predicted = _features(schema), _prediction(schema) if predictions is not None else {}
     if missing := [name for name in features if name not in reference]:
         raise MissingColumnError(missing, have=list(reference.columns), where="The model's reference")
+    compared = without_sentinels(reference, current, features)
+    reference, current = compared.reference, compared.current
     # Not the predictions: where the target moves, so do they, and that is for a new model to mend.
     findings = validate(
         reference,
@@ -199,6 +226,7 @@ def _measured(
     )
     broken = {name for name, finding in findings.items() if finding.is_broken or name not in current}
     sound = {name: type for name, type in features.items() if name not in broken}
+    tails = alpha.split(policy.alpha, {**sound, **predicted}, importances)
     values: dict[str, float] = {}
     limits: dict[str, float] = {}
     for known, part in ((reference, sound), (predictions, predicted)):
@@ -211,12 +239,13 @@ def _measured(
             blocks_of(known, schema, block),
             window_blocks=len(np.unique(blocks_of(current, schema, block))),
             window_rows=len(current),
-            alpha=policy.alpha * len(part) / (len(sound) + len(predicted)),
+            tails={name: tails[name] for name in part},
+            ordered=schema.time is not None,
             min_effect=policy.min_effect,
             seed=seed,
             nulls=nulls,
         )
-    return values, limits, findings
+    return Measured(values, limits, findings, compared.notes)
 
 
 def _window_blocks(reference: pd.DataFrame, current: pd.DataFrame, schema: Schema, size: timedelta) -> Blocks:
@@ -239,15 +268,16 @@ def thresholds(
     *,
     window_blocks: int,
     window_rows: int,
-    alpha: float,
+    tails: Mapping[str, float],
+    ordered: bool,
     min_effect: float,
     seed: int,
     nulls: Nulls = null_quantiles,
 ) -> dict[str, float]:
     """Return the value each column's statistic must exceed to be drift.
 
-    What chance alone exceeds in `alpha` of the windows, over all columns together (Bonferroni),
-    estimated from the reference's own blocks; never less than `min_effect`.
+    What chance alone exceeds in a share `tails` of the windows, estimated from the reference's own blocks;
+    never less than `min_effect`.
 
     Parameters
     ----------
@@ -255,30 +285,31 @@ def thresholds(
         Shape (n_rows,): the block of each reference row, see `mlops.stats.blocks.blocks_of`.
     window_blocks, window_rows
         The extent of the window to judge.
+    tails
+        Each column's part of alpha.
+    ordered
+        Whether blocks are times, with neighbours.
 
     Returns
     -------
     dict
         By column; without those the reference is too short to judge.
     """
-    tail = alpha / len(columns)
     null = nulls(
         prepared(reference, columns),
         columns,
         blocks,
         window_blocks=window_blocks,
         window_rows=window_rows,
-        quantile=1 - tail,
-        resamples=ceil(_DRAWS_IN_TAIL / tail),
+        tails=tails,
+        ordered=ordered,
         seed=seed,
     )
     return {name: max(value, min_effect) for name, value in null.items()}
 
 
 def judge(
-    statistics: Mapping[str, float],
-    thresholds: Mapping[str, float],
-    findings: Mapping[str, Finding],
+    measured: Measured,
     columns: Mapping[str, str],
     *,
     window: ServedWindow,
@@ -286,44 +317,47 @@ def judge(
     policy: MonitorParams,
     quality: QualityVerdict | None = None,
 ) -> DriftReport:
-    """Turn statistics into verdicts, and verdicts into one on the window."""
-    verdicts = _verdicts(statistics, thresholds, findings, columns, rows=window.rows, policy=policy)
+    """Turn statistics into verdicts, and verdicts into one on the window: one drifted column is enough."""
+    verdicts = _verdicts(measured, columns, rows=window.rows, policy=policy)
     judged = [column for column in verdicts if column.verdict in ("ok", "drift")]
     drifting = sum(column.verdict == "drift" for column in judged)
     share = drifting / len(judged) if judged else 0.0
-    drifted = drifting > 0 and share >= policy.min_share
-    return DriftReport(window, reference_rows, verdicts, share, drifted, quality)
+    return DriftReport(window, reference_rows, verdicts, share, drifting > 0, quality)
 
 
 def _verdicts(
-    statistics: Mapping[str, float],
-    thresholds: Mapping[str, float],
-    findings: Mapping[str, Finding],
-    columns: Mapping[str, str],
-    *,
-    rows: int,
-    policy: MonitorParams,
+    measured: Measured, columns: Mapping[str, str], *, rows: int, policy: MonitorParams
 ) -> tuple[ColumnVerdict, ...]:
     scarce = rows < policy.min_rows
 
     def verdict(name: str, type: str) -> ColumnVerdict:
-        value, limit = statistics.get(name), thresholds.get(name)
+        value, limit = (_finite(figures.get(name)) for figures in (measured.values, measured.thresholds))
         facts = (name, registered.title(feature_types.find(type)), value, limit)
         if scarce:
             note = f"too few rows: monitor.min_rows asks for {policy.min_rows:,}"
             return ColumnVerdict(*facts, "insufficient", note)
-        if name in findings and findings[name].is_broken:
-            return ColumnVerdict(*facts, "invalid", findings[name].note)
-        if name in findings and findings[name].is_accepted:
-            return ColumnVerdict(*facts, "drift", findings[name].note)
+        finding, sentinels = measured.findings.get(name), measured.notes.get(name, "")
+
+        def noted(note: str) -> str:
+            return "; ".join(part for part in (note, sentinels) if part)
+
+        if finding is not None and finding.is_broken:
+            return ColumnVerdict(*facts, "invalid", noted(finding.note))
+        if finding is not None and finding.is_accepted:
+            return ColumnVerdict(*facts, "drift", noted(finding.note))
         if value is None or limit is None:
             note = "no values to compare" if value is None else "the reference spans too few blocks of time"
-            return ColumnVerdict(*facts, "insufficient", note)
+            return ColumnVerdict(*facts, "insufficient", noted(note))
         if value <= limit:
-            return ColumnVerdict(*facts, "ok")
-        return ColumnVerdict(*facts, "drift", findings[name].note if name in findings else "")
+            return ColumnVerdict(*facts, "ok", sentinels)
+        return ColumnVerdict(*facts, "drift", noted(finding.note if finding is not None else ""))
 
     return tuple(verdict(name, type) for name, type in columns.items())
+
+
+def _finite(figure: float | None) -> float | None:
+    """Return a figure that can decide: what is not a number is below no threshold."""
+    return figure if figure is not None and isfinite(figure) else None
 
 
 def raised_before(reports: Iterable[DriftReport], *, as_of: datetime, min_gap: timedelta) -> list[bool]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlops.stats.distance import null_quantiles, split_shape
+from mlops.stats.chance import null_quantiles, shape_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,7 +24,7 @@ __all__ = ["Champion", "RememberedNulls"]
 
 
 class RememberedNulls:
-    """`mlops.stats.distance.null_quantiles` of one reference: estimated once for all windows of one shape."""
+    """`mlops.stats.chance.null_quantiles` of one reference: estimated once for all windows of one shape."""
 
     def __init__(self) -> None:
         self._estimates: dict[Any, dict[str, float]] = {}
@@ -37,14 +37,21 @@ class RememberedNulls:
         *,
         window_blocks: int,
         window_rows: int,
+        tails: Mapping[str, float],
         **how: Any,
     ) -> dict[str, float]:
         """Return what `null_quantiles` returns."""
-        shape = split_shape(blocks, window_blocks=window_blocks, window_rows=window_rows)
-        key = (tuple(columns), shape, *sorted(how.items()))
+        shape = shape_of(blocks, window_blocks=window_blocks, window_rows=window_rows)
+        key = (tuple(tails[name] for name in columns), tuple(columns), shape, *sorted(how.items()))
         if key not in self._estimates:
             self._estimates[key] = null_quantiles(
-                reference, columns, blocks, window_blocks=window_blocks, window_rows=window_rows, **how
+                reference,
+                columns,
+                blocks,
+                window_blocks=window_blocks,
+                window_rows=window_rows,
+                tails=tails,
+                **how,
             )
         return self._estimates[key]
 

@@ -27,17 +27,17 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtr, stdtrit
 
-__all__ = ["Blocks", "Spread", "dependent", "independent"]
+__all__ = ["NUGGET", "PRIOR", "RHO", "Blocks", "Spread", "dependent", "independent"]
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
-_RHO = np.linspace(0, 0.95, 20)
-_PRIOR = (1 - _RHO) ** 0.75
-_PRIOR = 0.7 * _PRIOR / _PRIOR.sum() + np.where(_RHO == 0, 0.3, 0)
+RHO = np.linspace(0, 0.95, 20)
+PRIOR = (1 - RHO) ** 0.75
+PRIOR = 0.7 * PRIOR / PRIOR.sum() + np.where(RHO == 0, 0.3, 0)
 _FARTHEST = 256
 """Blocks as far apart, or farther, are independent."""
-_NUGGET = 0.01
+NUGGET = 0.01
 """The share of an effect that no other block has: one day may lie in two folds, twice the same block."""
 _ROUNDING = 1e-12
 
@@ -130,8 +130,8 @@ def dependent(blocks: Blocks) -> Spread:
     """Return the spread over all rho."""
     count, freedom = blocks.size.size, blocks.freedom
     apart = np.minimum(np.abs(blocks.time[:, None] - blocks.time), _FARTHEST)
-    correlation = (_RHO[:, None] ** np.arange(apart.max() + 1.0))[:, apart]
-    correlation = (1 - _NUGGET) * correlation + _NUGGET * np.eye(count)
+    correlation = (RHO[:, None] ** np.arange(apart.max() + 1.0))[:, apart]
+    correlation = (1 - NUGGET) * correlation + NUGGET * np.eye(count)
     folds = (blocks.fold[:, None] == np.unique(blocks.fold)).astype(float)
     centring = np.eye(count) - folds / folds.sum(axis=0) @ folds.T
 
@@ -146,10 +146,10 @@ def dependent(blocks: Blocks) -> Spread:
     squares = (projection @ blocks.mean) @ blocks.mean
     determinants = np.linalg.slogdet(covariance)[1] + np.linalg.slogdet(information)[1]
     likelihood = -(determinants + freedom * np.log(squares)) / 2
-    weights = _PRIOR * np.exp(likelihood - likelihood.max())
+    weights = PRIOR * np.exp(likelihood - likelihood.max())
     weights /= weights.sum()
 
     share = blocks.size / blocks.size.sum()
     errors = np.sqrt(squares / freedom * (share @ covariance @ share))
-    neighbours = effects * _RHO / (effects + blocks.noise.mean())
+    neighbours = effects * RHO / (effects + blocks.noise.mean())
     return Spread(weights, errors, freedom, float(weights @ neighbours))

@@ -15,6 +15,7 @@ from scipy.special import rel_entr
 
 from mlops.feature_types import FeatureType
 from mlops.register import Register
+from mlops.stats import robust
 
 __all__ = [
     "JENSEN_SHANNON",
@@ -29,9 +30,6 @@ __all__ = [
 ]
 
 Floats = NDArray[np.float64]
-
-_LEAST_NORM = 0.001
-"""Evidently's floor for the standard deviation: a constant column would divide by zero."""
 
 
 @dataclass(frozen=True)
@@ -50,22 +48,25 @@ class Statistic:
         add up to 1. Returns shape (n,), each row's distance, at least 0.
     is_ordered
         Whether the values are numbers whose distance from one another matters; else any names.
+    scale
+        ``scale(support, counts)``: what `support` becomes before anything is compared, by the values that the
+        reference has; it stays where None.
     """
 
     name: str
     title: str
     function: Callable[[Floats, Floats, Floats], Floats]
     is_ordered: bool = False
+    scale: Callable[[Floats, Floats], Floats] | None = None
+
+    def scaled(self, support: Floats, counts: Floats) -> Floats:
+        """Return the distinct values as they are compared, by how often the reference has each."""
+        return support if self.scale is None else self.scale(support, counts)
 
 
 def _wasserstein(support: Floats, old: Floats, new: Floats) -> Floats:
-    """The area between two distribution functions, over the reference's standard deviation."""
-    area = np.abs(np.cumsum(old - new, axis=1)[:, :-1]) @ np.diff(support)
-    # Centred on the reference, or squares of large numbers swallow a small spread.
-    centred = support - old.mean(axis=0) @ support
-    variance = old @ centred**2 - (old @ centred) ** 2
-    norm: Floats = np.maximum(np.sqrt(np.maximum(variance, 0.0)), _LEAST_NORM)
-    return np.asarray(area / norm)
+    """The area between two distribution functions."""
+    return np.asarray(np.abs(np.cumsum(old - new, axis=1)[:, :-1]) @ np.diff(support))
 
 
 def _jensen_shannon(_: Floats, old: Floats, new: Floats) -> Floats:
@@ -75,7 +76,9 @@ def _jensen_shannon(_: Floats, old: Floats, new: Floats) -> Floats:
     return np.asarray(np.sqrt(np.maximum(divergence, 0.0)))
 
 
-WASSERSTEIN = Statistic("wasserstein", "Wasserstein distance (normed)", _wasserstein, is_ordered=True)
+WASSERSTEIN = Statistic(
+    "wasserstein", "Wasserstein distance (robust)", _wasserstein, is_ordered=True, scale=robust.scaled
+)
 JENSEN_SHANNON = Statistic("jensenshannon", "Jensen-Shannon distance", _jensen_shannon)
 REGISTER: Register[Statistic] = Register("statistic", WASSERSTEIN, JENSEN_SHANNON)
 register, find = REGISTER.register, REGISTER.find

@@ -15,6 +15,7 @@ from mlops.ledger.entry import Entry
 from mlops.ledger.records import DriftChecked, DriftConfirmed, DriftReported, ModelPromoted
 from mlops.model.bundle import Bundle
 from mlops.monitoring import drift
+from mlops.monitoring.masking import without_sentinels
 from mlops.monitoring.served_quality import served_quality
 from mlops.orchestration import artifacts
 from mlops.orchestration.task import step
@@ -114,18 +115,18 @@ def write_report(root: Path, checked: Entry[DriftChecked]) -> Path:
     if project.ledger.find(DriftReported, cause=checked.id) is not None and path.is_file():
         return _publish_window(project, checked, subject, path)
     columns = checked.record.report.columns
+    values = {column.column: column.value for column in columns if column.value is not None}
     limits = {column.column: column.threshold for column in columns if column.threshold is not None}
     path.parent.mkdir(parents=True, exist_ok=True)
     bundle = project.bundle_of(subject)
     current = drift.as_reference(_served(project, subject, checked.as_of), bundle.schema)
-    draw(
+    watched = drift.watched(bundle.schema)
+    compared = without_sentinels(
         _report_reference(bundle),
         current,
-        drift.watched(bundle.schema),
-        path,
-        thresholds=limits,
-        share=project.params.monitor.min_share,
+        {name: watched[name] for name in bundle.schema.types if name in watched},
     )
+    draw(compared.reference, compared.current, watched, path, values=values, thresholds=limits)
     project.registry.attach(subject.record.run_id, path)
     # By days since training, so that champions can be compared in one chart.
     known_until = bundle.lineage["fitted_until"]
