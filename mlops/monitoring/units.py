@@ -9,7 +9,8 @@ tenfold growth happens.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,8 +25,14 @@ _QUANTILES = (0.1, 0.5, 0.9)
 """By which a column is screened: sentinels and outliers lie beyond."""
 _CELL_ROWS, _CELLS = 20, 30
 """A window is screened in stretches of at least so many rows, and in so many at most."""
-_MOST_GAP = 1 / 3
+_MOST_SHAPE_GAP = 1 / 3
 """Samples so small that chance alone may make more than this difference prove nothing."""
+_OTHER_LEVEL_GAP = 1 / 2
+"""From this difference on, a level is another however unlike days are."""
+_BLOCK_ROWS = 5
+"""Rows a block needs on average, so that they have a shape of their own."""
+_NEAR = 7
+"""Blocks on either side of a change that are neighbours: no season moves within them."""
 _MOST_EVIDENCE = 10.0
 """A single row's, so that no sentinel decides."""
 _FACTOR, _ALIKE = 1.5, 0.1
@@ -82,9 +89,26 @@ class Readings:
             there = there[np.argsort(blocks[there], kind="stable")]
         return cls(values[there], blocks[there], ordered)
 
+    @cached_property
+    def within(self) -> Floats | None:
+        """Each value's distance from its block's median; None where blocks have too few rows."""
+        names, member = np.unique(self.blocks, return_inverse=True)
+        if self.values.size < _BLOCK_ROWS * names.size:
+            return None
+        order = np.lexsort((self.values, member))
+        first = np.searchsorted(member[order], np.arange(names.size + 1))
+        middle = (first[:-1] + first[1:] - 1) / 2
+        ranked = self.values[order]
+        medians = (ranked[np.floor(middle).astype(int)] + ranked[np.ceil(middle).astype(int)]) / 2
+        return np.asarray(self.values - medians[member])
+
+    def converted(self, unit: Unit) -> Readings:
+        """Return them as they were before."""
+        return replace(self, values=unit.undone(self.values))
+
     def where(self, rows: NDArray[np.bool_]) -> Readings:
         """Return some of them."""
-        return Readings(self.values[rows], self.blocks[rows], self.ordered)
+        return replace(self, values=self.values[rows], blocks=self.blocks[rows])
 
     def halves(self) -> tuple[Readings, Readings]:
         """Return the earlier half of the blocks, and the later."""
@@ -196,33 +220,86 @@ def _stretch(unit: Unit, reference: Floats, new: Readings) -> NDArray[np.bool_]:
 
 def _is_proven(unit: Unit, old: Readings, inside: Readings, outside: Readings) -> bool:
     """Return whether the stretch is in this unit, and the window's rest or the reference in the old one."""
-    between = block_variance(old.values, old.blocks, ordered=old.ordered)
-    undone = Readings(unit.undone(inside.values), inside.blocks, inside.ordered)
-    around = [side for side in (outside, old) if side.values.size >= _CELL_ROWS]
-    if not any(_alike(undone, side, between) for side in around):
+    noise = _Noise.of(old)
+    undone = inside.converted(unit)
+    sides = [side for side in (outside, old) if side.values.size >= _CELL_ROWS]
+    if not all(noise.same_shape(undone, side) for side in sides):
         return False
-    if any(_alike(inside, side, between) for side in around):
+    if not any(_needs_conversion(unit, inside, side, noise) for side in sides):
         return False
-    if unit.offset and any(_alike(moved, old, between) for moved in _moved(inside, old)):
-        return False  # growth explains it as well
+    pairs = [*((undone, side) for side in sides), _neighbours(undone, outside)]
+    if not any(noise.same_level(*pair) for pair in pairs):
+        return False
     earlier, later = undone.halves()
-    return min(earlier.values.size, later.values.size) < _CELL_ROWS or _alike(earlier, later, between)
+    if min(earlier.values.size, later.values.size) < _CELL_ROWS:
+        return True
+    return noise.same_shape(earlier, later) and noise.same_level(earlier, later)
 
 
-def _moved(inside: Readings, old: Readings) -> Iterator[Readings]:
-    """Yield the stretch multiplied, and shifted, to the reference's median."""
-    here, there = float(np.median(inside.values)), float(np.median(old.values))
-    yield Readings(inside.values + there - here, inside.blocks, inside.ordered)
-    if here and there:
-        yield Readings(inside.values * there / here, inside.blocks, inside.ordered)
+def _needs_conversion(unit: Unit, inside: Readings, side: Readings, noise: _Noise) -> bool:
+    """Return whether the stretch as it stands is another; in other degrees, had it grown or moved as well."""
+    if noise.same_shape(inside, side):
+        return False  # it has moved at most
+    if not unit.offset:
+        return True
+    here, there = float(np.median(inside.values)), float(np.median(side.values))
+    factor = there / here if here and there else 1.0
+    grown = replace(inside, values=inside.values * factor)
+    return not noise.same_shape(grown, side) and not noise.same_level(inside, side, most=_OTHER_LEVEL_GAP)
 
 
-def _alike(one: Readings, other: Readings, between: float) -> bool:
-    rows = (one.values.size, other.values.size)
+def _neighbours(inside: Readings, outside: Readings) -> tuple[Readings, Readings]:
+    """Return the blocks on either side of the day on which the stretch begins, or else ends."""
+    begins, before = inside.blocks[0], outside.blocks < inside.blocks[0]
+    if before.any():
+        return inside.where(inside.blocks < begins + _NEAR), outside.where(
+            before & (outside.blocks >= begins - _NEAR)
+        )
+    ends = inside.blocks[-1]
+    return inside.where(inside.blocks > ends - _NEAR), outside.where(
+        (outside.blocks > ends) & (outside.blocks <= ends + _NEAR)
+    )
+
+
+@dataclass(frozen=True)
+class _Noise:
+    """How much a reference's blocks differ among themselves, beyond their rows: in level, and in spread.
+
+    The shape of a distribution is that of the rows within a block around its median: what days differ by, as
+    with the weather, hides no conversion. The level is then compared as the days allow.
+    """
+
+    level: float
+    shape: float
+
+    @classmethod
+    def of(cls, old: Readings) -> _Noise:
+        within = old.within
+        return cls(
+            block_variance(old.values, old.blocks, ordered=old.ordered),
+            0.0 if within is None else block_variance(np.abs(within), old.blocks, ordered=old.ordered),
+        )
+
+    def same_shape(self, one: Readings, other: Readings) -> bool:
+        """Return whether rows lie alike within their blocks; in all, where blocks have too few rows."""
+        if one.within is None or other.within is None:
+            return _within_chance(one, other, one.values, other.values, self.level, _MOST_SHAPE_GAP)
+        return _within_chance(one, other, one.within, other.within, self.shape, _MOST_SHAPE_GAP)
+
+    def same_level(self, one: Readings, other: Readings, *, most: float = 1.0) -> bool:
+        """Return whether values lie alike."""
+        if min(one.values.size, other.values.size) < _CELL_ROWS:
+            return False
+        return _within_chance(one, other, one.values, other.values, self.level, most)
+
+
+def _within_chance(
+    one: Readings, other: Readings, left: Floats, right: Floats, between: float, most: float
+) -> bool:
+    rows = (left.size, right.size)
     blocks = (np.unique(one.blocks).size, np.unique(other.blocks).size)
-    sides = np.sort(one.values), np.sort(other.values)
-    limit = gap_limit(rows, blocks, between)
-    return ecdf_gap(*sides, slack=_slack(*sides)) <= min(limit, _MOST_GAP)
+    gap = ecdf_gap(np.sort(left), np.sort(right), slack=_slack(np.sort(one.values), np.sort(other.values)))
+    return gap <= min(gap_limit(rows, blocks, between), most)
 
 
 def _slack(one: Floats, other: Floats) -> float:

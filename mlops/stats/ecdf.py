@@ -11,8 +11,8 @@ __all__ = ["block_variance", "ecdf_gap", "gap_limit"]
 
 Floats = NDArray[np.float64]
 
-_KOLMOGOROV = 1.628
-"""What the scaled difference exceeds in 1% of samples of one distribution (Kolmogorov 1933, Smirnov 1948)."""
+_KOLMOGOROV = 1.949
+"""What the scaled difference exceeds in one of 1,000 pairs of one distribution (Smirnov 1948)."""
 
 
 def ecdf_gap(one: Floats, other: Floats, *, slack: float = 0.0) -> float:
@@ -53,7 +53,7 @@ def block_variance(values: Floats, blocks: NDArray[np.int64], *, ordered: bool) 
 
 
 def gap_limit(rows: tuple[int, int], blocks: tuple[int, int], between: float) -> float:
-    """Return what `ecdf_gap` exceeds in 1% of pairs of samples from one distribution.
+    """Return what `ecdf_gap` exceeds in one of 1,000 pairs of samples from one distribution.
 
     Parameters
     ----------
