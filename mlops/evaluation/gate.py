@@ -83,7 +83,7 @@ def decide(
     over the champion lies below minus ``policy.min_improvement``, when its skill is significantly above 0
     (where labels are noise, a challenger on more rows overfits less and does beat the champion), and when
     the refit holds what the backtest found. The first model has no champion: it is promoted unless its refit
-    fails, and the sentence says what it is worth.
+    fails or it is significantly worse than a constant prediction, and the sentence says what it is worth.
 
     Parameters
     ----------
@@ -103,7 +103,7 @@ def decide(
     decisive = deciding(scopes, min_improvement=policy.min_improvement)
     shown = decisive or (scopes[0] if scopes else None)
     return _judged(
-        _outcome(scopes, decisive, skill, refit, policy),
+        _outcome(scopes, decisive, against_baseline, skill, refit, policy),
         policy,
         version=version,
         comparison=shown.comparison if shown else None,
@@ -175,6 +175,7 @@ def reject_rolled_back(
 def _outcome(
     scopes: Sequence[ScopeComparison],
     decisive: ScopeComparison | None,
+    against_baseline: Comparison,
     skill: Interval,
     refit: RefitCheck,
     policy: GateParams,
@@ -187,6 +188,8 @@ def _outcome(
             return "not_significant"
         if skill.low <= 0:
             return "no_skill"
+    elif against_baseline.low > 0:
+        return "worse_than_baseline"
     if not refit.passed:
         return "refit_worse"
     return "better" if scopes else "first"

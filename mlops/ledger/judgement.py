@@ -22,7 +22,14 @@ __all__ = [
 ]
 
 GateOutcome = Literal[
-    "first", "better", "too_few_rows", "not_significant", "no_skill", "refit_worse", "rolled_back"
+    "first",
+    "better",
+    "too_few_rows",
+    "not_significant",
+    "no_skill",
+    "refit_worse",
+    "rolled_back",
+    "worse_than_baseline",
 ]
 """Why a model was promoted (``first``, ``better``) or rejected (the others)."""
 
@@ -216,6 +223,7 @@ def _sentence(judged: GateJudged) -> str:
         "no_skill": _no_skill,
         "refit_worse": _refit_worse,
         "rolled_back": _rolled_back,
+        "worse_than_baseline": _worse_than_baseline,
     }
     return " ".join([sentences[judged.outcome](judged), *_remarks(judged)])
 
@@ -229,6 +237,14 @@ def _first(judged: GateJudged) -> str:
     few = ", on too few rows to trust the figures" if scarce else ""
     figures = _figures(judged, baseline, "baseline (constant prediction)")
     return f"Promoted as the first model{worth}{few}: {figures}."
+
+
+def _worse_than_baseline(judged: GateJudged) -> str:
+    figures = _figures(judged, judged.baseline, "baseline (constant prediction)")
+    return (
+        f"Rejected: significantly worse than the baseline. {figures}. Change model.params in params.yaml "
+        "(the other algorithm, fewer trees or more regularisation) or add rows, and train again."
+    )
 
 
 def _too_few_rows(judged: GateJudged) -> str:

@@ -15,13 +15,23 @@ __all__ = ["FOLDS", "NOTES", "SPACES", "Candidate", "TrialPlan", "describe", "un
 FOLDS = 5
 """Parts of the rows; without event time each is predicted, with one the newest three are."""
 _MOST_ROWS = 20_000
-_MOST_WIDTH = 4_000_000
+_MOST_WIDTH = 2_000_000
 """Numbers that a linear model's table may hold: a category becomes a column for each of its values."""
 _A_TREE = 1.2e-3
 """Seconds that a tree takes whatever its rows, and below, that a number of a row adds: measured, one core."""
 _A_NUMBER = 1.5e-8
+_A_STEP = 2e-9
+"""Seconds per number and label that a step of a linear fit takes, and how many steps it may take."""
+_STEPS = 150
+_A_TEXT = 1e-4
+"""Seconds that a text takes to become numbers."""
 _TREES = (5, 10, 15, 20, 30, 40, 60, 80, 120, 160, 240, 320)
-_LEAST_ROWS, _LEAST_TREES = 4000, 40
+_LEAST_ROWS, _FEWEST_ROWS, _LEAST_TREES = 4000, 500, 40
+
+LINEAR: Mapping[str, Sequence[float]] = {
+    "C": (0.001, 0.01, 0.1, 1.0, 10.0),
+    "alpha": (0.1, 1.0, 10.0, 100.0, 1000.0),
+}
 
 NOTES: Mapping[str, str] = {
     "algorithm": "or {other}: then replace the lines below, they are {this}'s",
@@ -77,7 +87,9 @@ class TrialPlan:
     rows: int
 
     @classmethod
-    def of_size(cls, rows: int, *, numbers: int, width: int, outputs: int, seconds: float) -> TrialPlan:
+    def of_size(
+        cls, rows: int, *, numbers: int, width: int, outputs: int, seconds: float, texts: int = 0
+    ) -> TrialPlan:
         """Plan for a table; of a large one fewer rows are tried, then smaller models, then fewer.
 
         Parameters
@@ -90,14 +102,17 @@ class TrialPlan:
             Trees that are fitted at a time: one per label where there are more than two.
         seconds
             About how long the trials may take on one core.
+        texts
+            Columns of running text.
         """
         tried = min(rows, _MOST_ROWS, max(1, _MOST_WIDTH // width))
         trees = [count for count in _TREES if count <= max(_LEAST_TREES, rows // 10)]
         settings = list(_BOOSTING if rows >= 300 else _BOOSTING[:2])
 
         def cost() -> float:
-            a_tree = _A_TREE + _A_NUMBER * tried * numbers
-            return FOLDS * len(settings) * trees[-1] * outputs * a_tree
+            boosting = len(settings) * trees[-1] * outputs * (_A_TREE + _A_NUMBER * tried * numbers)
+            linear = len(LINEAR["C"]) * _STEPS * outputs * tried * width * _A_STEP
+            return FOLDS * (boosting + linear + (len(settings) + len(LINEAR["C"])) * tried * texts * _A_TEXT)
 
         while cost() > seconds:
             if tried > _LEAST_ROWS:
@@ -106,14 +121,22 @@ class TrialPlan:
                 trees.pop()
             elif len(settings) > 1:
                 settings.pop()
+            elif tried > _FEWEST_ROWS:
+                tried //= 2
             else:
                 break
         boosting = [Candidate({"algorithm": "boosting", **each}, tuple(trees)) for each in settings]
         return cls(boosting, tried)
 
-    def and_linear(self, name: str, values: Sequence[float]) -> TrialPlan:
-        """Return the plan with linear models, which are tried first: of equals the simpler is chosen."""
-        linear = [Candidate({"algorithm": "linear", name: value}) for value in values]
+    def and_linear(self, name: str) -> TrialPlan:
+        """Return the plan with linear models, which are tried first: of equals the simpler is chosen.
+
+        Parameters
+        ----------
+        name
+            Of their regularisation, C or alpha.
+        """
+        linear = [Candidate({"algorithm": "linear", name: value}) for value in LINEAR[name]]
         return TrialPlan([*linear, *self.candidates], self.rows)
 
 

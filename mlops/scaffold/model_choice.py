@@ -37,8 +37,6 @@ _LEAST = 30
 """Labelled rows below which nothing is tried."""
 _OVERRUN = 10
 """Times the limit after which no further candidate is tried."""
-_C = (0.001, 0.01, 0.1, 1.0, 10.0)
-_ALPHA = (0.1, 1.0, 10.0, 100.0, 1000.0)
 
 
 @dataclass(frozen=True)
@@ -204,8 +202,9 @@ def _plan(rows: pd.DataFrame, schema: Schema, seconds: float) -> TrialPlan:
         width=len(schema.numbers) + values + words,
         outputs=labels if labels > 2 else 1,
         seconds=seconds,
+        texts=len(schema.texts) - len(texts),
     )
-    return plan.and_linear("C", _C) if schema.task_type.has_classes else plan.and_linear("alpha", _ALPHA)
+    return plan.and_linear("C" if schema.task_type.has_classes else "alpha")
 
 
 def _folds(rows: pd.DataFrame, schema: Schema, gap: timedelta) -> list[_Part]:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -102,6 +103,22 @@ def test_first_model_is_promoted_and_its_worth_told():
     assert "vs baseline (constant prediction)" in good.sentence
     assert "not significantly better than the baseline" in poor.sentence
     assert "too few rows" in decide(None, comparison(rows=9), SKILL, POLICY).sentence
+
+
+def test_a_first_model_that_is_surely_worse_than_a_constant_is_rejected_with_the_way_out():
+    worse = Comparison(41, 12, 1.9596, 1.4365, 0.5230, 0.0265, 1.0196)
+    verdict = decide(None, worse, SKILL, POLICY)
+    assert (verdict.promote, verdict.outcome) == (False, "worse_than_baseline")
+    assert verdict.sentence == (
+        "Rejected: significantly worse than the baseline. log loss 1.9596 vs baseline (constant prediction) "
+        "1.4365 (0.5230, 95% CI 0.0265 to 1.0196; 41 rows, 12 days). Change model.params in params.yaml (the "
+        "other algorithm, fewer trees or more regularisation) or add rows, and train again."
+    )
+    perhaps = decide(None, replace(worse, low=0.0), SKILL, POLICY)
+    assert perhaps.promote
+    assert "not significantly better than the baseline" in perhaps.sentence
+    # A challenger is compared with the champion: in a strange week both may be worse than a constant.
+    assert decide(comparison(0.02), worse, SKILL, POLICY).promote
 
 
 finite = st.floats(-1, 1)
