@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +54,7 @@ within 5% of that of `always`."""
 
 def params_of(stream: Stream) -> Params:
     """Return the settings a stream is judged with: its spans, the rest as `mlops init` proposes it."""
-    spans, block = stream.spans, timedelta(days=1)
+    spans = stream.spans
     late = format_duration(stream.label_delay)
     return Params.model_validate(
         {
@@ -75,7 +75,7 @@ def params_of(stream: Stream) -> Params:
                 "confirm": 1,
                 "of": 1,
             },
-            "retrain": {"min_rows": LEAST_ROWS, "cooldown": format_duration(spans.gap + 5 * block)},
+            "retrain": {"min_rows": LEAST_ROWS, "cooldown": format_duration(2 * spans.step)},
         }
     )
 

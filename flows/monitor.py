@@ -17,7 +17,7 @@ def monitor(as_of: datetime | None = None) -> flow_run.Ended:
 
     Every feature except dates, and the prediction, is compared with the champion's training data; its
     loss, where labels have arrived, with the loss at training. Confirmed drift starts `retrain`
-    automatically.
+    automatically, and so does what has come since, once it has doubled.
     The run's artifacts are a table of the columns and a link to Evidently's report.
 
     Args:
@@ -25,7 +25,7 @@ def monitor(as_of: datetime | None = None) -> flow_run.Ended:
             row.
     """
     checked = tasks.monitor.check(ROOT, as_of)
-    if checked.record.confirmed:
+    if checked.record.starts_retraining:
         tasks.monitor.announce(ROOT, checked)
     tasks.monitor.write_report(ROOT, checked)
     return flow_run.ended(tasks.monitor.summary(checked))

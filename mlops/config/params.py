@@ -280,8 +280,8 @@ class RetrainParams(_Section):
     policy: Literal["on_drift", "never"] = "on_drift"
     """Whether confirmed drift starts a retraining. A person or a schedule can always start one."""
     cooldown: Duration = timedelta(days=7)
-    """Event time that must pass after a retraining before drift may start the next one; one that the gate
-    rejected does not count."""
+    """Event time that must pass after the champion was trained before new drift may start a retraining; a
+    follow-up of earlier drift does not wait."""
     min_rows: int = Field(default=1000, ge=1)
     """Labelled rows, served or ingested, that a retraining needs and that are newer than those the champion
     was fitted on; for one that drift starts, newer than those that the gate rejected the last one on, too."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import ClassVar, Literal
 
 from mlops.errors import shown
@@ -30,6 +31,10 @@ class DriftChecked(Record):
         Whether this window counts as drifted.
     confirmed
         Whether enough windows did.
+    since
+        When the change began that is confirmed or followed up; None without one.
+    follow_up
+        Whether the recipe is due to be trained again on what has come since an earlier change.
     """
 
     kind: ClassVar[str] = "drift.checked"
@@ -39,11 +44,24 @@ class DriftChecked(Record):
     raised: bool
     confirmed: bool
     report: DriftReport
+    since: datetime | None = None
+    follow_up: bool = False
+
+    @property
+    def starts_retraining(self) -> bool:
+        """Whether a retraining is called for."""
+        return self.confirmed or self.follow_up
 
     @property
     def sentence(self) -> str:
         """What the window showed."""
-        return self.report.sentence(confirmed=self.confirmed)
+        shown = self.report.sentence(confirmed=self.confirmed)
+        return f"{shown} {self.follow_up_sentence}" if self.follow_up else shown
+
+    @property
+    def follow_up_sentence(self) -> str:
+        """Why it is trained again, though nothing new drifted."""
+        return _follow_up(self.since)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +72,10 @@ class DriftConfirmed(Record):
     ----------
     columns
         Those that drifted in the last window; none where its quality alone was worse.
+    since
+        When the change began.
+    follow_up
+        Whether it was confirmed earlier, and the recipe is trained again on what has come since.
     """
 
     kind: ClassVar[str] = "drift.confirmed"
@@ -61,10 +83,14 @@ class DriftConfirmed(Record):
 
     version: str
     columns: tuple[str, ...]
+    since: datetime | None = None
+    follow_up: bool = False
 
     @property
     def sentence(self) -> str:
-        """The version and the columns."""
+        """The version and the columns, or what is followed up."""
+        if self.follow_up:
+            return _follow_up(self.since)
         what = shown(self.columns) if self.columns else "quality"
         return f"Drift of version {self.version} is confirmed: {what}."
 
@@ -82,6 +108,11 @@ class DriftReported(Record):
     def sentence(self) -> str:
         """The file."""
         return f"Report written to {self.path}."
+
+
+def _follow_up(since: datetime | None) -> str:
+    assert since is not None
+    return f"A follow-up is due: the rows from after the change of {since:%Y-%m-%d %H:%M} have doubled."
 
 
 RetrainRule = Literal["invalid", "policy", "cooldown", "too_few_rows", "attempts"]

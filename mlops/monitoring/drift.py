@@ -44,9 +44,9 @@ __all__ = [
     "column_verdicts",
     "confirmed",
     "confirms",
+    "counted",
     "judge",
     "measure",
-    "raised_before",
     "thresholds",
     "watched",
 ]
@@ -360,18 +360,18 @@ def _finite(figure: float | None) -> float | None:
     return figure if figure is not None and isfinite(figure) else None
 
 
-def raised_before(reports: Iterable[DriftReport], *, as_of: datetime, min_gap: timedelta) -> list[bool]:
-    """Return whether earlier windows were raised, oldest first.
+def counted(reports: Iterable[DriftReport], *, as_of: datetime, min_gap: timedelta) -> list[DriftReport]:
+    """Return the earlier windows that count, oldest first.
 
     A window of which nothing could be said is left out: it was not calm. Of windows that end
     less than `min_gap` from one another, or from `as_of`, the newest counts.
     """
-    raised, end = [], as_of - min_gap
+    chosen, end = [], as_of - min_gap
     for report in sorted(reports, key=lambda report: report.window.end, reverse=True):
         if report.window.end <= end and not report.unknown:
-            raised.append(report.raised)
+            chosen.append(report)
             end = report.window.end - min_gap
-    return raised[::-1]
+    return chosen[::-1]
 
 
 def confirmed(history: Sequence[bool], *, confirm: int, of: int) -> bool:
@@ -383,5 +383,5 @@ def confirms(
     report: DriftReport, before: Iterable[DriftReport], *, as_of: datetime, policy: MonitorParams
 ) -> bool:
     """Return whether a raised window, with the earlier ones of the same champion, confirms drift."""
-    history = raised_before(before, as_of=as_of, min_gap=policy.window / 2)
+    history = [one.raised for one in counted(before, as_of=as_of, min_gap=policy.window / 2)]
     return report.raised and confirmed([*history, True], confirm=policy.confirm, of=policy.of)

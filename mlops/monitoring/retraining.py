@@ -200,17 +200,20 @@ def may_start(
     policy: RetrainParams,
     broken: Mapping[str, str] | None = None,
     requested: bool = False,
+    follow_up: bool = False,
 ) -> Refusal | None:
     """Return why confirmed drift may not start a retraining now, or None where it may.
 
     Parameters
     ----------
     as_of, last_retrain_as_of
-        Event times of this decision and of the last retraining.
+        Event times of this decision and of the last training that was promoted.
     broken
         Columns that are broken rather than drifted, and what is wrong with each: see `untrainable`.
     requested
         A person or a schedule started it: neither broken columns, the policy on drift nor the cooldown apply.
+    follow_up
+        It trains again on what has come since an earlier change: the cooldown does not apply.
     """
     if requested:
         return None
@@ -218,10 +221,12 @@ def may_start(
         return Refusal("invalid", _ways_out(broken))
     if policy.policy == "never":
         return Refusal("policy", "retrain.policy in params.yaml is never.")
-    if last_retrain_as_of is not None and as_of < (until := last_retrain_as_of + policy.cooldown):
+    if follow_up or last_retrain_as_of is None:
+        return None
+    if as_of < (until := last_retrain_as_of + policy.cooldown):
         return Refusal(
             "cooldown",
-            f"The last retraining was as of {last_retrain_as_of:%Y-%m-%d %H:%M}; "
+            f"The champion was trained as of {last_retrain_as_of:%Y-%m-%d %H:%M}; "
             f"retrain.cooldown lasts until {until:%Y-%m-%d %H:%M}.",
         )
     return None

@@ -74,6 +74,8 @@ class Champion:
         The verdicts on challengers that did not replace it.
     nulls
         What chance does to windows beside its reference.
+    since
+        When the change began that it was trained for; None for one that no drift asked for.
     """
 
     model: Model
@@ -83,3 +85,4 @@ class Champion:
     reports: list[DriftReport] = field(default_factory=list)
     rejected: list[GateJudged] = field(default_factory=list)
     nulls: RememberedNulls = field(default_factory=RememberedNulls)
+    since: datetime | None = None

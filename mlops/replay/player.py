@@ -97,7 +97,7 @@ class _Player:
         self.decisions: list[Decision] = []
         self.trainings = self.promotions = self.rejections = 0
         self.as_of = self.last_training = start
-        self._last_promoted: datetime | None = None
+        self._last_promoted = start
         self._champion = self._first()
         self._trained_until = self._champion.fitted_until
 
@@ -110,7 +110,7 @@ class _Player:
         if self._policy.is_due(self):
             self.last_training = end
             self._retrain(None)
-        elif checked is not None and checked.confirmed:
+        elif checked is not None and checked.starts_retraining:
             self._retrain(checked)
 
     def new_rows(self) -> int:
@@ -153,6 +153,7 @@ class _Player:
         refusal = may_start(
             as_of=self.as_of,
             last_retrain_as_of=self._last_promoted,
+            follow_up=drift is not None and drift.follow_up,
             policy=self._params.retrain,
             broken=untrainable(drift.report, self._schema) if drift else None,
             requested=drift is None,
@@ -163,14 +164,14 @@ class _Player:
         try:
             if self._policy.gated:
                 self._training_set.add(self.as_of, self._champion, caused_by_drift=drift is not None)
-                self._challenge()
+                self._challenge(drift)
             else:
                 self._training_set.add_all(self.as_of)
                 self._refit()
         except (DataError, StageError) as exc:
             self._refuse("too_few_rows", str(exc))
 
-    def _challenge(self) -> None:
+    def _challenge(self, drift: DriftChecked | None) -> None:
         number = self.trainings + 2  # the first model is version 1
         verdict, candidate = self._trainer.challenge(self._training_set.rows, self._champion, version=number)
         self.trainings += 1
@@ -181,6 +182,7 @@ class _Player:
             self._decide("rejected", verdict.sentence)
             return
         self._last_promoted = self.as_of
+        candidate.since = drift.since if drift else None
         self._put_in_place(candidate)
         self._decide("promoted", verdict.sentence)
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from mlops.ledger.drift_report import DriftReport, ServedWindow
 from mlops.ledger.monitoring_records import DriftChecked
-from mlops.monitoring import drift
+from mlops.monitoring import drift, follow_up
+from mlops.monitoring.retraining import rejected_until
 from mlops.monitoring.served_quality import served_quality
 
 if TYPE_CHECKING:
@@ -62,11 +63,18 @@ def judge_window(
         reference_loss=reference.loss[params.gate.metric],
     )
     report = replace(report, quality=quality)
-    confirmed = drift.confirms(report, champion.reports, as_of=as_of, policy=policy)
-    champion.reports.append(report)
-    return DriftChecked(
-        version=str(champion.version), raised=report.raised, confirmed=confirmed, report=report
+    rejected = rejected_until(champion.rejected, str(champion.version))
+    checked = follow_up.check(
+        report,
+        champion.reports,
+        params,
+        version=str(champion.version),
+        as_of=as_of,
+        since=champion.since,
+        trained_until=max(champion.fitted_until, rejected or champion.fitted_until),
     )
+    champion.reports.append(report)
+    return checked
 
 
 def sentence(checked: DriftChecked, watched: Watched) -> str:
@@ -74,12 +82,13 @@ def sentence(checked: DriftChecked, watched: Watched) -> str:
     quality = checked.report.quality
     if watched != "loss" or quality is None:
         return "\n".join([checked.sentence, *checked.report.remarks])
+    due = f" {checked.follow_up_sentence}" if checked.follow_up else ""
     if quality.loss is None:
-        return f"Loss unknown: {quality.note}."
+        return f"Loss unknown: {quality.note}.{due}"
     verdict = "Loss unknown" if quality.state == "unknown" else f"Loss {quality.state}"
     confirmed = ", confirmed" if checked.confirmed else ""
     note = f"; {quality.note}" if quality.note else ""
     return (
         f"{verdict}{confirmed}: {quality.loss:.4f} vs {quality.reference_loss:.4f} out of fold at training; "
-        f"{quality.rows:,} labelled rows{note}."
+        f"{quality.rows:,} labelled rows{note}.{due}"
     )

@@ -166,16 +166,18 @@ class Windows:
 
     @property
     def cooldown(self) -> timedelta:
-        """The pause after a retraining: a window, or as long as it takes that the next can be judged.
+        """The pause after a retraining: two windows, or as long as it takes that the next can be judged.
 
-        With one block more than the gate needs: rows do not come evenly.
+        What drifts in every window is learnt in every second one, at half the cost. With one block more
+        than the gate needs: rows do not come evenly.
         """
+        pause = 2 * self.monitor
         if self.span is None:
-            return self.monitor
+            return pause
         enough = ceil((self.min_blocks + 1) * self._step / self.unit)
         if (rows := self._coming(self.holdout)) >= 1:
             enough = max(enough, ceil(self.holdout * (self.gate_rows / rows) / self.unit) + 1)
-        return max(self.monitor, self.gap + enough * self.unit)
+        return max(pause, self.gap + enough * self.unit)
 
     @property
     def gate_rows(self) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from prefect.events import emit_event
@@ -12,10 +13,11 @@ from prefect.events import emit_event
 from mlops.errors import EmptyWindowError
 from mlops.ledger.drift_report import DriftReport
 from mlops.ledger.entry import Entry
-from mlops.ledger.records import DriftChecked, DriftConfirmed, DriftReported, ModelPromoted
+from mlops.ledger.records import DriftChecked, DriftConfirmed, DriftReported, GateJudged, ModelPromoted
 from mlops.model.bundle import Bundle
-from mlops.monitoring import drift
+from mlops.monitoring import drift, follow_up
 from mlops.monitoring.masking import without_sentinels
+from mlops.monitoring.retraining import rejected_until
 from mlops.monitoring.served_quality import served_quality
 from mlops.orchestration import artifacts
 from mlops.orchestration.task import step
@@ -61,11 +63,31 @@ def check(root: Path, as_of: datetime | None = None) -> Entry[DriftChecked]:
     reader.compact(project.folder.predictions, project.schema)
     report = _report(project, subject, _served(project, subject, as_of), as_of)
     before = [checked.record.report for checked in project.ledger.effects(subject, DriftChecked)]
-    confirmed = drift.confirms(report, before, as_of=as_of, policy=project.params.monitor)
-    verdict = DriftChecked(
-        version=subject.record.version, raised=report.raised, confirmed=confirmed, report=report
+    verdict = follow_up.check(
+        report,
+        before,
+        project.params,
+        version=subject.record.version,
+        as_of=as_of,
+        since=_trained_for(project, subject),
+        trained_until=_trained_until(project, subject),
     )
     return _publish_columns(project, project.ledger.record(verdict, cause=subject, as_of=as_of))
+
+
+def _trained_for(project: Project, subject: Entry[ModelPromoted]) -> datetime | None:
+    """Return when the change began whose retraining was promoted; None for a person's or a schedule's."""
+    cause: Entry[Any] | None = subject
+    while cause is not None and not isinstance(cause.record, DriftConfirmed):
+        cause = project.ledger.get(cause.cause) if cause.cause else None
+    return cause.record.since if cause is not None else None
+
+
+def _trained_until(project: Project, subject: Entry[ModelPromoted]) -> datetime | None:
+    """Return the end of the rows that were trained on last, whether or not that was promoted."""
+    judged = (entry.record for entry in project.ledger.entries(GateJudged))
+    ends = (subject.record.fitted_until, rejected_until(judged, subject.id))
+    return max((end for end in ends if end is not None), default=None)
 
 
 def _publish_columns(project: Project, checked: Entry[DriftChecked]) -> Entry[DriftChecked]:

@@ -98,18 +98,13 @@ def claim(
     _end_killed(project)
     as_of = project.moment(as_of)
     broken = _broken_columns(project, drift, as_of)
-    earlier = [
-        entry.as_of
-        for entry in project.ledger.entries(RetrainFinished)
-        # A rejection changed nothing: what it has to wait for is new rows, not time.
-        if entry.record.promoted and entry.as_of is not None and entry.as_of <= as_of
-    ]
     refusal = may_start(
         as_of=as_of,
-        last_retrain_as_of=max(earlier, default=None),
+        last_retrain_as_of=_last_training(project, as_of),
         policy=project.params.retrain,
         broken=broken,
         requested=drift is None,
+        follow_up=drift is not None and drift.record.follow_up,
     )
     if refusal is not None:
         refused = RetrainRefused(rule=refusal.cause, reason=refusal.reason)
@@ -160,15 +155,20 @@ def pending_drift(project: Project) -> list[Entry[DriftConfirmed]]:
 
     A monitoring killed between the verdict and `confirm` leaves the verdict only: it is confirmed here.
     """
-    checks = (entry for entry in project.ledger.entries(DriftChecked) if entry.record.confirmed)
+    checks = (entry for entry in project.ledger.entries(DriftChecked) if entry.record.starts_retraining)
     drifts = (confirm(project, check) for check in checks)
     return [drift for drift in drifts if _outcome_of(project, drift) is None]
 
 
 def confirm(project: Project, checked: Entry[DriftChecked]) -> Entry[DriftConfirmed]:
-    """Record that a verdict confirms drift, once."""
+    """Record that a verdict calls for a retraining, once."""
     verdict = checked.record
-    confirmed = DriftConfirmed(version=verdict.version, columns=verdict.report.named("drift"))
+    confirmed = DriftConfirmed(
+        version=verdict.version,
+        columns=verdict.report.named("drift"),
+        since=verdict.since,
+        follow_up=verdict.follow_up,
+    )
     return project.ledger.record(confirmed, cause=checked, as_of=checked.as_of)
 
 
@@ -227,6 +227,17 @@ def _outcome_of(
     project: Project, cause: Entry[DriftConfirmed | RetrainStarted]
 ) -> Entry[RetrainFinished | RetrainRefused] | None:
     return next(iter(project.ledger.effects(cause, RetrainFinished, RetrainRefused)), None)
+
+
+def _last_training(project: Project, as_of: datetime) -> datetime | None:
+    """Return when a model was trained last that was promoted: by a retraining, or as the champion."""
+    # A rejection changed nothing: what it has to wait for is new rows, not time.
+    finished = (entry for entry in project.ledger.entries(RetrainFinished) if entry.record.promoted)
+    known = [entry.as_of for entry in finished if entry.as_of is not None and entry.as_of <= as_of]
+    champion = project.promotion
+    if champion is not None and champion.record.fitted_until is not None:
+        known.append(champion.record.fitted_until + project.params.monitor.label_maturity)
+    return max((moment for moment in known if moment <= as_of), default=None)
 
 
 def _broken_columns(project: Project, drift: Entry[DriftConfirmed] | None, as_of: datetime) -> dict[str, str]:

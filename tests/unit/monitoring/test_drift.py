@@ -19,9 +19,9 @@ from mlops.monitoring.drift import (
     as_blocks,
     as_reference,
     confirmed,
+    counted,
     judge,
     measure,
-    raised_before,
     thresholds,
     watched,
 )
@@ -269,7 +269,8 @@ def ended(day, *, drifted=False, rows=1000, state=None):
 
 
 def history(*reports):
-    return raised_before(reports, as_of=datetime(2013, 1, 20, tzinfo=UTC), min_gap=timedelta(days=2))
+    counting = counted(reports, as_of=datetime(2013, 1, 20, tzinfo=UTC), min_gap=timedelta(days=2))
+    return [report.raised for report in counting]
 
 
 def test_windows_are_remembered_oldest_first_and_those_that_overlap_much_once():

@@ -175,3 +175,11 @@ def test_cooldown_holds_until_its_end():
     refusal = start(last_retrain_as_of=NOW - timedelta(days=6, hours=23))
     assert refusal.cause == "cooldown"
     assert "2013-03-10 01:00" in refusal.reason
+
+
+def test_a_follow_up_waits_for_no_cooldown_and_is_bound_by_all_else():
+    soon = NOW - timedelta(days=1)
+    assert start(last_retrain_as_of=soon).cause == "cooldown"
+    assert start(last_retrain_as_of=soon, follow_up=True) is None
+    assert start(follow_up=True, policy=RetrainParams(policy="never")).cause == "policy"
+    assert start(follow_up=True, broken={"x": "missing"}).cause == "invalid"

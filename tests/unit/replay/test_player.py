@@ -82,7 +82,7 @@ def test_a_retraining_on_drift_waits_for_the_cooldown_and_a_requested_one_does_n
     rows.loc[rows["at"] >= BEGIN + (CHANGE + 4 * STEP) * DAY, "z"] += 5.0
     waiting, without = played("on_drift", rows, settings=settings), played("on_drift", rows)
     assert "retrain.cooldown lasts until" in waiting.decisions[-1].sentence
-    assert waiting.promotions == 1 < without.promotions
+    assert waiting.promotions == 0 < without.promotions  # it counts from the first model on
     requested = played("every=6d", rows, settings=settings)
     assert [one for one in requested.decisions if "cooldown" in one.sentence] == []
 
@@ -189,3 +189,21 @@ def test_too_few_days_with_rows_for_the_folds_or_the_gate_are_refused_by_name(pl
 
     assert "gate.min_blocks 5" in refused(6)
     assert "which fold 1 of 3 fits" in refused(18)
+
+
+def test_after_a_promotion_what_came_since_the_change_is_trained_on_again_whenever_it_has_doubled(
+    played: Player,
+) -> None:
+    rows = history()
+    new = rows["at"] >= BEGIN + (FIRST + STEP) * DAY
+    chance = 1 / (1 + np.exp(-2 * rows.loc[new, "x"] - 2.5))
+    rows.loc[new, "y"] = np.random.default_rng(2).random(int(new.sum())) < chance
+    settings = params(train={"window": "48d", "holdout": "6d", "folds": 1}, retrain={"cooldown": "500d"})
+    assert played("on_loss", rows, settings=settings).promotions == 0
+
+    settings = params(train={"window": "48d", "holdout": "6d", "folds": 1}, retrain={"cooldown": "12d"})
+    loop = played("on_loss", rows, settings=settings)
+    [promoted] = [one.as_of for one in loop.decisions if one.kind == "promoted"]
+    due = [one.as_of for one in loop.decisions if "A follow-up is due" in one.sentence]
+    assert [(moment - promoted) // (STEP * DAY) + 1 for moment in due] == [2, 4, 8]
+    assert [one.as_of for one in loop.decisions if one.kind == "rejected"][-3:] == due
