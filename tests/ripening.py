@@ -76,7 +76,7 @@ def trained(folder: Path, *, strength: float, until: datetime, loss: float) -> B
     train = {"rows": 1200, "start": (until - timedelta(days=70)).isoformat(), "end": until.isoformat()}
     holdout = {"rows": 300, "start": until.isoformat(), "end": (until + timedelta(days=10)).isoformat()}
     lineage = {"data": "d" * 32, "train": train, "holdout": holdout, "fitted_until": train["end"]}
-    figures = {"loss": {"log_loss": loss}, "baseline": {"log_loss": 0.69}, "rows": 300}
+    figures = {"loss": {"log_loss": loss}, "baseline": {"log_loss": 0.69}, "rows": 300, "importances": {}}
     for name, value in {"lineage.json": lineage, "reference.json": figures}.items():
         files[name] = json.dumps(value).encode()
     kept = bundles.write(folder / "making", files)

@@ -94,14 +94,11 @@ def importances(
     schema: Schema,
     classes: Sequence[Any] | None,
     seed: int,
-) -> pd.DataFrame:
-    """Return the features' permutation importance (Breiman 2001), columns `feature` and `importance`.
+) -> dict[str, float]:
+    """Return the features' permutation importance (Breiman 2001), largest first.
 
-    The increase of the task's first loss with the feature shuffled, on at most 2,000 rows; largest
-    first.
+    The increase of the task's first loss with the feature shuffled, on at most 2,000 rows.
     """
-    import pandas as pd
-
     rows = spaced(len(labels), most=_ROWS)
     sample = {name: values[rows] for name, values in columns.items()}
     actual = [labels[row] for row in rows]
@@ -117,5 +114,4 @@ def importances(
 
     reference = loss(sample)
     increases = {name: loss(shuffled(name)) - reference for name in schema.features}
-    table = pd.DataFrame({"feature": list(increases), "importance": list(increases.values())})
-    return table.sort_values("importance", ascending=False, kind="stable")
+    return dict(sorted(increases.items(), key=lambda item: -item[1]))

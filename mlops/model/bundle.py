@@ -9,7 +9,8 @@ schema.json      the columns it sees
 model.json       task, classes, versions, known categories: see `ModelInfo`
 golden.json      rows, and what the model predicted for them in training
 reference.parquet                    fitted rows, of the newest regime
-predictions.parquet, reference.json  out-of-fold predictions of the newest folds; their mean losses
+predictions.parquet, reference.json  out-of-fold predictions of the newest folds; their mean losses, and
+                                     the features' importances
 rows.parquet     without a time column: a hash of each fitted row, the out-of-fold losses of those scored
 lineage.json     the data, parameters, lock and module it came from, and what a search chose
 
@@ -171,7 +172,10 @@ class Bundle:
 
     @cached_property
     def reference(self) -> dict[str, Any]:
-        """``loss`` and ``baseline``: mean losses, out of fold on the newest folds; their ``rows``."""
+        """``loss`` and ``baseline``: mean losses, out of fold on the newest folds; their ``rows``.
+
+        And by feature its importance, ``importances``, see `mlops.evaluation.plots.importances`.
+        """
         return dict(self._json("reference.json"))
 
     @cached_property

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from math import isfinite
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -54,6 +55,8 @@ class Reference:
         prediction.
     rows
         How many rows these rest on.
+    importances
+        By feature, what the recipe uses of it, see `OutOfFold`.
     """
 
     features: pd.DataFrame
@@ -61,6 +64,7 @@ class Reference:
     loss: Mapping[str, float]
     baseline: Mapping[str, float]
     rows: int
+    importances: Mapping[str, float]
 
 
 def reference_of(
@@ -92,6 +96,7 @@ def reference_of(
         mean_losses(schema.task, labels, predicted.predictions, classes),
         mean_losses(schema.task, labels, predicted.baseline, classes),
         len(unseen),
+        {name: value if isfinite(value) else 0.0 for name, value in out_of_fold.importances.items()},
     )
 
 

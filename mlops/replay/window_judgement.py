@@ -53,6 +53,7 @@ def judge_window(
             block=params.gate.block,
             seed=params.model.seed,
             nulls=champion.nulls,
+            importances=reference.importances,
         )
     quality = served_quality(
         joined,

@@ -11,11 +11,9 @@ from mlops.config.params import Params
 from mlops.config.paths import BACKTEST, CHOSEN, PLOTS
 from mlops.files.formats import from_json
 from mlops.files.parquet import to_bytes
-from mlops.model.predictor import uncompiled
 from mlops.schema import Schema
 from mlops.stages.io import FORMAT, builder_source, read_params, read_table, write, written_by
 from mlops.stages.split import read_plan
-from mlops.tables.conform import columns_of
 from mlops.task_types.predictions import Predictions, from_array
 from mlops.training import out_of_fold
 from mlops.training.out_of_fold import OutOfFold, Recipe
@@ -25,25 +23,14 @@ __all__ = ["backtest", "read_backtest", "read_chosen", "recipe"]
 
 def backtest(root: Path) -> None:
     """Predict the newest rows out of fold, and measure what each feature adds there."""
-    from mlops.evaluation import plots
+    import pandas as pd
 
     plan, _ = read_plan(root)
     params = read_params(root)
-    schema = Schema.from_params(params)
-    judged = recipe(root, params)
-    result, newest = out_of_fold.backtest(plan, schema, judged)
+    result, _ = out_of_fold.backtest(plan, Schema.from_params(params), recipe(root, params))
     write(root / BACKTEST, _to_bytes(result))
-    _, rows = plan.rows_of(plan.folds[-1])
-    importances = plots.importances(
-        uncompiled(newest.estimator, schema, newest.classes, judged.build()),
-        columns_of(rows, schema),
-        rows[schema.target].tolist(),
-        schema=schema,
-        classes=newest.classes,
-        seed=params.model.seed,
-    )
-    table = importances.to_csv(index=False, lineterminator="\n")
-    write(root / PLOTS / "importances.csv", table.encode())
+    table = pd.DataFrame(list(result.importances.items()), columns=["feature", "importance"])
+    write(root / PLOTS / "importances.csv", table.to_csv(index=False, lineterminator="\n").encode())
 
 
 def recipe(root: Path, params: Params) -> Recipe:
@@ -81,15 +68,16 @@ def read_backtest(path: Path) -> OutOfFold:
     """
     with written_by("backtest", path):
         table, facts = read_table(path)
-        classes = facts["classes"]
+        classes, importances = facts["classes"], facts["importances"]
         columns = {name: table[name].to_pylist() for name in ("prediction", "score", "baseline")}
         fold = table["fold"].to_numpy()
     if classes is None:
-        return OutOfFold(fold, Predictions(columns["prediction"]), Predictions(columns["baseline"]), None)
+        values, baseline = (Predictions(columns[name]) for name in ("prediction", "baseline"))
+        return OutOfFold(fold, values, baseline, None, importances)
     constant = np.asarray(columns["baseline"], dtype=float)
     table_of = np.column_stack([1.0 - constant, constant]) if constant.ndim == 1 else constant
     predictions = Predictions(columns["prediction"], columns["score"])
-    return OutOfFold(fold, predictions, from_array(table_of, classes), classes)
+    return OutOfFold(fold, predictions, from_array(table_of, classes), classes, importances)
 
 
 def _to_bytes(result: OutOfFold) -> bytes:
@@ -104,4 +92,6 @@ def _to_bytes(result: OutOfFold) -> bytes:
             "baseline": baseline.values if baseline.scores is None else baseline.scores,
         }
     )
-    return to_bytes(frame, {"classes": result.classes}, format=FORMAT)
+    return to_bytes(
+        frame, {"classes": result.classes, "importances": dict(result.importances)}, format=FORMAT
+    )

@@ -80,7 +80,12 @@ def train(root: Path) -> None:
         "reference.parquet": to_bytes(reference.features),
         "predictions.parquet": to_bytes(reference.predictions),
         "reference.json": to_json(
-            {"loss": reference.loss, "baseline": reference.baseline, "rows": reference.rows}
+            {
+                "loss": reference.loss,
+                "baseline": reference.baseline,
+                "rows": reference.rows,
+                "importances": reference.importances,
+            }
         ),
         "lineage.json": to_json(_lineage(root, params, judged, train_facts, holdout_facts)),
     }

@@ -12,6 +12,7 @@ import numpy as np
 
 from mlops.errors import StageError, TooFewRowsError
 from mlops.evaluation.metrics import losses
+from mlops.evaluation.plots import importances
 from mlops.model.predictor import uncompiled
 from mlops.schema import Schema
 from mlops.tables.conform import columns_of
@@ -69,12 +70,15 @@ class OutOfFold:
     classes
         The labels of all folds, in the order of the probabilities; None for a regression. A label that a
         fold did not know has probability zero there.
+    importances
+        By feature, the increase of the newest fold's loss without it: `mlops.evaluation.plots.importances`.
     """
 
     fold: NDArray[np.int64]
     predictions: Predictions
     baseline: Predictions
     classes: Sequence[Any] | None
+    importances: Mapping[str, float]
 
     def losses(self, metric: str, labels: Sequence[Any] | Array) -> Array:
         """Return each row's loss, shape (n_rows,)."""
@@ -88,7 +92,11 @@ class OutOfFold:
         """Return the rows that a mask or places choose."""
         places = np.arange(len(self.fold))[chosen]
         return OutOfFold(
-            self.fold[places], _take(self.predictions, places), _take(self.baseline, places), self.classes
+            self.fold[places],
+            _take(self.predictions, places),
+            _take(self.baseline, places),
+            self.classes,
+            self.importances,
         )
 
 
@@ -129,7 +137,20 @@ def backtest(plan: Plan, schema: Schema, recipe: Recipe) -> tuple[OutOfFold, Fit
     else:
         scored = [_of_fold(plan, fold, schema, recipe, build) for fold in others]
     results |= {fold.number: result for fold, result in zip(others, scored, strict=True)}
-    return _joined(plan, results), results[newest.number].fitted
+    last = results[newest.number].fitted
+    return _joined(plan, results, _importances(plan, schema, recipe, build, last)), last
+
+
+def _importances(plan: Plan, schema: Schema, recipe: Recipe, build: Builder, newest: Fit) -> dict[str, float]:
+    _, rows = plan.rows_of(plan.folds[-1])
+    return importances(
+        uncompiled(newest.estimator, schema, newest.classes, build),
+        columns_of(rows, schema),
+        rows[schema.target].tolist(),
+        schema=schema,
+        classes=newest.classes,
+        seed=recipe.seed,
+    )
 
 
 def _of_fold(plan: Plan, fold: Fold, schema: Schema, recipe: Recipe, build: Builder | None = None) -> _Scored:
@@ -143,7 +164,7 @@ def _of_fold(plan: Plan, fold: Fold, schema: Schema, recipe: Recipe, build: Buil
         raise type(exc)(f"{_named(fold, len(fitted))}: {exc.message}", remedy=exc.remedy) from exc
 
 
-def _joined(plan: Plan, results: Mapping[int, _Scored]) -> OutOfFold:
+def _joined(plan: Plan, results: Mapping[int, _Scored], importances: Mapping[str, float]) -> OutOfFold:
     """Put the folds' predictions in the order of the plan's rows, with the labels of all."""
     known = [result.fitted.classes for result in results.values()]
     classes = _union(classes for classes in known if classes is not None) if known[0] is not None else None
@@ -159,6 +180,7 @@ def _joined(plan: Plan, results: Mapping[int, _Scored]) -> OutOfFold:
         _take(_stack(predicted, classes), order),
         _take(_stack(constants, classes), order),
         classes,
+        importances,
     )
 
 

@@ -127,7 +127,9 @@ def of_a_backtest(root: Path) -> Stored:
     predicted = Predictions([True], [0.5])
     (root / "build").mkdir()
     file = root / BACKTEST
-    file.write_bytes(backtest._to_bytes(OutOfFold(np.zeros(1, int), predicted, predicted, [False, True])))
+    file.write_bytes(
+        backtest._to_bytes(OutOfFold(np.zeros(1, int), predicted, predicted, [False, True], {"size": 0.1}))
+    )
     return file, lambda: backtest.read_backtest(file)
 
 

@@ -223,6 +223,7 @@ def _report(
         block=project.params.gate.block,
         statistics=statistics,
         seed=project.params.model.seed,
+        importances=bundle.reference["importances"],
     )
     joined = label_log.join(served, label_log.read(project.folder.labels), bundle.schema)
     quality = served_quality(

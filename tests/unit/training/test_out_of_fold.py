@@ -47,6 +47,16 @@ def test_the_newest_fold_has_learnt_what_the_oldest_has_not() -> None:
     assert newest.rows == len(made.folds[-1].fitted)
 
 
+def test_it_knows_what_the_newest_fold_uses_of_each_feature() -> None:
+    x = np.random.default_rng(0).normal(size=24 * 12)
+    made, schema = planned("binary", list(x > 0), x=x)
+    result, _ = backtest(made, schema, RECIPE)
+    assert set(result.importances) == set(schema.features)
+    assert next(iter(result.importances)) == "x"
+    assert result.importances["x"] > 0.1
+    assert result.take(np.array([0])).importances == result.importances
+
+
 def test_each_row_is_predicted_by_a_fit_that_did_not_see_it() -> None:
     made, schema = planned("regression", [float(i) for i in range(24 * 8)])
     result, _ = backtest(made, schema, RECIPE)
