@@ -273,6 +273,7 @@ def test_metrics_and_plots_tell_of_the_holdout(tree: Path, trained: Bundle) -> N
     assert metrics["baseline"]["roc_auc"] == pytest.approx(0.5, abs=0.05)  # a constant a fold
     assert calibration["rows"].sum() == metrics["rows"]["holdout"] == trained.reference["rows"]
     assert importances["feature"].tolist() == ["size", "colour"]
+    assert trained.reference["importances"] == pytest.approx(dict(importances.to_numpy().tolist()))
     assert len(pd.read_csv(tree / "build/plots/confusion.csv")) == metrics["rows"]["holdout"]
 
 
