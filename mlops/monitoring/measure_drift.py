@@ -34,12 +34,14 @@ def measure_drift(
 ) -> pd.DataFrame:
     """Compare two tables, column by column: has a feature's distribution moved?
 
-    The computation of `mlops monitor`, without its windows. The statistic of a number is the first
-    Wasserstein distance in standard deviations of the reference; of a category or a boolean the
-    Jensen-Shannon distance (Lin 1991), the square root of the divergence in nats; of text the former,
-    of the number of words; all as Evidently 0.7 computes them. The threshold is what chance alone
-    exceeds in `alpha` of the tables, over all columns together (Bonferroni), estimated by resampling the
-    reference's blocks of time, and never less than `min_effect`.
+    The computation of `mlops monitor`, without its windows. The statistic of a number is the area between
+    the two distribution functions, of values as robust spreads (interquartile range over 1.349) from the
+    reference's median, clipped at 5; of a category or a boolean the Jensen-Shannon distance (Lin 1991), the
+    square root of the divergence in nats; of text the former, of the number of words. A far number that
+    repeats exactly, as 999, is a sentinel: it counts as missing, and the note names it. The threshold is what
+    chance alone exceeds in `alpha` of the tables, over all columns together (Bonferroni), estimated by
+    resampling the reference's blocks of time, widened by how much neighbouring blocks resemble each other,
+    and never less than `min_effect`.
 
     Parameters
     ----------
@@ -64,7 +66,7 @@ def measure_drift(
     DataFrame
         A row per column, which is the index. ``statistic``: its name; ``value``, ``threshold``: in its
         unit, NaN where nothing could be computed; ``verdict``: ``ok``, ``drift``, ``insufficient`` or
-        ``invalid``; ``note``: why it is one of the last two.
+        ``invalid``; ``note``: why it is one of the last two, and what else is striking.
 
     Raises
     ------
