@@ -25,7 +25,16 @@ from mlops.orchestration.tasks import retrain
 from mlops.prediction_log import label_log, reader
 from mlops.project.context import Project
 
-__all__ = ["DRIFT_EVENT", "announce", "check", "model_resource", "summary", "write_report"]
+__all__ = [
+    "DRIFT_EVENT",
+    "announce",
+    "check",
+    "model_resource",
+    "summary",
+    "trained_for",
+    "trained_until",
+    "write_report",
+]
 
 DRIFT_EVENT = "mlops.drift.confirmed"
 
@@ -69,13 +78,13 @@ def check(root: Path, as_of: datetime | None = None) -> Entry[DriftChecked]:
         project.params,
         version=subject.record.version,
         as_of=as_of,
-        since=_trained_for(project, subject),
-        trained_until=_trained_until(project, subject),
+        since=trained_for(project, subject),
+        trained_until=trained_until(project, subject),
     )
     return _publish_columns(project, project.ledger.record(verdict, cause=subject, as_of=as_of))
 
 
-def _trained_for(project: Project, subject: Entry[ModelPromoted]) -> datetime | None:
+def trained_for(project: Project, subject: Entry[ModelPromoted]) -> datetime | None:
     """Return when the change began whose retraining was promoted; None for a person's or a schedule's."""
     cause: Entry[Any] | None = subject
     while cause is not None and not isinstance(cause.record, DriftConfirmed):
@@ -83,7 +92,7 @@ def _trained_for(project: Project, subject: Entry[ModelPromoted]) -> datetime | 
     return cause.record.since if cause is not None else None
 
 
-def _trained_until(project: Project, subject: Entry[ModelPromoted]) -> datetime | None:
+def trained_until(project: Project, subject: Entry[ModelPromoted]) -> datetime | None:
     """Return the end of the rows that were trained on last, whether or not that was promoted."""
     judged = (entry.record for entry in project.ledger.entries(GateJudged))
     ends = (subject.record.fitted_until, rejected_until(judged, subject.id))
