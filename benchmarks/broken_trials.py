@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -214,7 +215,16 @@ def trial(scenario: Scenario, seed: int) -> Outcome:
     for day in range(FIRST_DAY, DAYS, WINDOW_DAYS):
         window = (moment(day), moment(day + WINDOW_DAYS))
         served = rows[(drawn.day >= day) & (drawn.day < day + WINDOW_DAYS)]
-        report = measure(fitted, fitted, served, schema, window=window, policy=policy, nulls=nulls)
+        report = measure(
+            fitted,
+            fitted,
+            served,
+            schema,
+            window=window,
+            policy=policy,
+            nulls=nulls,
+            earlier=partial(_between, rows, drawn, day),
+        )
         [column] = [one for one in report.columns if one.column == "it"]
         verdicts.append((_verdict(report, column, schema, window[1]), column.note))
         if verdicts[-1][0] == "retrains":
@@ -227,6 +237,11 @@ def trial(scenario: Scenario, seed: int) -> Outcome:
     return Outcome(
         verdicts[first][0], first + 1, since.count("blocked") / len(since), verdicts[first][1], seconds
     )
+
+
+def _between(rows: pd.DataFrame, drawn: Draw, day: int) -> pd.DataFrame:
+    """Return what was served before a day."""
+    return rows[(drawn.day >= FIRST_DAY) & (drawn.day < day)]
 
 
 def _verdict(report: DriftReport, column: ColumnVerdict, schema: Schema, as_of: datetime) -> str:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from math import isfinite
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -131,6 +132,7 @@ def measure(
     seed: int = 0,
     nulls: Nulls = null_quantiles,
     importances: Mapping[str, float] | None = None,
+    earlier: Callable[[], pd.DataFrame] | None = None,
 ) -> DriftReport:
     """Judge a window of served rows against the reference: validate, measure, judge.
 
@@ -152,6 +154,9 @@ def measure(
         Who estimates what chance does; one that remembers saves time where many windows have one reference.
     importances
         What the model uses of each feature, by which alpha is split, see `mlops.monitoring.alpha`.
+    earlier
+        Reads the rows that the model served before the window, as `current`: a column may have come into
+        another unit there. Called where one may have.
 
     Raises
     ------
@@ -169,6 +174,7 @@ def measure(
         seed=seed,
         nulls=nulls,
         importances=importances or {},
+        earlier=earlier,
     )
     return judge(
         measured,
@@ -210,6 +216,7 @@ def _measured(
     seed: int,
     nulls: Nulls = null_quantiles,
     importances: Mapping[str, float] = MappingProxyType({}),
+    earlier: Callable[[], pd.DataFrame] | None = None,
 ) -> Measured:
     features, predicted = _features(schema), _prediction(schema) if predictions is not None else {}
     if missing := [name for name in features if name not in reference]:
@@ -221,7 +228,7 @@ def _measured(
         reference,
         current,
         features,
-        _window_blocks(reference, current, schema, block),
+        _window_blocks(reference, current, schema, block, earlier),
         accept=policy.accept,
     )
     broken = {name for name, finding in findings.items() if finding.is_broken or name not in current}
@@ -248,16 +255,29 @@ def _measured(
     return Measured(values, limits, findings, compared.notes)
 
 
-def _window_blocks(reference: pd.DataFrame, current: pd.DataFrame, schema: Schema, size: timedelta) -> Blocks:
+def _window_blocks(
+    reference: pd.DataFrame,
+    current: pd.DataFrame,
+    schema: Schema,
+    size: timedelta,
+    earlier: Callable[[], pd.DataFrame] | None,
+) -> Blocks:
     form = "%Y-%m-%d" if size >= timedelta(days=1) else "%Y-%m-%d %H:%M"
 
     def name(block: int) -> str:
         return f"{datetime.fromtimestamp(0, UTC) + block * size:{form}}"
 
+    @cache
+    def served_before() -> tuple[pd.DataFrame, NDArray[np.int64]]:
+        assert earlier is not None
+        rows = earlier()
+        return rows, blocks_of(rows, schema, size)
+
     return Blocks(
         blocks_of(reference, schema, size),
         blocks_of(current, schema, size),
         name if schema.time is not None else None,
+        served_before if earlier is not None else None,
     )
 
 

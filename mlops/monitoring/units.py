@@ -8,7 +8,7 @@ tenfold growth happens.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -132,13 +132,18 @@ class UnitChange:
     last: int | None
 
 
-def unit_change(old: Readings, new: Readings) -> UnitChange | None:
+def unit_change(
+    old: Readings, new: Readings, earlier: Callable[[], Readings | None] = lambda: None
+) -> UnitChange | None:
     """Return the change of unit that a window proves; None without one.
 
     Parameters
     ----------
     old, new
         Of the reference and of the window.
+    earlier
+        Reads what the model served before the window, where the day of the change may lie. Called where the
+        window may be in another unit from its start, and too much has happened since the reference.
     """
     if min(old.values.size, new.values.size) < _CELL_ROWS:
         return None
@@ -147,11 +152,27 @@ def unit_change(old: Readings, new: Readings) -> UnitChange | None:
         return None  # a constant has no distribution to compare
     for unit in _candidates(reference, _cells(new.values)):
         inside = _stretch(unit, reference, new)
-        if inside.sum() >= _CELL_ROWS and _is_proven(unit, old, new.where(inside), new.where(~inside)):
-            first, last = new.blocks[inside][[0, -1]]
-            starts, ends = bool(inside[0]), bool(inside[-1])
-            return UnitChange(unit, None if starts else int(first), None if ends else int(last))
+        if inside.sum() < _CELL_ROWS:
+            continue
+        if _is_proven(unit, old, new.where(inside), new.where(~inside)):
+            return _change(unit, new, inside)
+        if inside[0] and new.ordered and (before := earlier()) is not None:
+            rows = Readings.of(
+                np.concatenate([before.values, new.values]),
+                np.concatenate([before.blocks, new.blocks]),
+                ordered=True,
+            )
+            inside = _stretch(unit, reference, rows)
+            begins = rows.blocks[inside][0]
+            around = rows.where(inside & (rows.blocks < begins + 2 * _NEAR)), rows.where(~inside)
+            if begins < new.blocks[0] <= rows.blocks[inside][-1] and _is_proven(unit, old, *around):
+                return _change(unit, rows, inside)
     return None
+
+
+def _change(unit: Unit, new: Readings, inside: NDArray[np.bool_]) -> UnitChange:
+    first, last = new.blocks[inside][[0, -1]]
+    return UnitChange(unit, None if inside[0] else int(first), None if inside[-1] else int(last))
 
 
 def factor_of(old: Floats, new: Floats) -> float | None:

@@ -54,11 +54,14 @@ class Blocks:
     ----------
     name
         Names a block by its time; None where blocks have no order.
+    earlier
+        Reads what the model served before the window, and the block of each row.
     """
 
     reference: NDArray[np.int64]
     current: NDArray[np.int64]
     name: Callable[[int], str] | None
+    earlier: Callable[[], tuple[pd.DataFrame, NDArray[np.int64]]] | None = None
 
 
 def validate(
@@ -110,7 +113,9 @@ def _finding(
     if was == 1 or now == 1:
         return None
     if not type.is_text and statistics.of(type).is_ordered:
-        return _measured(old.to_numpy(), new.to_numpy(), blocks)
+        return _measured(
+            old.to_numpy(), new.to_numpy(), blocks, lambda: _earlier(str(reference.name), type, blocks)
+        )
     note = _news(old.dropna(), new.dropna()) if type.has_vocabulary else ""  # words are new each time
     return Finding(note) if note else None
 
@@ -139,15 +144,29 @@ def _news(old: pd.Series, new: pd.Series) -> str:
     return f"{share:.0%} of the values never occur in the reference" if share > _MAJORITY else ""
 
 
-def _measured(old: NDArray[np.float64], new: NDArray[np.float64], blocks: Blocks) -> Finding | None:
+def _earlier(name: str, type: FeatureType, blocks: Blocks) -> Readings | None:
+    if blocks.earlier is None:
+        return None
+    rows, of_rows = blocks.earlier()
+    if name not in rows:
+        return None
+    return Readings.of(type.measured(rows[name]).to_numpy(), of_rows, ordered=True)
+
+
+def _measured(
+    old: NDArray[np.float64],
+    new: NDArray[np.float64],
+    blocks: Blocks,
+    earlier: Callable[[], Readings | None],
+) -> Finding | None:
     """Find a change of unit, or else say what looks like one."""
     ordered = blocks.name is not None
     before = Readings.of(old, blocks.reference, ordered=ordered)
     now = Readings.of(new, blocks.current, ordered=ordered)
-    if change := unit_change(before, now):
+    if change := unit_change(before, now, earlier):
         return Finding(f"{_when(change, blocks)} the values are {change.unit.title}", is_broken=True)
     if factor := factor_of(before.values, now.values):
-        return Finding(f"the values are about the reference's times {factor:.3g}: another unit?")
+        return Finding(f"the values are about the reference's times {factor:.3g}: perhaps another unit")
     low, high = np.quantile(before.values, (0.05, 0.95))
     outside = float(((now.values < 2 * low - high) | (now.values > 2 * high - low)).mean())
     if low < high and outside > _MAJORITY:

@@ -54,6 +54,9 @@ def judge_window(
             seed=params.model.seed,
             nulls=champion.nulls,
             importances=reference.importances,
+            earlier=lambda: drift.as_reference(
+                served.window(champion.fitted_until, window[0], champion.model, champion.version), schema
+            ),
         )
     quality = served_quality(
         joined,

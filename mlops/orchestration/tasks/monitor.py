@@ -215,6 +215,13 @@ def _served(project: Project, subject: Entry[ModelPromoted], as_of: datetime) ->
     return served
 
 
+def _served_before(project: Project, subject: Entry[ModelPromoted], start: datetime) -> pd.DataFrame:
+    """Return the rows that this version predicted before a window, as `drift.measure` takes them."""
+    schema = project.bundle_of(subject).schema
+    served = reader.read(project.folder.predictions, schema, end=start)
+    return drift.as_reference(served[served["version"] == subject.record.version], schema)
+
+
 def _report(
     project: Project, subject: Entry[ModelPromoted], served: pd.DataFrame, as_of: datetime
 ) -> DriftReport:
@@ -233,6 +240,7 @@ def _report(
         statistics=statistics,
         seed=project.params.model.seed,
         importances=bundle.reference["importances"],
+        earlier=lambda: _served_before(project, subject, as_of - policy.window),
     )
     joined = label_log.join(served, label_log.read(project.folder.labels), bundle.schema)
     quality = served_quality(

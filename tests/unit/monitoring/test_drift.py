@@ -355,3 +355,42 @@ def test_rows_that_were_served_without_a_key_are_blocks_of_their_own() -> None:
     schema = Schema({"x": "number"}, "y", "binary", key="plum")
     blocks = blocks_of(as_blocks(log, schema), schema, timedelta(days=1))
     assert [list(blocks).index(block) for block in blocks] == [0, 1, 0, 3]
+
+
+def a_hundredfold(*, accept=(), **changed):
+    rng = np.random.default_rng(0)
+    reference, current = table(rng, 60), table(rng, 15)
+    later = current["t"] >= pd.Timestamp(START) + pd.Timedelta(days=6)
+    current.loc[later, "a"] *= 100
+    policy = POLICY.model_copy(update={"accept": accept})
+    return measured(reference, current.drop(columns=changed.get("without", [])), policy=policy)
+
+
+def test_a_unit_that_changed_within_the_window_is_named_with_its_day():
+    report = a_hundredfold()
+    assert report.named("invalid") == ("a",)
+    assert report.remarks == ("a is invalid: from 2013-01-07 on the values are the reference's times 100.",)
+
+
+def test_an_accepted_break_counts_as_drifted():
+    report = a_hundredfold(accept=("a",))
+    assert (report.named("drift"), report.drifted) == (("a",), True)
+    [remark] = [line for line in report.remarks if line.startswith("a ")]
+    assert remark.endswith("times 100; accepted by monitor.accept.")
+
+
+def test_an_accepted_column_may_be_missing():
+    report = a_hundredfold(accept=("a",), without=["a"])
+    [column] = [column for column in report.columns if column.column == "a"]
+    assert (column.verdict, column.value) == ("drift", None)
+    assert report.named("drift") == ("a",)
+    assert report.sentence(confirmed=True).startswith("Drift is confirmed: 1 of 7 columns drifted (a)")
+
+
+def test_growth_is_drift_and_asks_whether_it_is_a_unit():
+    rng = np.random.default_rng(0)
+    reference, current = (table(rng, days).assign(a=lambda frame: 20 + 5 * frame["a"]) for days in (60, 15))
+    report = measured(reference, current.assign(a=3 * current["a"]))
+    assert report.named("drift") == ("a",)
+    assert "times 3" in report.remarks[0]
+    assert report.remarks[0].endswith("perhaps another unit.")

@@ -52,6 +52,18 @@ def test_a_change_before_the_window_has_no_day(old):
     assert (change.first, change.last) == (None, None)
 
 
+def test_the_day_may_lie_before_the_window(old):
+    """What was served since the reference moved with a season: the window alone proves nothing."""
+    season = drawn(1, 4500) - np.linspace(0, 9, 4500)
+    day = np.arange(4500) * 90 // 4500
+    served = np.where(day >= 12, fahrenheit(season), season)
+    before, window = dated(served[:3000], 60), dated(served[3000:], 30, first=60)
+    assert unit_change(old, window) is None
+    change = unit_change(old, window, lambda: before)
+    assert (change.first, change.last) == (12, None)
+    assert unit_change(old, dated(season[3000:], first=60), lambda: before) is None
+
+
 def test_a_break_that_was_mended_has_its_last_day(old):
     change = unit_change(old, changed(drawn(1), cents, 4, 9))
     assert (change.first, change.last) == (4, 8)

@@ -87,7 +87,7 @@ def test_a_decimal_factor_is_another_unit(reference, current, factor):
 def test_another_factor_proves_nothing_and_has_a_note(reference, current, factor):
     current["distance"] *= factor
     assert validate(reference, current) == {}
-    assert f"times {factor:.3g}: another unit?" in notes(reference, current)["distance"].note
+    assert f"times {factor:.3g}: perhaps another unit" in notes(reference, current)["distance"].note
 
 
 def test_a_hundredfold_of_another_distribution_proves_nothing(reference, current):
