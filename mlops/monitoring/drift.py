@@ -148,10 +148,8 @@ def measure(
         Event times of `current`, half-open.
     block
         Rows within one block of time belong together.
-    statistics
-        Who measures.
-    nulls
-        Who estimates what chance does; one that remembers saves time where many windows have one reference.
+    statistics, nulls
+        Who measures, and who estimates what chance does; one that remembers saves time beside one reference.
     importances
         What the model uses of each feature, by which alpha is split, see `mlops.monitoring.alpha`.
     earlier
