@@ -38,6 +38,7 @@ from mlops.schema import Schema
 
 SEED, TRIALS = 20_260, 50
 FITTED_DAYS, FIRST_DAY, WINDOW_DAYS = 90, 270, 30
+LAST_WINDOW = (DAYS - FIRST_DAY) // WINDOW_DAYS
 
 Column = Callable[["Trial"], Array]
 """Makes the column that something happens to, for every row of a stream."""
@@ -200,8 +201,8 @@ class Outcome:
     seconds: float
 
 
-def trial(scenario: Scenario, seed: int) -> Outcome:
-    """Play one stream until a retraining starts."""
+def trial(scenario: Scenario, seed: int, *, windows: int = LAST_WINDOW) -> Outcome:
+    """Play one stream until a retraining starts, for so many windows at most."""
     drawn = draw("broken", seed, rows_of_a_day=scenario.rows_of_a_day)
     when = pd.Timestamp(moment(0)) + pd.to_timedelta(drawn.seconds, unit="s")
     it = scenario.column(Trial(drawn, FIRST_DAY + seed % 8))
@@ -212,7 +213,7 @@ def trial(scenario: Scenario, seed: int) -> Outcome:
     nulls = RememberedNulls()
     verdicts: list[tuple[str, str]] = []
     began = time.perf_counter()
-    for day in range(FIRST_DAY, DAYS, WINDOW_DAYS):
+    for day in range(FIRST_DAY, FIRST_DAY + windows * WINDOW_DAYS, WINDOW_DAYS):
         window = (moment(day), moment(day + WINDOW_DAYS))
         served = rows[(drawn.day >= day) & (drawn.day < day + WINDOW_DAYS)]
         report = measure(
