@@ -1,11 +1,11 @@
 """How often windows without drift are confirmed, and how soon a moved column is.
 
-    .venv/bin/python benchmarks/drift_trials.py [--trials 100] [--seed 20130101] [--only TEXT]
+    .venv/bin/python benchmarks/drift_trials.py [--trials 40] [--seed 20130101] [--only TEXT]
 
 Each trial makes a reference of some days and windows of 30 days after it, ten features and a prediction, and
 asks `mlops.monitoring.drift` at the default settings, window after window. benchmarks/results/drift_trials.md
 has the printed table, before and after. The rule was chosen on seeds below 1,000; the default seed was fixed
-before and is none of them. Ends with 1 where a goal is missed.
+before and is none of them. Scenarios without a goal take 0.4 of the trials. Ends with 1 where one is missed.
 """
 
 from __future__ import annotations
@@ -182,7 +182,7 @@ def trial(scenario: Scenario, seed: np.random.SeedSequence) -> Outcome:
 def main(arguments: Sequence[str]) -> int:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--trials", type=int, default=100)
+    parser.add_argument("--trials", type=int, default=40)
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--only", default="", help="scenarios whose title holds this")
     options = parser.parse_args(arguments)
@@ -192,7 +192,8 @@ def main(arguments: Sequence[str]) -> int:
     for number, scenario in enumerate(scenarios()):
         if options.only not in scenario.title:
             continue
-        seeds = np.random.SeedSequence([options.seed, number]).spawn(options.trials)
+        trials = options.trials if scenario.goal else round(0.4 * options.trials)
+        seeds = np.random.SeedSequence([options.seed, number]).spawn(trials)
         made = [trial(scenario, seed) for seed in seeds]
         raised, confirmed, caught = (
             float(np.mean([getattr(one, name) for one in made])) for name in ("raised", "confirmed", "caught")

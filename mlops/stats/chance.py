@@ -5,12 +5,12 @@ and the distance of the two sides is taken. Rows of one block stay together, bec
 another more than the next day's. A window thinner than the reference gets a random part of each block's rows,
 so that its own noise counts.
 
-A threshold is a quantile far out. It comes of the draws' distribution: the squared distance is to its mean as
-a chi-squared variable of `k` degrees of freedom to its own, with `k` from the draws' variance (Satterthwaite,
-Biometrics 1946); half-normal distances of shifted means have k = 1. The mean is multiplied by how much more
-than in a split the means of a later window vary (`mlops.stats.dependence`), which is estimated and makes a
-mixture of F distributions of the chi-squared one, as t comes of the normal distribution. What represents a
-column in that is its `contrasts`; of several the widest threshold counts.
+A threshold is a quantile far out, which few draws reach: it comes of a distribution that is fitted to them.
+The squared distance is a floor, what samples of this size always differ by, and a multiple of a chi-squared
+variable of one degree of freedom, as of means that moved; both from the draws' mean and variance. That
+variable is multiplied by how much more than in a split the means of a later window vary
+(`mlops.stats.dependence`), which is estimated, so that a mixture of squares of Student's t takes its place.
+What represents a column there is its `contrasts`; of several the widest threshold counts.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
-from scipy.special import chdtri, fdtrc
+from scipy.special import chdtri, stdtr
 
 from mlops.stats.dependence import BlockMeans, Variance, variance
 from mlops.stats.distance import compared, statistics_of
@@ -45,7 +45,8 @@ _CATEGORIES = 5
 _CHECKED = 0.05
 """The tail at which the fitted distribution must not lie below the draws."""
 _LEAST_DRAWS = 50
-_MOST_FREEDOM = 50.0
+_CHI_SQUARED_DEVIATION = np.sqrt(2.0)
+_LEAST_RATIO = 1e-12
 _HALVINGS = 50
 
 
@@ -209,28 +210,22 @@ class _Measured:
     def quantile(self, spread: Variance, tail: float) -> float:
         """Return what the distance exceeds in a share `tail` of windows; of the contrasts the most."""
         squares = self.null**2
-        mean = squares.mean()
-        if mean == 0.0:
-            return 0.0
-        shape = np.clip(2 * mean**2 / max(squares.var(), 1e-300), 1.0, _MOST_FREEDOM)
-        fitted = np.sqrt(mean * float(chdtri(shape, _CHECKED)) / shape)
+        moving = squares.std() / _CHI_SQUARED_DEVIATION
+        floor = squares.mean() - moving
+        if moving <= 0.0:
+            return float(np.sqrt(squares.mean()))
+        fitted = np.sqrt(floor + moving * chdtri(1, _CHECKED))
         light = max(1.0, float(np.quantile(self.null, 1 - _CHECKED)) / fitted)
         moves = self.moved > 0
         ratios = np.where(moves, spread.values / np.where(moves, self.moved, 1.0), 1.0)
-        scale = np.maximum(mean * ratios, 1e-300)
-
-        def beyond(log_square: Floats) -> Floats:
-            return np.asarray(
-                (spread.weights * fdtrc(shape, spread.freedom, np.exp(log_square) / scale)).sum(axis=0)
-            )
-
-        low = np.full(len(self.moved), np.log(mean) - 30.0)
-        high = low + 90.0
+        high = np.full(len(self.moved), np.log(moving) + 60.0)
+        low = high - 90.0
         for _ in range(_HALVINGS):
             middle = (low + high) / 2
-            much = beyond(middle) > tail
+            t = np.exp((middle - np.log(moving * np.maximum(ratios, _LEAST_RATIO))) / 2)
+            much = (spread.weights * 2 * stdtr(spread.freedom, -t)).sum(axis=0) > tail
             low, high = np.where(much, middle, low), np.where(much, high, middle)
-        return float(light * np.exp(high.max() / 2))
+        return float(light * np.sqrt(max(floor, 0.0) + np.exp(high.max())))
 
 
 def _measured(

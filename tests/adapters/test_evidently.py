@@ -81,6 +81,22 @@ def test_report_is_one_page_that_says_what_it_leaves_out(tmp_path):
     assert "carrier" in text
 
 
+def test_the_page_shows_the_value_and_the_threshold_that_decided(tmp_path):
+    """Not those of the rows that it draws, which are a sample."""
+    reference, current = table(0, 300), table(1, 300, 0.7)
+    page = tmp_path / "drift.html"
+    decided = {"many": 0.123456, "carrier": 0.234567}
+    limits = {"many": 0.345678, "carrier": 0.1}
+    columns = {name: COLUMNS[name] for name in decided}
+    evidently.write_report(reference, current, columns, page, values=decided, thresholds=limits, sample=50)
+    text = page.read_text()
+    assert "0.123456" in text
+    assert "0.234567" in text
+    assert "Wasserstein distance (robust)" in text
+    evidently.write_report(reference, current, columns, page, thresholds=limits, sample=50)
+    assert "0.123456" not in page.read_text()
+
+
 def test_report_of_nothing_is_refused(tmp_path):
     with pytest.raises(TooFewRowsError):
         evidently.write_report(table(0, 9), table(1, 9).iloc[:0], COLUMNS, tmp_path / "drift.html")

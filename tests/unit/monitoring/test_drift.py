@@ -111,6 +111,40 @@ def test_one_drifted_column_makes_a_drifted_window():
     assert report.drifted
 
 
+def test_two_sentinels_do_not_blind_a_column_and_are_named():
+    rng = np.random.default_rng(0)
+    reference, current = table(rng, 60), table(rng, 15, shift=3.0)
+    reference.loc[:1, "a"] = current.loc[:1, "a"] = 999.0
+    report = measured(reference, current)
+    assert report.named("drift") == ("a",)
+    assert report.columns[0].value > 2.0
+    assert report.columns[0].note == ("999 counts as missing: 0.11% of the reference, 0.44% of the window")
+
+
+def test_a_column_of_which_the_model_uses_little_has_a_higher_threshold():
+    rng = np.random.default_rng(0)
+    reference, current = table(rng, 60), table(rng, 15)
+    limits = [
+        {column.column: column.threshold for column in measured(reference, current, **uses).columns}
+        for uses in ({}, {"importances": dict.fromkeys(SCHEMA.features, 0.0) | {"a": 0.4}})
+    ]
+    assert limits[1]["a"] < limits[0]["a"]
+    assert limits[1]["b"] > limits[0]["b"]
+    assert limits[1]["prediction"] == limits[0]["prediction"]
+
+
+@pytest.mark.parametrize("figure", [np.nan, np.inf])
+def test_what_is_no_number_decides_nothing(figure):
+    for values, limits in (({"a": figure}, {"a": 0.1}), ({"a": 0.5}, {"a": figure})):
+        verdicts = judge(
+            Measured(values, limits), {"a": "number"}, window=ServedWindow(START, END, 1000),
+            reference_rows=9, policy=POLICY,
+        )  # fmt: skip
+        assert verdicts.named("insufficient") == ("a",)
+        assert verdicts.columns[0].note
+        assert not verdicts.drifted
+
+
 def test_few_rows_are_insufficient():
     report = window_of(0, rows=2, shift=9.0)
     assert set(report.named("insufficient")) == set(watched(SCHEMA))

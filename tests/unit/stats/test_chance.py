@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from mlops.stats.chance import null_quantiles
-from mlops.stats.distance import distances
+from mlops.stats.distance import distances, prepared
 
 NUMBER, CATEGORY = {"x": "number"}, {"x": "category"}
 
@@ -81,3 +81,70 @@ def test_the_same_seed_gives_the_same_quantile():
     x, blocks = pd.Series(np.arange(600.0)), np.arange(20).repeat(30)
     assert quantile(x, blocks) == quantile(x, blocks)
     assert quantile(x, blocks) != quantile(x, blocks, seed=1)
+
+
+def dependent(rho, *, seed=0, days=60, rows=20):
+    rng = np.random.default_rng(seed)
+    effects = rng.normal(size=days + 50)
+    for day in range(1, days + 50):
+        effects[day] = rho * effects[day - 1] + np.sqrt(1 - rho**2) * effects[day]
+    return pd.Series(effects[50:].repeat(rows) + rng.normal(size=days * rows)), np.arange(days).repeat(rows)
+
+
+@pytest.mark.statistical
+def test_days_that_resemble_their_neighbours_widen_the_threshold():
+    size = {"window_blocks": 30, "window_rows": 600}
+    calm, alike = (
+        np.mean([quantile(*dependent(rho, seed=seed), ordered=True, **size) for seed in range(20)])
+        for rho in (0.0, 0.8)
+    )
+    assert alike > 2 * calm
+
+
+def test_without_an_order_they_do_not():
+    """The negative control: the splits alone take days for exchangeable."""
+    x, day = dependent(0.8)
+    size = {"window_blocks": 30, "window_rows": 600}
+    assert quantile(x, day, ordered=True, **size) > 1.5 * quantile(x, day, ordered=False, **size)
+
+
+def test_the_smaller_the_tail_the_higher_the_threshold():
+    x, day = dependent(0.3)
+    found = [quantile(x, day, ordered=True, tails={"x": tail}) for tail in (0.2, 0.05, 0.01, 1e-3, 1e-6)]
+    assert found == sorted(found)
+    assert len(set(found)) == 5
+
+
+AWKWARD = {
+    "constant": pd.Series(np.full(600, 3.0)),
+    "nearly constant": pd.Series(np.append(np.zeros(599), 1.0)),
+    "missing": pd.Series(np.full(600, np.nan)),
+    "one value": pd.Series([3.0, *[np.nan] * 599]),
+    "few values": pd.Series(np.where(np.arange(600) % 40 == 0, np.arange(600.0), np.nan)),
+    "huge": pd.Series(np.random.default_rng(0).standard_cauchy(600) * 1e300),
+    "two": pd.Series(np.arange(600.0) % 2),
+}
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+@pytest.mark.parametrize("column", AWKWARD.values(), ids=AWKWARD)
+def test_whatever_a_column_holds_its_threshold_is_finite_or_missing(column, ordered):
+    given = {"window_blocks": 10, "window_rows": 200, "tails": {"x": 0.01}, "ordered": ordered, "seed": 0}
+    blocks = np.arange(20).repeat(30)
+    for kind in ("number", "category"):
+        ready = prepared(column.to_frame("x"), {"x": kind})
+        found = null_quantiles(ready, {"x": kind}, blocks, **given)
+        assert all(np.isfinite(value) and value >= 0 for value in found.values())
+    assert ("x" in null_quantiles(column.to_frame("x"), NUMBER, blocks, **given)) == (
+        bool(column.notna().sum() > 1)
+    )
+
+
+def test_a_thousand_categories_and_a_single_one_have_thresholds():
+    names = pd.DataFrame({"x": np.random.default_rng(0).integers(0, 1000, 3000).astype(str), "y": "a"})
+    given = {"window_blocks": 30, "window_rows": 500, "tails": {"x": 0.01, "y": 0.01}, "ordered": True}
+    found = null_quantiles(
+        names, {"x": "category", "y": "category"}, np.arange(60).repeat(50), seed=0, **given
+    )
+    assert 0.3 < found["x"] < 0.83
+    assert found["y"] == 0
