@@ -15,9 +15,10 @@ ROOT = Project.at(Path(__file__).parent).folder.root
 def monitor(as_of: datetime | None = None) -> flow_run.Ended:
     """Measure drift in the window of served rows that ends at `as_of`.
 
-    Every feature except dates, and the prediction, is compared with the champion's training data; its
-    loss, where labels have arrived, with the loss at training. Confirmed drift starts `retrain`
-    automatically, and so does what has come since, once it has doubled.
+    Every feature except dates, and the prediction, is compared with the champion's training data. Its
+    loss, on the rows whose labels are due, is compared with the loss at training and with that of a
+    constant prediction; earlier windows are judged again where labels came. Confirmed drift starts
+    `retrain` automatically, and so does what has come since, once it has doubled.
     The run's artifacts are a table of the columns and a link to Evidently's report.
 
     Args:
@@ -25,7 +26,9 @@ def monitor(as_of: datetime | None = None) -> flow_run.Ended:
             row.
     """
     checked = tasks.monitor.check(ROOT, as_of)
-    if checked.record.starts_retraining:
-        tasks.monitor.announce(ROOT, checked)
+    again = tasks.monitor.judged_again(ROOT, checked)
+    for verdict in (checked, *again):
+        if verdict.record.starts_retraining:
+            tasks.monitor.announce(ROOT, verdict)
     tasks.monitor.write_report(ROOT, checked)
-    return flow_run.ended(tasks.monitor.summary(checked))
+    return flow_run.ended(tasks.monitor.summary(checked, again))

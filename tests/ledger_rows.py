@@ -6,11 +6,13 @@ from dataclasses import MISSING, fields
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from mlops.ledger.drift_report import DriftReport, ServedWindow
+from mlops.ledger.drift_report import DriftReport
 from mlops.ledger.entry import Entry
 from mlops.ledger.judgement import Comparison, GateLimits
+from mlops.ledger.quality_verdict import QualityVerdict
 from mlops.ledger.record import Record
 from mlops.ledger.records import GateJudged, ModelPromoted, ModelRegistered
+from mlops.ledger.served_window import ServedWindow
 from mlops.ledger.store import Ledger
 
 __all__ = ["COMPARISON", "made", "promoted"]
@@ -48,6 +50,9 @@ _USUAL: dict[str, Any] = {
     "path": "drift.html",
     "promote": True,
     "promoted": True,
+    "quality": QualityVerdict(
+        window=ServedWindow(_MOMENT, _MOMENT, 9), state="ok", rows=9, coverage=1.0, reference_loss=0.4
+    ),
     "raised": False,
     "reason": "told by a test",
     "reasons": (),

@@ -13,15 +13,17 @@ from pathlib import Path
 
 import pandas as pd
 
-from mlops.ledger.drift_report import ColumnVerdict, DriftReport, QualityVerdict, ServedWindow
+from mlops.ledger.drift_report import ColumnVerdict, DriftReport
 from mlops.ledger.entry import Entry
 from mlops.ledger.judgement import Comparison, GateJudged, GateLimits
+from mlops.ledger.quality_verdict import QualityVerdict
 from mlops.ledger.records import (
     DeploymentServed,
     DriftChecked,
     ModelPromoted,
     ModelRegistered,
 )
+from mlops.ledger.served_window import ServedWindow
 from mlops.ledger.store import Ledger
 from mlops.model import bundle as bundles
 from mlops.model.bundle import Bundle
@@ -76,7 +78,14 @@ def trained(folder: Path, *, strength: float, until: datetime, loss: float) -> B
     train = {"rows": 1200, "start": (until - timedelta(days=70)).isoformat(), "end": until.isoformat()}
     holdout = {"rows": 300, "start": until.isoformat(), "end": (until + timedelta(days=10)).isoformat()}
     lineage = {"data": "d" * 32, "train": train, "holdout": holdout, "fitted_until": train["end"]}
-    figures = {"loss": {"log_loss": loss}, "baseline": {"log_loss": 0.69}, "rows": 300, "importances": {}}
+    figures = {
+        "loss": {"log_loss": loss},
+        "error": {"log_loss": 0.02},
+        "blocks": 10,
+        "baseline": {"log_loss": 0.69},
+        "rows": 300,
+        "importances": {},
+    }
     for name, value in {"lineage.json": lineage, "reference.json": figures}.items():
         files[name] = json.dumps(value).encode()
     kept = bundles.write(folder / "making", files)
@@ -143,7 +152,19 @@ def window(end: datetime, *, value: float) -> DriftChecked:
             "colour", "Jensen-Shannon distance", None, None, "insufficient", "no values to compare"
         ),
     )
-    quality = QualityVerdict("worse", 0.52, 0.47, 0.57, 0.41, 0.6, LABELLED)
+    quality = QualityVerdict(
+        window=ServedWindow(BEGIN, end, SERVED),
+        state="worse",
+        loss=0.52,
+        low=0.47,
+        high=0.57,
+        reference_loss=0.41,
+        baseline_loss=0.69,
+        worse_than=("training",),
+        coverage=0.6,
+        rows=LABELLED,
+        look=1,
+    )
     served = ServedWindow(BEGIN, end, SERVED)
     report = DriftReport(served, 1000, columns, share=1.0, drifted=True, quality=quality)
     return DriftChecked(version="1", raised=True, confirmed=True, report=report)

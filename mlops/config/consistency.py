@@ -73,7 +73,7 @@ def find(params: Params, rate: RowRate | None = None) -> tuple[Inconsistency, ..
     rate
         How the table's rows come; None where it is not known: then nothing is said of counts of rows.
     """
-    found = [*_monitored(params), *_rows(params)]
+    found = [*_rows(params)]
     if params.data.time is not None:
         found += [*_held_out(params), *_waited(params, rate)]
     if rate is not None:
@@ -113,14 +113,6 @@ def _held_out(params: Params) -> Iterator[Inconsistency]:
     if train.window < train.holdout:
         reason = "train.holdout: models would be fitted on less time than they are judged on"
         yield _duration("train.window", train.window, train.holdout, reason)
-
-
-def _monitored(params: Params) -> Iterator[Inconsistency]:
-    window, maturity = params.monitor.window, params.monitor.label_maturity
-    if window <= maturity:  # by the time of serving too, where rows have none
-        reason = "monitor.label_maturity: no window would have a row old enough to be judged by its label"
-        value, allowed = format_duration(window), f"more than {format_duration(maturity)}"
-        yield Inconsistency("monitor.window", value, allowed, reason)
 
 
 def _rows(params: Params) -> Iterator[Inconsistency]:

@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Literal
 
 from mlops.errors import shown
+from mlops.ledger.quality_verdict import QualityVerdict
+from mlops.ledger.served_window import ServedWindow
 
-__all__ = ["ColumnVerdict", "DriftReport", "QualityVerdict", "ServedWindow"]
-
-
-@dataclass(frozen=True)
-class ServedWindow:
-    """The served rows that are judged: event times in [start, end), and how many."""
-
-    start: datetime
-    end: datetime
-    rows: int
+__all__ = ["ColumnVerdict", "DriftReport"]
 
 
 @dataclass(frozen=True)
@@ -30,24 +22,6 @@ class ColumnVerdict:
     threshold: float | None
     verdict: Literal["ok", "drift", "insufficient", "invalid"]
     note: str = ""
-
-
-@dataclass(frozen=True)
-class QualityVerdict:
-    """The mean loss on served rows whose labels came, against the loss at training.
-
-    Of the rows with a label, `invalid_predictions` are left out: their logged prediction is no number.
-    """
-
-    state: Literal["ok", "worse", "unknown"]
-    loss: float | None
-    low: float | None
-    high: float | None
-    reference_loss: float
-    coverage: float
-    rows: int
-    note: str = ""
-    invalid_predictions: int = 0
 
 
 @dataclass(frozen=True)
@@ -78,7 +52,7 @@ class DriftReport:
     @property
     def unknown(self) -> bool:
         """Whether nothing could be said of the window, neither of a column nor of its loss."""
-        return not self.judged and (self.quality is None or self.quality.state == "unknown")
+        return not self.judged and (self.quality is None or not self.quality.known)
 
     @property
     def remarks(self) -> tuple[str, ...]:
@@ -93,17 +67,10 @@ class DriftReport:
         findings = self._moved() if self.judged else self._why_not_judged()
         if broken := self.named("invalid"):
             findings += f"; invalid: {shown(broken)}"
-        if self.quality is not None:
-            findings += f"; quality {self.quality.state}"
-            findings += f" ({self.quality.loss:.4f})" if self.quality.loss is not None else ""
-            findings += (
-                f", {lost:,} predictions were not a number"
-                if (lost := self.quality.invalid_predictions)
-                else ""
-            )
         calm = "No drift" if self.judged else "Unknown"
         verdict = "Drift is confirmed" if confirmed else "Drift, not confirmed" if self.raised else calm
-        return f"{verdict}: {findings}, in {self.window.rows:,} rows."
+        quality = f"; {self.quality.text}" if self.quality is not None else ""
+        return f"{verdict}: {findings}, in {self.window.rows:,} rows{quality}."
 
     def _moved(self) -> str:
         moved = sorted((c for c in self.judged if c.verdict == "drift"), key=lambda c: -(c.value or 0.0))

@@ -8,12 +8,14 @@ from typing import ClassVar, Literal
 
 from mlops.errors import shown
 from mlops.ledger.drift_report import DriftReport
+from mlops.ledger.quality_verdict import QualityVerdict
 from mlops.ledger.record import Record
 
 __all__ = [
     "DriftChecked",
     "DriftConfirmed",
     "DriftReported",
+    "QualityChecked",
     "RetrainFinished",
     "RetrainRefused",
     "RetrainRule",
@@ -65,8 +67,52 @@ class DriftChecked(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
+class QualityChecked(Record):
+    """A window whose quality was judged again, because labels came or were corrected.
+
+    Its cause is the window's `DriftChecked`, which has the first verdict; its `as_of` is when it was judged.
+
+    Parameters
+    ----------
+    confirmed
+        Whether this verdict, with those on other windows, confirms drift.
+    since
+        When the change began that is confirmed; None without one.
+    """
+
+    kind: ClassVar[str] = "quality.checked"
+    key_template: ClassVar[str | None] = "quality:{cause}:{look}:{labels}"
+
+    version: str
+    confirmed: bool
+    quality: QualityVerdict
+    since: datetime | None = None
+
+    @property
+    def starts_retraining(self) -> bool:
+        """Whether a retraining is called for."""
+        return self.confirmed
+
+    @property
+    def look(self) -> int:
+        """How many times the labels of this stretch of time were judged."""
+        return self.quality.look
+
+    @property
+    def labels(self) -> str:
+        """The digest of the labels."""
+        return self.quality.labels
+
+    @property
+    def sentence(self) -> str:
+        """What the labels show."""
+        verdict = "Drift is confirmed by newer labels" if self.confirmed else "Judged again by newer labels"
+        return f"{verdict}: {self.quality.text}."
+
+
+@dataclass(frozen=True, kw_only=True)
 class DriftConfirmed(Record):
-    """Drift that starts a retraining.
+    """Drift that starts a retraining; caused by a `DriftChecked` or a `QualityChecked`.
 
     Parameters
     ----------

@@ -174,6 +174,7 @@ class Bundle:
     def reference(self) -> dict[str, Any]:
         """``loss`` and ``baseline``: mean losses, out of fold on the newest folds; their ``rows``.
 
+        Also the ``error`` of each loss, its standard error, and the ``blocks`` of rows it rests on.
         And by feature its importance, ``importances``, see `mlops.evaluation.plots.importances`.
         """
         return dict(self._json("reference.json"))

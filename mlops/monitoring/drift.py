@@ -8,7 +8,7 @@ its own days differ by is no drift.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -23,7 +23,9 @@ from numpy.typing import NDArray
 from mlops import feature_types
 from mlops.errors import MissingColumnError
 from mlops.feature_types.cells import spelled
-from mlops.ledger.drift_report import ColumnVerdict, DriftReport, QualityVerdict, ServedWindow
+from mlops.ledger.drift_report import ColumnVerdict, DriftReport
+from mlops.ledger.quality_verdict import QualityVerdict
+from mlops.ledger.served_window import ServedWindow
 from mlops.monitoring import alpha
 from mlops.monitoring.masking import without_sentinels
 from mlops.monitoring.validity import Blocks, Finding, validate
@@ -43,9 +45,6 @@ __all__ = [
     "as_blocks",
     "as_reference",
     "column_verdicts",
-    "confirmed",
-    "confirms",
-    "counted",
     "judge",
     "measure",
     "thresholds",
@@ -376,30 +375,3 @@ def _verdicts(
 def _finite(figure: float | None) -> float | None:
     """Return a figure that can decide: what is not a number is below no threshold."""
     return figure if figure is not None and isfinite(figure) else None
-
-
-def counted(reports: Iterable[DriftReport], *, as_of: datetime, min_gap: timedelta) -> list[DriftReport]:
-    """Return the earlier windows that count, oldest first.
-
-    A window of which nothing could be said is left out: it was not calm. Of windows that end
-    less than `min_gap` from one another, or from `as_of`, the newest counts.
-    """
-    chosen, end = [], as_of - min_gap
-    for report in sorted(reports, key=lambda report: report.window.end, reverse=True):
-        if report.window.end <= end and not report.unknown:
-            chosen.append(report)
-            end = report.window.end - min_gap
-    return chosen[::-1]
-
-
-def confirmed(history: Sequence[bool], *, confirm: int, of: int) -> bool:
-    """Return whether at least `confirm` of the last `of` windows were raised; newest last."""
-    return sum(history[-of:]) >= confirm
-
-
-def confirms(
-    report: DriftReport, before: Iterable[DriftReport], *, as_of: datetime, policy: MonitorParams
-) -> bool:
-    """Return whether a raised window, with the earlier ones of the same champion, confirms drift."""
-    history = [one.raised for one in counted(before, as_of=as_of, min_gap=policy.window / 2)]
-    return report.raised and confirmed([*history, True], confirm=policy.confirm, of=policy.of)

@@ -6,19 +6,18 @@ drifts any more beside its reference, so nothing would ask for the next training
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
-from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from mlops.ledger.monitoring_records import DriftChecked
-from mlops.monitoring.drift import confirms, counted
+from mlops.monitoring.confirmation import confirmed_since
 
 if TYPE_CHECKING:
-    from mlops.config.params import MonitorParams, Params
+    from mlops.config.params import Params
     from mlops.ledger.drift_report import DriftReport
 
-__all__ = ["began", "check", "is_due"]
+__all__ = ["check", "is_due"]
 
 
 def check(
@@ -36,7 +35,7 @@ def check(
     Parameters
     ----------
     report, before
-        The window, and the earlier ones of the same champion.
+        The window, and the earlier ones of the same champion, each with the newest verdict on its quality.
     version
         The champion's.
     as_of
@@ -46,9 +45,10 @@ def check(
     trained_until
         See `is_due`; None without a time column, where nothing is followed up.
     """
-    confirmed, due = confirms(report, before, as_of=as_of, policy=params.monitor), False
-    if confirmed:
-        since = began(report, before, as_of=as_of, policy=params.monitor)
+    begun = confirmed_since([*before, report], policy=params.monitor) if report.raised else None
+    confirmed, due = begun is not None, False
+    if begun is not None:
+        since = begun
     elif since is not None and trained_until is not None and params.retrain.policy == "on_drift":
         due = is_due(
             as_of=as_of,
@@ -67,30 +67,6 @@ def check(
     )
 
 
-def began(
-    report: DriftReport, before: Iterable[DriftReport], *, as_of: datetime, policy: MonitorParams
-) -> datetime:
-    """Return when the change began that a window confirms: the start of the first window that showed it.
-
-    Of those that confirm it, and of the raised ones right before them, whose retrainings were not promoted.
-
-    Parameters
-    ----------
-    report
-        A raised window.
-    before
-        The earlier ones of the same champion.
-    as_of
-        The end of `report`.
-    """
-    windows = [*counted(before, as_of=as_of, min_gap=policy.window / 2), report]
-    last = windows[-policy.of :]
-    showed = [one for one in last if one.raised]
-    if showed[0] is last[0]:
-        showed += takewhile(lambda one: one.raised, reversed(windows[: -len(last)]))
-    return min(one.window.start for one in showed)
-
-
 def is_due(
     *, as_of: datetime, since: datetime, trained_until: datetime, maturity: timedelta, window: timedelta
 ) -> bool:
@@ -105,7 +81,7 @@ def is_due(
     as_of
         The present, in event time; labels are known of rows that are `maturity` older.
     since
-        When the change began, see `began`.
+        When the change began, see `mlops.monitoring.confirmation.confirmed_since`.
     trained_until
         The end of the rows that were trained on last since then, whether or not the gate promoted that.
     window

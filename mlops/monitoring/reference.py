@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from mlops.evaluation.metrics import mean_losses
+from mlops.evaluation.metrics import losses, mean_losses
 from mlops.feature_types.cells import spelled
+from mlops.monitoring.quality import LossAtTraining, loss_at_training
 from mlops.stats.blocks import blocks_of
 from mlops.stats.change_point import last_change
 from mlops.tables.sampling import spaced
@@ -51,8 +52,8 @@ class Reference:
         Out-of-fold predictions of the newest folds: of what it was fitted on the model is surer, and beside
         that the same data would have drifted.
     loss, baseline
-        The mean of each loss of the task, out of fold on the newest folds, of the recipe and of the constant
-        prediction.
+        Each loss of the task, out of fold on the newest folds: of the recipe with its error, and the mean of
+        the constant prediction.
     rows
         How many rows these rest on.
     importances
@@ -61,7 +62,7 @@ class Reference:
 
     features: pd.DataFrame
     predictions: pd.DataFrame
-    loss: Mapping[str, float]
+    loss: Mapping[str, LossAtTraining]
     baseline: Mapping[str, float]
     rows: int
     importances: Mapping[str, float]
@@ -84,7 +85,8 @@ def reference_of(
     block = _block(rule.holdout)
     times = blocks_of(fitted, schema, block) if schema.time else None
     regime = fitted[newest_regime(fitted, schema, times)]
-    newest = newest_folds(out_of_fold.fold, blocks_of(scored, schema, block))
+    days = blocks_of(scored, schema, block)
+    newest = newest_folds(out_of_fold.fold, days)
     unseen, predicted = scored[newest], out_of_fold.take(newest)
     labels, classes = unseen[schema.target].tolist(), predicted.classes
     predictions = _watched(unseen, schema=schema).assign(
@@ -93,7 +95,14 @@ def reference_of(
     return Reference(
         _watched(regime.iloc[spaced(len(regime), most=_MOST_ROWS)], *schema.features, schema=schema),
         predictions.iloc[spaced(len(unseen), most=_MOST_ROWS)],
-        mean_losses(schema.task, labels, predicted.predictions, classes),
+        {
+            name: loss_at_training(
+                losses(name, labels, predicted.predictions, classes),
+                days[newest],
+                ordered=schema.time is not None,
+            )
+            for name in schema.task_type.losses
+        },
         mean_losses(schema.task, labels, predicted.baseline, classes),
         len(unseen),
         {name: value if isfinite(value) else 0.0 for name, value in out_of_fold.importances.items()},

@@ -13,8 +13,8 @@ from typing import Any
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.runtime import flow_run
 
-from mlops.ledger.drift_report import QualityVerdict
 from mlops.ledger.entry import Entry
+from mlops.ledger.quality_verdict import QualityVerdict
 from mlops.ledger.records import (
     DataVersioned,
     DeploymentServed,
@@ -169,12 +169,7 @@ def _compared(figures: Figures, champion: Mapping[str, float]) -> str:
 
 
 def _quality(quality: QualityVerdict | None) -> str:
-    if quality is None or quality.loss is None:
-        return f"unknown: {quality.note if quality else 'no labels yet'}"
-    return (
-        f"{quality.state}: loss {_figure(quality.loss)} on {quality.rows:,} rows with labels, "
-        f"{_figure(quality.reference_loss)} at training"
-    )
+    return "not judged" if quality is None else quality.text.removeprefix("quality ")
 
 
 def _figure(value: float | None) -> str:

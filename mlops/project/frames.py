@@ -16,13 +16,17 @@ from mlops.project.version_facts import VersionFacts, version_facts
 if TYPE_CHECKING:
     import pandas as pd
 
+    from mlops.ledger.quality_verdict import QualityVerdict
     from mlops.project.context import Project
 
 __all__ = ["decisions", "predictions", "versions", "windows"]
 
 _WINDOW = ("start", "end", "version", "rows", "drifted", "confirmed")
 _COLUMN = ("column", "statistic", "value", "threshold", "verdict", "note")
-_QUALITY = ("quality", "loss", "loss_low", "loss_high", "reference_loss", "labelled", "coverage")
+_QUALITY = (
+    *("quality", "worse_than", "quality_start", "quality_end", "loss", "loss_low", "loss_high"),
+    *("reference_loss", "baseline_loss", "labelled", "coverage", "look", "quality_note"),
+)
 
 
 def predictions(
@@ -83,10 +87,14 @@ def windows(project: Project) -> pd.DataFrame:
         Oldest first. Of the window: ``start`` and ``end`` (event times, UTC, half-open), the
         ``version`` that served, ``rows``, whether it ``drifted`` and whether drift was ``confirmed``.
         Of the column: ``column``, ``statistic``, ``value`` and ``threshold`` in the statistic's unit,
-        ``verdict`` (``ok``, ``drift``, ``insufficient``, ``invalid``), ``note``. And of the window's
-        quality, the same in each of its rows: ``quality`` (``ok``, ``worse``, ``unknown``), the mean
-        ``loss`` with its interval ``loss_low`` to ``loss_high``, the ``reference_loss`` at training,
-        the ``labelled`` rows and the ``coverage``, their share.
+        ``verdict`` (``ok``, ``drift``, ``insufficient``, ``invalid``), ``note``. And of the quality
+        that was known by the window's end or has become known since, the same in each of its rows:
+        ``quality`` (``ok``, ``worse``, ``unknown``), what it is ``worse_than`` (``training``,
+        ``baseline``, or both with a comma), of the rows from ``quality_start`` to ``quality_end`` the
+        mean ``loss`` with its interval ``loss_low`` to ``loss_high``, the ``reference_loss`` at
+        training, the ``baseline_loss`` of a constant prediction on the same rows, the ``labelled``
+        rows and the ``coverage``, their share, the number of the ``look``, and in ``quality_note`` why
+        it is unknown.
 
     Examples
     --------
@@ -99,9 +107,10 @@ def windows(project: Project) -> pd.DataFrame:
     """
     import pandas as pd
 
-    from mlops.ledger.records import DriftChecked
+    from mlops.ledger.records import DriftChecked, QualityChecked
 
     rows: list[dict[str, Any]] = []
+    newest = {entry.cause: entry.record.quality for entry in project.recorded(QualityChecked)}
     for entry in project.recorded(DriftChecked):
         checked, report = entry.record, entry.record.report
         about = {
@@ -112,24 +121,31 @@ def windows(project: Project) -> pd.DataFrame:
             "drifted": report.drifted,
             "confirmed": checked.confirmed,
         }
-        judged = report.quality
-        quality = (
-            {}
-            if judged is None
-            else {
-                "quality": judged.state,
-                "loss": judged.loss,
-                "loss_low": judged.low,
-                "loss_high": judged.high,
-                "reference_loss": judged.reference_loss,
-                "labelled": judged.rows,
-                "coverage": judged.coverage,
-            }
-        )
+        judged = newest.get(entry.id, report.quality)
+        quality = {} if judged is None else _quality(judged)
         rows += [{**about, **asdict(column), **quality} for column in report.columns]
     frame = pd.DataFrame(rows, columns=[*_WINDOW, *_COLUMN, *_QUALITY])
-    figures = ["value", "threshold", "loss", "loss_low", "loss_high", "reference_loss", "coverage"]
-    return _timed(frame.astype(dict.fromkeys(figures, float)), "start", "end")
+    figures = ["value", "threshold", "loss", "loss_low", "loss_high", "reference_loss", "baseline_loss"]
+    frame = frame.astype(dict.fromkeys([*figures, "coverage"], float))
+    return _timed(frame, "start", "end", "quality_start", "quality_end")
+
+
+def _quality(judged: QualityVerdict) -> dict[str, Any]:
+    return {
+        "quality": judged.state,
+        "worse_than": ", ".join(judged.worse_than),
+        "quality_start": judged.window.start,
+        "quality_end": judged.window.end,
+        "loss": judged.loss,
+        "loss_low": judged.low,
+        "loss_high": judged.high,
+        "reference_loss": judged.reference_loss,
+        "baseline_loss": judged.baseline_loss,
+        "labelled": judged.rows,
+        "coverage": judged.coverage,
+        "look": judged.look,
+        "quality_note": judged.note,
+    }
 
 
 def decisions(project: Project) -> pd.DataFrame:

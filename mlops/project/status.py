@@ -20,6 +20,7 @@ from mlops.ledger.records import (
     ModelPromoted,
     ModelRegistered,
     ModelRolledBack,
+    QualityChecked,
     RetrainRefused,
     RunAbandoned,
 )
@@ -102,6 +103,8 @@ class Overview:
         The ledger's row that recorded the newest version of the data.
     data_until
         End of that version in event time, if the gate judged a model trained on it.
+    quality
+        The newest verdict on an earlier window whose labels came, if it is newer than `drift`.
     """
 
     model: str
@@ -116,6 +119,7 @@ class Overview:
     decisions: Sequence[Entry[Record]]
     next: Sequence[Upcoming]
     parts: Sequence[Health]
+    quality: Entry[QualityChecked] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as JSON values."""
@@ -127,7 +131,8 @@ class Overview:
             "traffic": asdict(self.traffic) if self.traffic else None,
             "data": _body(self.data),
             "data_until": self.data_until.isoformat() if self.data_until else None,
-            "drift": {**_decision(self.drift), "as_of": _iso(self.drift.as_of)} if self.drift else None,
+            "drift": _verdict(self.drift),
+            "quality": _verdict(self.quality),
             "decisions": [_decision(entry) for entry in self.decisions],
             "next": [run.to_dict() for run in self.next],
             "parts": [asdict(part) for part in self.parts],
@@ -167,7 +172,8 @@ class Overview:
             return ["no window checked yet; run `mlops monitor`"]
         until = f", window up to {self.drift.as_of:%Y-%m-%d %H:%M}" if self.drift.as_of else ""
         verdict = textwrap.wrap(self.drift.record.sentence, _WIDTH)
-        return [f"checked {_ago(self.drift.recorded_at, self.at)}{until}", *verdict]
+        newer = textwrap.wrap(self.quality.record.sentence, _WIDTH) if self.quality else []
+        return [f"checked {_ago(self.drift.recorded_at, self.at)}{until}", *verdict, *newer]
 
     def _decisions(self) -> list[str]:
         if not self.decisions:
@@ -197,6 +203,8 @@ def overview(project: Project, *, now: datetime) -> Overview:
         ledger = project.ledger  # imports its database's client while the others respond
         deployed, data = ledger.last(DeploymentServed), _newest_version(ledger)
         drift, decisions = ledger.last(DriftChecked), _decisions(ledger, most=3)
+        newest = ledger.last(DriftChecked, QualityChecked)
+        quality = ledger.last(QualityChecked)
     counts = metrics.result()
     return Overview(
         model=project.params.data.name,
@@ -208,6 +216,7 @@ def overview(project: Project, *, now: datetime) -> Overview:
         data=data,
         data_until=_data_until(ledger, data) if data else None,
         drift=drift,
+        quality=quality if quality is not None and newest == quality else None,
         decisions=decisions,
         next=runs.result(),
         parts=parts.result(),
@@ -256,6 +265,10 @@ def _decisions(ledger: Ledger, *, most: int) -> list[Entry[Record]]:
     found = ledger.entries(*_DECISIONS)
     judged = {entry.id for entry in found if isinstance(entry.record, GateJudged | ModelRolledBack)}
     return [e for e in found if not (isinstance(e.record, ModelPromoted) and e.cause in judged)][-most:]
+
+
+def _verdict(entry: Entry[Any] | None) -> dict[str, Any] | None:
+    return {**_decision(entry), "as_of": _iso(entry.as_of)} if entry else None
 
 
 def _decision(entry: Entry[Record]) -> dict[str, Any]:

@@ -12,12 +12,22 @@ from typing import TYPE_CHECKING, Any
 from mlops.adapters.mlflow.links import version_page
 from mlops.config.target_names import describe_target
 from mlops.errors import UsageError
-from mlops.ledger.records import AnyDeployment, DeploymentServed, ScoringStarted, TableScored
+from mlops.ledger.codec import encode
+from mlops.ledger.records import (
+    AnyDeployment,
+    DeploymentServed,
+    DriftChecked,
+    QualityChecked,
+    ScoringStarted,
+    TableScored,
+)
 from mlops.prediction_log.lineage import Lineage
 from mlops.project.context import Project
 
 if TYPE_CHECKING:
     from mlops.ledger.entry import Entry
+    from mlops.ledger.quality_verdict import QualityVerdict
+    from mlops.ledger.record import Record
     from mlops.prediction_log.label_log import Label
 
 __all__ = ["Trace", "trace"]
@@ -41,6 +51,8 @@ class Trace:
         Every label that came for it, oldest first: the last one counts.
     page
         The model version's page in MLflow.
+    quality
+        The newest verdict on the rows of this version around it; None before their labels are due.
     """
 
     record: Mapping[str, Any]
@@ -48,13 +60,15 @@ class Trace:
     served: Entry[AnyDeployment]
     labels: Sequence[Label]
     page: str
+    quality: QualityVerdict | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return it for machines."""
         about = {name: getattr(self.served.record, name, None) for name in ("target", "image", "source")}
         labels = [{**asdict(label), "at": label.at.isoformat()} for label in self.labels]
+        quality = encode(self.quality) if self.quality else None
         lineage = {name: value for name, value in self.lineage.to_dict().items() if name != "prediction"}
-        return {**self.record, **lineage, **about, "labels": labels, "page": self.page}
+        return {**self.record, **lineage, **about, "labels": labels, "page": self.page, "quality": quality}
 
     def text(self) -> str:
         """Return it for people."""
@@ -65,6 +79,7 @@ class Trace:
             ("Output", [f"{record['prediction']}{score}"]),
             ("Features", [f"{name} = {json.dumps(value)}" for name, value in record["features"].items()]),
             ("Label", [str(label) for label in self.labels] or ["none yet"]),
+            ("Quality", textwrap.wrap(self._quality(), _WIDTH)),
             ("Deployment", self._deployment()),
             ("Model", [f"version {behind.version}, bundle {_short(behind.digest)}, {self.page}"]),
             ("Run", [behind.run_id or "not recorded"]),
@@ -78,6 +93,11 @@ class Trace:
         parts = [f"key {self.record['key']}"] if self.record["key"] is not None else []
         parts += [f"event time {_minute(self.record['time'])}"] if self.record["time"] else []
         return [", ".join(parts)] if parts else []
+
+    def _quality(self) -> str:
+        if self.quality is None:
+            return "not judged yet: `mlops monitor` judges rows that are older than monitor.label_maturity"
+        return self.quality.text.removeprefix("quality ")
 
     def _deployment(self) -> list[str]:
         served = self.served.record
@@ -125,7 +145,21 @@ def trace(project: Project, id: str) -> Trace:
         served=served,
         labels=labels.history(project.folder.labels, id=id, key=record["key"]),
         page=version_page(project.folder.mlflow_uri, project.params.data.name, behind.version),
+        quality=_quality_around(record, entries),
     )
+
+
+def _quality_around(record: Mapping[str, Any], entries: Sequence[Entry[Record]]) -> QualityVerdict | None:
+    """Return the newest verdict on a window of this version's rows in which the prediction lies."""
+    time = datetime.fromisoformat(record["time"] or record["at"])
+    for entry in reversed(entries):
+        checked = entry.record
+        if not isinstance(checked, DriftChecked | QualityChecked) or checked.version != record["version"]:
+            continue
+        quality = checked.quality if isinstance(checked, QualityChecked) else checked.report.quality
+        if quality is not None and quality.window.start <= time < quality.window.end:
+            return quality
+    return None
 
 
 def _minute(moment: str) -> str:

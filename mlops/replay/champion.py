@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from mlops.ledger.drift_report import DriftReport
     from mlops.ledger.judgement import GateJudged
+    from mlops.ledger.quality_verdict import QualityVerdict
     from mlops.monitoring.reference import Reference
     from mlops.replay.fits import Model
 
@@ -69,7 +70,9 @@ class Champion:
     reference
         What its served rows are compared with; None where nothing is.
     reports
-        The judged windows of what it served, oldest first.
+        The judged windows of what it served, oldest first, each with the newest verdict on its quality.
+    looks
+        Every verdict on the quality of what it served.
     rejected
         The verdicts on challengers that did not replace it.
     nulls
@@ -83,6 +86,7 @@ class Champion:
     fitted_until: datetime
     reference: Reference | None = None
     reports: list[DriftReport] = field(default_factory=list)
+    looks: list[QualityVerdict] = field(default_factory=list)
     rejected: list[GateJudged] = field(default_factory=list)
     nulls: RememberedNulls = field(default_factory=RememberedNulls)
     since: datetime | None = None

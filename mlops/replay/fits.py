@@ -31,6 +31,7 @@ class Model:
     """A fitted model, which predicts each row of a timeline once."""
 
     classes: Sequence[Any] | None
+    prior: Sequence[float] | float
     predictor: Predictor
     timeline: Timeline
     _values: NDArray[Any]
@@ -43,7 +44,7 @@ class Model:
         n = len(timeline.rows)
         predictor = uncompiled(fitted.estimator, timeline.schema, fitted.classes, build)
         blank = np.empty(n, object), np.empty(n, object), np.zeros(n, bool)
-        return cls(fitted.classes, predictor, timeline, *blank)
+        return cls(fitted.classes, fitted.prior, predictor, timeline, *blank)
 
     def predict(self, places: Places) -> Predictions:
         """Predict rows by their places."""

@@ -10,7 +10,7 @@ from mlops.moments import from_text
 
 __all__ = ["Decision", "Played", "Replayed", "Step"]
 
-DecisionKind = Literal["first", "window", "refused", "promoted", "rejected", "refitted"]
+DecisionKind = Literal["first", "window", "labels", "refused", "promoted", "rejected", "refitted"]
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from mlops.replay.champion import Champion
 from mlops.replay.played import Decision, DecisionKind, Played, Step
 from mlops.replay.served import ServedRows
 from mlops.replay.training_set import TrainingSet
-from mlops.replay.window_judgement import judge_window, sentence
+from mlops.replay.window_judgement import JudgedStep, judge_window, sentence
 
 if TYPE_CHECKING:
     from mlops.config.params import Params
@@ -106,12 +106,12 @@ class _Player:
         champion = self._champion
         self.steps.append(self._served.serve(self.as_of, end, champion.model, champion.version))
         self.as_of = end
-        checked = self._judge()
+        judged = self._judge()
         if self._policy.is_due(self):
             self.last_training = end
             self._retrain(None)
-        elif checked is not None and checked.starts_retraining:
-            self._retrain(checked)
+        elif judged is not None and judged.starting is not None:
+            self._retrain(judged.starting)
 
     def new_rows(self) -> int:
         """Count the mature labelled rows later than those of the last training."""
@@ -133,10 +133,10 @@ class _Player:
         self._decide("first", verdict.sentence)
         return champion
 
-    def _judge(self) -> DriftChecked | None:
+    def _judge(self) -> JudgedStep | None:
         if self._policy.watched == "nothing":
             return None
-        checked = judge_window(
+        judged = judge_window(
             self._champion,
             self._served,
             self._schema,
@@ -144,9 +144,11 @@ class _Player:
             as_of=self.as_of,
             watched=self._policy.watched,
         )
-        if checked is not None:
-            self._decide("window", sentence(checked, self._policy.watched))
-        return checked
+        if judged is not None:
+            self._decide("window", sentence(judged.checked, self._policy.watched))
+            for again in judged.again:
+                self._decide("labels", again.sentence)
+        return judged
 
     def _retrain(self, drift: DriftChecked | None) -> None:
         """Retrain because of confirmed drift, or because it was requested; a refusal is a decision."""

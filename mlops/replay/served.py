@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from mlops.evaluation import metrics as metric
+from mlops.monitoring.served_quality import WindowRows, began
 from mlops.replay.played import Step
 from mlops.task_types.predictions import Predictions
 
@@ -39,17 +40,24 @@ class ServedRows:
         loss = float(losses.mean()) if len(losses) else None
         return Step(start, end, version, len(places), len(losses), loss)
 
-    def window(self, start: datetime, end: datetime, model: Model, version: int) -> pd.DataFrame:
-        """Return the rows of [start, end) that a version served, with the labels that have come by then."""
-        places = self._timeline.between(start, end)
-        places = places[self._version[places] == version]
-        log = self._timeline.log(places, end)
+    def window(
+        self, start: datetime, end: datetime, model: Model, version: int, *, as_of: datetime
+    ) -> WindowRows:
+        """Return the rows of [start, end) that a version served, with the labels known by `as_of`."""
+        window = self._timeline.between(start, end)
+        ours = self._version[window] == version
+        places = window[ours]
+        log = self._timeline.log(places, as_of)
         predicted = model.predict(places)
         scores: Sequence[Any] = predicted.scores if predicted.scores is not None else [None] * len(places)
-        return log.assign(
+        rows = log.assign(
             prediction=pd.Series(predicted.values, index=log.index),
             score=pd.Series(list(scores), index=log.index, dtype=None if len(places) else object),
         )
+        # What lies before the replay was served by nobody.
+        others = (self._version[window] > 0) & ~ours
+        since = began(self._timeline.times.iloc[window[ours | others]], ours[ours | others])
+        return WindowRows(start, end, rows, since=since, last_label=self._timeline.last_label(as_of))
 
     def _losses(self, places: Places, model: Model) -> Any:
         if not len(places):

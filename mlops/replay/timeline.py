@@ -69,6 +69,11 @@ class Timeline:
         came[self.before(as_of - self.delay) :] = False
         return came
 
+    def last_label(self, as_of: datetime) -> datetime | None:
+        """Return when the newest label came that is known by then; None before the first."""
+        known = np.flatnonzero(self.known(as_of))
+        return (self.times.iloc[known[-1]] + self.delay).to_pydatetime() if len(known) else None
+
     def lake(self, chosen: Mask) -> pd.DataFrame:
         """Return rows as the lake has them, all with their label, and `PLACE` beside."""
         return self.rows[chosen].assign(**{PLACE: np.flatnonzero(chosen)})

@@ -2,24 +2,51 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from mlops.ledger.drift_report import DriftReport, ServedWindow
-from mlops.ledger.monitoring_records import DriftChecked
+from mlops.ledger.drift_report import DriftReport
+from mlops.ledger.monitoring_records import DriftChecked, QualityChecked
+from mlops.ledger.served_window import ServedWindow
 from mlops.monitoring import drift, follow_up
+from mlops.monitoring.confirmation import confirmed_again
+from mlops.monitoring.quality import quality_window
 from mlops.monitoring.retraining import rejected_until
-from mlops.monitoring.served_quality import served_quality
+from mlops.monitoring.served_quality import ServedModel, WindowRows, judged_again, served_quality
 
 if TYPE_CHECKING:
     from mlops.config.params import Params
+    from mlops.ledger.quality_verdict import QualityVerdict
     from mlops.replay.champion import Champion
     from mlops.replay.policies import Watched
     from mlops.replay.served import ServedRows
     from mlops.schema import Schema
 
-__all__ = ["judge_window", "sentence"]
+__all__ = ["JudgedStep", "judge_window", "sentence"]
+
+
+@dataclass(frozen=True)
+class JudgedStep:
+    """What monitoring finds at the end of a step.
+
+    Parameters
+    ----------
+    again
+        The verdicts on the quality of earlier windows whose labels have come.
+    """
+
+    checked: DriftChecked
+    again: tuple[QualityChecked, ...]
+
+    @property
+    def starting(self) -> DriftChecked | None:
+        """What calls for a retraining: the window, also where labels of an earlier one confirmed drift."""
+        if self.checked.starts_retraining:
+            return self.checked
+        confirming = next((each for each in self.again if each.confirmed), None)
+        return replace(self.checked, since=confirming.since) if confirming else None
 
 
 def judge_window(
@@ -30,43 +57,32 @@ def judge_window(
     *,
     as_of: datetime,
     watched: Watched,
-) -> DriftChecked | None:
-    """Judge the rows that the champion served in the window up to `as_of`; None where there are none."""
-    policy = params.monitor
+) -> JudgedStep | None:
+    """Judge the rows that the champion served in the window up to `as_of`; None where there are none.
+
+    Its earlier windows are judged again where labels came.
+    """
+    reference, policy = champion.reference, params.monitor
     window = (as_of - policy.window, as_of)
-    joined = served.window(*window, champion.model, champion.version)
-    reference = champion.reference
-    if joined.empty or reference is None:
+
+    def rows(start: datetime, end: datetime) -> WindowRows:
+        return served.window(start, end, champion.model, champion.version, as_of=as_of)
+
+    current = rows(*window).rows
+    if current.empty or reference is None:
         return None
-    if watched == "loss":
-        report = DriftReport(
-            ServedWindow(*window, len(joined)), len(reference.features), (), 0.0, drifted=False
-        )
-    else:
-        report = drift.measure(
-            reference.features,
-            reference.predictions,
-            drift.as_reference(joined, schema),
-            schema,
-            window=window,
-            policy=policy,
-            block=params.gate.block,
-            seed=params.model.seed,
-            nulls=champion.nulls,
-            importances=reference.importances,
-            earlier=lambda: drift.as_reference(
-                served.window(champion.fitted_until, window[0], champion.model, champion.version), schema
-            ),
-        )
-    quality = served_quality(
-        joined,
+    model = ServedModel(
+        str(champion.version),
         schema,
-        params,
-        as_of=as_of,
-        classes=champion.model.classes,
-        reference_loss=reference.loss[params.gate.metric],
+        champion.model.classes,
+        champion.model.prior,
+        reference.loss[params.gate.metric],
     )
-    report = replace(report, quality=quality)
+    quality = served_quality(rows(*quality_window(as_of, policy)), model, params, earlier=champion.looks)
+    champion.looks.append(quality)
+    before = tuple(champion.reports)
+    again = tuple(_again(champion, model, params, rows))
+    report = replace(_columns(champion, rows, schema, params, window, watched), quality=quality)
     rejected = rejected_until(champion.rejected, str(champion.version))
     checked = follow_up.check(
         report,
@@ -78,7 +94,60 @@ def judge_window(
         trained_until=max(champion.fitted_until, rejected or champion.fitted_until),
     )
     champion.reports.append(report)
-    return checked
+    begun = confirmed_again(
+        (*before, report), again, starts_retraining=checked.starts_retraining, policy=policy
+    )
+    verdicts = tuple(
+        QualityChecked(version=checked.version, confirmed=since is not None, since=since, quality=verdict)
+        for (_, verdict), since in zip(again, begun, strict=True)
+    )
+    return JudgedStep(checked, verdicts)
+
+
+def _columns(
+    champion: Champion,
+    rows: Callable[[datetime, datetime], WindowRows],
+    schema: Schema,
+    params: Params,
+    window: tuple[datetime, datetime],
+    watched: Watched,
+) -> DriftReport:
+    reference = champion.reference
+    assert reference is not None
+    current = rows(*window).rows
+    if watched == "loss":
+        served = ServedWindow(*window, len(current))
+        return DriftReport(served, len(reference.features), (), 0.0, drifted=False)
+    return drift.measure(
+        reference.features,
+        reference.predictions,
+        drift.as_reference(current, schema),
+        schema,
+        window=window,
+        policy=params.monitor,
+        block=params.gate.block,
+        seed=params.model.seed,
+        nulls=champion.nulls,
+        importances=reference.importances,
+        earlier=lambda: drift.as_reference(rows(champion.fitted_until, window[0]).rows, schema),
+    )
+
+
+def _again(
+    champion: Champion, model: ServedModel, params: Params, rows: Callable[[datetime, datetime], WindowRows]
+) -> Iterator[tuple[int, QualityVerdict]]:
+    """Judge the champion's windows again whose labels have come; a label once known does not change here."""
+    waiting = [
+        (place, report.quality)
+        for place, report in enumerate(champion.reports)
+        if report.quality is not None and report.quality.coverage < 1
+    ]
+    verdicts = [verdict for _, verdict in waiting]
+    for number, verdict in judged_again(verdicts, champion.looks, model, params, rows):
+        place = waiting[number][0]
+        champion.looks.append(verdict)
+        champion.reports[place] = replace(champion.reports[place], quality=verdict)
+        yield place, verdict
 
 
 def sentence(checked: DriftChecked, watched: Watched) -> str:
@@ -87,12 +156,5 @@ def sentence(checked: DriftChecked, watched: Watched) -> str:
     if watched != "loss" or quality is None:
         return "\n".join([checked.sentence, *checked.report.remarks])
     due = f" {checked.follow_up_sentence}" if checked.follow_up else ""
-    if quality.loss is None:
-        return f"Loss unknown: {quality.note}.{due}"
-    verdict = "Loss unknown" if quality.state == "unknown" else f"Loss {quality.state}"
     confirmed = ", confirmed" if checked.confirmed else ""
-    note = f"; {quality.note}" if quality.note else ""
-    return (
-        f"{verdict}{confirmed}: {quality.loss:.4f} vs {quality.reference_loss:.4f} out of fold at training; "
-        f"{quality.rows:,} labelled rows{note}.{due}"
-    )
+    return f"Loss {quality.text.removeprefix('quality ')}{confirmed}.{due}"

@@ -23,7 +23,7 @@ from mlops.files.parquet import to_bytes
 from mlops.maintenance import packages
 from mlops.model import bundle
 from mlops.model.bundle import ModelInfo, to_json
-from mlops.monitoring.reference import reference_of
+from mlops.monitoring.reference import Reference, reference_of
 from mlops.schema import Schema
 from mlops.stages.backtest import read_backtest, read_chosen, recipe
 from mlops.stages.io import read_params, read_rows
@@ -79,19 +79,24 @@ def train(root: Path) -> None:
         "golden.json": to_json(_golden(golden, predictor.predict(columns_of(golden, schema)), schema)),
         "reference.parquet": to_bytes(reference.features),
         "predictions.parquet": to_bytes(reference.predictions),
-        "reference.json": to_json(
-            {
-                "loss": reference.loss,
-                "baseline": reference.baseline,
-                "rows": reference.rows,
-                "importances": reference.importances,
-            }
-        ),
+        "reference.json": to_json(_at_training(reference)),
         "lineage.json": to_json(_lineage(root, params, judged, train_facts, holdout_facts)),
     }
     if schema.time is None:
         files["rows.parquet"] = _known_rows(train_rows, holdout_rows, out_of_fold, schema)
     bundle.write(root / BUNDLE, files)
+
+
+def _at_training(reference: Reference) -> dict[str, Any]:
+    """Return the losses that those of served rows are compared with."""
+    return {
+        "loss": {name: loss.mean for name, loss in reference.loss.items()},
+        "error": {name: loss.error for name, loss in reference.loss.items()},
+        "blocks": max(loss.blocks for loss in reference.loss.values()),
+        "baseline": reference.baseline,
+        "rows": reference.rows,
+        "importances": reference.importances,
+    }
 
 
 def _compiled(

@@ -21,10 +21,11 @@ from mlops.adapters.git.worktree import Tree
 from mlops.config.project_folder import find_project
 from mlops.deployment.client import Client
 from mlops.files.ports import free_port
-from mlops.ledger.drift_report import DriftReport, ServedWindow
+from mlops.ledger.drift_report import DriftReport
 from mlops.ledger.entry import Entry
 from mlops.ledger.record import Record
 from mlops.ledger.records import DriftChecked, DriftConfirmed, RetrainFinished, RetrainRefused
+from mlops.ledger.served_window import ServedWindow
 from mlops.project.context import Project
 from mlops.scaffold.template import stamp
 from tests.patience import EVENT_PATIENCE, until

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -13,22 +14,31 @@ from prefect.events import emit_event
 from mlops.errors import EmptyWindowError
 from mlops.ledger.drift_report import DriftReport
 from mlops.ledger.entry import Entry
-from mlops.ledger.records import DriftChecked, DriftConfirmed, DriftReported, GateJudged, ModelPromoted
+from mlops.ledger.quality_verdict import QualityVerdict
+from mlops.ledger.records import (
+    DriftChecked,
+    DriftConfirmed,
+    DriftReported,
+    GateJudged,
+    ModelPromoted,
+    QualityChecked,
+)
 from mlops.model.bundle import Bundle
 from mlops.monitoring import drift, follow_up
 from mlops.monitoring.masking import without_sentinels
 from mlops.monitoring.retraining import rejected_until
-from mlops.monitoring.served_quality import served_quality
 from mlops.orchestration import artifacts
 from mlops.orchestration.task import step
 from mlops.orchestration.tasks import retrain
-from mlops.prediction_log import label_log, reader
+from mlops.prediction_log import reader
+from mlops.project import champion_quality
 from mlops.project.context import Project
 
 __all__ = [
     "DRIFT_EVENT",
     "announce",
     "check",
+    "judged_again",
     "model_resource",
     "summary",
     "trained_for",
@@ -48,6 +58,9 @@ def model_resource(name: str) -> str:
 def check(root: Path, as_of: datetime | None = None) -> Entry[DriftChecked]:
     """Judge the rows that the deployed version served in the window up to `as_of`; record the verdict.
 
+    Then the quality of the champion's earlier windows is judged again where their labels have changed:
+    see `judged_again`.
+
     Parameters
     ----------
     as_of
@@ -66,22 +79,32 @@ def check(root: Path, as_of: datetime | None = None) -> Entry[DriftChecked]:
     project = Project.at(root)
     as_of = project.moment(as_of)
     subject = project.served()
-    known = project.ledger.find(DriftChecked, cause=subject.id, as_of=as_of)
-    if known is not None:
-        return _publish_columns(project, known)
+    checked = project.ledger.find(DriftChecked, cause=subject.id, as_of=as_of)
+    served = _served(project, subject, as_of) if checked is None else None
     reader.compact(project.folder.predictions, project.schema)
-    report = _report(project, subject, _served(project, subject, as_of), as_of)
-    before = [checked.record.report for checked in project.ledger.effects(subject, DriftChecked)]
-    verdict = follow_up.check(
-        report,
-        before,
-        project.params,
-        version=subject.record.version,
-        as_of=as_of,
-        since=trained_for(project, subject),
-        trained_until=trained_until(project, subject),
-    )
-    return _publish_columns(project, project.ledger.record(verdict, cause=subject, as_of=as_of))
+    quality = champion_quality.judge(project, subject, as_of, current=checked is None)
+    if served is not None:
+        verdict = follow_up.check(
+            replace(_report(project, subject, served, as_of), quality=quality.current),
+            quality.reports,
+            project.params,
+            version=subject.record.version,
+            as_of=as_of,
+            since=trained_for(project, subject),
+            trained_until=trained_until(project, subject),
+        )
+        checked = project.ledger.record(verdict, cause=subject, as_of=as_of)
+    assert checked is not None
+    champion_quality.record_again(project, quality, checked)
+    return _publish_columns(project, checked)
+
+
+@step(name="read what newer labels showed")
+def judged_again(root: Path, checked: Entry[DriftChecked]) -> list[Entry[QualityChecked]]:
+    """Return the verdicts on earlier windows that `check` recorded as of the same time."""
+    entries = Project.at(root).ledger.entries(QualityChecked)
+    version = checked.record.version
+    return [e for e in entries if e.as_of == checked.as_of and e.record.version == version]
 
 
 def trained_for(project: Project, subject: Entry[ModelPromoted]) -> datetime | None:
@@ -109,13 +132,14 @@ def _publish_columns(project: Project, checked: Entry[DriftChecked]) -> Entry[Dr
     return checked
 
 
-def summary(checked: Entry[DriftChecked]) -> str:
-    """Return the verdict on a window, and a line for each column about which there is more to say."""
-    return "\n".join([checked.record.sentence, *checked.record.report.remarks])
+def summary(checked: Entry[DriftChecked], again: Sequence[Entry[QualityChecked]] = ()) -> str:
+    """Return the verdict on a window, a line for each column with more to say, and newer verdicts."""
+    newer = [entry.record.sentence for entry in again]
+    return "\n".join([checked.record.sentence, *checked.record.report.remarks, *newer])
 
 
 @step(name="announce confirmed drift")
-def announce(root: Path, checked: Entry[DriftChecked]) -> Entry[DriftConfirmed]:
+def announce(root: Path, checked: Entry[DriftChecked | QualityChecked]) -> Entry[DriftConfirmed]:
     """Record confirmed drift, then emit the event that starts the retraining.
 
     The ledger's row counts. A lost event costs time, not the retraining: the reconciler finds the row.
@@ -193,8 +217,17 @@ def _figures(report: DriftReport, metric: str) -> dict[str, float]:
         "monitor/drifted_columns": float(sum(column.verdict == "drift" for column in report.columns)),
         "monitor/rows": float(report.window.rows),
     }
-    if report.quality is not None and report.quality.loss is not None:
-        figures |= {f"monitor/{metric}": report.quality.loss, "monitor/coverage": report.quality.coverage}
+    return figures | (_quality_figures(report.quality, metric) if report.quality else {})
+
+
+def _quality_figures(quality: QualityVerdict, metric: str) -> dict[str, float]:
+    figures = {"monitor/coverage": quality.coverage, "monitor/labelled_rows": float(quality.rows)}
+    if quality.loss is not None and quality.baseline_loss is not None:
+        figures |= {f"monitor/{metric}": quality.loss, f"monitor/baseline_{metric}": quality.baseline_loss}
+        figures |= {
+            "monitor/worse_than_training": float("training" in quality.worse_than),
+            "monitor/worse_than_baseline": float("baseline" in quality.worse_than),
+        }
     return figures
 
 
@@ -229,7 +262,7 @@ def _report(
 
     bundle = project.bundle_of(subject)
     policy = project.params.monitor
-    report = drift.measure(
+    return drift.measure(
         _reference(bundle),
         _reference_predictions(bundle),
         drift.as_reference(served, bundle.schema),
@@ -242,16 +275,6 @@ def _report(
         importances=bundle.reference["importances"],
         earlier=lambda: _served_before(project, subject, as_of - policy.window),
     )
-    joined = label_log.join(served, label_log.read(project.folder.labels), bundle.schema)
-    quality = served_quality(
-        joined,
-        bundle.schema,
-        project.params,
-        as_of=as_of,
-        classes=bundle.model.classes,
-        reference_loss=bundle.reference["loss"][project.params.gate.metric],
-    )
-    return replace(report, quality=quality)
 
 
 def _reference(bundle: Bundle) -> pd.DataFrame:

@@ -17,6 +17,7 @@ from mlops.ledger.records import (
     ModelPromoted,
     ModelRegistered,
     ModelRolledBack,
+    QualityChecked,
     RetrainFinished,
     RetrainRefused,
     RetrainStarted,
@@ -155,19 +156,21 @@ def pending_drift(project: Project) -> list[Entry[DriftConfirmed]]:
 
     A monitoring killed between the verdict and `confirm` leaves the verdict only: it is confirmed here.
     """
-    checks = (entry for entry in project.ledger.entries(DriftChecked) if entry.record.starts_retraining)
+    entries = project.ledger.entries(DriftChecked, QualityChecked)
+    checks = (entry for entry in entries if entry.record.starts_retraining)
     drifts = (confirm(project, check) for check in checks)
     return [drift for drift in drifts if _outcome_of(project, drift) is None]
 
 
-def confirm(project: Project, checked: Entry[DriftChecked]) -> Entry[DriftConfirmed]:
+def confirm(project: Project, checked: Entry[DriftChecked | QualityChecked]) -> Entry[DriftConfirmed]:
     """Record that a verdict calls for a retraining, once."""
     verdict = checked.record
+    window = verdict if isinstance(verdict, DriftChecked) else None
     confirmed = DriftConfirmed(
         version=verdict.version,
-        columns=verdict.report.named("drift"),
+        columns=window.report.named("drift") if window else (),
         since=verdict.since,
-        follow_up=verdict.follow_up,
+        follow_up=window is not None and window.follow_up,
     )
     return project.ledger.record(confirmed, cause=checked, as_of=checked.as_of)
 
@@ -243,7 +246,7 @@ def _last_training(project: Project, as_of: datetime) -> datetime | None:
 def _broken_columns(project: Project, drift: Entry[DriftConfirmed] | None, as_of: datetime) -> dict[str, str]:
     """Return what is broken in the window of the confirmed drift; without one, in the champion's newest."""
     if drift is not None:
-        checked = project.ledger.get(drift.cause, DriftChecked)
+        checked = _window_of(project, drift)
     else:
         champion = project.ledger.entries(ModelPromoted)[-1:]
         checks = project.ledger.effects(champion[0], DriftChecked) if champion else []
@@ -252,3 +255,14 @@ def _broken_columns(project: Project, drift: Entry[DriftConfirmed] | None, as_of
     if checked is None:
         return {}
     return untrainable(checked.record.report, project.schema, accept=project.params.monitor.accept)
+
+
+def _window_of(project: Project, drift: Entry[DriftConfirmed]) -> Entry[DriftChecked] | None:
+    """Return the window as of which drift was confirmed, also where labels of an earlier one confirmed it."""
+    again = project.ledger.get(drift.cause, QualityChecked)
+    if again is None:
+        return project.ledger.get(drift.cause, DriftChecked)
+    earlier = project.ledger.get(again.cause, DriftChecked)
+    if earlier is None:
+        return None
+    return project.ledger.find(DriftChecked, cause=earlier.cause, as_of=again.as_of) or earlier

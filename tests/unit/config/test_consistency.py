@@ -26,7 +26,6 @@ HARD = {
 }
 SOFT = {
     "a short cooldown": ({"retrain.cooldown": "5d"}, "retrain.cooldown", "6d"),
-    "windows without mature labels": ({"monitor.window": "1d"}, "monitor.window", "more than 1d"),
     "a window below the holdout": ({"train.window": "13d"}, "train.window", "14d"),
     "a retraining on few rows": ({"retrain.min_rows": 499}, "retrain.min_rows", "500"),
 }
@@ -78,16 +77,19 @@ def test_what_only_wastes_work_is_a_warning(
 
 
 def test_the_hard_ones_come_first_and_all_are_named() -> None:
-    changed = params({"monitor.window": "10d", "monitor.label_maturity": "10d", "retrain.cooldown": "1d"})
-    assert paths(changed) == ["train.gap", "monitor.window", "retrain.cooldown"]
+    changed = params({"monitor.label_maturity": "10d", "retrain.cooldown": "1d", "retrain.min_rows": 499})
+    assert paths(changed) == ["train.gap", "retrain.min_rows", "retrain.cooldown"]
 
 
 def test_without_a_time_column_no_window_of_the_table_counts() -> None:
     changed = {"train.gap": "1h", "train.holdout": "1h", "train.window": "1m", "retrain.cooldown": "1m"}
     assert len(find(params(changed))) >= 4
     assert find(params(changed, time=None)) == ()
-    # Windows of served rows run on the time of serving.
-    assert paths(params({"monitor.window": "1d"}, time=None)) == ["monitor.window"]
+
+
+def test_labels_may_take_longer_than_a_window() -> None:
+    late = {"monitor.window": "7d", "monitor.label_maturity": "30d", "train.gap": "30d"}
+    assert paths(params(late | {"retrain.cooldown": "90d"})) == []
 
 
 def test_a_cooldown_that_starts_nothing_is_not_asked_about() -> None:

@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 
 from mlops.ledger.codec import UnreadableValueError, decode
 from mlops.ledger.data_records import SourcePosition
-from mlops.ledger.drift_report import DriftReport, ServedWindow
+from mlops.ledger.drift_report import DriftReport
 from mlops.ledger.judgement import GateJudged
 from mlops.ledger.record import Record
 from mlops.ledger.records import RECORDS, DriftChecked, ModelPromoted, ModelRegistered
+from mlops.ledger.served_window import ServedWindow
 from tests.ledger_rows import COMPARISON, made
 
 JSON = st.recursive(

@@ -13,13 +13,13 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from mlops.config.params import MonitorParams
 from mlops.errors import MissingColumnError
 from mlops.ledger.codec import decode, encode
-from mlops.ledger.drift_report import ColumnVerdict, DriftReport, QualityVerdict, ServedWindow
+from mlops.ledger.drift_report import DriftReport
+from mlops.ledger.quality_verdict import QualityVerdict
+from mlops.ledger.served_window import ServedWindow
 from mlops.monitoring.drift import (
     Measured,
     as_blocks,
     as_reference,
-    confirmed,
-    counted,
     judge,
     measure,
     thresholds,
@@ -277,50 +277,6 @@ def test_thresholds_are_at_least_the_least_effect():
     assert all(high[name] == max(low[name], 0.9) for name in watched(SCHEMA))
 
 
-@pytest.mark.parametrize(
-    ("history", "expected"),
-    [
-        ([], False),
-        ([True], False),
-        ([True, True], True),
-        ([True, False, True], True),
-        ([True, True, False, False], False),
-    ],
-)
-def test_drift_is_confirmed_by_k_of_the_last_n(history, expected):
-    assert confirmed(history, confirm=2, of=3) is expected
-
-
-def ended(day, *, drifted=False, rows=1000, state=None):
-    """A window that ended on this day of January."""
-    end = datetime(2013, 1, day, tzinfo=UTC)
-    verdict = "insufficient" if rows < POLICY.min_rows else "drift" if drifted else "ok"
-    seen = QualityVerdict(state, None, None, None, 0.5, 0.9, rows) if state else None
-    columns = (ColumnVerdict("a", "distance", None, None, verdict),)
-    return DriftReport(
-        ServedWindow(end - timedelta(days=4), end, rows), 9, columns, float(drifted), drifted, seen
-    )
-
-
-def history(*reports):
-    counting = counted(reports, as_of=datetime(2013, 1, 20, tzinfo=UTC), min_gap=timedelta(days=2))
-    return [report.raised for report in counting]
-
-
-def test_windows_are_remembered_oldest_first_and_those_that_overlap_much_once():
-    assert history(ended(15, drifted=True), ended(9), ended(12)) == [False, False, True]
-    assert history(ended(15, drifted=True), ended(14), ended(19, drifted=True)) == [True]
-
-
-def test_a_window_of_too_few_rows_is_no_calm_one():
-    assert history(ended(15, rows=12), ended(12, drifted=True)) == [True]
-    assert history(ended(15, rows=12, state="unknown")) == []
-
-
-def test_a_loss_that_is_known_is_remembered_without_a_column():
-    assert history(ended(15, rows=12, state="ok"), ended(12, rows=12, state="worse")) == [True, False]
-
-
 LOG = pd.DataFrame(
     {
         "id": ["1", "2"],
@@ -358,7 +314,9 @@ def test_the_same_labels_are_the_same_on_both_sides(labels):
 
 
 def test_a_worse_loss_raises_the_window_though_no_column_drifted():
-    seen = QualityVerdict("worse", 0.7, 0.68, 0.72, 0.5, 0.9, 1000)
+    seen = QualityVerdict(
+        window=ServedWindow(START, END, 1200), state="worse", rows=1000, coverage=0.9, reference_loss=0.5
+    )
     rng = np.random.default_rng(0)
     report = measured(table(rng, 60), table(rng, 15), policy=MonitorParams(min_rows=200), quality=seen)
     assert (report.drifted, report.raised) == (False, True)

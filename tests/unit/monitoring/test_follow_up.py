@@ -7,9 +7,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from mlops.config.params import Params
-from mlops.ledger.drift_report import ColumnVerdict, DriftReport, ServedWindow
+from mlops.ledger.drift_report import ColumnVerdict, DriftReport
+from mlops.ledger.served_window import ServedWindow
 from mlops.monitoring import follow_up
-from mlops.monitoring.follow_up import began, is_due
+from mlops.monitoring.confirmation import confirmed_since
+from mlops.monitoring.follow_up import is_due
 
 DAY = timedelta(days=1)
 WINDOW = 10 * DAY
@@ -106,9 +108,9 @@ def test_a_change_begins_with_the_first_raised_window_of_those_that_confirm_it()
     ends = [end - number * WINDOW for number in (3, 2, 1)]
     raised = window(end, drifted=True)
 
-    def since(*drifted: bool) -> datetime:
+    def since(*drifted: bool) -> datetime | None:
         before = [window(one, drifted=yes) for one, yes in zip(ends, drifted, strict=True)]
-        return began(raised, before, as_of=end, policy=policy)
+        return confirmed_since([*before, raised], policy=policy)
 
     assert since(False, False, False) == end - WINDOW
     assert since(False, False, True) == end - 2 * WINDOW

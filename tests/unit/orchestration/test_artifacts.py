@@ -6,9 +6,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from mlops.ledger.drift_report import ColumnVerdict, DriftReport, QualityVerdict, ServedWindow
+from mlops.ledger.drift_report import ColumnVerdict, DriftReport
 from mlops.ledger.entry import Entry
+from mlops.ledger.quality_verdict import QualityVerdict
 from mlops.ledger.records import DataVersioned, DeploymentServed, DriftChecked, GateJudged, ModelRegistered
+from mlops.ledger.served_window import ServedWindow
 from mlops.orchestration import artifacts
 from mlops.orchestration.tasks import monitor
 from tests.ledger_rows import COMPARISON, made
@@ -66,15 +68,27 @@ def test_a_window_leads_to_its_report_and_to_the_run_of_what_was_judged():
         "9,000 served, 20,000 in the reference",
         "(http://mlflow/report)",
         "version 3, [its run in MLflow](http://mlflow/run)",
-        "unknown: no labels yet",
+        "not judged",
     ):
         assert told in page
 
 
 def test_a_window_with_labels_tells_the_loss_beside_that_at_training():
-    quality = QualityVerdict("worse", 0.41234, 0.39, 0.43, reference_loss=0.38, coverage=0.9, rows=800)
+    quality = QualityVerdict(
+        window=ServedWindow(datetime(2013, 2, 1, tzinfo=UTC), datetime(2013, 3, 1, tzinfo=UTC), 890),
+        state="worse",
+        loss=0.41234,
+        low=0.39,
+        high=0.43,
+        reference_loss=0.38,
+        baseline_loss=0.4,
+        worse_than=("training", "baseline"),
+        coverage=0.9,
+        rows=800,
+    )
     page = artifacts.window(checked(quality), report="", run="")
-    assert "worse: loss 0.4123 on 800 rows with labels, 0.3800 at training" in page
+    assert "worse than at training and worse than a constant prediction (0.4123 vs 0.3800 at training" in page
+    assert "800 labelled rows, 2013-02-01 to 2013-03-01" in page
 
 
 REGISTERED = made(ModelRegistered, version="4")

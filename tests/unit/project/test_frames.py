@@ -162,6 +162,8 @@ def test_the_windows_have_a_row_per_column_and_their_quality_in_each(project):
     assert (size["end"], size["version"], size["rows"]) == (pd.Timestamp(BEGIN + timedelta(days=20)), "1", 20)
     assert (windows["loss"].tolist(), windows["reference_loss"].tolist()) == ([0.52] * 2, [0.41] * 2)
     assert windows["quality"].tolist() == ["worse"] * 2
+    assert windows["worse_than"].tolist() == ["training"] * 2
+    assert windows["baseline_loss"].tolist() == [0.69] * 2
     assert windows["value"].isna().tolist() == [False, True]
 
 
