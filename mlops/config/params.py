@@ -255,10 +255,11 @@ class MonitorParams(_Section):
     those that the champion was fitted on, below which a retraining is refused. Rows younger than
     `label_maturity` do not count."""
     alpha: float = Field(default=0.05, gt=0.0, lt=1.0)
-    """Accepted rate of false alarms per window, over all columns together."""
+    """Accepted rate of false alarms per window, over all columns together; and of the quality by labels, over
+    all looks at a window."""
     min_effect: float = Field(default=0.1, ge=0.0)
-    """A statistic below this is never drift, however significant; nor is a loss that rose by less than this
-    share."""
+    """A statistic below this is never drift, however significant; nor is a loss worse that rose by less than
+    this share."""
     confirm: int = Field(default=2, ge=1)
     """How many of the last `of` windows must have drifted to confirm drift."""
     of: int = Field(default=3, ge=1)
