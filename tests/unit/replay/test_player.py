@@ -203,7 +203,27 @@ def test_after_a_promotion_what_came_since_the_change_is_trained_on_again_whenev
 
     settings = params(train={"window": "48d", "holdout": "6d", "folds": 1}, retrain={"cooldown": "12d"})
     loop = played("on_loss", rows, settings=settings)
-    [promoted] = [one.as_of for one in loop.decisions if one.kind == "promoted"]
+    promoted = next(one.as_of for one in loop.decisions if one.kind == "promoted")
     due = [one.as_of for one in loop.decisions if "A follow-up is due" in one.sentence]
     assert [(moment - promoted) // (STEP * DAY) + 1 for moment in due] == [2, 4, 8]
-    assert [one.as_of for one in loop.decisions if one.kind == "rejected"][-3:] == due
+    trained = [one.as_of for one in loop.decisions if one.kind in ("promoted", "rejected")]
+    assert trained[-3:] == due
+
+
+def test_labels_that_take_longer_than_two_windows_confirm_a_worse_loss_when_they_come(
+    played: Player,
+) -> None:
+    late, delay = params(train={"folds": 1, "holdout": "6d"}, monitor={"confirm": 2, "of": 2}), 14 * DAY
+    loop = played("on_loss", history(change_day=CHANGE, moved=0.0), settings=late, delay=delay)
+    windows = [one.sentence for one in loop.decisions if one.kind == "window"]
+    labels = [one for one in loop.decisions if one.kind == "labels"]
+    assert all("lack their label, no label has come since" in sentence for sentence in windows)
+    confirmed = next(one for one in labels if one.sentence.startswith("Drift is confirmed by newer labels"))
+    assert "worse than at training and worse than a constant prediction" in confirmed.sentence
+    # Two windows after the change have all of their labels.
+    assert confirmed.as_of <= BEGIN + (CHANGE + 2 * STEP) * DAY + delay + STEP * DAY
+    assert any(one.as_of == confirmed.as_of for one in loop.decisions if one.kind in ("refused", "promoted"))
+
+
+def test_labels_that_come_with_their_window_are_looked_at_once(played: Player) -> None:
+    assert kinds(played("on_loss", history(change_day=CHANGE)), "labels") == []
