@@ -10,8 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from functools import cache
+from datetime import datetime, timedelta
 from math import isfinite
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -225,7 +224,7 @@ def _measured(
         reference,
         current,
         features,
-        _window_blocks(reference, current, schema, block, earlier),
+        Blocks.of(reference, current, schema, block, earlier),
         accept=policy.accept,
     )
     broken = {name for name, finding in findings.items() if finding.is_broken or name not in current}
@@ -250,32 +249,6 @@ def _measured(
             nulls=nulls,
         )
     return Measured(values, limits, findings, compared.notes)
-
-
-def _window_blocks(
-    reference: pd.DataFrame,
-    current: pd.DataFrame,
-    schema: Schema,
-    size: timedelta,
-    earlier: Callable[[], pd.DataFrame] | None,
-) -> Blocks:
-    form = "%Y-%m-%d" if size >= timedelta(days=1) else "%Y-%m-%d %H:%M"
-
-    def name(block: int) -> str:
-        return f"{datetime.fromtimestamp(0, UTC) + block * size:{form}}"
-
-    @cache
-    def served_before() -> tuple[pd.DataFrame, NDArray[np.int64]]:
-        assert earlier is not None
-        rows = earlier()
-        return rows, blocks_of(rows, schema, size)
-
-    return Blocks(
-        blocks_of(reference, schema, size),
-        blocks_of(current, schema, size),
-        name if schema.time is not None else None,
-        served_before if earlier is not None else None,
-    )
 
 
 def thresholds(

@@ -85,9 +85,14 @@ class Readings:
     def of(cls, values: Floats, blocks: NDArray[np.int64], *, ordered: bool) -> Readings:
         """Return what is there of a column, in order."""
         there = np.flatnonzero(~np.isnan(values))
-        if ordered:
+        if ordered and (np.diff(blocks) < 0).any():
             there = there[np.argsort(blocks[there], kind="stable")]
         return cls(values[there], blocks[there], ordered)
+
+    @cached_property
+    def quantiles(self) -> Floats:
+        """Values at 5, 10, 50, 90 and 95%."""
+        return np.asarray(np.quantile(self.values, (0.05, *_QUANTILES, 0.95)))
 
     @cached_property
     def within(self) -> Floats | None:
@@ -147,7 +152,7 @@ def unit_change(
     """
     if min(old.values.size, new.values.size) < _CELL_ROWS:
         return None
-    reference = np.quantile(old.values, _QUANTILES)
+    reference = old.quantiles[1:4]
     if reference[2] == reference[0]:
         return None  # a constant has no distribution to compare
     for unit in _candidates(reference, _cells(new.values)):
@@ -175,9 +180,9 @@ def _change(unit: Unit, new: Readings, inside: NDArray[np.bool_]) -> UnitChange:
     return UnitChange(unit, None if inside[0] else int(first), None if inside[-1] else int(last))
 
 
-def factor_of(old: Floats, new: Floats) -> float | None:
+def factor_of(old: Readings, new: Readings) -> float | None:
     """Return the factor by which a column moved, where its quantiles look like another unit; else None."""
-    before, after = np.quantile(old, _QUANTILES), np.quantile(new, _QUANTILES)
+    before, after = old.quantiles[1:4], new.quantiles[1:4]
     spread = before[2] - before[0]
     if not spread:
         return None

@@ -9,6 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -18,6 +21,10 @@ from mlops import feature_types
 from mlops.feature_types import FeatureType
 from mlops.monitoring.units import Readings, UnitChange, factor_of, unit_change
 from mlops.stats import statistics
+from mlops.stats.blocks import blocks_of
+
+if TYPE_CHECKING:
+    from mlops.schema import Schema
 
 __all__ = ["Blocks", "Finding", "validate"]
 
@@ -62,6 +69,34 @@ class Blocks:
     current: NDArray[np.int64]
     name: Callable[[int], str] | None
     earlier: Callable[[], tuple[pd.DataFrame, NDArray[np.int64]]] | None = None
+
+    @classmethod
+    def of(
+        cls,
+        reference: pd.DataFrame,
+        current: pd.DataFrame,
+        schema: Schema,
+        size: timedelta,
+        earlier: Callable[[], pd.DataFrame] | None,
+    ) -> Blocks:
+        """Return the blocks of this size; of earlier rows once they are asked for."""
+        form = "%Y-%m-%d" if size >= timedelta(days=1) else "%Y-%m-%d %H:%M"
+
+        def name(block: int) -> str:
+            return f"{datetime.fromtimestamp(0, UTC) + block * size:{form}}"
+
+        @cache
+        def served_before() -> tuple[pd.DataFrame, NDArray[np.int64]]:
+            assert earlier is not None
+            rows = earlier()
+            return rows, blocks_of(rows, schema, size)
+
+        return cls(
+            blocks_of(reference, schema, size),
+            blocks_of(current, schema, size),
+            name if schema.time is not None else None,
+            served_before if earlier is not None else None,
+        )
 
 
 def validate(
@@ -165,9 +200,9 @@ def _measured(
     now = Readings.of(new, blocks.current, ordered=ordered)
     if change := unit_change(before, now, earlier):
         return Finding(f"{_when(change, blocks)} the values are {change.unit.title}", is_broken=True)
-    if factor := factor_of(before.values, now.values):
+    if factor := factor_of(before, now):
         return Finding(f"the values are about the reference's times {factor:.3g}: perhaps another unit")
-    low, high = np.quantile(before.values, (0.05, 0.95))
+    low, high = before.quantiles[[0, -1]]
     outside = float(((now.values < 2 * low - high) | (now.values > 2 * high - low)).mean())
     if low < high and outside > _MAJORITY:
         return Finding(f"{outside:.0%} of the values lie far outside the reference's {low:g} to {high:g}")

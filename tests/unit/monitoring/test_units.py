@@ -139,10 +139,10 @@ def test_a_change_that_nothing_but_chance_made_is_none(old):
 
 @pytest.mark.parametrize("factor", [1.6, 10, 0.25])
 def test_quantiles_of_one_factor_are_named(factor):
-    assert factor_of(drawn(0), factor * drawn(1)) == pytest.approx(factor, rel=0.1)
+    assert factor_of(dated(drawn(0)), dated(factor * drawn(1))) == pytest.approx(factor, rel=0.1)
 
 
 def test_a_shift_and_a_small_factor_have_none():
-    assert factor_of(drawn(0), drawn(1) + 50) is None
-    assert factor_of(drawn(0), drawn(1) * 1.3) is None
-    assert factor_of(np.ones(9), np.ones(9)) is None
+    assert factor_of(dated(drawn(0)), dated(drawn(1) + 50)) is None
+    assert factor_of(dated(drawn(0)), dated(drawn(1) * 1.3)) is None
+    assert factor_of(dated(np.ones(9)), dated(np.ones(9))) is None
