@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from mlops.stats.ecdf import block_variance, ecdf_gap, gap_limit
 
-__all__ = ["Readings", "Unit", "UnitChange", "factor_of", "unit_change"]
+__all__ = ["Readings", "Stretch", "Unit", "UnitChange", "best_stretch", "factor_of", "unit_change"]
 
 Floats = NDArray[np.float64]
 
@@ -122,19 +122,24 @@ class Readings:
 
 
 @dataclass(frozen=True)
-class UnitChange:
-    """A proven change of unit.
+class Stretch:
+    """A part of a window.
 
     Parameters
     ----------
     first, last
-        The blocks from and to which the window is in another unit; None where it is from its start, or to
-        its end.
+        The blocks from and to which it reaches; None where it is from the window's start, or to its end.
     """
 
-    unit: Unit
     first: int | None
     last: int | None
+
+
+@dataclass(frozen=True)
+class UnitChange(Stretch):
+    """A proven change of unit, and the part of the window that is in the new one."""
+
+    unit: Unit
 
 
 def unit_change(
@@ -177,7 +182,7 @@ def unit_change(
 
 def _change(unit: Unit, new: Readings, inside: NDArray[np.bool_]) -> UnitChange:
     first, last = new.blocks[inside][[0, -1]]
-    return UnitChange(unit, None if inside[0] else int(first), None if inside[-1] else int(last))
+    return UnitChange(None if inside[0] else int(first), None if inside[-1] else int(last), unit)
 
 
 def factor_of(old: Readings, new: Readings) -> float | None:
@@ -221,8 +226,7 @@ def _candidates(reference: Floats, cells: Floats) -> Iterator[Unit]:
 def _stretch(unit: Unit, reference: Floats, new: Readings) -> NDArray[np.bool_]:
     """Mark the blocks in a row that are likelier in this unit than in that of the reference.
 
-    Likelihoods of a Laplace distribution with the reference's median and spread; the stretch of the largest
-    sum is Kadane's.
+    Likelihoods are of a Laplace distribution with the reference's median and spread.
     """
     if not new.ordered:
         return np.ones(new.values.size, bool)
@@ -235,7 +239,12 @@ def _stretch(unit: Unit, reference: Floats, new: Readings) -> NDArray[np.bool_]:
     evidence = np.clip(evidence, -_MOST_EVIDENCE, _MOST_EVIDENCE)
     if not unit.offset:
         evidence[new.values == 0] = 0.0  # in any unit
-    member = np.unique(new.blocks, return_inverse=True)[1]
+    return best_stretch(evidence, new.blocks)
+
+
+def best_stretch(evidence: Floats, blocks: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Mark the blocks in a row whose evidence has the largest sum, by Kadane's algorithm."""
+    member = np.unique(blocks, return_inverse=True)[1]
     best, since, total, bounds = 0.0, 0, 0.0, (0, -1)
     for place, gain in enumerate(np.bincount(member, weights=evidence).tolist()):
         total, since = (total + gain, since) if total > 0 else (gain, place)

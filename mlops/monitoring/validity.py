@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from mlops import feature_types
 from mlops.feature_types import FeatureType
-from mlops.monitoring.units import Readings, UnitChange, factor_of, unit_change
+from mlops.monitoring.units import Readings, Stretch, best_stretch, factor_of, unit_change
 from mlops.stats import statistics
 from mlops.stats.blocks import blocks_of
 
@@ -142,9 +142,10 @@ def _finding(
         return Finding(note, is_broken=True)
     old, new = (_values(side, type) for side in (reference, current))
     was, now = (float(side.isna().mean()) for side in (old, new))
-    # Twice as often and then some; of a column that was often missing anyway, half of the rest.
-    if now > min(_LEAST_JUMP + 2 * was, (1 + was) / 2):
-        return Finding(f"{now:.0%} of the values are missing; in the reference {was:.0%}", is_broken=True)
+    if now > _most_missing(was):
+        when = _missing_when(new.isna().to_numpy(), was, blocks)
+        note = f"{now:.0%} of the values are missing{when}; in the reference {was:.0%}"
+        return Finding(note, is_broken=True)
     if was == 1 or now == 1:
         return None
     if not type.is_text and statistics.of(type).is_ordered:
@@ -153,6 +154,24 @@ def _finding(
         )
     note = _news(old.dropna(), new.dropna()) if type.has_vocabulary else ""  # words are new each time
     return Finding(note) if note else None
+
+
+def _most_missing(was: float) -> float:
+    # Twice as often and then some; of a column that was often missing anyway, half of the rest.
+    return min(_LEAST_JUMP + 2 * was, (1 + was) / 2)
+
+
+def _missing_when(missing: NDArray[np.bool_], was: float, blocks: Blocks) -> str:
+    """Return the days on which values are missing, where on the others no more are than were."""
+    if blocks.name is None:
+        return ""
+    inside = best_stretch(missing - (was + missing.mean()) / 2, blocks.current)
+    if inside.all() or missing[~inside].mean() > _most_missing(was):
+        return ""
+    first, last = blocks.current[inside].min(), blocks.current[inside].max()
+    starts, ends = first == blocks.current.min(), last == blocks.current.max()
+    change = Stretch(None if starts else int(first), None if ends else int(last))
+    return f" {_when(change, blocks)}"
 
 
 def _values(side: pd.Series, type: FeatureType) -> pd.Series:
@@ -209,7 +228,7 @@ def _measured(
     return None
 
 
-def _when(change: UnitChange, blocks: Blocks) -> str:
+def _when(change: Stretch, blocks: Blocks) -> str:
     name = blocks.name or str
     if change.first is None and change.last is None:
         return "throughout the window"

@@ -141,3 +141,18 @@ def test_text_is_new_each_time_and_broken_only_where_it_is_missing() -> None:
     half = pd.DataFrame({"note": [*new["note"][:50], *[""] * 50]})
     assert "50% of the values are missing" in validate(old, half, {"note": "text"})["note"]
     assert "is no text" in validate(old, new.assign(note=3), {"note": "text"})["note"]
+
+
+def test_missing_values_have_their_days(reference, current):
+    days = np.arange(len(current)) * 30 // len(current)
+    blocks = Blocks(np.arange(len(reference)) - len(reference), days, lambda block: f"day {block}")
+    gone = (days >= 7) & (days < 12)
+    [finding] = findings(reference, current.assign(temp=current["temp"].mask(gone)), COLUMNS, blocks).values()
+    assert finding.note == "17% of the values are missing from day 7 to day 11; in the reference 0%"
+    [finding] = findings(
+        reference, current.assign(temp=current["temp"].mask(days >= 7)), COLUMNS, blocks
+    ).values()
+    assert "missing from day 7 on; " in finding.note
+    scattered = np.random.default_rng(3).random(len(current)) < 0.3
+    noted = findings(reference, current.assign(temp=current["temp"].mask(scattered)), COLUMNS, blocks)
+    assert "day" not in noted["temp"].note
