@@ -41,7 +41,7 @@ class QualityVerdict:
         How many times the labels of this stretch of time were judged, this time included; each look has its
         share of alpha. 0 where the state is unknown, which costs none.
     confidence
-        Of the two-sided intervals.
+        Of the two-sided intervals: each alarm has half of the look's alpha.
     loss, low, high
         The mean loss and its bounds.
     reference_loss, reference_error

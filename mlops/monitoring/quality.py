@@ -128,7 +128,7 @@ def judge_losses(
     ordered
         Whether blocks are times, with neighbours.
     """
-    confidence = 1 - look.alpha
+    confidence = 1 - look.alpha / 2
     ours = np.asarray(losses, float)
     baseline = np.asarray(baseline_losses, float)
     interval = mean_interval(ours, blocks, confidence=confidence, ordered=ordered)

@@ -75,7 +75,7 @@ class WindowRows:
         labelled = self.rows[self.rows[target].notna()].sort_values("id", kind="stable")
         if labelled.empty:
             return ""
-        pairs = zip(labelled["id"], labelled[target], strict=True)
+        pairs = zip(labelled["id"].to_numpy(object), labelled[target].to_numpy(object), strict=True)
         return hashlib.sha256("\n".join(f"{id}\t{label}" for id, label in pairs).encode()).hexdigest()
 
 
@@ -164,7 +164,7 @@ def served_quality(
     return QualityVerdict(
         state="worse" if judged.worse_than else "ok",
         look=look.number,
-        confidence=1 - look.alpha,
+        confidence=1 - look.alpha / 2,
         loss=judged.interval.mean,
         low=judged.interval.low,
         high=judged.interval.high,

@@ -111,7 +111,7 @@ def test_the_verdict_records_the_window_and_what_it_rests_on() -> None:
     verdict = verdict_on(window())
     assert verdict.window == ServedWindow(START, END, ROWS)
     assert (verdict.state, verdict.rows, verdict.look, verdict.reference_loss) == ("ok", ROWS, 1, 0.33)
-    assert verdict.confidence == pytest.approx(1 - 0.05 * 6 / np.pi**2)
+    assert verdict.confidence == pytest.approx(1 - 0.05 * 3 / np.pi**2)
     assert verdict.baseline_loss == pytest.approx(np.log(2))
     assert decode(QualityVerdict, encode(verdict)) == verdict
     assert verdict.text.startswith("quality ok (0.3")
