@@ -32,7 +32,9 @@ from mlops.files.yaml import yaml_line
 from mlops.schema import Schema
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
+    from numpy.typing import NDArray
 
 __all__ = ["ColumnRule", "Contract", "RowCount", "infer", "load"]
 
@@ -88,6 +90,8 @@ class ColumnRule(_Part):
     """The share of missing values a batch may have, any where not given; with 0 a row without one is bad."""
     min: Bound = None
     max: Bound = None
+    sentinels: tuple[float, ...] | None = Field(default=None, min_length=1)
+    """Numbers that stand for something else, as 999 for "unknown": min and max do not hold for them."""
     allowed: tuple[Value, ...] | None = Field(default=None, min_length=1)
     """Every other value makes its row bad."""
 
@@ -98,6 +102,8 @@ class ColumnRule(_Part):
         for end in (self.min, self.max):
             if end is not None and not isinstance(end, bound or type(None)):
                 raise ValueError("min and max of the column's type: numbers for number, times for date")
+        if self.sentinels and bound is not float:
+            raise ValueError(f"no sentinels for a {self.type}")
         if self.allowed and feature is not None and not feature.is_text:
             raise ValueError(f"no list of values for a {self.type}")
         if self.allowed and self.type != LABEL and any(isinstance(value, bool) for value in self.allowed):
@@ -143,7 +149,7 @@ class Contract(_Part):
             "",
             "# nulls: the share of missing values a batch may have; with 0, a row without a value is bad.",
             "# min, max, allowed: what lies outside makes its row bad. An inferred range is generous:",
-            "# it reaches as far again as what was seen.",
+            "# it reaches as far again as what was seen. sentinels: numbers far outside that repeat.",
             "columns:",
         ]
         return "\n".join([*lines, *self._column_lines()]) + "\n"
@@ -159,6 +165,8 @@ class Contract(_Part):
                     plain[end] = int(plain[end])
             if rule.allowed is not None:
                 plain["allowed"] = list(rule.allowed)
+            if rule.sentinels is not None:
+                plain["sentinels"] = [int(far) if far == int(far) else far for far in rule.sentinels]
             yield f"  {yaml_line(name) + ':':<{width}} {yaml_line(plain)}"
 
 
@@ -219,8 +227,12 @@ def _inferred(column: pd.Series[Any], type: FeatureType) -> ColumnRule:
     column = column.mask(column.isin([""]))  # as the lake spells a missing category
     nulls = _room(float(column.isna().mean()))
     if type.bound is float:
-        low, high = _reach(column)
-        return ColumnRule(type=type.name, nulls=nulls, min=low, max=high)
+        from mlops.stats.sentinels import sentinels, without
+
+        numbers = _numbers(column)
+        far = sentinels(numbers)
+        low, high = _reach(without(numbers, far))
+        return ColumnRule(type=type.name, nulls=nulls, min=low, max=high, sentinels=far or None)
     if type.is_text and type.has_vocabulary:
         return ColumnRule(type=type.name, nulls=nulls, allowed=_categories(column))
     return ColumnRule(type=type.name, nulls=nulls)
@@ -231,12 +243,17 @@ def _room(share: float) -> float:
     return min(1.0, math.ceil(100 * (max(0.1, 2 * share) + 0.1) - 1e-9) / 100)
 
 
-def _reach(column: pd.Series[Any]) -> tuple[float | None, float | None]:
+def _numbers(column: pd.Series[Any]) -> NDArray[np.float64]:
     import numpy as np
     import pandas as pd
 
-    numbers = pd.to_numeric(column, errors="coerce").astype("float64")
-    numbers = numbers[np.isfinite(numbers)]
+    return np.asarray(pd.to_numeric(column, errors="coerce").astype("float64"))
+
+
+def _reach(values: NDArray[np.float64]) -> tuple[float | None, float | None]:
+    import numpy as np
+
+    numbers = values[np.isfinite(values)]
     if not len(numbers) or numbers.min() == numbers.max():
         return None, None
     low, high = float(numbers.min()), float(numbers.max())

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from reprlib import repr as bounded
@@ -282,13 +282,23 @@ def _column(rule: ColumnRule) -> Any:
     pandera = _pandera()
     checks: list[Any] = []
     if rule.min is not None:
-        checks.append(pandera.Check.ge(rule.min, error=f"less than {_spell(rule.min)}"))
+        checks.append(_check(lambda values: values >= rule.min, rule, f"less than {_spell(rule.min)}"))
     if rule.max is not None:
-        checks.append(pandera.Check.le(rule.max, error=f"more than {_spell(rule.max)}"))
+        checks.append(_check(lambda values: values <= rule.max, rule, f"more than {_spell(rule.max)}"))
     if rule.allowed is not None:
         values = list(rule.allowed) if rule.type == "label" else list(rule.categories or ())
         checks.append(pandera.Check.isin(values, error=f"none of {shown(values)}"))
     return pandera.Column(None, checks, nullable=rule.nulls != 0)
+
+
+def _check(holds: Callable[[pd.Series[Any]], pd.Series[Any]], rule: ColumnRule, error: str) -> Any:
+    """Return a bound as pandera has it, which the rule's sentinels may exceed."""
+    far = rule.sentinels
+
+    def allowed(values: pd.Series[Any]) -> Any:
+        return holds(values) | values.isin(far) if far else holds(values)
+
+    return _pandera().Check(allowed, error=error)
 
 
 def _spell_labels(column: pd.Series[Any], rule: ColumnRule) -> pd.Series[Any]:

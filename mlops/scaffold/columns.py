@@ -13,7 +13,9 @@ from mlops.moments import to_times
 from mlops.tables.sampling import MOMENT
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
+    from numpy.typing import NDArray
 
 __all__ = ["ColumnProfile", "doubt", "is_id_name", "profile_column"]
 
@@ -182,7 +184,7 @@ def _type(known: pd.Series[Any], distinct: int, *, untyped: bool) -> tuple[Featu
     numbers = pd.to_numeric(plain, errors="coerce")
     finite = numbers[np.isfinite(numbers.astype(float))]
     if len(finite) >= _NEARLY_ALL * len(known):
-        return NUMBER, f"{finite.min():g} to {finite.max():g}", 1 - len(finite) / len(known)
+        return NUMBER, _range(finite.to_numpy(float)), 1 - len(finite) / len(known)
     if not texts.all():
         odd = known[~texts].iloc[0].__class__.__name__
         if odd in ("list", "dict", "bytes", "ndarray", "time"):
@@ -195,6 +197,20 @@ def _type(known: pd.Series[Any], distinct: int, *, untyped: bool) -> tuple[Featu
     if distinct > _MANY and words >= _WORDS:
         return TEXT, f"text, some {words:.0f} words each", 0.0
     return CATEGORY, f"{distinct:,} values: {_examples(known)}", 0.0
+
+
+def _range(finite: NDArray[np.float64]) -> str:
+    """Name the range of numbers, and beside it those that stand for something else."""
+    from mlops.stats.sentinels import sentinels, without
+
+    far = sentinels(finite)
+    values = without(finite, far)
+    values = values[values == values]
+    note = f"{values.min():g} to {values.max():g}"
+    if not far:
+        return note
+    names = shown([f"{value:.15g}" for value in far])
+    return f"{note}, and {names}, far away: as if missing when monitored"
 
 
 def _examples(known: pd.Series[Any]) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtri
 
 __all__ = ["CLIP", "scaled", "spread"]
 
@@ -17,7 +16,8 @@ Floats = NDArray[np.float64]
 
 CLIP = 5.0
 """Spreads from the median beyond which a value counts as that far."""
-_TAILS = (0.25, 0.05, 0.01)
+_RANGES = ((0.25, 1.3489795), (0.05, 3.2897073), (0.01, 4.6526957))
+"""Ranges between two quantiles: how much lies beyond on either side, and their width of N(0, 1)."""
 _OF_CONSTANT = 1e-3
 """The spread of a constant, as a share of it."""
 
@@ -34,8 +34,8 @@ def spread(support: Floats, counts: NDArray[np.generic]) -> tuple[float, float]:
         return float(support[min(int(np.searchsorted(reached, level - 1e-12)), len(support) - 1)])
 
     middle = quantile(0.5)
-    for tail in _TAILS:
-        width = (quantile(1 - tail) - quantile(tail)) / (-2 * float(ndtri(tail)))
+    for tail, normal in _RANGES:
+        width = (quantile(1 - tail) - quantile(tail)) / normal
         if width > 0:
             return middle, width
     width = float(np.abs(support - middle) @ weights / weights.sum())

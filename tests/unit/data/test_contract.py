@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from pydantic import ValidationError
 
 from mlops.data.contract import ColumnRule, Contract, infer, load
 from mlops.errors import ConfigError
@@ -55,6 +56,21 @@ def test_a_contract_leaves_room_for_the_next_table(table: pd.DataFrame) -> None:
     assert columns["ripe"] == ColumnRule(type="label", allowed=(False, True))
     assert (columns["picked"].nulls, columns["plum"].nulls) == (0, 0)
     assert infer(table, SCHEMA).unique == ("plum",)
+
+
+def test_a_sentinel_is_named_and_widens_no_range(table: pd.DataFrame, tmp_path: Path) -> None:
+    table.loc[[5, 9], "size"] = 999.0
+    contract = infer(table, SCHEMA)
+    rule = contract.columns["size"]
+    assert (rule.min, rule.max, rule.sentinels) == (0, 170, (999.0,))
+    assert contract.columns["net"].sentinels is None
+    assert "sentinels: [999]}" in contract.to_yaml()
+    assert load(written(tmp_path, contract.to_yaml()), SCHEMA) == contract
+
+
+def test_only_a_number_has_sentinels() -> None:
+    with pytest.raises(ValidationError, match="no sentinels for a category"):
+        ColumnRule(type="category", sentinels=(999.0,))
 
 
 def test_a_key_that_came_twice_is_not_asked_to_be_unique(table: pd.DataFrame) -> None:

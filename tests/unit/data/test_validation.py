@@ -97,6 +97,13 @@ def test_a_row_that_breaks_a_rule_is_bad_and_the_rest_goes_on(
     assert checked.refusals == ()
 
 
+def test_a_sentinel_is_allowed_outside_of_the_range(table: pd.DataFrame, contract: Contract) -> None:
+    table.loc[3, "size"], table.loc[7, "size"] = 999.0, 998.0
+    checked = check(table, changed(contract, size={"sentinels": (999.0,)}), SCHEMA, NOW)
+    assert checked.bad.index.tolist() == [7]
+    assert check(table, contract, SCHEMA, NOW).bad.index.tolist() == [3, 7]
+
+
 def test_a_row_tells_all_that_is_wrong_with_it(table: pd.DataFrame, contract: Contract) -> None:
     table.loc[0, ["size", "colour"]] = ["abc", "pink"]
     table.loc[1, "colour"] = "green"

@@ -155,6 +155,14 @@ def test_values_that_are_none_of_their_kind_are_told_of(table: pd.DataFrame) -> 
     assert "0.6% are none" in age.note
 
 
+def test_a_sentinel_is_named_beside_the_range_of_the_others(table: pd.DataFrame) -> None:
+    rooms = np.random.default_rng(0).integers(1, 7, len(table)).astype(float)
+    rooms[[4, 9]] = 999
+    profile = profile_table(table.assign(rooms=rooms), ProfileOptions("churned"))
+    note = next(feature.note for feature in profile.features if feature.name == "rooms")
+    assert note == "1 to 6, and 999, far away: as if missing when monitored"
+
+
 @pytest.mark.parametrize(
     ("spelled", "doubt"),
     [
