@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Callable
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 
+from mlops.ledger.drift_report import DriftReport
+from mlops.ledger.quality_verdict import QualityVerdict
 from mlops.ledger.records import (
     DeploymentServed,
     DeploymentStarted,
@@ -20,8 +23,10 @@ from mlops.ledger.records import (
     GateJudged,
     ModelPromoted,
     ModelRegistered,
+    QualityChecked,
     RunRequested,
 )
+from mlops.ledger.served_window import ServedWindow
 from mlops.prediction_log import label_log
 from mlops.prediction_log.writer import PredictionLog
 from mlops.project.context import Project
@@ -74,6 +79,28 @@ def test_a_prediction_is_shown_with_all_that_stands_behind_it(say: Say, asked: P
         "Promoted: log loss 0.4845 vs champion 0.4888",
     ):  # fmt: skip
         assert part in told.out, part
+
+
+def test_the_quality_around_a_prediction_is_shown_and_why_it_is_unknown(say: Say, asked: Project) -> None:
+    root, day = asked.folder.root, timedelta(days=1)
+    at = datetime.fromisoformat(RECORD["time"])
+    assert "not judged yet: `mlops monitor` judges rows that are older" in say(root, "why", "0006a1").out
+    window = ServedWindow(at - day, at + day, 90)
+    facts: dict[str, Any] = {"window": window, "rows": 0, "coverage": 0.0, "reference_loss": 0.4}
+    note = "all 90 rows lack their label, no label has ever come"
+    quality = QualityVerdict(state="unknown", note=note, **facts)
+    checked = made(
+        DriftChecked, version="3", report=DriftReport(window, 9, (), 0.0, drifted=False, quality=quality)
+    )
+    caused = asked.ledger.record(checked, cause=asked.ledger.newest(), as_of=at + 2 * day)
+    assert note in say(root, "why", "0006a1").out
+    other = QualityChecked(version="2", confirmed=False, quality=replace(quality, note="of another version"))
+    asked.ledger.record(other, cause=caused)
+    known = replace(quality, state="worse", worse_than=("baseline",), loss=0.8, look=1, note="")
+    asked.ledger.record(QualityChecked(version="3", confirmed=False, quality=known), cause=caused)
+    out = " ".join(say(root, "why", "0006a1").out.split())
+    assert "Quality worse than a constant prediction (0.8000 vs 0.4000 at training" in out
+    assert json.loads(say(root, "why", "0006a1", "--json").out)["quality"]["worse_than"] == ["baseline"]
 
 
 def test_labels_are_shown_as_they_came_by_key_and_by_id(say: Say, asked: Project, tmp_path: Path) -> None:

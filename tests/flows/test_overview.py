@@ -25,6 +25,7 @@ from mlops.ledger.records import (
     GateJudged,
     ModelPromoted,
     ModelRegistered,
+    QualityChecked,
     RetrainRefused,
 )
 from mlops.ledger.store import Ledger
@@ -69,6 +70,17 @@ def project(tmp_path: Path) -> Iterator[Project]:
     ledger.record(made(RetrainRefused, rule="too_few_rows", reason="too few rows."))
     yield project
     ledger.close()
+
+
+def test_what_newer_labels_showed_is_beside_the_window(project: Project) -> None:
+    assert overview(project, now=NOW).to_dict()["quality"] is None
+    [checked] = project.ledger.entries(DriftChecked)
+    later = Ledger(project.folder.ledger_uri, clock=lambda: NOW)
+    entry = later.record(made(QualityChecked), cause=checked, as_of=NOW)
+    later.close()
+    seen = overview(project, now=NOW)
+    assert "Judged again by newer labels: quality ok" in " ".join(seen.text().split())
+    assert seen.to_dict()["quality"]["sentence"] == entry.record.sentence
 
 
 def test_an_empty_project_is_told_what_to_do_first(tmp_path: Path) -> None:
