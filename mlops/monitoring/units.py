@@ -268,7 +268,7 @@ def _is_proven(unit: Unit, old: Readings, inside: Readings, outside: Readings) -
     earlier, later = undone.halves()
     if min(earlier.values.size, later.values.size) < _CELL_ROWS:
         return True
-    return noise.same_shape(earlier, later) and noise.same_level(earlier, later)
+    return noise.same_shape(earlier, later, most=1.0) and noise.same_level(earlier, later)
 
 
 def _needs_conversion(unit: Unit, inside: Readings, side: Readings, noise: _Noise) -> bool:
@@ -315,11 +315,11 @@ class _Noise:
             0.0 if within is None else block_variance(np.abs(within), old.blocks, ordered=old.ordered),
         )
 
-    def same_shape(self, one: Readings, other: Readings) -> bool:
+    def same_shape(self, one: Readings, other: Readings, *, most: float = _MOST_SHAPE_GAP) -> bool:
         """Return whether rows lie alike within their blocks; in all, where blocks have too few rows."""
         if one.within is None or other.within is None:
-            return _within_chance(one, other, one.values, other.values, self.level, _MOST_SHAPE_GAP)
-        return _within_chance(one, other, one.within, other.within, self.shape, _MOST_SHAPE_GAP)
+            return _within_chance(one, other, one.values, other.values, self.level, most)
+        return _within_chance(one, other, one.within, other.within, self.shape, most)
 
     def same_level(self, one: Readings, other: Readings, *, most: float = 1.0) -> bool:
         """Return whether values lie alike."""
