@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,6 +29,11 @@ class ServedRows:
         self._timeline = timeline
         self._metric = metric
         self._version = np.zeros(n, np.int64)
+
+    @property
+    def delay(self) -> timedelta:
+        """How long after a row's event time its label is known."""
+        return self._timeline.delay
 
     def serve(self, start: datetime, end: datetime, model: Model, version: int) -> Step:
         """Let a model serve the rows of a step, and return what they cost, by the labels of all time."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from mlops.ledger.drift_report import DriftReport
@@ -81,7 +81,7 @@ def judge_window(
     quality = served_quality(rows(*quality_window(as_of, policy)), model, params, earlier=champion.looks)
     champion.looks.append(quality)
     before = tuple(champion.reports)
-    again = tuple(_again(champion, model, params, rows))
+    again = tuple(_again(champion, model, params, rows, delay=served.delay))
     report = replace(_columns(champion, rows, schema, params, window, watched), quality=quality)
     rejected = rejected_until(champion.rejected, str(champion.version))
     checked = follow_up.check(
@@ -134,13 +134,19 @@ def _columns(
 
 
 def _again(
-    champion: Champion, model: ServedModel, params: Params, rows: Callable[[datetime, datetime], WindowRows]
+    champion: Champion,
+    model: ServedModel,
+    params: Params,
+    rows: Callable[[datetime, datetime], WindowRows],
+    *,
+    delay: timedelta,
 ) -> Iterator[tuple[int, QualityVerdict]]:
     """Judge the champion's windows again whose labels have come; a label once known does not change here."""
+    last = max((report.window.end for report in champion.reports), default=None)
     waiting = [
         (place, report.quality)
         for place, report in enumerate(champion.reports)
-        if report.quality is not None and report.quality.coverage < 1
+        if report.quality is not None and last is not None and report.quality.window.end + delay > last
     ]
     verdicts = [verdict for _, verdict in waiting]
     for number, verdict in judged_again(verdicts, champion.looks, model, params, rows):
