@@ -3,9 +3,9 @@
     .venv/bin/python benchmarks/drift.py [rounds]
 
 The flights' features, as the monitoring hands them over: a quarter of a year against windows of two
-sizes. `each` is what decides, one statistic a column by Evidently; `own` is the same figure in numpy, of
-which the thresholds are made; `judged` is all of `drift.measure`. Goals: 10 times faster than the preset,
-equal to 1e-6, memory flat in the rows.
+sizes. The preset has Evidently's own statistics; `each` is what decides, one robust statistic a column, which
+Evidently calls; `own` is the same figure in numpy, of which the thresholds are made; `judged` is all of
+`drift.measure`. Goals: 10 times faster than the preset, the two figures equal to 1e-6, memory flat in the rows.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def main(rounds: int) -> None:
                 reference, answers, judged, schema, window=window, policy=params.monitor
             ),
         }
-        theirs, ours = ways["preset"](), ways["own"]()
+        theirs, ours = ways["each"](), ways["own"]()
         apart = max(abs(theirs[name] - ours[name]) for name in columns)
         # In turn, so that what else the machine does falls on all alike.
         taken = [{name: seconds(way) for name, way in ways.items()} for _ in range(rounds)]
