@@ -5,7 +5,7 @@
 The flights' features, as the monitoring hands them over: a quarter of a year against windows of two
 sizes. The preset has Evidently's own statistics; `each` is what decides, one robust statistic a column, which
 Evidently calls; `own` is the same figure in numpy, of which the thresholds are made; `judged` is all of
-`drift.measure`. Goals: 10 times faster than the preset, the two figures equal to 1e-6, memory flat in the rows.
+`drift.measure`. Goals: 10 times faster than the preset, the figures equal to 1e-6, memory flat in the rows.
 """
 
 from __future__ import annotations

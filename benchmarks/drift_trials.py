@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from mlops.config.params import MonitorParams
 from mlops.ledger.drift_report import DriftReport
 from mlops.monitoring import drift
+from mlops.monitoring.confirmation import confirmed_since
 from mlops.replay.champion import RememberedNulls
 from mlops.schema import Schema
 
@@ -173,8 +174,8 @@ def trial(scenario: Scenario, seed: np.random.SeedSequence) -> Outcome:
             nulls=nulls,
             importances=IMPORTANCES,
         )
-        confirmed.append(drift.confirms(report, reports, as_of=window[1], policy=POLICY))
         reports.append(report)
+        confirmed.append(report.raised and confirmed_since(reports, policy=POLICY) is not None)
     raised = float(np.mean([report.raised for report in reports]))
     return Outcome(raised, float(np.mean(confirmed)), float(any(confirmed[:2])))
 
