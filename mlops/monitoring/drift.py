@@ -158,6 +158,10 @@ def measure(
     ------
     MissingColumnError
         The reference lacks a column of the schema.
+
+    Notes
+    -----
+    Long on purpose: most of it is this documentation.
     """
     measured = _measured(
         reference,
