@@ -264,6 +264,7 @@ _WORDS = {
     "Annotated[str, AfterValidator(check_target)]": ", ".join(f"`{name}`" for name in (AUTO, *TARGETS))
     + ", or a file, a colon and a name",
     "SearchParams": "section",
+    "Costs": "mapping of label to a cost or a mapping",
     "dict[str, AxisParams]": "mapping of name to a section or a list",
     "Number": "number",
     "When": "interval or cron line",

@@ -17,6 +17,8 @@ from pydantic import (
     ConfigDict,
     Field,
     PlainValidator,
+    ValidationInfo,
+    field_validator,
     model_validator,
 )
 
@@ -26,6 +28,7 @@ from mlops.config.registered import FeatureType, Metric, Task
 from mlops.config.source_params import Source
 from mlops.config.target_names import AUTO, check_target
 from mlops.feature_types import DATE
+from mlops.task_types.decision import BINARY_COSTS, Decision
 
 __all__ = [
     "SCHEDULED",
@@ -75,6 +78,16 @@ def _above_zero(value: timedelta) -> timedelta:
     return value
 
 
+def _costs(value: Any) -> dict[Any, Any]:
+    """Return costs, each a finite number above 0, by label or by label and what is predicted in its place."""
+    if not isinstance(value, Mapping) or not value:
+        raise ValueError("a mapping of costs, such as {false_positive: 1, false_negative: 5}")
+    each = [cost for row in value.values() for cost in (row.values() if isinstance(row, Mapping) else [row])]
+    if not each or any(_number(cost) <= 0 for cost in each):
+        raise ValueError("costs above 0")
+    return dict(value)
+
+
 def _scalar(value: Any) -> bool | int | float | str | None:
     if not isinstance(value, bool | int | float | str | None):
         raise ValueError("text, a number, true, false or null")
@@ -83,6 +96,7 @@ def _scalar(value: Any) -> bool | int | float | str | None:
 
 Number = Annotated[int | float, PlainValidator(_number)]
 Scalar = Annotated[bool | int | float | str | None, PlainValidator(_scalar)]
+Costs = Annotated[dict[Any, Any], PlainValidator(_costs)]
 Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
 Length = Annotated[Duration, AfterValidator(_above_zero)]
 When = Annotated[Cadence, BeforeValidator(_cadence)]
@@ -194,6 +208,12 @@ class ModelParams(_Section):
     """What is predicted: one of two labels, one of several, or a number."""
     params: dict[str, Any] = Field(default_factory=dict)
     """Passed to ``build``."""
+    threshold: float | None = Field(default=None, gt=0.0, lt=1.0)
+    """The score from which the second of two labels is predicted; default: the likelier label."""
+    costs: Costs | None = None
+    """What errors cost, in place of a threshold: `{false_positive: 1, false_negative: 5}` of two labels; of
+    more `{label: cost}`, or `{label: {predicted: cost}}`, where what is not named costs 1. The label with the
+    least expected cost is predicted, and `gate.metric` may be `cost`."""
     trusted: tuple[str, ...] = ()
     """Types that the model file may hold beyond the reviewed list, by dotted name."""
     packages: tuple[str, ...] = ()
@@ -203,6 +223,29 @@ class ModelParams(_Section):
     """Try values of `params` and use the best; default: use `params` as it is."""
     seed: int = 0
     """Seeds the fit, the search and the drift thresholds."""
+
+    @field_validator("threshold", "costs", mode="after")
+    @classmethod
+    def _suits_the_task(cls, value: Any, info: ValidationInfo) -> Any:
+        task = info.data.get("task")
+        if value is None or task is None:
+            return value
+        if not task_types.find(task).has_classes:
+            raise ValueError(f"nothing: model.task is {task}, which has no labels to decide between")
+        if info.field_name == "threshold":
+            if task != task_types.BINARY.name:
+                raise ValueError(f"nothing: model.task is {task}; use model.costs")
+        elif info.data.get("threshold") is not None:
+            raise ValueError("nothing: model.threshold is set; set one of the two")
+        elif (task == task_types.BINARY.name) is not (set(value) <= set(BINARY_COSTS)):
+            of_two = ", ".join(BINARY_COSTS)
+            raise ValueError(of_two if task == task_types.BINARY.name else "labels, each with its cost")
+        return value
+
+    @property
+    def decision(self) -> Decision | None:
+        """The rule that makes a label of the probabilities; None where the likeliest is predicted."""
+        return Decision.of(self.threshold, self.costs)
 
 
 class TrainParams(_Section):
@@ -227,7 +270,7 @@ class GateParams(_Section):
 
     metric: Metric = "log_loss"
     """The loss of a row; the lower mean wins. A regression takes `squared_error`, its default, or
-    `absolute_error`; labels take the other three."""
+    `absolute_error`; labels take the others, `cost` where `model.costs` is set."""
     min_improvement: float = Field(default=0.0, ge=0.0)
     """By how much at least the new model must be better: the lower end of the improvement's confidence
     interval must exceed it. In the metric's unit."""

@@ -146,12 +146,14 @@ def read_params(content: Any, root: Path) -> Params:
         params = Params.model_validate({k: v for k, v in content.items() if k not in stage_sections})
     except ValidationError as exc:
         raise _config_error(exc) from exc
-    allowed = task_types.find(params.model.task).losses
+    costs = [loss.name for loss in losses.REGISTER if loss.needs_costs and params.model.costs]
+    allowed = (*task_types.find(params.model.task).losses, *costs)
     if params.gate.metric not in allowed:
         raise ConfigError(
             "gate.metric",
             value=params.gate.metric,
-            allowed=f"{', '.join(allowed)}: model.task is {params.model.task}",
+            allowed=f"{', '.join(allowed)}: model.task is {params.model.task}"
+            + ("" if params.model.costs else ", and model.costs is not set"),
         )
     if unknown := [name for name in params.monitor.accept if name not in params.data.features]:
         features = f"features: {', '.join(params.data.features)}"

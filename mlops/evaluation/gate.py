@@ -30,7 +30,7 @@ from mlops.task_types import losses
 if TYPE_CHECKING:
     from mlops.config.params import GateParams
 
-__all__ = ["check_refit", "compare", "decide", "reject_rolled_back", "reject_scarce"]
+__all__ = ["accept_decision", "check_refit", "compare", "decide", "reject_rolled_back", "reject_scarce"]
 
 
 def compare(
@@ -172,6 +172,24 @@ def reject_rolled_back(
     return _judged("rolled_back", policy, version=version, promotion=promotion, **facts)
 
 
+def accept_decision(
+    policy: GateParams, *, version: str, rows: int, changed_rows: int, **facts: Any
+) -> GateJudged:
+    """Promote the champion's own model with another decision rule, which a person set.
+
+    Costs are no matter of statistics: the scores are the champion's, and there is nothing to compare.
+
+    Parameters
+    ----------
+    rows, changed_rows
+        Held-out rows, and those of them that get another label.
+    facts
+        ``decision`` and ``champion_decision`` in words, and further fields of the record.
+    """
+    counts = {"fresh_rows": rows, "changed_rows": changed_rows}
+    return _judged("decision_changed", policy, version=version, **counts, **facts)
+
+
 def _outcome(
     scopes: Sequence[ScopeComparison],
     decisive: ScopeComparison | None,
@@ -197,7 +215,7 @@ def _outcome(
 
 def _judged(outcome: GateOutcome, policy: GateParams, **facts: Any) -> GateJudged:
     return GateJudged(
-        promote=outcome in ("first", "better"),
+        promote=outcome in ("first", "better", "decision_changed"),
         outcome=outcome,
         metric=policy.metric,
         metric_title=losses.find(policy.metric).title,

@@ -11,13 +11,18 @@ import pandas as pd
 from mlops import task_types
 from mlops.errors import DataError
 from mlops.task_types import losses as registered
+from mlops.task_types.decision import Decision
 from mlops.task_types.predictions import Array, Predictions
 
-__all__ = ["losses", "mean_losses", "report", "skill"]
+__all__ = ["loss_names", "losses", "mean_losses", "report", "skill"]
 
 
 def losses(
-    metric: str, labels: Sequence[Any] | Array, predictions: Predictions, classes: Sequence[Any] | None
+    metric: str,
+    labels: Sequence[Any] | Array,
+    predictions: Predictions,
+    classes: Sequence[Any] | None,
+    decision: Decision | None = None,
 ) -> Array:
     """Return each row's loss, shape (n,); less is better.
 
@@ -29,11 +34,13 @@ def losses(
         The labels, none missing. A class the model doesn't know has probability zero.
     classes
         In the order of the probabilities; None where values are predicted.
+    decision
+        What errors cost, which the metric `cost` needs.
 
     Raises
     ------
     DataError
-        The metric is none of the task's, or a row has no label.
+        The metric is none of the task's, or a row has no label; or it needs costs, and there are none.
     """
     known = labels if isinstance(labels, np.ndarray) else pd.Series(list(labels), dtype=object)
     missing = int(pd.isna(known).sum())
@@ -46,15 +53,30 @@ def losses(
             f"{metric} is no loss of a {task.name} model.",
             remedy=f"Set gate.metric in params.yaml to one of {', '.join(task.losses)}.",
         )
-    return loss.function(labels, predictions, classes)
+    if not loss.needs_costs:
+        return loss.function(labels, predictions, classes)
+    if decision is None or decision.costs is None:
+        raise DataError(f"{metric} needs costs.", remedy="Set model.costs in params.yaml.")
+    return decision.losses(labels, predictions, classes or ())
+
+
+def loss_names(task: str, decision: Decision | None) -> tuple[str, ...]:
+    """Return what a model is measured by, the task's default first; its costs too, where it has such."""
+    has_costs = decision is not None and decision.costs is not None
+    more = [loss.name for loss in registered.REGISTER if loss.needs_costs and has_costs]
+    return (*task_types.find(task).losses, *more)
 
 
 def mean_losses(
-    task: str, labels: Sequence[Any] | Array, predictions: Predictions, classes: Sequence[Any] | None
+    task: str,
+    labels: Sequence[Any] | Array,
+    predictions: Predictions,
+    classes: Sequence[Any] | None,
+    decision: Decision | None = None,
 ) -> dict[str, float]:
     """Return the mean of each of the task's losses by name."""
-    names = task_types.find(task).losses
-    return {name: float(losses(name, labels, predictions, classes).mean()) for name in names}
+    names = loss_names(task, decision)
+    return {name: float(losses(name, labels, predictions, classes, decision).mean()) for name in names}
 
 
 def skill(
@@ -71,8 +93,12 @@ def skill(
 
 
 def report(
-    task: str, labels: Sequence[Any] | Array, predictions: Predictions, classes: Sequence[Any] | None
+    task: str,
+    labels: Sequence[Any] | Array,
+    predictions: Predictions,
+    classes: Sequence[Any] | None,
+    decision: Decision | None = None,
 ) -> dict[str, float]:
     """Return the mean losses and the figures people ask for, by name, see `Task.figures`."""
-    means = mean_losses(task, labels, predictions, classes)
+    means = mean_losses(task, labels, predictions, classes, decision)
     return {**means, **task_types.find(task).figures(labels, predictions, classes)}

@@ -30,8 +30,9 @@ GateOutcome = Literal[
     "refit_worse",
     "rolled_back",
     "worse_than_baseline",
+    "decision_changed",
 ]
-"""Why a model was promoted (``first``, ``better``) or rejected (the others)."""
+"""Why a model was promoted (``first``, ``better``, ``decision_changed``) or rejected (the others)."""
 
 ScopeName = Literal["pool", "newest_fold"]
 """On which rows a comparison rests: all folds', or the newest fold's alone."""
@@ -170,13 +171,17 @@ class GateJudged(Record):
     fitted_until
         The end of the rows that the champion was fitted on; only later ones, less the gap, are compared on.
     fresh_rows, fresh_blocks
-        How many those are, where they were too few to compare.
+        How many those are, where they were too few to compare; where only the decision differs, all held-out
+        rows.
     is_fresh
         False where no row was new to the champion, and the stored out-of-fold losses of both were compared.
     champion_columns, incomplete_rows
         Columns that only the champion uses, and in how many rows their values are missing.
     rolled_back_version, rolled_back_at
         The version under which this model was rolled back, and when.
+    decision, champion_decision, changed_rows
+        Where only the rule that makes labels differs from the champion's: both in words, None for the
+        likeliest label, and how many of the held-out rows get another label.
     """
 
     kind: ClassVar[str] = "gate.judged"
@@ -206,6 +211,9 @@ class GateJudged(Record):
     incomplete_rows: int = 0
     rolled_back_version: str | None = None
     rolled_back_at: datetime | None = None
+    decision: str | None = None
+    champion_decision: str | None = None
+    changed_rows: int | None = None
 
     @property
     def sentence(self) -> str:
@@ -224,6 +232,7 @@ def _sentence(judged: GateJudged) -> str:
         "refit_worse": _refit_worse,
         "rolled_back": _rolled_back,
         "worse_than_baseline": _worse_than_baseline,
+        "decision_changed": _decision_changed,
     }
     return " ".join([sentences[judged.outcome](judged), *_remarks(judged)])
 
@@ -244,6 +253,15 @@ def _worse_than_baseline(judged: GateJudged) -> str:
     return (
         f"Rejected: significantly worse than the baseline. {figures}. Change model.params in params.yaml "
         "(the other algorithm, fewer trees or more regularisation) or add rows, and train again."
+    )
+
+
+def _decision_changed(judged: GateJudged) -> str:
+    new, old = (rule or "the likeliest label" for rule in (judged.decision, judged.champion_decision))
+    return (
+        f"Promoted: the champion's model with another decision rule, {new} instead of {old}. "
+        f"{_count(judged.changed_rows or 0, 'held-out row')} of {judged.fresh_rows or 0:,} get another "
+        "label; scores are the same."
     )
 
 

@@ -29,9 +29,11 @@ from types import ModuleType
 from typing import Any
 
 from mlops import feature_types, task_types
-from mlops.errors import BundleError
+from mlops.errors import BundleError, shown
 from mlops.files import atomic, formats, hashing, user_module
 from mlops.schema import Schema
+from mlops.task_types.decision import FORMAT as DECISION
+from mlops.task_types.decision import Decision
 
 __all__ = ["MANIFEST", "Bundle", "ModelInfo", "open", "run_module", "to_json", "write"]
 
@@ -60,6 +62,8 @@ class ModelInfo:
         Whether model.custom is there and predicts, through module.py.
     packages
         What module.py imports beyond scikit-learn's packages.
+    decision
+        The rule that makes a label of the probabilities; None where the likeliest is predicted.
     """
 
     task: str
@@ -72,10 +76,12 @@ class ModelInfo:
     versions: Mapping[str, str] = field(default_factory=dict)
     custom: bool = False
     packages: Sequence[str] = ()
+    decision: Decision | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the content of model.json."""
-        return asdict(self)
+        fields = {**asdict(self), "decision": self.decision and self.decision.to_json()}
+        return {name: value for name, value in fields.items() if name != "decision" or value is not None}
 
 
 @dataclass(frozen=True)
@@ -163,7 +169,11 @@ class Bundle:
     @cached_property
     def model(self) -> ModelInfo:
         """What must be known of the model to answer with it."""
-        return ModelInfo(**self._json("model.json"))
+        fields = dict(self._json("model.json"))
+        if (rule := fields.get("decision")) is not None:
+            formats.check(rule.get("format"), DECISION, where=f"The decision rule of {self.folder}")
+            fields["decision"] = Decision.from_json(rule)
+        return ModelInfo(**fields)
 
     @cached_property
     def golden(self) -> dict[str, Any]:
@@ -178,6 +188,30 @@ class Bundle:
         And by feature its importance, ``importances``, see `mlops.evaluation.plots.importances`.
         """
         return dict(self._json("reference.json"))
+
+    def reference_loss(self, metric: str) -> float:
+        """Return the mean loss of the newest folds.
+
+        Raises
+        ------
+        BundleError
+            It was not measured when the model was trained, as a cost that params.yaml had no costs for.
+        """
+        losses = self.reference["loss"]
+        if metric not in losses:
+            raise BundleError(
+                f"The model was trained without {metric}, which gate.metric names; "
+                f"it has {shown(list(losses))}.",
+                remedy="Train again, or set gate.metric in params.yaml to one of these.",
+            )
+        return float(losses[metric])
+
+    @cached_property
+    def model_files(self) -> dict[str, str]:
+        """The sha256 of each file that predicts: equal where one model was fitted to the same columns."""
+        files: dict[str, str] = self._json(MANIFEST)["files"]
+        predicting = ("model.skops", "model.onnx", "model.custom", "module.py", "schema.json")
+        return {name: files[name] for name in predicting if name in files}
 
     @cached_property
     def lineage(self) -> dict[str, Any]:

@@ -13,10 +13,11 @@ import numpy as np
 
 from mlops.errors import BundleError, shown
 from mlops.files import user_module
-from mlops.model.bundle import Bundle, run_module
+from mlops.model.bundle import Bundle, ModelInfo, run_module
 from mlops.model.custom import CustomModel, functions
 from mlops.rows import Columns, parse_rows
 from mlops.schema import Schema
+from mlops.task_types.decision import Decision
 from mlops.task_types.predictions import Predictions, from_array
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ __all__ = [
     "Predictions",
     "Predictor",
     "check_golden",
+    "decided",
     "load",
     "load_fitted",
     "uncompiled",
@@ -135,6 +137,24 @@ class Custom:
         return self._functions.checked_predictions(self._model, _frame(columns, self._inputs), self._classes)
 
 
+class Deciding:
+    """A model whose labels follow a rule of the project: a threshold, or costs."""
+
+    def __init__(self, predictor: Predictor, decision: Decision, classes: Sequence[Any] | None) -> None:
+        self._predictor = predictor
+        self._decision = decision
+        self._classes = classes
+
+    def predict(self, columns: Columns) -> Predictions:
+        """Predict rows, passed as columns of the schema, all of one length."""
+        return self._decision.decide(self._predictor.predict(columns), self._classes)
+
+
+def decided(predictor: Predictor, decision: Decision | None, classes: Sequence[Any] | None) -> Predictor:
+    """Return a predictor whose labels follow a rule, where there is one."""
+    return predictor if decision is None else Deciding(predictor, decision, classes)
+
+
 def uncompiled(model: Any, schema: Schema, classes: Sequence[Any] | None, builder: object) -> Predictor:
     """Return the predictor of a model as it was fitted, uncompiled.
 
@@ -158,6 +178,10 @@ def load(bundle: Bundle) -> Predictor:
         module cannot be run, or not read it.
     """
     info = bundle.model
+    return decided(_undecided(bundle, info), info.decision, info.classes)
+
+
+def _undecided(bundle: Bundle, info: ModelInfo) -> Predictor:
     if info.compiled:
         return Compiled(bundle.read("model.onnx"), info.classes)
     if info.custom:

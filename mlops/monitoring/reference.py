@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from mlops.evaluation.metrics import losses, mean_losses
+from mlops.evaluation.metrics import loss_names, losses, mean_losses
 from mlops.feature_types.cells import spelled
 from mlops.monitoring.quality import LossAtTraining, loss_at_training
 from mlops.stats.blocks import blocks_of
@@ -97,13 +97,13 @@ def reference_of(
         predictions.iloc[spaced(len(unseen), most=_MOST_ROWS)],
         {
             name: loss_at_training(
-                losses(name, labels, predicted.predictions, classes),
+                losses(name, labels, predicted.predictions, classes, predicted.decision),
                 days[newest],
                 ordered=schema.time is not None,
             )
-            for name in schema.task_type.losses
+            for name in loss_names(schema.task, predicted.decision)
         },
-        mean_losses(schema.task, labels, predicted.baseline, classes),
+        mean_losses(schema.task, labels, predicted.baseline, classes, predicted.decision),
         len(unseen),
         {name: value if isfinite(value) else 0.0 for name, value in out_of_fold.importances.items()},
     )

@@ -18,6 +18,7 @@ from mlops.ledger.served_window import ServedWindow
 from mlops.monitoring import drift
 from mlops.monitoring.quality import LossAtTraining, judge_losses, look_at
 from mlops.stats.blocks import blocks_of
+from mlops.task_types.decision import Decision
 from mlops.task_types.predictions import Predictions, constant
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ class ServedModel:
         Its labels, and what the baseline predicts: see `mlops.model.bundle.ModelInfo`.
     loss
         What it was at training.
+    decision
+        The rule that makes its labels; None where the likeliest is predicted.
     """
 
     version: str
@@ -46,6 +49,7 @@ class ServedModel:
     classes: Sequence[Any] | None
     prior: Sequence[float] | float
     loss: LossAtTraining
+    decision: Decision | None = None
 
 
 @dataclass(frozen=True)
@@ -151,10 +155,12 @@ def served_quality(
         return QualityVerdict(state="unknown", note=note, **facts)
     labels = predicted[schema.target].to_numpy()
     baseline = constant(model.prior, model.classes, len(predicted))
+    if model.decision is not None:
+        baseline = model.decision.decide(baseline, model.classes)
     look = look_at(served.end, earlier, policy=policy)
     judged = judge_losses(
-        metric.losses(gate.metric, labels, _predictions_of(predicted, schema), model.classes),
-        metric.losses(gate.metric, labels, baseline, model.classes),
+        metric.losses(gate.metric, labels, _predictions_of(predicted, schema), model.classes, model.decision),
+        metric.losses(gate.metric, labels, baseline, model.classes, model.decision),
         blocks,
         ordered=schema.time is not None,
         at_training=model.loss,

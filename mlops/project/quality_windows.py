@@ -61,8 +61,10 @@ def every_verdict(project: Project, version: str) -> list[QualityVerdict]:
 def served_model(bundle: Bundle, version: str, metric: str) -> ServedModel:
     """Return what must be known of a bundle to judge what it served."""
     at_training = bundle.reference
-    loss = LossAtTraining(at_training["loss"][metric], at_training["error"][metric], at_training["blocks"])
-    return ServedModel(version, bundle.schema, bundle.model.classes, bundle.model.prior, loss)
+    mean = bundle.reference_loss(metric)
+    loss = LossAtTraining(mean, at_training["error"][metric], at_training["blocks"])
+    info = bundle.model
+    return ServedModel(version, bundle.schema, info.classes, info.prior, loss, info.decision)
 
 
 class QualityWindows:

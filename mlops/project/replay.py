@@ -135,7 +135,7 @@ def _candidates(project: Project, policies: Sequence[str], settings: Mapping[str
 
     def candidate(policy: str, params: Params, changed: Mapping[str, str]) -> Candidate:
         model = params.model
-        recipe = Recipe(builder_source(root, params), model.builder, model.params, model.seed)
+        recipe = Recipe(builder_source(root, params), model.builder, model.params, model.seed, model.decision)
         if policy.partition("=")[0] not in REGISTER:
             recipe.build()  # the project's module may register it
         parse_policy(policy, params)

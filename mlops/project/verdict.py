@@ -28,6 +28,7 @@ from mlops.stages.split import held_out
 from mlops.stages.train import trained_params
 from mlops.tables.conform import columns_of, inputs_for
 from mlops.tables.row_hashes import row_hashes
+from mlops.task_types.predictions import from_array, probabilities
 from mlops.training.judged_rows import JudgedRows, check_refit, judge_against, judge_first
 
 __all__ = ["champion_view", "check_fresh", "verdict"]
@@ -51,6 +52,9 @@ def verdict(project: Project, tree: Path, registered: Entry[ModelRegistered]) ->
     refit = _check_refit(project.bundle_of(registered), judged.newest)
     if promotion is None:
         return judge_first(judged, version=version, refit=refit)
+    challenger, champion = project.bundle_of(registered), project.bundle_of(promotion)
+    if _differs_by_decision(challenger, champion):
+        return _judge_decision(judged, challenger, champion, promotion, version=version)
     return _against_champion(project, judged, tree, promotion, version=version, refit=refit)
 
 
@@ -75,7 +79,7 @@ def check_fresh(project: Project, tree: Path) -> None:
         return
     inputs = {"data": facts["data"], "params": trained_params(project.params)}
     if _inputs(champion.lineage) == _inputs(inputs):
-        return
+        return  # it makes the champion again, or the champion with another decision rule
     raise not_fresh(
         fresh,
         policy,
@@ -86,7 +90,37 @@ def check_fresh(project: Project, tree: Path) -> None:
 
 
 def _inputs(lineage: Mapping[str, Any]) -> tuple[Any, Any]:
-    return lineage["data"], lineage["params"]
+    params = lineage["params"]
+    model = {name: value for name, value in params["model"].items() if name not in ("threshold", "costs")}
+    return lineage["data"], {**params, "model": model}
+
+
+def _differs_by_decision(challenger: Bundle, champion: Bundle) -> bool:
+    """Tell whether two bundles hold the same fitted model, and make labels of its scores by other rules."""
+    same = challenger.model_files == champion.model_files
+    return same and challenger.model.decision != champion.model.decision
+
+
+def _judge_decision(
+    judged: JudgedRows, challenger: Bundle, champion: Bundle, promotion: Entry[ModelPromoted], *, version: str
+) -> GateJudged:
+    """Promote the champion's model with the decision rule of params.yaml, and count what that changes."""
+    ours, theirs = challenger.model.decision, champion.model.decision
+    classes, predictions = judged.predicted.classes or (), judged.predicted.predictions
+    likeliest = from_array(probabilities(predictions, classes), classes)
+    new, old = (rule.decide(likeliest, classes) if rule else likeliest for rule in (ours, theirs))
+    changed = sum(one != other for one, other in zip(new.values, old.values, strict=True))
+    return gate.accept_decision(
+        judged.policy,
+        version=version,
+        rows=len(new),
+        changed_rows=changed,
+        decision=str(ours) if ours else None,
+        champion_decision=str(theirs) if theirs else None,
+        promotion=promotion.id,
+        champion=promotion.record.version,
+        window=judged.window,
+    )
 
 
 def _fresh_to_champion(

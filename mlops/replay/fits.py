@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlops.files import hashing
-from mlops.model.predictor import Predictor, uncompiled
+from mlops.model.predictor import Predictor, decided, uncompiled
 from mlops.replay.timeline import PLACE
 from mlops.tables.conform import columns_of
+from mlops.task_types.decision import Decision
 from mlops.task_types.predictions import Predictions
 from mlops.training.fit import Fit, fit
 from mlops.training.out_of_fold import OutOfFold, Recipe, backtest
@@ -34,17 +35,19 @@ class Model:
     prior: Sequence[float] | float
     predictor: Predictor
     timeline: Timeline
+    decision: Decision | None
     _values: NDArray[Any]
     _scores: NDArray[Any]
     _done: NDArray[np.bool_]
 
     @classmethod
-    def of(cls, fitted: Fit, build: Builder, timeline: Timeline) -> Model:
+    def of(cls, fitted: Fit, build: Builder, timeline: Timeline, decision: Decision | None = None) -> Model:
         """Wrap what was fitted."""
         n = len(timeline.rows)
         predictor = uncompiled(fitted.estimator, timeline.schema, fitted.classes, build)
+        predictor = decided(predictor, decision, fitted.classes)
         blank = np.empty(n, object), np.empty(n, object), np.zeros(n, bool)
-        return cls(fitted.classes, fitted.prior, predictor, timeline, *blank)
+        return cls(fitted.classes, fitted.prior, predictor, timeline, decision, *blank)
 
     def predict(self, places: Places) -> Predictions:
         """Predict rows by their places."""
@@ -72,14 +75,16 @@ class Fits:
         self._recipe = recipe
         self._cache = cache
         # A fit depends on these too, and some policies may have others.
-        self._about = [recipe.params, recipe.seed, hashing.of_bytes(recipe.source), timeline.schema.to_dict()]
+        rule = recipe.decision and recipe.decision.to_json()
+        source = hashing.of_bytes(recipe.source)
+        self._about = [recipe.params, recipe.seed, source, timeline.schema.to_dict(), rule]
 
     def model(self, plan: Plan) -> Model:
         """Return the refit of a plan."""
         digest = self._digest("refit", plan.rows[PLACE].to_numpy()[plan.refit])
         build = self._recipe.build()
         fitted = self._cache.obtain(digest, lambda: self._fit(plan, build))
-        return Model.of(fitted, build, self._timeline)
+        return Model.of(fitted, build, self._timeline, self._recipe.decision)
 
     def out_of_fold(self, plan: Plan) -> OutOfFold:
         """Return the backtest of a plan."""

@@ -69,4 +69,4 @@ class ServedRows:
             return np.empty(0)
         labels = self._timeline.rows[self._timeline.schema.target].iloc[places].tolist()
         predicted: Predictions = model.predict(places)
-        return metric.losses(self._metric, labels, predicted, model.classes)
+        return metric.losses(self._metric, labels, predicted, model.classes, model.decision)

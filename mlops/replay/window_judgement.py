@@ -77,6 +77,7 @@ def judge_window(
         champion.model.classes,
         champion.model.prior,
         reference.loss[params.gate.metric],
+        champion.model.decision,
     )
     quality = served_quality(rows(*quality_window(as_of, policy)), model, params, earlier=champion.looks)
     champion.looks.append(quality)

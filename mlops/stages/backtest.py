@@ -14,6 +14,7 @@ from mlops.files.parquet import to_bytes
 from mlops.schema import Schema
 from mlops.stages.io import FORMAT, builder_source, read_params, read_table, write, written_by
 from mlops.stages.split import read_plan
+from mlops.task_types.decision import Decision
 from mlops.task_types.predictions import Predictions, from_array
 from mlops.training import out_of_fold
 from mlops.training.out_of_fold import OutOfFold, Recipe
@@ -27,7 +28,10 @@ def backtest(root: Path) -> None:
 
     plan, _ = read_plan(root)
     params = read_params(root)
-    result, _ = out_of_fold.backtest(plan, Schema.from_params(params), recipe(root, params))
+    schema, rule = Schema.from_params(params), params.model.decision
+    if rule is not None:
+        rule.check_labels(plan.rows[schema.target].unique().tolist())
+    result, _ = out_of_fold.backtest(plan, schema, recipe(root, params))
     write(root / BACKTEST, _to_bytes(result))
     table = pd.DataFrame(list(result.importances.items()), columns=["feature", "importance"])
     write(root / PLOTS / "importances.csv", table.to_csv(index=False, lineterminator="\n").encode())
@@ -47,6 +51,7 @@ def recipe(root: Path, params: Params) -> Recipe:
         params.model.builder,
         chosen["params"] if chosen else params.model.params,
         params.model.seed,
+        params.model.decision,
     )
 
 
@@ -77,7 +82,8 @@ def read_backtest(path: Path) -> OutOfFold:
     constant = np.asarray(columns["baseline"], dtype=float)
     table_of = np.column_stack([1.0 - constant, constant]) if constant.ndim == 1 else constant
     predictions = Predictions(columns["prediction"], columns["score"])
-    return OutOfFold(fold, predictions, from_array(table_of, classes), classes, importances)
+    result = OutOfFold(fold, predictions, from_array(table_of, classes), classes, importances)
+    return result.decided(Decision.from_json(facts.get("decision")))
 
 
 def _to_bytes(result: OutOfFold) -> bytes:
@@ -92,6 +98,6 @@ def _to_bytes(result: OutOfFold) -> bytes:
             "baseline": baseline.values if baseline.scores is None else baseline.scores,
         }
     )
-    return to_bytes(
-        frame, {"classes": result.classes, "importances": dict(result.importances)}, format=FORMAT
-    )
+    facts = {"classes": result.classes, "importances": dict(result.importances)}
+    rule = {} if result.decision is None else {"decision": result.decision.to_json()}
+    return to_bytes(frame, {**facts, **rule}, format=FORMAT)

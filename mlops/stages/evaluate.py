@@ -23,8 +23,8 @@ def evaluate(root: Path) -> None:
     labels, judged = rows[schema.target].tolist(), read_backtest(root / BACKTEST)
     predictions, classes = judged.predictions, judged.classes
     figures = {
-        "holdout": metrics.report(info.task, labels, predictions, classes),
-        "baseline": metrics.report(info.task, labels, judged.baseline, classes),
+        "holdout": metrics.report(info.task, labels, predictions, classes, info.decision),
+        "baseline": metrics.report(info.task, labels, judged.baseline, classes, info.decision),
         "rows": {"train": opened.lineage["train"]["rows"], "holdout": len(rows)},
         "compiled": info.compiled,
     }

@@ -109,12 +109,14 @@ def _compiled(
 ) -> tuple[ModelInfo, Predictor, Mapping[str, bytes]]:
     """Return the description of a fitted model, its predictor, and its files for the bundle."""
     from mlops.model.custom import CustomModel
-    from mlops.model.predictor import Compiled, uncompiled
+    from mlops.model.predictor import Compiled, decided, uncompiled
 
+    rule = params.model.decision
     if isinstance(build, CustomModel):
         info = _info(done, params, schema, fitted, "its own module predicts", custom=True)
         saved, read = _saved(done, build)
-        return info, uncompiled(read, schema, done.classes, build), {"model.custom": saved}
+        custom = uncompiled(read, schema, done.classes, build)
+        return info, decided(custom, rule, done.classes), {"model.custom": saved}
     from mlops.adapters import onnx, skops
 
     compared = columns_of(holdout.iloc[spaced(len(holdout), most=_PARITY)], schema)
@@ -122,8 +124,10 @@ def _compiled(
     info = _info(done, params, schema, fitted, compilation.reason)
     model = {"model.skops": skops.dumps(done.estimator)}
     if compilation.model is None:
-        return info, uncompiled(done.estimator, schema, done.classes, build), model
-    return info, Compiled(compilation.model, done.classes), {**model, "model.onnx": compilation.model}
+        fitted_model = uncompiled(done.estimator, schema, done.classes, build)
+        return info, decided(fitted_model, rule, done.classes), model
+    compiled = Compiled(compilation.model, done.classes)
+    return info, decided(compiled, rule, done.classes), {**model, "model.onnx": compilation.model}
 
 
 def _saved(done: Fit, custom: CustomModel) -> tuple[bytes, Any]:
@@ -165,6 +169,7 @@ def _info(
         },
         custom=custom,
         packages=list(params.model.packages),
+        decision=params.model.decision,
     )
 
 
@@ -184,9 +189,11 @@ def _known_rows(fitted: pd.DataFrame, scored: pd.DataFrame, out_of_fold: OutOfFo
     """
     import pandas as pd
 
+    from mlops.evaluation.metrics import loss_names
+
     labels = scored[schema.target].tolist()
     losses = pd.DataFrame(
-        {name: out_of_fold.losses(name, labels) for name in schema.task_type.losses},
+        {name: out_of_fold.losses(name, labels) for name in loss_names(schema.task, out_of_fold.decision)},
         index=row_hashes(scored, schema),
     )
     mean = losses.groupby(level=0).mean()
@@ -197,9 +204,12 @@ def _known_rows(fitted: pd.DataFrame, scored: pd.DataFrame, out_of_fold: OutOfFo
 def trained_params(params: Params) -> dict[str, Any]:
     """Return the parameters that a model comes from, as its bundle's lineage names them."""
     # Where tables come from, and what became of them before, says nothing of what was trained on.
-    return params.model_dump(
+    dumped = params.model_dump(
         mode="json", include={"data", "model", "train"}, exclude={"data": {"source", "contract", "raw"}}
     )
+    rule = {"threshold", "costs"}
+    model = {name: value for name, value in dumped["model"].items() if name not in rule or value is not None}
+    return {**dumped, "model": model}
 
 
 def _lineage(

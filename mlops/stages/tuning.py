@@ -101,7 +101,9 @@ def journal_of(folder: Path, params: Params, inputs: Sequence[str]) -> Journal:
     named = [
         *inputs,
         params.model_dump(mode="json", include={"data", "train"}, exclude={"data": {"source"}}),
-        params.model.model_dump(mode="json", exclude={"search": {"trials", "time_limit"}}),
+        params.model.model_dump(
+            mode="json", exclude={"search": {"trials", "time_limit"}, "threshold": True, "costs": True}
+        ),
     ]
     return Journal(folder / f"{hashing.of_value(named)}.jsonl")
 

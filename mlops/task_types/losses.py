@@ -38,12 +38,15 @@ class Loss:
         labels in the order of the probabilities, or None. Returns shape (n_rows,), finite.
     of_classes
         Whether it measures labels and their probabilities; else values. It suits the tasks that predict such.
+    needs_costs
+        Whether it is what ``model.costs`` makes of a prediction: see `Decision.losses`.
     """
 
     name: str
     title: str
     function: LossFunction
     of_classes: bool
+    needs_costs: bool = False
 
 
 def _log_loss(
@@ -116,6 +119,7 @@ REGISTER: Register[Loss] = Register(
     Loss("log_loss", "log loss", _log_loss, of_classes=True),
     Loss("brier", "Brier score", _brier, of_classes=True),
     Loss("zero_one", "error rate", _zero_one, of_classes=True),
+    Loss("cost", "cost", _zero_one, of_classes=True, needs_costs=True),
     Loss("squared_error", "squared error", _squared_error, of_classes=False),
     Loss("absolute_error", "absolute error", _absolute_error, of_classes=False),
 )

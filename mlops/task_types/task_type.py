@@ -47,8 +47,10 @@ class Task:
 
     @property
     def losses(self) -> tuple[str, ...]:
-        """What it can be measured by, its default first."""
-        fitting = [loss.name for loss in REGISTER if loss.of_classes is self.has_classes]
+        """What it can be measured by, its default first; costs are a project's, not a task's."""
+        fitting = [
+            loss.name for loss in REGISTER if loss.of_classes is self.has_classes and not loss.needs_costs
+        ]
         return (self.default_loss, *(name for name in fitting if name != self.default_loss))
 
     def read_target(self, column: pd.Series[Any]) -> pd.Series[Any]:

@@ -90,7 +90,8 @@ class JudgedRows:
 
     def losses_of(self, predicted: Predictions, classes: Sequence[Any] | None) -> Losses:
         """Return another model's loss of each row, from its predictions of them."""
-        return np.asarray(metric.losses(self.policy.metric, self.labels, predicted, classes))
+        decision = self.predicted.decision
+        return np.asarray(metric.losses(self.policy.metric, self.labels, predicted, classes, decision))
 
 
 def check_refit(newest: JudgedRows, predicted: Predictions, classes: Sequence[Any] | None) -> RefitCheck:

@@ -16,6 +16,7 @@ from mlops.evaluation.plots import importances
 from mlops.model.predictor import uncompiled
 from mlops.schema import Schema
 from mlops.tables.conform import columns_of
+from mlops.task_types.decision import Decision
 from mlops.task_types.predictions import (
     Array,
     Predictions,
@@ -45,12 +46,15 @@ class Recipe:
     ----------
     source, path
         The module's text, and where it lies in the project.
+    decision
+        The rule that makes a label of the probabilities; None where the likeliest is predicted.
     """
 
     source: bytes
     path: str
     params: Mapping[str, Any]
     seed: int
+    decision: Decision | None = None
 
     def build(self) -> Builder:
         """Import the module and return what it builds a model with."""
@@ -70,6 +74,8 @@ class OutOfFold:
     classes
         The labels of all folds, in the order of the probabilities; None for a regression. A label that a
         fold did not know has probability zero there.
+    decision
+        The rule that made the labels; None where the likeliest is predicted.
     importances
         By feature, the increase of the newest fold's loss without it: `mlops.evaluation.plots.importances`.
     """
@@ -80,13 +86,22 @@ class OutOfFold:
     classes: Sequence[Any] | None
     importances: Mapping[str, float]
 
+    decision: Decision | None = None
+
+    def decided(self, decision: Decision | None) -> OutOfFold:
+        """Return the predictions with the labels that a rule makes of the probabilities."""
+        if decision is None:
+            return self
+        ours, constants = (decision.decide(each, self.classes) for each in (self.predictions, self.baseline))
+        return OutOfFold(self.fold, ours, constants, self.classes, self.importances, decision)
+
     def losses(self, metric: str, labels: Sequence[Any] | Array) -> Array:
         """Return each row's loss, shape (n_rows,)."""
-        return losses(metric, labels, self.predictions, self.classes)
+        return losses(metric, labels, self.predictions, self.classes, self.decision)
 
     def baseline_losses(self, metric: str, labels: Sequence[Any] | Array) -> Array:
         """Return each row's loss of the constant prediction, shape (n_rows,)."""
-        return losses(metric, labels, self.baseline, self.classes)
+        return losses(metric, labels, self.baseline, self.classes, self.decision)
 
     def take(self, chosen: NDArray[Any]) -> OutOfFold:
         """Return the rows that a mask or places choose."""
@@ -97,6 +112,7 @@ class OutOfFold:
             _take(self.baseline, places),
             self.classes,
             self.importances,
+            self.decision,
         )
 
 
@@ -138,7 +154,8 @@ def backtest(plan: Plan, schema: Schema, recipe: Recipe) -> tuple[OutOfFold, Fit
         scored = [_of_fold(plan, fold, schema, recipe, build) for fold in others]
     results |= {fold.number: result for fold, result in zip(others, scored, strict=True)}
     last = results[newest.number].fitted
-    return _joined(plan, results, _importances(plan, schema, recipe, build, last)), last
+    joined = _joined(plan, results, _importances(plan, schema, recipe, build, last))
+    return joined.decided(recipe.decision), last
 
 
 def _importances(plan: Plan, schema: Schema, recipe: Recipe, build: Builder, newest: Fit) -> dict[str, float]:

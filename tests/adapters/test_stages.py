@@ -225,6 +225,72 @@ def test_a_bundle_answers_its_golden_rows(trained: Bundle) -> None:
     predictor.check_golden(loaded, trained)
 
 
+def _decided_otherwise(tree: Path, folder: Path, **rule: Any) -> Path:
+    """Train again in a copy, with a rule for the labels."""
+    other = shutil.copytree(tree, folder)
+    params = yaml.read(other / "params.yaml")
+    (other / "params.yaml").write_text(yaml.dump({**params, "model": {**params["model"], **rule}}))
+    for stage in STAGES.values():
+        stage(other)
+    return other
+
+
+@pytest.mark.parametrize(
+    ("rule", "cut"),
+    [({"threshold": 0.2}, 0.2), ({"costs": {"false_positive": 1, "false_negative": 3}}, 0.25)],
+)
+def test_labels_follow_the_rule_of_params_and_the_model_is_the_same(
+    tree: Path, trained: Bundle, tmp_path: Path, rule: dict[str, Any], cut: float
+) -> None:
+    other = _decided_otherwise(tree, tmp_path / "other", **rule)
+    made = bundle.open(other / "build/bundle")
+
+    assert made.model_files == trained.model_files
+    golden = made.golden["predictions"]
+    assert {row["prediction"] for row in golden} == {True, False}
+    for row, likelier in zip(golden, trained.golden["predictions"], strict=True):
+        assert row["score"] == likelier["score"]
+        assert row["prediction"] is (row["score"] >= cut)
+    predictor.check_golden(predictor.load(made), made)
+    out_of_fold = read_backtest(other / "build/backtest.parquet").predictions
+    assert out_of_fold.values == [score >= cut for score in out_of_fold.scores or []]
+    figures = json.loads((other / "build/metrics.json").read_text())
+    before = json.loads((tree / "build/metrics.json").read_text())
+    assert figures["holdout"]["log_loss"] == before["holdout"]["log_loss"]
+    assert figures["holdout"]["zero_one"] != before["holdout"]["zero_one"]
+    assert ("cost" in figures["holdout"]) == ("cost" in made.reference["loss"]) == ("costs" in rule)
+    if "costs" in rule:
+        assert figures["holdout"]["cost"] < figures["baseline"]["cost"]
+        assert made.reference_loss("cost") == made.reference["loss"]["cost"]
+    with pytest.raises(BundleError, match="trained without cost"):
+        trained.reference_loss("cost")
+
+
+def test_without_a_rule_a_bundle_bears_none(tree: Path, trained: Bundle) -> None:
+    assert "decision" not in json.loads(trained.read("model.json"))
+    assert not {"threshold", "costs"} & set(trained.lineage["params"]["model"])
+    assert trained.model.decision is None
+    assert "decision" not in io.read_table(tree / "build/backtest.parquet")[1]
+
+
+def test_a_cost_of_a_label_that_the_table_does_not_have_is_named(tmp_path: Path) -> None:
+    ripeness = pd.Series(np.array(["green", "ripe", "rotten"], dtype=object)[np.arange(1000) % 3])
+    root = project(tmp_path / "plums", "multiclass", ripeness)
+    for name in ("prepare", "split", "search"):
+        STAGES[name](root)
+    params = yaml.read(root / "params.yaml")
+    for costs in ({"mouldy": 5}, {"rotten": {"mouldy": 5}}):
+        (root / "params.yaml").write_text(yaml.dump({**params, "model": {**params["model"], "costs": costs}}))
+        with pytest.raises(ConfigError, match=r"model\.costs: got 'mouldy', allowed: labels of the table"):
+            STAGES["backtest"](root)
+    (root / "params.yaml").write_text(
+        yaml.dump({**params, "model": {**params["model"], "costs": {"rotten": {"ripe": 9}}}})
+    )
+    STAGES["backtest"](root)
+    predicted = read_backtest(root / "build/backtest.parquet").predictions.values
+    assert predicted.count("rotten") > predicted.count("ripe")
+
+
 def test_golden_rows_tell_a_model_that_answers_differently(trained: Bundle) -> None:
     class Other:
         def predict(self, columns: object) -> predictor.Predictions:

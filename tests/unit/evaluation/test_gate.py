@@ -252,3 +252,13 @@ def test_the_refit_is_held_to_the_upper_bound_of_its_newest_fold():
     assert at.passed
     assert not above.passed
     assert not gate.check_refit(np.full(len(losses), np.nan), losses, blocks, unpredicted=1, **USUAL).passed
+
+
+def test_another_decision_rule_alone_is_promoted_and_its_effect_counted():
+    facts = {"champion": "1", "promotion": "p1", "decision": "threshold 0.2", "champion_decision": None}
+    verdict = gate.accept_decision(POLICY, version="2", rows=1200, changed_rows=87, **facts)
+    assert (verdict.promote, verdict.outcome) == (True, "decision_changed")
+    assert verdict.sentence == (
+        "Promoted: the champion's model with another decision rule, threshold 0.2 instead of the likeliest "
+        "label. 87 held-out rows of 1,200 get another label; scores are the same."
+    )
