@@ -22,7 +22,7 @@ from optuna.pruners import MedianPruner, NopPruner
 from optuna.samplers import TPESampler
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from mlops.config.params import AxisParams
+from mlops.config.search_params import AxisParams
 from mlops.files.hashing import of_value
 from mlops.model.trials import Trial
 

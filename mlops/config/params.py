@@ -7,33 +7,29 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
-from math import isfinite
 from typing import Annotated, Any, Literal, cast
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
-    PlainValidator,
-    ValidationInfo,
     field_validator,
     model_validator,
 )
 
 from mlops import task_types
+from mlops.config.decision_params import Costs, suits_the_task
 from mlops.config.durations import Cadence, check_timezone, parse_duration
 from mlops.config.registered import FeatureType, Metric, Task
+from mlops.config.search_params import SearchParams, Section
 from mlops.config.source_params import Source
 from mlops.config.target_names import AUTO, check_target
 from mlops.feature_types import DATE
-from mlops.task_types.decision import BINARY_COSTS, Decision
+from mlops.task_types.decision import Decision
 
 __all__ = [
     "SCHEDULED",
     "VERSION",
-    "AxisParams",
     "DataParams",
     "DeployParams",
     "Duration",
@@ -45,7 +41,6 @@ __all__ = [
     "RetrainParams",
     "ScheduleParams",
     "ScoreParams",
-    "SearchParams",
     "TrainParams",
     "check_version",
 ]
@@ -66,47 +61,18 @@ def _cadence(value: Any) -> Cadence:
     return value if isinstance(value, Cadence) else Cadence.parse(value)
 
 
-def _number(value: Any) -> int | float:
-    if type(value) not in (int, float) or not isfinite(value):
-        raise ValueError("a finite number")
-    return cast("int | float", value)
-
-
 def _above_zero(value: timedelta) -> timedelta:
     if not value:
         raise ValueError("a duration above 0, such as 36h or 30d")
     return value
 
 
-def _costs(value: Any) -> dict[Any, Any]:
-    """Return costs, each a finite number above 0, by label or by label and what is predicted in its place."""
-    if not isinstance(value, Mapping) or not value:
-        raise ValueError("a mapping of costs, such as {false_positive: 1, false_negative: 5}")
-    each = [cost for row in value.values() for cost in (row.values() if isinstance(row, Mapping) else [row])]
-    if not each or any(_number(cost) <= 0 for cost in each):
-        raise ValueError("costs above 0")
-    return dict(value)
-
-
-def _scalar(value: Any) -> bool | int | float | str | None:
-    if not isinstance(value, bool | int | float | str | None):
-        raise ValueError("text, a number, true, false or null")
-    return value
-
-
-Number = Annotated[int | float, PlainValidator(_number)]
-Scalar = Annotated[bool | int | float | str | None, PlainValidator(_scalar)]
-Costs = Annotated[dict[Any, Any], PlainValidator(_costs)]
 Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
 Length = Annotated[Duration, AfterValidator(_above_zero)]
 When = Annotated[Cadence, BeforeValidator(_cadence)]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class DataParams(_Section):
+class DataParams(Section):
     """The table: which columns it has and what each is for."""
 
     name: str = Field(pattern=r"^[a-z][a-z0-9-]*$")
@@ -140,65 +106,7 @@ class DataParams(_Section):
         return self
 
 
-class AxisParams(_Section):
-    """The values one of `model.params` may take: numbers from `low` to `high`, or those of a list."""
-
-    low: Number | None = None
-    """The smallest value. Only whole numbers are tried if `low`, `high` and `step` are whole."""
-    high: Number | None = None
-    """The largest value."""
-    log: bool = False
-    """Draw on a logarithmic scale."""
-    step: Number | None = Field(default=None, gt=0)
-    """Try only `low` and whole steps above it."""
-    choices: tuple[Scalar, ...] | None = Field(default=None, min_length=1)
-    """The values to try; a plain list in place of the section means the same."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _a_list_is_choices(cls, value: Any) -> Any:
-        return {"choices": value} if isinstance(value, list | tuple) else value
-
-    @model_validator(mode="after")
-    def _one_of_two(self) -> AxisParams:
-        if self.choices is not None:
-            if {"low", "high", "log", "step"} & self.model_fields_set:
-                raise ValueError("either low and high, or choices")
-            return self
-        if self.low is None or self.high is None:
-            raise ValueError("low and high, or a list of values")
-        if self.low >= self.high:
-            raise ValueError("low below high")
-        if self.log and self.low <= 0:
-            raise ValueError("log with low above 0")
-        if self.log and self.step is not None:
-            raise ValueError("either log or step")
-        return self
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether only whole numbers are tried."""
-        ends = (self.low, self.high, *(() if self.step is None else (self.step,)))
-        return all(isinstance(end, int) for end in ends)
-
-
-class SearchParams(_Section):
-    """Which values of `model.params` are tried, and for how long; the best ones are used."""
-
-    space: dict[str, AxisParams] = Field(min_length=1)
-    """For each name in `model.params` to vary, its possible values."""
-    trials: int = Field(default=30, ge=1, le=1000)
-    """How many combinations to try."""
-    time_limit: Duration | None = None
-    """No trial starts after this time. How many fit into it depends on the machine, so the same inputs may
-    give another model."""
-    pruning: bool = True
-    """End a trial early if its first folds are worse than the median of the others."""
-    folds: int = Field(default=3, ge=2)
-    """How many parts of the training rows a trial is measured on, each time fitted on the rows before."""
-
-
-class ModelParams(_Section):
+class ModelParams(Section):
     """The model: what is fitted, and how."""
 
     builder: str
@@ -224,23 +132,7 @@ class ModelParams(_Section):
     seed: int = 0
     """Seeds the fit, the search and the drift thresholds."""
 
-    @field_validator("threshold", "costs", mode="after")
-    @classmethod
-    def _suits_the_task(cls, value: Any, info: ValidationInfo) -> Any:
-        task = info.data.get("task")
-        if value is None or task is None:
-            return value
-        if not task_types.find(task).has_classes:
-            raise ValueError(f"nothing: model.task is {task}, which has no labels to decide between")
-        if info.field_name == "threshold":
-            if task != task_types.BINARY.name:
-                raise ValueError(f"nothing: model.task is {task}; use model.costs")
-        elif info.data.get("threshold") is not None:
-            raise ValueError("nothing: model.threshold is set; set one of the two")
-        elif (task == task_types.BINARY.name) is not (set(value) <= set(BINARY_COSTS)):
-            of_two = ", ".join(BINARY_COSTS)
-            raise ValueError(of_two if task == task_types.BINARY.name else "labels, each with its cost")
-        return value
+    _rule = field_validator("threshold", "costs")(suits_the_task)
 
     @property
     def decision(self) -> Decision | None:
@@ -248,7 +140,7 @@ class ModelParams(_Section):
         return Decision.of(self.threshold, self.costs)
 
 
-class TrainParams(_Section):
+class TrainParams(Section):
     """Which rows are fitted, and which are predicted out of fold to judge the recipe."""
 
     window: Length = timedelta(days=60)
@@ -265,7 +157,7 @@ class TrainParams(_Section):
     not leak; with event time no shorter than `monitor.label_maturity`."""
 
 
-class GateParams(_Section):
+class GateParams(Section):
     """When a challenger replaces the champion."""
 
     metric: Metric = "log_loss"
@@ -284,7 +176,7 @@ class GateParams(_Section):
     """Blocks of such rows needed for a verdict; with fewer nothing is trained."""
 
 
-class MonitorParams(_Section):
+class MonitorParams(Section):
     """When a window of served rows has drifted."""
 
     window: Length = timedelta(days=30)
@@ -318,7 +210,7 @@ class MonitorParams(_Section):
         return self
 
 
-class RetrainParams(_Section):
+class RetrainParams(Section):
     """When a retraining may start."""
 
     policy: Literal["on_drift", "never"] = "on_drift"
@@ -331,7 +223,7 @@ class RetrainParams(_Section):
     was fitted on; for one that drift starts, newer than those that the gate rejected the last one on, too."""
 
 
-class DeployParams(_Section):
+class DeployParams(Section):
     """How a model is served."""
 
     target: Annotated[str, AfterValidator(check_target)] = AUTO
@@ -349,7 +241,7 @@ class DeployParams(_Section):
     """How many images are kept."""
 
 
-class KeepParams(_Section):
+class KeepParams(Section):
     """What is kept on this machine; `mlops gc` removes the rest. For images see `deploy.keep`."""
 
     reports: int = Field(default=26, ge=1)
@@ -371,7 +263,7 @@ class KeepParams(_Section):
     for ever."""
 
 
-class ScoreParams(_Section):
+class ScoreParams(Section):
     """What `mlops score` without arguments reads and writes."""
 
     source: str | None = Field(default=None, min_length=1)
@@ -380,7 +272,7 @@ class ScoreParams(_Section):
     """A file that ends in .parquet, .csv or .jsonl, or a folder."""
 
 
-class ScheduleParams(_Section):
+class ScheduleParams(Section):
     """When flows run by themselves: an interval such as `6h`, or a cron line; else by hand or by event."""
 
     timezone: Annotated[str, AfterValidator(check_timezone)] = "UTC"
@@ -403,7 +295,7 @@ SCHEDULED = tuple(name for name in ScheduleParams.model_fields if name != "timez
 """The flows that may have a schedule."""
 
 
-class Params(_Section):
+class Params(Section):
     """params.yaml, whole."""
 
     version: Annotated[int, AfterValidator(check_version)] = VERSION

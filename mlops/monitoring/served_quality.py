@@ -51,6 +51,11 @@ class ServedModel:
     loss: LossAtTraining
     decision: Decision | None = None
 
+    def baseline(self, rows: int) -> Predictions:
+        """Return the constant prediction for some rows."""
+        fixed = constant(self.prior, self.classes, rows)
+        return fixed if self.decision is None else self.decision.decide(fixed, self.classes)
+
 
 @dataclass(frozen=True)
 class WindowRows:
@@ -154,9 +159,7 @@ def served_quality(
         note = "all labels are of one block of time, which says nothing of the next"
         return QualityVerdict(state="unknown", note=note, **facts)
     labels = predicted[schema.target].to_numpy()
-    baseline = constant(model.prior, model.classes, len(predicted))
-    if model.decision is not None:
-        baseline = model.decision.decide(baseline, model.classes)
+    baseline = model.baseline(len(predicted))
     look = look_at(served.end, earlier, policy=policy)
     judged = judge_losses(
         metric.losses(gate.metric, labels, _predictions_of(predicted, schema), model.classes, model.decision),

@@ -10,10 +10,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["FOLDS", "NOTES", "SPACES", "Candidate", "TrialPlan", "describe", "untried"]
+__all__ = ["FEW_FOLDS", "FOLDS", "NOTES", "SPACES", "Candidate", "TrialPlan", "describe", "untried"]
 
 FOLDS = 5
 """Parts of the rows; without event time each is predicted, with one the newest three are."""
+FEW_FOLDS = 3
+"""Parts that are predicted where trials take long."""
 _MOST_ROWS = 20_000
 _MOST_WIDTH = 2_000_000
 """Numbers that a linear model's table may hold: a category becomes a column for each of its values."""
@@ -85,6 +87,7 @@ class TrialPlan:
 
     candidates: Sequence[Candidate]
     rows: int
+    folds: int = FOLDS
 
     @classmethod
     def of_size(
@@ -107,16 +110,20 @@ class TrialPlan:
         """
         tried = min(rows, _MOST_ROWS, max(1, _MOST_WIDTH // width))
         trees = [count for count in _TREES if count <= max(_LEAST_TREES, rows // 10)]
-        settings = list(_BOOSTING if rows >= 300 else _BOOSTING[:2])
+        settings, folds = list(_BOOSTING if rows >= 300 else _BOOSTING[:2]), FOLDS
 
         def cost() -> float:
             boosting = len(settings) * trees[-1] * outputs * (_A_TREE + _A_NUMBER * tried * numbers)
             linear = len(LINEAR["C"]) * _STEPS * outputs * tried * width * _A_STEP
-            return FOLDS * (boosting + linear + (len(settings) + len(LINEAR["C"])) * tried * texts * _A_TEXT)
+            return folds * (boosting + linear + (len(settings) + len(LINEAR["C"])) * tried * texts * _A_TEXT)
 
         while cost() > seconds:
             if tried > _LEAST_ROWS:
                 tried //= 2
+            elif folds > FEW_FOLDS:
+                folds = FEW_FOLDS
+            elif len(settings) > 2:
+                settings.pop()
             elif trees[-1] > _LEAST_TREES:
                 trees.pop()
             elif len(settings) > 1:
@@ -126,7 +133,7 @@ class TrialPlan:
             else:
                 break
         boosting = [Candidate({"algorithm": "boosting", **each}, tuple(trees)) for each in settings]
-        return cls(boosting, tried)
+        return cls(boosting, tried, folds)
 
     def and_linear(self, name: str) -> TrialPlan:
         """Return the plan with linear models, which are tried first: of equals the simpler is chosen.
@@ -137,7 +144,7 @@ class TrialPlan:
             Of their regularisation, C or alpha.
         """
         linear = [Candidate({"algorithm": "linear", name: value}) for value in LINEAR[name]]
-        return TrialPlan([*linear, *self.candidates], self.rows)
+        return TrialPlan([*linear, *self.candidates], self.rows, self.folds)
 
 
 _BOOSTING: Sequence[Mapping[str, Any]] = (

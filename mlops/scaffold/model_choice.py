@@ -10,11 +10,12 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mlops.errors import EmptyWindowError, MlopsError
 from mlops.evaluation.metrics import losses
 from mlops.model.predictor import uncompiled
-from mlops.scaffold.candidates import FOLDS, NOTES, SPACES, Candidate, TrialPlan, describe, untried
+from mlops.scaffold.candidates import FEW_FOLDS, FOLDS, NOTES, SPACES, Candidate, TrialPlan, describe, untried
 from mlops.schema import Schema
 from mlops.tables.conform import columns_of
 from mlops.tables.sampling import spaced
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
     from mlops.task_types.predictions import Predictions
 
-__all__ = ["ModelChoice", "Trial", "choose"]
+__all__ = ["ModelChoice", "Trial", "choose", "ranked"]
 
 log = logging.getLogger("mlops")
 
@@ -41,10 +42,17 @@ _OVERRUN = 10
 
 @dataclass(frozen=True)
 class Trial:
-    """Parameters and their mean loss on rows that were not fitted."""
+    """Parameters and their mean loss on rows that were not fitted.
+
+    Parameters
+    ----------
+    losses
+        Of each row.
+    """
 
     params: dict[str, Any]
     loss: float
+    losses: NDArray[np.float64] = field(default_factory=lambda: np.empty(0), compare=False, repr=False)
 
     def __str__(self) -> str:
         return describe(self.params)
@@ -57,7 +65,7 @@ class ModelChoice:
     Parameters
     ----------
     trials
-        The best of each candidate, the best first; empty where nothing was tried.
+        The best of each candidate, the chosen one first; empty where nothing was tried.
     baseline
         The mean loss of a constant prediction on the same rows.
     metric
@@ -81,8 +89,10 @@ class ModelChoice:
         """Why these parameters, in a line."""
         if not self.trials:
             return "not tried: " + (self.notes[0] if self.notes else "init was asked not to")
+        least = min(trial.loss for trial in self.trials) == self.trials[0].loss
+        best = "best" if least else "simplest within a standard error of the best"
         return (
-            f"best of {len(self.trials)} tried on {self.rows:,} rows in {self.folds} folds: "
+            f"{best} of {len(self.trials)} tried on {self.rows:,} rows in {self.folds} folds: "
             f"{self.metric} {self.trials[0].loss:.4g}, baseline {self.baseline:.4g}"
         )
 
@@ -132,7 +142,7 @@ def choose(
         return ModelChoice(untried(len(rows)), notes=few)
     plan = _plan(rows, schema, seconds)
     try:
-        parts = _folds(rows.iloc[spaced(len(rows), most=plan.rows)], schema, gap)
+        parts = _folds(rows.iloc[spaced(len(rows), most=plan.rows)], schema, gap)[-plan.folds :]
     except EmptyWindowError as exc:
         return ModelChoice(untried(len(rows)), notes=[exc.message])
     if not parts:
@@ -142,7 +152,7 @@ def choose(
     )
     if not trials:
         return ModelChoice(untried(len(rows)), notes=["no candidate could be fitted"])
-    best = sorted(trials, key=lambda trial: trial.loss)
+    best = ranked(trials)
     scored = sum(len(part.labels) for part in parts)
     return ModelChoice(
         best[0].params,
@@ -153,6 +163,22 @@ def choose(
         len(parts),
         notes,
     )
+
+
+def ranked(trials: Sequence[Trial]) -> list[Trial]:
+    """Return the trials, the least loss first; a linear one before that where it is as good.
+
+    That is, where its loss is greater by less than one standard error of the difference (Breiman et al.
+    1984, Classification and Regression Trees): of few rows the least loss is often a matter of chance.
+    """
+    best, *others = sorted(trials, key=lambda trial: trial.loss)
+    linear = next((one for one in others if one.params["algorithm"] == "linear"), None)
+    if best.params["algorithm"] == "linear" or linear is None:
+        return [best, *others]
+    difference = linear.losses - best.losses
+    if difference.mean() > difference.std() / np.sqrt(difference.size):
+        return [best, *others]
+    return [linear, best, *(one for one in others if one is not linear)]
 
 
 @dataclass(frozen=True)
@@ -210,7 +236,7 @@ def _plan(rows: pd.DataFrame, schema: Schema, seconds: float) -> TrialPlan:
 def _folds(rows: pd.DataFrame, schema: Schema, gap: timedelta) -> list[_Part]:
     parted = folds(rows, schema, count=FOLDS, gap=gap)
     if schema.time is not None:  # a fit on the first sixth says little of one on all
-        parted = parted[-3:]
+        parted = parted[-FEW_FOLDS:]
     parts = []
     for fitted, scored in parted:
         known = fitted[schema.target]
@@ -240,10 +266,10 @@ def _tried(candidate: Candidate, parts: Sequence[_Part], schema: Schema, build: 
             _staged(candidate, done, part, schema) if candidate.trees else _whole(done, part, schema, build)
         )
         of_part.append([_losses(schema, part.labels, each, done.classes) for each in made])
-    means = [_mean(row) for row in zip(*of_part, strict=True)]
-    best = int(np.argmin(means))
+    losses_of = [np.concatenate(each) for each in zip(*of_part, strict=True)]
+    best = int(np.argmin([each.mean() for each in losses_of]))
     params = candidate.with_trees(candidate.trees[best]) if candidate.trees else candidate.fitted
-    return Trial(params, means[best])
+    return Trial(params, float(losses_of[best].mean()), losses_of[best])
 
 
 def _whole(done: Fit, part: _Part, schema: Schema, build: Builder) -> Iterator[Predictions]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from math import isfinite
 from typing import TYPE_CHECKING, Any, Protocol
 
-from mlops.config.params import SearchParams
+from mlops.config.search_params import SearchParams
 from mlops.errors import DataError, MlopsError, StageError, TooFewRowsError
 from mlops.evaluation.metrics import losses
 from mlops.model.predictor import uncompiled

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mlops.adapters.optuna import OptunaSampler
-from mlops.config.params import AxisParams
+from mlops.config.search_params import AxisParams
 from mlops.model.trials import Trial
 from mlops.training.search import Sampler
 

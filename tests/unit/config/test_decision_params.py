@@ -46,7 +46,7 @@ def test_a_threshold_or_costs_make_a_rule(
         ("binary", {"costs": {"yes": 2}}, "model.costs: .*allowed: false_positive, false_negative"),
         ("multiclass", {"costs": {"false_positive": 2}}, "model.costs: .*labels, each with its cost"),
         ("binary", {"costs": {"false_positive": 0}}, "model.costs: .*costs above 0"),
-        ("binary", {"costs": {"false_positive": "dear"}}, "model.costs: .*a finite number"),
+        ("binary", {"costs": {"false_positive": "dear"}}, "model.costs: .*finite costs"),
         ("binary", {"costs": {}}, "model.costs: .*a mapping of costs"),
         ("binary", {"metric": "cost"}, "gate.metric: got 'cost', allowed: .*model.costs is not set"),
     ],

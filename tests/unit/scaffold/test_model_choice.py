@@ -11,7 +11,7 @@ import pytest
 
 from mlops.files import yaml
 from mlops.scaffold.candidates import FOLDS, TrialPlan, untried
-from mlops.scaffold.model_choice import ModelChoice, choose
+from mlops.scaffold.model_choice import ModelChoice, Trial, choose, ranked
 from mlops.scaffold.template import proposed_builder
 from mlops.schema import Schema
 from mlops.tables.conform import conform
@@ -80,7 +80,24 @@ def test_by_time_the_newest_rows_are_predicted_from_those_before() -> None:
     schema = Schema({"x": "number", "z": "number"}, "y", "binary", "at")
     choice = chosen(frame, schema)
     assert (choice.rows, choice.folds) == (300, 3)
-    assert chosen(frame.drop(columns="at")).rows == 600
+    assert chosen(frame.drop(columns="at"), seconds=3.0).rows == 600
+
+
+def test_a_linear_model_is_chosen_where_boosting_is_less_than_a_standard_error_better() -> None:
+    noise = np.random.default_rng(0).normal(0, 0.1, 400)
+    linear = Trial({"algorithm": "linear"}, 0.5, np.full(400, 0.5))
+    other = Trial({"algorithm": "linear"}, 0.6, np.full(400, 0.6))
+
+    def boosting(gain: float) -> Trial:
+        losses = 0.5 - gain + noise - noise.mean()
+        return Trial({"algorithm": "boosting"}, float(losses.mean()), losses)
+
+    slight, clear = boosting(0.004), boosting(0.006)  # the standard error is 0.005
+    assert ranked([other, slight, linear]) == [linear, slight, other]
+    assert ranked([other, clear, linear]) == [clear, linear, other]
+    assert ranked([clear]) == [clear]
+    best = ModelChoice(linear.params, ranked([slight, linear]), 1.0, "log loss", 400, 5)
+    assert best.reason.startswith("simplest within a standard error of the best of 2 tried")
 
 
 @pytest.mark.parametrize("task", ["multiclass", "regression"])

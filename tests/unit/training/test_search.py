@@ -12,7 +12,8 @@ import pandas as pd
 import pytest
 from sklearn.dummy import DummyClassifier
 
-from mlops.config.params import AxisParams, ModelParams, SearchParams
+from mlops.config.params import ModelParams
+from mlops.config.search_params import AxisParams, SearchParams
 from mlops.errors import StageError, TooFewRowsError
 from mlops.files import yaml
 from mlops.model.trials import Journal, Trial
