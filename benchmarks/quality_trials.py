@@ -93,7 +93,7 @@ class Scenario:
 
     @property
     def share(self) -> float:
-        """The share of the trials to make: all that have to show a goal of one figure each."""
+        """The share of the trials that it takes."""
         if self.every < WINDOW:
             return 0.1
         return 1.0 if self.rise and self.goal else 0.4
