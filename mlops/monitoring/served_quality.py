@@ -159,11 +159,10 @@ def served_quality(
         note = "all labels are of one block of time, which says nothing of the next"
         return QualityVerdict(state="unknown", note=note, **facts)
     labels = predicted[schema.target].to_numpy()
-    baseline = model.baseline(len(predicted))
     look = look_at(served.end, earlier, policy=policy)
     judged = judge_losses(
         metric.losses(gate.metric, labels, _predictions_of(predicted, schema), model.classes, model.decision),
-        metric.losses(gate.metric, labels, baseline, model.classes, model.decision),
+        metric.losses(gate.metric, labels, model.baseline(len(predicted)), model.classes, model.decision),
         blocks,
         ordered=schema.time is not None,
         at_training=model.loss,
