@@ -23,7 +23,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from mlops.cli.program import app, main
-from mlops.config import params, settings, source_params
+from mlops.config import params, search_params, settings, source_params
 from mlops.config.params import VERSION, Params
 from mlops.config.registered import Registered
 from mlops.config.settings import Settings
@@ -80,7 +80,9 @@ def _navigation() -> str:
 
 def _settings_page() -> str:
     """Return docs/settings.md."""
-    told = _docstrings(params) | _docstrings(source_params) | _docstrings(settings)
+    told = {}
+    for module in (params, search_params, source_params, settings):
+        told |= _docstrings(module)
     head = [
         "# params.yaml and settings",
         _NOTE,
