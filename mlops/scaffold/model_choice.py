@@ -218,7 +218,7 @@ def _all_tried(
 
 
 def _plan(rows: pd.DataFrame, schema: Schema, seconds: float) -> TrialPlan:
-    texts = [name for name in schema.texts if schema.inputs[name] != "text"]
+    texts = [name for name in schema.texts if schema.input_types[name].has_vocabulary]
     values = sum(min(50, rows[name].nunique()) for name in texts if name in rows)
     words = 16 * (len(schema.texts) - len(texts))
     labels = rows[schema.target].nunique() if schema.task_type.has_classes else 1
