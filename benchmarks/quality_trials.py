@@ -4,10 +4,11 @@
 
 Each trial serves a logistic model for some windows of 30 days, brings the labels with their delay, and judges
 as `mlops monitor` does: `mlops.monitoring.served_quality` on each window, and again where labels have come.
-benchmarks/results/quality_trials.md has the printed table. The seed was fixed before the
-rule was tried on it; how many trials a scenario has, and how late its scattered labels are, was not. Finished scenarios are kept in .mlops/quality_trials.jsonl, so that the same command
-resumes. Scenarios without a change, which have five windows a trial, and those without a goal take 0.4 of the
-trials, those with many looks 0.1. Ends with 1 where a goal is missed.
+benchmarks/results/quality_trials.md has the printed table. The seed was fixed before the rule was tried on
+it; how many trials a scenario has, and how late its scattered labels are, was not. Finished scenarios are
+kept in .mlops/quality_trials.jsonl, so that the same command resumes. Scenarios without a change, which have
+five windows a trial, and those without a goal take 0.4 of the trials, those with many looks 0.1. Ends with 1
+where a goal is missed.
 """
 
 from __future__ import annotations
