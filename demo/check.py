@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 from scipy.spatial.distance import jensenshannon
-from scipy.stats import wasserstein_distance
+from scipy.stats import norm, wasserstein_distance
 
 __all__ = ["check", "unclosed"]
 
@@ -164,7 +164,7 @@ def _drift(home: Path, ledger: list[dict[str, Any]], log: pd.DataFrame, end: pd.
     """Measure each column again, by scipy's own distances, against the thresholds in the ledger."""
     checked = _at(ledger, {"drift.checked"}, end)
     if checked is None:
-        return {"confirmed": False, "drifted": 0, "judged": 0}
+        return {"confirmed": False, "follow_up": False, "drifted": 0, "judged": 0}
     report = checked["body"]["report"]
     start = pd.Timestamp(report["window"]["start"])
     window = log[(log["time"] >= start) & (log["time"] < end)]
@@ -178,8 +178,14 @@ def _drift(home: Path, ledger: list[dict[str, Any]], log: pd.DataFrame, end: pd.
     reference = {**fitted, "prediction": answers["prediction"]}
     judged = [column for column in report["columns"] if column["verdict"] in {"ok", "drift"}]
     moved = [_distance(reference[c["column"]], current[c["column"]]) > c["threshold"] for c in judged]
-    confirmed = _at(ledger, {"drift.confirmed"}, end) is not None
-    return {"confirmed": confirmed, "drifted": sum(moved), "judged": len(judged)}
+    called = _at(ledger, {"drift.confirmed"}, end)
+    follow_up = called is not None and called["body"]["follow_up"]
+    return {
+        "confirmed": called is not None and not follow_up,
+        "follow_up": follow_up,
+        "drifted": sum(moved),
+        "judged": len(judged),
+    }
 
 
 def _distance(reference: pd.Series, current: pd.Series) -> float:
@@ -188,8 +194,18 @@ def _distance(reference: pd.Series, current: pd.Series) -> float:
         names = sorted({*old, *new})
         shares = (side.value_counts(normalize=True).reindex(names, fill_value=0.0) for side in (old, new))
         return float(jensenshannon(*shares))
-    old, new = reference.dropna().astype(float), current.dropna().astype(float)
-    return float(wasserstein_distance(old, new) / max(old.std(ddof=0), 0.001))
+    old, new = reference.dropna().to_numpy(float), current.dropna().to_numpy(float)
+    middle, spread = np.quantile(old, 0.5, method="inverted_cdf"), _spread(old)
+    return float(wasserstein_distance(*(np.clip((side - middle) / spread, -5, 5) for side in (old, new))))
+
+
+def _spread(values: np.ndarray) -> float:
+    """The interquartile range, or where it is zero a wider one, as of N(0, 1)."""
+    for tail in (0.25, 0.05, 0.01):
+        low, high = np.quantile(values, [tail, 1 - tail], method="inverted_cdf")
+        if high > low:
+            return float((high - low) / (-2 * norm.ppf(tail)))
+    return float(np.abs(values - np.median(values)).mean())
 
 
 def _decision(ledger: list[dict[str, Any]], end: pd.Timestamp) -> str:

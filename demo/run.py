@@ -233,6 +233,10 @@ def finish(project: Any, traffic: Traffic, months: range, started: float) -> int
     return 1 if wrong or traffic.failed else 0
 
 
+def _verdict(drift: dict[str, Any]) -> str:
+    return "confirmed" if drift["confirmed"] else "follow-up" if drift["follow_up"] else "no"
+
+
 def render(rows: list[dict[str, Any]], metric: str) -> Table:
     """Draw the table; it fits a terminal of 80 columns."""
     table = Table(
@@ -254,7 +258,7 @@ def render(rows: list[dict[str, Any]], metric: str) -> Table:
         table.add_row(
             row["month"],
             f"{row['rows']:,}",
-            f"{'confirmed' if drift['confirmed'] else 'no'} {drift['drifted']}/{drift['judged']}",
+            f"{_verdict(drift)} {drift['drifted']}/{drift['judged']}",
             row["decision"],
             ", ".join(version if share == 1 else f"{version} {share:.0%}" for version, share in shares),
             f"{row['loss']:.4f}",

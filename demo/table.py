@@ -64,10 +64,11 @@ def _loss(project: Project, told: pd.DataFrame, answers: Predictions, first: Any
 def _drift(project: Project, as_of: datetime) -> dict[str, Any]:
     checked = _at(project.ledger.entries(DriftChecked), as_of)
     if checked is None:
-        return {"confirmed": False, "drifted": 0, "judged": 0}
+        return {"confirmed": False, "follow_up": False, "drifted": 0, "judged": 0}
     verdicts = [column.verdict for column in checked.record.report.columns]
     return {
         "confirmed": checked.record.confirmed,
+        "follow_up": checked.record.follow_up,
         "drifted": verdicts.count("drift"),
         "judged": verdicts.count("drift") + verdicts.count("ok"),
     }
