@@ -4,7 +4,8 @@
 
 Each stream is played by the same model and the same settings, made from how the stream lies in time and from
 nothing else; the seeds were fixed before any policy was judged. Results are kept as they come, so that the
-same command resumes; another state of the code starts anew. Writes a table in Markdown.
+same command resumes; another state of the code starts anew. Writes a table in Markdown, and what a person
+would have read of each stream.
 """
 
 from __future__ import annotations
@@ -50,6 +51,13 @@ possible prediction's, where it is known. *Trainings* do not count the first mod
 share of what `always` (a refit at each step, no gate) gains over `never`. *Windows to learn* has a number
 for each abrupt change: how many windows were served, once its first labels were in, until the loss stayed
 within 5% of that of `always`."""
+
+
+_READINGS = """\
+# What a person would have read
+
+Made by `.venv/bin/python benchmarks/judgement.py`: what the policy `on_drift` said of the windows of each
+stream and of its retrainings. Calm windows in a row are one line, with the sentence of the last."""
 
 
 def params_of(stream: Stream) -> Params:
@@ -114,9 +122,7 @@ def figures(stream: Stream, result: Replayed) -> dict[str, Any]:
         "promotions": [one.promotions for one in result.policies],
         "closed": [result.gap_closed(loop), result.gap_closed(schedule)],
         "lags": [lags(stream, loop, always), lags(stream, schedule, always)],
-        "decisions": [
-            [one.as_of.isoformat(), one.kind, one.sentence] for one in loop.decisions if one.kind != "window"
-        ],
+        "decisions": [[one.as_of.isoformat(), one.kind, one.sentence] for one in loop.decisions],
     }
 
 
@@ -212,6 +218,34 @@ def _goal(title: str, good: set[str], among: dict[str, Any]) -> str:
     return f"| {title} | {len(good)} of {len(among)} | {', '.join(key for key in among if key not in good)} |"
 
 
+def readings(results: dict[str, dict[str, Any]]) -> str:
+    """Return what a person would have read of each stream under `on_drift`, as Markdown."""
+    lines = [_READINGS]
+    for key, one in results.items():
+        if "error" in one:
+            continue
+        lines += ["", f"## {key}", ""]
+        for number, sentence, at in _condensed(one["decisions"]):
+            times = f"{number} windows to {at}" if number > 1 else at
+            lines.append(f"- {times}: {sentence}")
+    return "\n".join(lines)
+
+
+def _condensed(decisions: list[list[str]]) -> Iterator[tuple[int, str, str]]:
+    """Yield each sentence with its date, a run of calm windows as their number and the last sentence."""
+    run = 0
+    for place, (as_of, kind, sentence) in enumerate(decisions):
+        following = decisions[place + 1] if place + 1 < len(decisions) else ("", "", "")
+        run += 1
+        if not (_is_calm(kind, sentence) and _is_calm(*following[1:])):
+            yield run, sentence.replace("\n", " "), as_of[:10]
+            run = 0
+
+
+def _is_calm(kind: str, sentence: str) -> bool:
+    return kind == "window" and sentence.startswith("No drift") and "A follow-up is due" not in sentence
+
+
 def commit() -> str:
     """Name the state of the code."""
     done = subprocess.run(
@@ -226,6 +260,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=len(SEEDS))
     parser.add_argument("--stream", action="append", choices=list(STREAMS))
     parser.add_argument("--out", type=Path, default=HERE / "judgement.md")
+    parser.add_argument("--readings", type=Path, default=HERE / "results" / "judgement_readings.md")
     words = parser.parse_args()
     KEPT.mkdir(parents=True, exist_ok=True)
     file = KEPT / f"{commit()}.jsonl"
@@ -256,6 +291,7 @@ def main() -> None:
             flush=True,
         )
         words.out.write_text(table(results, words.seeds) + "\n")
+        words.readings.write_text(readings(results) + "\n")
 
 
 if __name__ == "__main__":
