@@ -73,7 +73,7 @@ def test_the_guide_leads_where_it_says(clone: Orchard) -> None:
     said, ledger = "", clone.project.ledger
     for block in before:
         said += run(block, clone.root)
-        if "--as-of 2013-05-01" in block:  # a person looks at `mlops status` until it has ended
+        if "--as-of 2013-06-01" in block:  # a person looks at `mlops status` until it has ended
             drift = ledger.last(DriftConfirmed)
             assert drift is not None, said
             until("retraining's end", lambda: ledger.last(RetrainFinished), patience=240)
