@@ -37,10 +37,10 @@ def loss(root: Path) -> float:
 def test_a_project_made_by_init_takes_experiments(tmp_path: Path) -> None:
     begin(tmp_path / "plums", str(table(tmp_path)), ProfileOptions("ripe", "picked", "plum"))
     root = tmp_path / "plums"
-    dvc(root, "exp", "run", "--name", "short", "--set-param", "model.params.max_iter=7")
-    assert (told(root, "status"), load_params(root / "params.yaml").model.params["max_iter"]) == ({}, 7)
+    dvc(root, "exp", "run", "--name", "short", "--set-param", "model.params.C=0.3")
+    assert (told(root, "status"), load_params(root / "params.yaml").model.params["C"]) == ({}, 0.3)
     shown = dvc(root, "exp", "show", "--drop", "build/|data/", "--csv").splitlines()
-    assert {"model.params.max_iter", "holdout.log_loss"} <= set(shown[0].split(","))
+    assert {"model.params.C", "holdout.log_loss"} <= set(shown[0].split(","))
     assert "short" in {line.split(",")[0] for line in shown}
     assert loss(root) < 0.69  # better than a coin
 
