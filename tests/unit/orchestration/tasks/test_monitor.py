@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
-import pytest
-
-from mlops.config.project_folder import ProjectFolder
-from mlops.config.settings import Settings
 from mlops.ledger.drift_report import DriftReport, ServedWindow
 from mlops.ledger.entry import Entry
 from mlops.ledger.judgement import Window
@@ -24,20 +18,10 @@ from mlops.ledger.records import (
 from mlops.orchestration.tasks import retrain
 from mlops.orchestration.tasks.monitor import trained_for, trained_until
 from mlops.project.context import Project
-from tests.flows.orchard import PARAMS
 from tests.ledger_rows import made, promoted
 
 CHANGE = datetime(2026, 3, 1, tzinfo=UTC)
 FITTED = CHANGE + timedelta(days=9)
-
-
-@pytest.fixture
-def project(tmp_path: Path) -> Iterator[Project]:
-    params = PARAMS.format(name="plums", hold=tmp_path / "hold", target="process")
-    (tmp_path / "params.yaml").write_text(params)
-    project = Project(ProjectFolder(tmp_path, Settings()))
-    yield project
-    project.ledger.close()
 
 
 def checked(project: Project, **facts: object) -> Entry[DriftChecked]:

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
-from mlops.config.project_folder import ProjectFolder
-from mlops.config.settings import Settings
 from mlops.ledger.drift_report import ColumnVerdict, DriftReport, ServedWindow
 from mlops.ledger.entry import Entry
 from mlops.ledger.records import DriftChecked, DriftConfirmed, RetrainRefused, RetrainStarted
 from mlops.orchestration.tasks import retrain
 from mlops.project.context import Project
-from tests.flows.orchard import PARAMS
 from tests.ledger_rows import promoted
 
 END = datetime(2026, 3, 11, tzinfo=UTC)
@@ -25,17 +21,8 @@ claim: Callable[..., Entry] = retrain.claim.fn  # type: ignore[attr-defined]
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Iterator[Project]:
-    params = PARAMS.format(name="plums", hold=tmp_path / "hold", target="process")
-    (tmp_path / "params.yaml").write_text(params)
-    project = Project(ProjectFolder(tmp_path, Settings()))
-    promoted(project.ledger)
-    yield project
-    project.ledger.close()
-
-
-@pytest.fixture
 def drift(project: Project) -> Entry[DriftConfirmed]:
+    promoted(project.ledger)
     columns = (
         ColumnVerdict("size", "d", 3.0, 0.2, "invalid", NOTE),
         ColumnVerdict("heat", "d", 0.9, 0.2, "drift"),
