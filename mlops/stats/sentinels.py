@@ -1,7 +1,8 @@
 """Sentinels: numbers that stand for something else, as 999 for "unknown".
 
-A sentinel repeats exactly and lies far from every other value. Two of them among thousands make a mean or a
-standard deviation worthless. They count as missing where distributions are compared.
+A sentinel repeats exactly, lies far from every other value, and is a whole number or nines alone, as 99.99:
+the rain of a storm, which all rows of its hour share, is neither. Two of them among thousands make a mean or
+a standard deviation worthless. They count as missing where distributions are compared.
 """
 
 from __future__ import annotations
@@ -51,7 +52,9 @@ def sentinels(values: Floats, others: Floats | None = None) -> tuple[float, ...]
     found: list[int] = []
     for outward in (-1, 1):
         for place in np.flatnonzero(repeated)[::-outward][:_TRIED]:
-            if place not in found and _is_sentinel(support, counts, int(place), found, outward):
+            if place in found or not _is_code(float(support[place])):
+                continue
+            if _is_sentinel(support, counts, int(place), found, outward):
                 found.append(int(place))
     return tuple(float(support[place]) for place in sorted(found))
 
@@ -64,6 +67,10 @@ def without(values: Floats, known: Sequence[float]) -> Floats:
 def _repeated(values: Floats) -> Floats:
     support, counts = np.unique(values, return_counts=True)
     return np.asarray(support[counts > 1])
+
+
+def _is_code(value: float) -> bool:
+    return value.is_integer() or set(f"{abs(value):.6g}") <= set("9.")
 
 
 def _is_sentinel(

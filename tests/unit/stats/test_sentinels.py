@@ -8,7 +8,7 @@ from mlops.stats.sentinels import sentinels
 NORMAL = np.random.default_rng(0).normal(size=5000)
 
 
-@pytest.mark.parametrize("value", [999.0, -999.0, 1e9, -1.0e6])
+@pytest.mark.parametrize("value", [999.0, -999.0, 1e9, -1.0e6, 99.99, -999.9, float(np.float32(999.9))])
 @pytest.mark.parametrize("count", [2, 200, 9000])
 def test_a_far_value_that_repeats_is_a_sentinel_however_often(value, count):
     assert sentinels(np.append(NORMAL, [value] * count)) == (value,)
@@ -41,6 +41,12 @@ DISTRIBUTIONS = {
 @pytest.mark.parametrize("values", DISTRIBUTIONS.values(), ids=DISTRIBUTIONS)
 def test_the_values_of_a_distribution_are_none(values):
     assert sentinels(values) == ()
+
+
+def test_a_far_measurement_that_the_rows_of_one_hour_share_is_none():
+    rain = np.concatenate([np.zeros(4500), np.round(RANDOM.exponential(0.02, 476), 2), [1.21] * 24])
+    assert sentinels(rain) == ()
+    assert sentinels(np.append(rain, [9.99] * 2)) == (9.99,)
 
 
 def test_infinities_are_missing():
