@@ -253,7 +253,7 @@ def test_the_architecture_page_answers_each_question_by_a_path_that_is_there():
 def machine_paths(text: str) -> list[str]:
     """The paths in a text that lead into somebody's home, a folder for drafts, or this checkout."""
     here = re.escape(f"{ROOT}/")
-    return re.findall(rf"(?:/home/|/root/|/tmp/|/Users/|{here})[^\s\"<]*", text)
+    return re.findall(rf"(?:/(?:home|root|tmp|Users)/|{here})[^\s\"<]*", text)
 
 
 def test_the_notebook_is_small_and_names_no_folder_of_the_machine_that_ran_it() -> None:
