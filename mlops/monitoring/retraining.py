@@ -25,6 +25,7 @@ __all__ = [
     "may_start",
     "rejected_until",
     "trainable_rows",
+    "trained_until",
     "untrainable",
 ]
 
@@ -161,6 +162,20 @@ def rejected_until(verdicts: Iterable[GateJudged], promotion: str) -> datetime |
         if judged.promotion == promotion and not judged.promote and judged.window
     ]
     return max(ends, default=None)
+
+
+def trained_until(
+    verdicts: Iterable[GateJudged], promotion: str, *, fitted_until: datetime | None
+) -> datetime | None:
+    """Return the end of the rows that were trained on last since a promotion, whatever the gate said of it.
+
+    Parameters
+    ----------
+    fitted_until
+        The end of the rows that the champion was fitted on; None without a time column.
+    """
+    ends = (fitted_until, rejected_until(verdicts, promotion))
+    return max((end for end in ends if end is not None), default=None)
 
 
 def count_new(

@@ -13,10 +13,12 @@ from mlops.ledger.served_window import ServedWindow
 from mlops.monitoring import drift, follow_up
 from mlops.monitoring.confirmation import confirmed_again
 from mlops.monitoring.quality import quality_window
-from mlops.monitoring.retraining import rejected_until
+from mlops.monitoring.retraining import trained_until
 from mlops.monitoring.served_quality import ServedModel, WindowRows, judged_again, served_quality
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from mlops.config.params import Params
     from mlops.ledger.quality_verdict import QualityVerdict
     from mlops.replay.champion import Champion
@@ -83,8 +85,7 @@ def judge_window(
     champion.looks.append(quality)
     before = tuple(champion.reports)
     again = tuple(_again(champion, model, params, rows, delay=served.delay))
-    report = replace(_columns(champion, rows, schema, params, window, watched), quality=quality)
-    rejected = rejected_until(champion.rejected, str(champion.version))
+    report = replace(_columns(champion, current, rows, schema, params, window, watched), quality=quality)
     checked = follow_up.check(
         report,
         champion.reports,
@@ -92,7 +93,9 @@ def judge_window(
         version=str(champion.version),
         as_of=as_of,
         since=champion.since,
-        trained_until=max(champion.fitted_until, rejected or champion.fitted_until),
+        trained_until=trained_until(
+            champion.rejected, str(champion.version), fitted_until=champion.fitted_until
+        ),
     )
     champion.reports.append(report)
     begun = confirmed_again(
@@ -107,6 +110,7 @@ def judge_window(
 
 def _columns(
     champion: Champion,
+    current: pd.DataFrame,
     rows: Callable[[datetime, datetime], WindowRows],
     schema: Schema,
     params: Params,
@@ -115,7 +119,6 @@ def _columns(
 ) -> DriftReport:
     reference = champion.reference
     assert reference is not None
-    current = rows(*window).rows
     if watched == "loss":
         served = ServedWindow(*window, len(current))
         return DriftReport(served, len(reference.features), (), 0.0, drifted=False)

@@ -26,7 +26,7 @@ from mlops.ledger.records import (
 from mlops.model.bundle import Bundle
 from mlops.monitoring import drift, follow_up
 from mlops.monitoring.masking import without_sentinels
-from mlops.monitoring.retraining import rejected_until
+from mlops.monitoring.retraining import trained_until
 from mlops.orchestration import artifacts
 from mlops.orchestration.task import step
 from mlops.orchestration.tasks import retrain
@@ -42,7 +42,6 @@ __all__ = [
     "model_resource",
     "summary",
     "trained_for",
-    "trained_until",
     "write_report",
 ]
 
@@ -91,7 +90,7 @@ def check(root: Path, as_of: datetime | None = None) -> Entry[DriftChecked]:
             version=subject.record.version,
             as_of=as_of,
             since=trained_for(project, subject),
-            trained_until=trained_until(project, subject),
+            trained_until=_trained_until(project, subject),
         )
         checked = project.ledger.record(verdict, cause=subject, as_of=as_of)
     assert checked is not None
@@ -115,11 +114,9 @@ def trained_for(project: Project, subject: Entry[ModelPromoted]) -> datetime | N
     return cause.record.since if cause is not None else None
 
 
-def trained_until(project: Project, subject: Entry[ModelPromoted]) -> datetime | None:
-    """Return the end of the rows that were trained on last, whether or not that was promoted."""
+def _trained_until(project: Project, subject: Entry[ModelPromoted]) -> datetime | None:
     judged = (entry.record for entry in project.ledger.entries(GateJudged))
-    ends = (subject.record.fitted_until, rejected_until(judged, subject.id))
-    return max((end for end in ends if end is not None), default=None)
+    return trained_until(judged, subject.id, fitted_until=subject.record.fitted_until)
 
 
 def _publish_columns(project: Project, checked: Entry[DriftChecked]) -> Entry[DriftChecked]:

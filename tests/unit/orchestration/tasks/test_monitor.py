@@ -15,8 +15,9 @@ from mlops.ledger.records import (
     ModelRegistered,
     RetrainStarted,
 )
+from mlops.monitoring.retraining import trained_until
 from mlops.orchestration.tasks import retrain
-from mlops.orchestration.tasks.monitor import trained_for, trained_until
+from mlops.orchestration.tasks.monitor import trained_for
 from mlops.project.context import Project
 from tests.ledger_rows import made, promoted
 
@@ -37,6 +38,11 @@ def retrained(project: Project, drift: Entry[DriftConfirmed] | None) -> Entry[Mo
     registered = ledger.record(made(ModelRegistered, version="2", run_id="r2"), cause=started)
     judged = ledger.record(made(GateJudged, version="2"), cause=registered)
     return ledger.record(made(ModelPromoted, version="2", fitted_until=FITTED), cause=judged)
+
+
+def until(project: Project, champion: Entry[ModelPromoted]) -> datetime | None:
+    judged = (entry.record for entry in project.ledger.entries(GateJudged))
+    return trained_until(judged, champion.id, fitted_until=champion.record.fitted_until)
 
 
 def test_a_champion_of_a_retraining_on_drift_was_trained_for_its_change(project: Project) -> None:
@@ -69,7 +75,7 @@ def test_a_calm_window_calls_for_no_retraining(project: Project) -> None:
 
 def test_rows_that_the_gate_rejected_a_challenger_on_were_trained_on(project: Project) -> None:
     champion = promoted(project.ledger, fitted_until=FITTED)
-    assert trained_until(project, champion) == FITTED
+    assert until(project, champion) == FITTED
     later = Window(FITTED, FITTED + timedelta(days=5))
 
     def rejected(version: str, promotion: str) -> None:
@@ -78,10 +84,10 @@ def test_rows_that_the_gate_rejected_a_challenger_on_were_trained_on(project: Pr
         project.ledger.record(verdict, cause=registered)
 
     rejected("3", "another")
-    assert trained_until(project, champion) == FITTED
+    assert until(project, champion) == FITTED
     rejected("4", champion.id)
-    assert trained_until(project, champion) == later.end
+    assert until(project, champion) == later.end
 
 
 def test_without_a_time_column_nothing_says_until_when_it_was_trained(project: Project) -> None:
-    assert trained_until(project, promoted(project.ledger, fitted_until=None)) is None
+    assert until(project, promoted(project.ledger, fitted_until=None)) is None
