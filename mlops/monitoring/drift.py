@@ -224,27 +224,26 @@ def _measured(
     compared = without_sentinels(reference, current, features)
     reference, current = compared.reference, compared.current
     # Not the predictions: where the target moves, so do they, and that is for a new model to mend.
-    findings = validate(
-        reference,
-        current,
-        features,
-        Blocks.of(reference, current, schema, block, earlier),
-        accept=policy.accept,
-    )
+    blocks = Blocks.of(reference, current, schema, block, earlier)
+    findings = validate(reference, current, features, blocks, accept=policy.accept)
     broken = {name for name, finding in findings.items() if finding.is_broken or name not in current}
     sound = {name: type for name, type in features.items() if name not in broken}
     tails = alpha.split(policy.alpha, {**sound, **predicted}, importances)
     values: dict[str, float] = {}
     limits: dict[str, float] = {}
-    for known, part in ((reference, sound), (predictions, predicted)):
-        if known is None or len(current) < policy.min_rows or not part:
+    window_blocks = len(np.unique(blocks.current))
+    parts = [(reference, blocks.reference, sound)]
+    if predictions is not None:
+        parts.append((predictions, blocks_of(predictions, schema, block), predicted))
+    for known, known_blocks, part in parts:
+        if len(current) < policy.min_rows or not part:
             continue
         values |= statistics(known, current, part)
         limits |= thresholds(
             known,
             part,
-            blocks_of(known, schema, block),
-            window_blocks=len(np.unique(blocks_of(current, schema, block))),
+            known_blocks,
+            window_blocks=window_blocks,
             window_rows=len(current),
             tails={name: tails[name] for name in part},
             ordered=schema.time is not None,

@@ -6,7 +6,8 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -18,7 +19,8 @@ import pandas as pd
 import psutil
 
 from mlops.adapters.git.worktree import Tree
-from mlops.config.project_folder import find_project
+from mlops.config.project_folder import ProjectFolder, find_project
+from mlops.config.settings import Settings
 from mlops.deployment.client import Client
 from mlops.files.ports import free_port
 from mlops.ledger.drift_report import DriftReport
@@ -125,6 +127,15 @@ def plums(first_day: int, days: int, *, season: int) -> pd.DataFrame:
             "ripe": rng.random(n) < chance,
         }
     ).sort_values("picked", kind="stable", ignore_index=True)
+
+
+@contextmanager
+def bare(folder: Path) -> Iterator[Project]:
+    """A project of plums with a ledger, and nothing in it."""
+    (folder / "params.yaml").write_text(PARAMS.format(name="plums", hold=folder / "hold", target="process"))
+    project = Project(ProjectFolder(folder, Settings()))
+    yield project
+    project.ledger.close()
 
 
 def stamped(folder: Path, *, target: str = "process", name: str = "plums", extra: str = "") -> Path:

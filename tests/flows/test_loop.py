@@ -8,8 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from mlops.config.project_folder import ProjectFolder
-from mlops.config.settings import Settings
 from mlops.errors import BundleError
 from mlops.ledger.records import GateJudged, ModelMarked
 from mlops.model.bundle import Bundle
@@ -20,7 +18,7 @@ from mlops.project.context import Project
 from mlops.project.up_to_date import _is_incomplete
 from mlops.rows import Rows
 from mlops.task_types.predictions import Predictions
-from tests.flows.orchard import PARAMS
+from tests.flows.orchard import bare
 from tests.ledger_rows import promoted
 from tests.tiny import tiny_bundle
 
@@ -29,11 +27,8 @@ PICKED = datetime(2013, 7, 4, 15, tzinfo=UTC)
 
 @pytest.fixture
 def project(tmp_path: Path) -> Iterator[Project]:
-    params = PARAMS.format(name="plums", hold=tmp_path / "hold", target="process")
-    (tmp_path / "params.yaml").write_text(params)
-    project = Project(ProjectFolder(tmp_path, Settings()))
-    yield project
-    project.ledger.close()
+    with bare(tmp_path) as project:
+        yield project
 
 
 def served(project: Project, *times: datetime | str | None) -> None:

@@ -12,8 +12,6 @@ import httpx
 import pytest
 from mlflow import MlflowClient
 
-from mlops.config.project_folder import ProjectFolder
-from mlops.config.settings import Settings
 from mlops.errors import ConflictError, NothingPromotedError, UsageError
 from mlops.ledger.entry import Entry
 from mlops.ledger.record import Record
@@ -30,7 +28,7 @@ from mlops.orchestration.tasks import deploy, train
 from mlops.project.context import Project
 from mlops.project.rollback import roll_back
 from mlops.project.verdict import verdict
-from tests.flows.orchard import PARAMS, Closed
+from tests.flows.orchard import Closed, bare
 from tests.ledger_rows import made
 from tests.tiny import tiny_bundle
 
@@ -38,11 +36,8 @@ from tests.tiny import tiny_bundle
 @pytest.fixture
 def new(tmp_path: Path) -> Iterator[Project]:
     """A project that has no champion yet."""
-    params = PARAMS.format(name="plums", hold=tmp_path / "hold", target="process")
-    (tmp_path / "params.yaml").write_text(params)
-    project = Project(ProjectFolder(tmp_path, Settings()))
-    yield project
-    project.ledger.close()
+    with bare(tmp_path) as project:
+        yield project
 
 
 @pytest.fixture
