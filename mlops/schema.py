@@ -56,7 +56,7 @@ class Schema:
     ...     features={"size": "number", "picked": "date"}, target="ripe", task="binary", time="picked"
     ... )
     >>> list(schema.inputs)
-    ['size', 'picked.month', 'picked.weekday', 'picked.hour']
+    ['size', 'picked.month', 'picked.day', 'picked.day_of_year', 'picked.weekday', 'picked.hour']
     """
 
     features: Mapping[str, str]
@@ -156,7 +156,8 @@ class Schema:
         """Return the inputs that a feature becomes.
 
         A date becomes the days since 1970, ``<name>``, and ``<name>.month`` (1 to 12),
-        ``<name>.weekday`` (0 is Monday) and ``<name>.hour`` (0 up to 24), all in UTC. Of the event
+        ``<name>.day`` (1 to 31), ``<name>.day_of_year`` (1 to 366), ``<name>.weekday`` (0 is Monday)
+        and ``<name>.hour`` (0 up to 24), all in UTC. Of the event
         time the first is left out: all that will be predicted is newer than all that was trained on.
         """
         parts = tuple(f"{feature}.{part}" for part in self.types[feature].parts)

@@ -24,8 +24,8 @@ _DAY = 86_400.0
 class Date(FeatureType):
     """A day or a moment, UTC; a model sees the days since 1970, and `parts`.
 
-    month is 1 to 12, weekday 0 (Monday) to 6, hour from 0 up to 24. A column of dates moves on by itself,
-    so it has no drift statistic: each window would have drifted.
+    month is 1 to 12, day 1 to 31, day_of_year 1 to 366, weekday 0 (Monday) to 6, hour from 0 up to 24. A
+    column of dates moves on by itself, so it has no drift statistic: each window would have drifted.
     """
 
     name = "date"
@@ -35,7 +35,7 @@ class Date(FeatureType):
         "description": "A date or a time, ISO 8601; UTC without an offset.",
     }
     statistic = None
-    parts = ("month", "weekday", "hour")
+    parts = ("month", "day", "day_of_year", "weekday", "hour")
     bound = datetime
     is_moment = True
 
@@ -69,15 +69,18 @@ class Date(FeatureType):
         return np.where(np.isnat(micros), np.nan, micros.astype("int64") / 86_400e6)
 
     def expand(self, values: Array) -> dict[str, Array]:
-        """Return month, weekday and hour of days since 1970."""
+        """Return month, day of it and of the year, weekday and hour of days since 1970."""
         import numpy as np
 
         known = np.isfinite(values)
         whole = np.floor(np.where(known, values, 0.0))
-        month = whole.astype("datetime64[D]").astype("datetime64[M]").astype(int) % 12 + 1
+        days = whole.astype("datetime64[D]")
+        months = days.astype("datetime64[M]")
+        day = (days - months).astype(int) + 1
+        day_of_year = (days - days.astype("datetime64[Y]")).astype(int) + 1
         # 1970 began on a Thursday. Seconds are whole before they are parts of an hour: 8:00 is 8.0.
         seconds = np.round((np.where(known, values, 0.0) - whole) * _DAY)
-        numbers = (month, (whole + 3) % 7, seconds / 3600)
+        numbers = (months.astype(int) % 12 + 1, day, day_of_year, (whole + 3) % 7, seconds / 3600)
         return {part: np.where(known, value, nan) for part, value in zip(self.parts, numbers, strict=True)}
 
     def axis(self, column: pd.Series[Any]) -> pd.Series[Any]:

@@ -174,7 +174,9 @@ def _features(
         if name == key:
             continue
         if name == time:
-            features.append(Feature(name, DATE.name, "month, weekday and hour of the event"))
+            features.append(
+                Feature(name, DATE.name, "month, day, day of the year, weekday and hour of the event")
+            )
             continue
         column = columns[name]
         if name in RESERVED:

@@ -109,6 +109,8 @@ def test_a_date_is_taken_apart_and_of_the_event_time_all_but_the_day() -> None:
     assert {name: values.tolist()[0] for name, values in columns.items() if name.startswith("due")} == {
         "due": pytest.approx(19_782 + 16.5 / 24),
         "due.month": 2.0,
+        "due.day": 29.0,
+        "due.day_of_year": 60.0,
         "due.weekday": 3.0,  # a Thursday
         "due.hour": 16.5,
     }
@@ -122,9 +124,10 @@ def test_a_date_is_taken_apart_and_of_the_event_time_all_but_the_day() -> None:
 def test_the_parts_of_a_date_are_those_of_the_calendar(moment: datetime) -> None:
     moment = moment.replace(microsecond=0)
     columns = parse_rows([{"due": moment.isoformat(), "at": None, "note": None}], DATED)
-    parts = [columns[f"due.{part}"].item() for part in ("month", "weekday", "hour")]
-    assert parts[:2] == [moment.month, moment.weekday()]
-    assert parts[2] == pytest.approx(moment.hour + moment.minute / 60 + moment.second / 3600, abs=1e-9)
+    names = ("month", "day", "day_of_year", "weekday", "hour")
+    *days, hour = (columns[f"due.{part}"].item() for part in names)
+    assert days == [moment.month, moment.day, moment.timetuple().tm_yday, moment.weekday()]
+    assert hour == pytest.approx(moment.hour + moment.minute / 60 + moment.second / 3600, abs=1e-9)
 
 
 @pytest.mark.parametrize("value", ["4 July 2013", 20130704, True, ""])
@@ -134,7 +137,7 @@ def test_what_is_no_iso_date_is_refused_by_its_row(value: Any) -> None:
 
 
 @pytest.mark.parametrize("time", [None, "due"])
-@pytest.mark.parametrize("part", ["month", "weekday", "hour"])
+@pytest.mark.parametrize("part", ["month", "day", "day_of_year", "weekday", "hour"])
 def test_a_feature_called_as_a_part_of_a_date_is_refused(time: str | None, part: str) -> None:
     with pytest.raises(ConfigError, match=rf"due\.{part}"):
         Schema({"due": "date", f"due.{part}": "number"}, "late", "binary", time=time)
@@ -143,6 +146,8 @@ def test_a_feature_called_as_a_part_of_a_date_is_refused(time: str | None, part:
 def test_the_event_time_may_be_called_as_the_log_calls_it() -> None:
     assert Schema({"time": "date"}, "y", "binary", time="time").inputs.keys() == {
         "time.month",
+        "time.day",
+        "time.day_of_year",
         "time.weekday",
         "time.hour",
     }

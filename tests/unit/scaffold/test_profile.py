@@ -95,6 +95,8 @@ def test_the_event_time_reaches_the_model_by_its_calendar(table: pd.DataFrame) -
     schema = profile_table(table, ProfileOptions("churned", "signed_up_at")).schema()
     assert [name for name in schema.inputs if name.startswith("signed_up_at")] == [
         "signed_up_at.month",
+        "signed_up_at.day",
+        "signed_up_at.day_of_year",
         "signed_up_at.weekday",
         "signed_up_at.hour",
     ]
