@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from mlops.errors import UsageError, shown
+from mlops.errors import BundleError, FormatError, UsageError, shown
 
 if TYPE_CHECKING:
     from mlops.ledger.records import GateJudged
@@ -130,16 +130,16 @@ def find_version(project: Project, version: str | int) -> VersionFacts:
 def _training(project: Project, digest: str, metric: str) -> dict[str, Any]:
     from mlops.model import bundle
 
-    folder = project.folder.bundles / digest
-    if not folder.is_dir():
-        return {}
-    opened = bundle.open(folder, verify=False, digest=digest)
+    try:
+        opened = bundle.open(project.folder.bundles / digest, verify=False, digest=digest)
+        lineage, losses = opened.lineage, opened.reference
+    except (BundleError, FormatError):
+        return {}  # missing or damaged: who needs the model fetches it again
     facts: dict[str, Any] = {}
     for part, name in (("train", "trained"), ("holdout", "holdout")):
-        window = opened.lineage[part]
+        window = lineage[part]
         facts |= {f"{name}_rows": window["rows"]}
         facts |= {f"{name}_from": _time(window["start"]), f"{name}_until": _time(window["end"])}
-    losses = opened.reference
     return {
         **facts,
         "holdout_loss": losses["loss"].get(metric),

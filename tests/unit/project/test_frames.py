@@ -189,6 +189,15 @@ def test_the_versions_are_a_row_each(project):
     assert versions["served_to"].isna().tolist() == [False, True]
 
 
+def test_a_damaged_bundle_costs_its_versions_facts_and_no_more(tmp_path):
+    root = ripening(tmp_path / "plums")
+    for manifest in root.glob(".mlops/bundles/*/manifest.json"):
+        manifest.write_text("")
+    versions = mlops.open(root).versions()
+    assert versions["trained_rows"].isna().all()
+    assert versions["gate"].tolist() == ["promoted", "promoted"]
+
+
 def test_an_empty_project_has_empty_tables_of_the_same_columns(project, empty):
     for method in ("windows", "decisions", "versions", "predictions"):
         nothing, something = getattr(empty, method)(), getattr(project, method)()
