@@ -66,13 +66,13 @@ def plums(rows: int, *, months: int = 1, seed: int = 0) -> pd.DataFrame:
 def new_project(folder: Path, beside: Project, partitions: int) -> Project:
     """Stamp a project for this table that uses the servers of another, with a lake of so many partitions."""
     stamp(folder)
-    (folder / ".env").write_text(f"PREFECT_API_URL={beside.folder.prefect_uri}\n")
+    (folder / ".env").write_text(f"PREFECT_API_URL={beside.folder.prefect_uri}\n", "utf-8")
     path = folder / "params.yaml"
     params = yaml.read(path)
     features = {"size": "number", "colour": "category"}
     roles = {"target": "ripe", "time": "picked", "key": "plum"}
     params["data"] = {"name": f"plums-{partitions}", "features": features, **roles}
-    path.write_text(yaml.dump(params))
+    path.write_text(yaml.dump(params), "utf-8")
     project = Project.at(folder)
     Lake(folder / LAKE).append(plums(20 * partitions, months=partitions), project.schema)
     DvcTree(folder).add(LAKE)

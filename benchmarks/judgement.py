@@ -264,7 +264,7 @@ def main() -> None:
     words = parser.parse_args()
     KEPT.mkdir(parents=True, exist_ok=True)
     file = KEPT / f"{commit()}.jsonl"
-    lines = file.read_text().splitlines() if file.is_file() else []
+    lines = file.read_text("utf-8").splitlines() if file.is_file() else []
     results: dict[str, dict[str, Any]] = {}
     for line in lines:
         results |= json.loads(line)
@@ -290,8 +290,8 @@ def main() -> None:
             file=sys.stderr,
             flush=True,
         )
-        words.out.write_text(table(results, words.seeds) + "\n")
-        words.readings.write_text(readings(results) + "\n")
+        words.out.write_text(table(results, words.seeds) + "\n", "utf-8")
+        words.readings.write_text(readings(results) + "\n", "utf-8")
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ class Load:
 
 def ask(url: str, body: Any, *, connections: int, seconds: int, pause: int = 0) -> Load:
     """Ask for some seconds over so many connections, each waiting `pause` milliseconds in between."""
-    with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8", suffix=".lua") as script:
         script.write(_SCRIPT.format(body=json.dumps(body)) + (_PAUSE.format(pause=pause) if pause else ""))
         script.flush()
         extent = ["-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "30s"]

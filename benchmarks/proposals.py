@@ -230,7 +230,7 @@ def mean_loss(schema: Schema, rows: pd.DataFrame, made: Any, classes: Sequence[A
 
 def results(seconds: float, state: Path | None) -> Iterator[tuple[str, list[Measured]]]:
     """Yield the splits of each table, and keep them in a file where one is named."""
-    kept = json.loads(state.read_text()) if state and state.exists() else {}
+    kept = json.loads(state.read_text("utf-8")) if state and state.exists() else {}
     for name, table in TABLES.items():
         made = []
         for number in range(table.splits):
@@ -240,7 +240,7 @@ def results(seconds: float, state: Path | None) -> Iterator[tuple[str, list[Meas
             if ours not in kept:
                 kept[ours] = proposed(table, number, seconds)
             if state:
-                state.write_text(json.dumps(kept, indent=1))
+                state.write_text(json.dumps(kept, indent=1), "utf-8")
             made.append(Measured(**kept[others], **kept[ours]))
         yield name, made
 

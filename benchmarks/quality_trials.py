@@ -366,7 +366,7 @@ def main(arguments: Sequence[str]) -> int:
     commit = subprocess.run(
         ["git", "rev-parse", "HEAD:mlops"], capture_output=True, text=True, cwd=HERE, check=True
     ).stdout.strip()
-    kept = [json.loads(each) for each in KEPT.read_text().splitlines()] if KEPT.is_file() else []
+    kept = [json.loads(each) for each in KEPT.read_text("utf-8").splitlines()] if KEPT.is_file() else []
     print(f"| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}")
     misses = 0
     for number, scenario in enumerate(scenarios()):

@@ -37,7 +37,9 @@ def running() -> Iterator[Project]:
         root.mkdir()
         names = ("GATEWAY_PORT", "GATEWAY_API_PORT", "MLFLOW_PORT", "PREFECT_PORT")
         chosen = {name: free_port() for name in names} | {"BASE_IMAGE": load_settings().base_image}
-        (root / ".env").write_text("".join(f"MLOPS_{name}={value}\n" for name, value in chosen.items()))
+        (root / ".env").write_text(
+            "".join(f"MLOPS_{name}={value}\n" for name, value in chosen.items()), "utf-8"
+        )
         stamp(root)
         project = Project.at(root)
         try:

@@ -27,7 +27,7 @@ TOLERANCE = 1e-9
 def check(folder: Path) -> list[str]:
     """Return a line for each number of ``.mlops/table.json`` that the files contradict."""
     home = folder / ".mlops"
-    table = json.loads((home / "table.json").read_text())
+    table = json.loads((home / "table.json").read_text("utf-8"))
     ledger = _ledger(home / "ledger.db")
     log = _log(home / "predictions")
     labels = _labels(home / "labels")
@@ -74,7 +74,7 @@ def _stale(bundles: Path, ledger: list[dict[str, Any]]) -> list[str]:
     digests = {entry["id"]: entry["body"]["digest"] for entry in ledger if "digest" in entry["body"]}
 
     def until(model: str) -> pd.Timestamp:
-        lineage = json.loads((bundles / digests[model] / "lineage.json").read_text())
+        lineage = json.loads((bundles / digests[model] / "lineage.json").read_text("utf-8"))
         return pd.Timestamp(lineage["fitted_until"])
 
     judged = [e for e in ledger if e["kind"] == "gate.judged" and e["body"]["window"]]
@@ -118,7 +118,9 @@ def _ledger(path: Path) -> list[dict[str, Any]]:
 
 def _log(folder: Path) -> pd.DataFrame:
     """Every prediction once: lines of open and closed segments, and what was compacted of the others."""
-    lines = [json.loads(line) for path in folder.glob("*/*.jsonl") for line in path.read_text().splitlines()]
+    lines = [
+        json.loads(line) for path in folder.glob("*/*.jsonl") for line in path.read_text("utf-8").splitlines()
+    ]
     segments = {path.stem for path in folder.glob("*/*.jsonl")}
     files = [path for path in folder.rglob("*.parquet") if path.stem not in segments]
     for path in files:

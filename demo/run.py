@@ -137,11 +137,13 @@ def new_project() -> ProjectFolder:
     (FOLDER / ".mlops").mkdir(parents=True)
     ports = {name: free_port(port) for name, port in PORTS.items()}
     chosen = {**ports, "BASE_IMAGE": load_settings().base_image}
-    (FOLDER / ".env").write_text("".join(f"MLOPS_{name}={value}\n" for name, value in chosen.items()))
+    (FOLDER / ".env").write_text(
+        "".join(f"MLOPS_{name}={value}\n" for name, value in chosen.items()), "utf-8"
+    )
     stamp(FOLDER)
     model = os.environ.get("DEMO_MODEL", "logistic")
     params = FOLDER / "params.yaml"
-    params.write_text(params.read_text().replace("algorithm: hist ", f"algorithm: {model} "))
+    params.write_text(params.read_text("utf-8").replace("algorithm: hist ", f"algorithm: {model} "), "utf-8")
     from mlops.adapters.git.worktree import Tree
 
     Tree(FOLDER).commit_paths(["params.yaml"], f"Choose the model {model}")
@@ -214,7 +216,7 @@ def add_labels(project: Any, month: pd.DataFrame, number: int) -> None:
 def finish(project: Any, traffic: Traffic, months: range, started: float) -> int:
     """Show the table, check it, and say where to look."""
     rows = table_rows(project, months)
-    (project.folder.home / "table.json").write_text(json.dumps(rows, indent=1))
+    (project.folder.home / "table.json").write_text(json.dumps(rows, indent=1), "utf-8")
     console.print(render(rows, project.params.gate.metric))
     wrong = check(FOLDER)
     if not wrong:

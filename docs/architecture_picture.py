@@ -40,7 +40,9 @@ BASE = "#f1f5f9"
 
 def rows() -> list[list[str]]:
     """Return the packages by row, as the contract has them: what stands above imports what stands below."""
-    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"][
+        "contracts"
+    ]
     layers = next(each["layers"] for each in contracts if each.get("containers") == ["mlops"])
     return [[name.strip() for name in row.split("|")] for row in layers]
 
@@ -49,7 +51,9 @@ def summary(package: str) -> str:
     """Return the first sentence of a package's docstring."""
     folder = ROOT / "mlops" / package
     file = folder / "__init__.py" if folder.is_dir() else folder.with_suffix(".py")
-    return (ast.get_docstring(ast.parse(file.read_text())) or "").partition("\n\n")[0].replace("``", "")
+    return (
+        (ast.get_docstring(ast.parse(file.read_text("utf-8"))) or "").partition("\n\n")[0].replace("``", "")
+    )
 
 
 def draw() -> str:
@@ -115,8 +119,8 @@ if __name__ == "__main__":
     if sys.argv[1:] not in ([], ["--check"]):
         sys.exit("usage: python docs/architecture_picture.py [--check]")
     if sys.argv[1:]:
-        drawn = PICTURE.read_text() == draw()
+        drawn = PICTURE.read_text("utf-8") == draw()
         sys.exit(
             0 if drawn else "docs/images/architecture.svg is out of date: run docs/architecture_picture.py"
         )
-    PICTURE.write_text(draw())
+    PICTURE.write_text(draw(), "utf-8")

@@ -70,7 +70,7 @@ def _command_page(name: str) -> str:
 
 def _navigation() -> str:
     """Return mkdocs.yml with a line for each command's page."""
-    lines = (HERE.parent / "mkdocs.yml").read_text().splitlines(keepends=True)
+    lines = (HERE.parent / "mkdocs.yml").read_text("utf-8").splitlines(keepends=True)
     others = [line for line in lines if not line.lstrip().startswith("- commands/")]
     at = next(n for n, line in enumerate(others) if line.strip() == "- Commands:")
     indent = " " * (len(others[at]) - len(others[at].lstrip()) + 4)
@@ -139,7 +139,7 @@ def _address(name: str) -> str:
 
 
 def _held(path: Path) -> str | None:
-    return path.read_text() if path.is_file() else None
+    return path.read_text("utf-8") if path.is_file() else None
 
 
 def _page(parts: list[str]) -> str:
@@ -359,7 +359,7 @@ def _run(arguments: list[str]) -> int:
     for name in behind:
         if name in wanted:
             (HERE / name).parent.mkdir(exist_ok=True)
-            (HERE / name).write_text(wanted[name]())
+            (HERE / name).write_text(wanted[name](), "utf-8")
         else:
             (HERE / name).unlink()
     return 0

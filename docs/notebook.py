@@ -45,7 +45,7 @@ def main() -> None:
     text = nbformat.writes(run(demo, NOTEBOOK.parent)) + "\n"
     if len(text) > MOST_BYTES:
         raise SystemExit(f"The notebook would have {len(text):,} bytes, at most {MOST_BYTES:,} fit.")
-    NOTEBOOK.write_text(text)
+    NOTEBOOK.write_text(text, "utf-8")
 
 
 if __name__ == "__main__":

@@ -112,7 +112,7 @@ class Lake:
     def declare_intent(self, stagings: Iterable[Staging]) -> None:
         """Record what is about to be published together, for `incomplete_files`."""
         self._intent.parent.mkdir(parents=True, exist_ok=True)
-        (self._intent.parent / ".gitignore").write_text("*\n")
+        (self._intent.parent / ".gitignore").write_text("*\n", "utf-8")
         parts = [[part.month, part.digest] for staging in stagings for part in staging.parts()]
         atomic.write_text(self._intent, to_json({"parts": parts}, _INTENT_FORMAT))
 
@@ -121,7 +121,9 @@ class Lake:
         existing = self._files_by_month()
         if not self._intent.is_file():
             return frozenset()
-        intended = from_json(self._intent.read_text(), _INTENT_FORMAT, where=str(self._intent))["parts"]
+        intended = from_json(self._intent.read_text("utf-8"), _INTENT_FORMAT, where=str(self._intent))[
+            "parts"
+        ]
         names = [_file_of(existing, month, digest) for month, digest in intended]
         return frozenset(name for name in names if name) if None in names else frozenset()
 

@@ -54,7 +54,7 @@ class Staging:
     def __enter__(self) -> Staging:
         shutil.rmtree(self._folder, ignore_errors=True)
         self._folder.mkdir(parents=True)
-        (self._folder / ".gitignore").write_text("*\n")
+        (self._folder / ".gitignore").write_text("*\n", "utf-8")
         return self
 
     def __exit__(self, *_: object) -> None:

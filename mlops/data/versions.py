@@ -134,7 +134,7 @@ def pointed(root: Path, path: str = LAKE) -> DatasetVersion | None:
         It cannot be read.
     """
     pointer = root / f"{path}.dvc"
-    return read_pointer(pointer.read_text(), file=str(pointer)) if pointer.is_file() else None
+    return read_pointer(pointer.read_text("utf-8"), file=str(pointer)) if pointer.is_file() else None
 
 
 def read_pointer(text: str, *, commit: str | None = None, file: str = "the .dvc file") -> DatasetVersion:

@@ -226,7 +226,7 @@ def _file_of(module: str) -> tuple[str, Path] | None:
 
 
 def _imported(file: Path) -> list[str]:
-    return list(_imports(ast.parse(file.read_text()))) if file.is_file() else []
+    return list(_imports(ast.parse(file.read_text("utf-8")))) if file.is_file() else []
 
 
 def _imports(node: ast.AST) -> Iterator[str]:
@@ -241,7 +241,7 @@ def _imports(node: ast.AST) -> Iterator[str]:
 
 
 def _install_packages(site: Path, image: Image, interpreter: Interpreter) -> None:
-    locked = pinned(image.lock.read_text())
+    locked = pinned(image.lock.read_text("utf-8"))
     ours = {package for packages in _PACKAGES.values() for package in packages}
     if unpinned := [
         name for name in image.packages if name not in ours and canonicalize_name(name) not in locked
@@ -259,7 +259,9 @@ def _install_packages(site: Path, image: Image, interpreter: Interpreter) -> Non
         *wheels, "--constraint", str(image.lock.resolve()), *image.packages,
     )  # fmt: skip
     # In the context's folder, so that uv does not read the project's pyproject.toml.
-    process = subprocess.run(command, cwd=site.parent, capture_output=True, text=True, check=False)
+    process = subprocess.run(
+        command, cwd=site.parent, capture_output=True, encoding="utf-8", errors="replace", check=False
+    )
     if process.returncode != 0:
         raise MlopsError(
             f"Could not install the image's packages: {process.stderr.strip()[-1000:]}",
@@ -280,7 +282,7 @@ def _write_dockerfile(
 ) -> None:
     compiled = jinja2.Template(template, undefined=jinja2.StrictUndefined, trim_blocks=True)
     text = compiled.render(base=base, dependencies=dependencies, labels=labels or {})
-    (folder / "Dockerfile").write_text(text.strip() + "\n")
+    (folder / "Dockerfile").write_text(text.strip() + "\n", "utf-8")
     # The service runs as another user, who has to read these files whatever the umask here.
     for path in folder.rglob("*"):
         path.chmod(0o755 if path.is_dir() else 0o644)

@@ -109,7 +109,7 @@ def check_pinned(packages: Sequence[str], lock: Path) -> None:
     """
     if not packages:
         return
-    locked, available = pinned(lock.read_text()), installed()
+    locked, available = pinned(lock.read_text("utf-8")), installed()
     for package in packages:
         name = canonicalize_name(package)
         if name not in locked:
@@ -132,7 +132,7 @@ def check(lock: Path, environment: Mapping[str, str], python: str) -> list[Findi
     """
     required_python, requires = required()
     packages = installed()
-    locked = lock.read_text() if lock.is_file() else ""
+    locked = lock.read_text("utf-8") if lock.is_file() else ""
     return [
         check_python(python, required_python),
         *check_packages(requires, packages),

@@ -54,7 +54,7 @@ def compact(folder: Path, schema: Schema) -> Compacted:
     segments = rows = torn = 0
     if not folder.is_dir():
         return Compacted(0, 0, 0)
-    with (folder / ".compact.lock").open("a") as lock:
+    with (folder / ".compact.lock").open("a", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         _close_abandoned(folder)
         places = folders(folder)

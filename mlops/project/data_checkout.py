@@ -76,7 +76,7 @@ def _wanted(project: Project, chosen: Chosen) -> tuple[dict[str, str], list[str]
         if text is not None:
             wanted[path] = text
         elif path == LAKE and pointed(root, LAKE) == chosen.version:
-            wanted[path] = (root / f"{path}.dvc").read_text()
+            wanted[path] = (root / f"{path}.dvc").read_text("utf-8")
         elif path == LAKE:
             raise UsageError(
                 f"No git commit has the version {chosen}.",

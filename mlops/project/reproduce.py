@@ -159,7 +159,7 @@ def _compare(registered: Bundle, rebuilt: Bundle, tree: Path) -> Reproduction:
     if registered.digest == rebuilt.digest:
         return judge(registered, rebuilt, (), None)
     locked = tree / LOCK
-    others = unlocked(locked.read_text() if locked.is_file() else "", installed())
+    others = unlocked(locked.read_text("utf-8") if locked.is_file() else "", installed())
     differing = list(differences(registered, rebuilt, unlocked=others))
     return judge(registered, rebuilt, differing, _compare_predictions(registered, rebuilt, tree))
 

@@ -75,7 +75,7 @@ def marks(home: Path) -> Iterator[Mark]:
     """
     for file in sorted((home / "runs").glob("*.json")):
         with suppress(FileNotFoundError, ValueError):
-            content = formats.from_json(file.read_text(), _FORMAT, where=str(file))
+            content = formats.from_json(file.read_text("utf-8"), _FORMAT, where=str(file))
             yield Mark(run=file.stem, host=content["host"], process=content["process"], file=file)
 
 

@@ -114,7 +114,7 @@ def pull(project: Project, tree: Path) -> Pull:
     if intent.is_file():
         tables = [
             Fetched(folder / each["file"], each["name"], each["position"], each.get("again", False))
-            for each in formats.from_json(intent.read_text(), _FORMAT, where=str(intent))["tables"]
+            for each in formats.from_json(intent.read_text("utf-8"), _FORMAT, where=str(intent))["tables"]
         ]
         if all(each.file.is_file() for each in tables):  # otherwise they were ingested, and being removed
             return Pull(name, tuple(tables), folder)
@@ -149,7 +149,7 @@ def restore_positions(tree: Path, text: str | None) -> None:
 
 def _text(tree: Path) -> str:
     file = tree / POSITIONS
-    return file.read_text() if file.is_file() else _json({})
+    return file.read_text("utf-8") if file.is_file() else _json({})
 
 
 def _json(positions: dict[str, Any]) -> str:

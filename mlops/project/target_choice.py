@@ -66,7 +66,7 @@ def _remembered(context: TargetContext) -> list[str]:
     file = context.home / _USED
     if not file.is_file():
         return []
-    return list(formats.from_json(file.read_text(), _FORMAT, where=str(file))["classes"])
+    return list(formats.from_json(file.read_text("utf-8"), _FORMAT, where=str(file))["classes"])
 
 
 def _remember(reference: str, context: TargetContext) -> None:

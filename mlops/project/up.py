@@ -173,6 +173,13 @@ def _until(project: Project, part: Watched, find_problem: Callable[[], str], pat
 
 def _last_line(log: Path) -> str:
     try:
-        return next((line for line in reversed(log.read_text(errors="replace").splitlines()) if line), "")
+        return next(
+            (
+                line
+                for line in reversed(log.read_text(encoding="utf-8", errors="replaceutf-8").splitlines())
+                if line
+            ),
+            "",
+        )
     except FileNotFoundError:
         return ""

@@ -81,7 +81,7 @@ def _registered(project: Project) -> Entry[ModelRegistered] | None:
     """Return the registration of the tree's bundle whose commit has the tree's dvc.lock."""
     root = project.folder.root
     digest = hashing.of_file(root / BUNDLE / "manifest.json")
-    lock, tree = (root / DVC_LOCK).read_text(), Tree(root)
+    lock, tree = (root / DVC_LOCK).read_text("utf-8"), Tree(root)
     for entry in reversed(project.ledger.entries(ModelRegistered)):
         if entry.record.digest == digest and tree.read(DVC_LOCK, entry.record.commit) == lock:
             return entry

@@ -70,7 +70,7 @@ def stamp(folder: Path) -> None:
             shutil.copytree(source, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copy2(source, folder / part)
-    (folder / ".gitignore").write_text(_IGNORED)
+    (folder / ".gitignore").write_text(_IGNORED, "utf-8")
     Tree.init(folder)
     _under_dvc(folder)
     _commit_all(folder)
@@ -164,7 +164,7 @@ def _has_data(folder: Path) -> bool:
     pointer = folder / f"{LAKE}.dvc"
     if not (pointer.exists() and (folder / "params.yaml").exists()):
         return pointer.exists()
-    version, ledger = read_pointer(pointer.read_text()), Ledger(find_project(folder).ledger_uri)
+    version, ledger = read_pointer(pointer.read_text("utf-8")), Ledger(find_project(folder).ledger_uri)
     return any(entry.record.md5 == version.md5 for entry in ledger.entries(DataVersioned))
 
 

@@ -51,7 +51,7 @@ def object_of(data: DvcTree, text: str) -> Path:
 def alter(file: Path) -> None:
     """Alter an object behind DVC's back: it stays read-only, and DVC would take it for whole."""
     file.chmod(0o644)
-    file.write_text("TWO\n")
+    file.write_text("TWO\n", encoding="utf-8")
     file.chmod(0o444)
 
 

@@ -90,7 +90,7 @@ def server(home: Path) -> Iterator[str]:
 
 def wait_for(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
     def healthy() -> bool:
-        assert process.poll() is None, log.read_text()
+        assert process.poll() is None, log.read_text(encoding="utf-8")
         try:
             urlopen(f"{address}/health", timeout=2).close()
         except (URLError, OSError):
@@ -213,7 +213,7 @@ def test_a_run_shows_its_card_and_each_table_that_has_rows_as_a_picture(registry
     plots = [file.path for file in client.list_artifacts(run_id, "plots")]
     assert plots == ["plots/residuals.csv", "plots/roc.csv", "plots/roc.png"]
     card = client.download_artifacts(run_id, "model_card.md", str(tmp_path))
-    assert Path(card).read_text() == run.card
+    assert Path(card).read_text(encoding="utf-8") == run.card
 
 
 def test_what_is_measured_later_is_a_line_that_the_same_again_does_not_bend(registry, client, run):

@@ -84,7 +84,7 @@ def _await(server: subprocess.Popen[bytes], address: str, client: S3FileSystem, 
     """Wait until the server takes an object: it answers before it has a place to put one."""
 
     def takes_an_object() -> bool:
-        assert server.poll() is None, log.read_text()[-2000:]
+        assert server.poll() is None, log.read_text(encoding="utf-8")[-2000:]
         try:
             httpx.get(f"{address}/healthz", timeout=1, trust_env=False)
             if not client.exists(BUCKET):

@@ -76,12 +76,12 @@ def test_a_folder_becomes_a_project_whose_tests_pass(say: Say, tmp_path: Path, c
 
 
 def test_a_row_whose_time_is_none_is_set_aside(say: Say, tmp_path: Path, customers: Path) -> None:
-    lines = customers.read_text().splitlines(keepends=True)
+    lines = customers.read_text(encoding="utf-8").splitlines(keepends=True)
     # As text the greatest, and the least that looks like a day.
     for row, time in ((7, "someday"), (450, "0000-13-77")):
         cells = lines[row].split(",")
         lines[row] = ",".join([cells[0], time, *cells[2:]])
-    customers.write_text("".join(lines))
+    customers.write_text("".join(lines), encoding="utf-8")
     told = say(tmp_path / "churn", "init", str(customers), "--target", "churned", "--time", "signed_up_at")
     assert told.code == 0, told.err
     assert "2024-01-01 00:00 to 2024-07-" in told.out

@@ -97,7 +97,7 @@ def test_dvc_runs_a_command_by_cmd_run_of_its_module(repo: Any, monkeypatch: pyt
 
     def cmd_run(stage: Any, dry: bool = False, run_env: Any = None) -> None:
         ran.append(stage.cmd)
-        Path(stage.wdir, "out.txt").write_text("here")
+        Path(stage.wdir, "out.txt").write_text("here", encoding="utf-8")
 
     monkeypatch.setattr(dvc.stage.run, "cmd_run", cmd_run)
     grow(repo)

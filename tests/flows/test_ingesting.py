@@ -146,7 +146,7 @@ def test_the_verb_tells_before_and_changes_nothing(orchard: Orchard, june: Path)
     assert told.code == 0, told.err
     assert "80 rows, 76 good, 4 for quarantine" in told.out
     assert "size is not a number: 1 row, as 'abc'" in told.out
-    june.write_text(june.read_text().replace("size", "mass"))
+    june.write_text(june.read_text(encoding="utf-8").replace("size", "mass"), encoding="utf-8")
     refused = orchard.mlops("data", "check", str(june), "--json")
     assert refused.code == 3
     assert "no column size" in json.loads(refused.out)["refusals"][0]

@@ -21,7 +21,9 @@ PAGE = ROOT / "docs" / "python.md"
 
 def snippets(path: Path) -> list[str]:
     """The Python of a page, in its order."""
-    return re.findall(r"^```python\n(.*?)^```", path.read_text(), flags=re.DOTALL | re.MULTILINE)
+    return re.findall(
+        r"^```python\n(.*?)^```", path.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE
+    )
 
 
 def test_every_snippet_of_the_page_runs(closed: Closed, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -48,7 +48,7 @@ def lost(text: str) -> list[str]:
 
 def prose(path: Path) -> str:
     """A page without what stands in fences."""
-    return re.sub(r"^```.*?^```", "", path.read_text(), flags=re.DOTALL | re.MULTILINE)
+    return re.sub(r"^```.*?^```", "", path.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
 
 
 def dead_links(path: Path, text: str) -> list[str]:

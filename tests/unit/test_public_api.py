@@ -55,7 +55,7 @@ def test_what_is_no_public_name_is_no_attribute():
 
 
 def test_editors_see_the_names_that_are_brought_in_late():
-    source = Path(mlops.__file__).read_text()
+    source = Path(mlops.__file__).read_text(encoding="utf-8")
     late = {*mlops._HOMES, "errors"}
     imported = source.partition("if TYPE_CHECKING:")[2].partition("\n\n__version__")[0]
     assert [name for name in late if f"import {name}\n" not in f"{imported}\n"] == []

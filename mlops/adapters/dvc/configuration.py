@@ -43,7 +43,7 @@ def read_config(folder: Path) -> DvcConfig:
     """
     config = configparser.ConfigParser(interpolation=None, strict=False)
     try:
-        config.read([folder / "config", folder / "config.local"])
+        config.read([folder / "config", folder / "config.local"], encoding="utf-8")
     except configparser.Error as exc:
         raise MlopsError(
             f"DVC's configuration cannot be read: {exc}", remedy=f"Correct {folder / 'config'}."

@@ -183,7 +183,7 @@ def _started(command: list[str], text: str) -> Iterator[queue.SimpleQueue[dict[s
     environment = {**os.environ, "DVC_NO_ANALYTICS": "1"}
     process = subprocess.Popen(
         command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT, text=True, start_new_session=True,
+        stderr=subprocess.STDOUT, encoding="utf-8", errors="replace", start_new_session=True,
     )  # fmt: skip
     assert process.stdin is not None
     lines: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()

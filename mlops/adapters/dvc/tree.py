@@ -186,7 +186,7 @@ class DvcTree:
         targets = [str(self.root / path / name) for name in new if known] or [str(self.root / path)]
         # Relinking would hardlink the files to the cache for a moment, and reads every one of them.
         self._do(f"add {path}", lambda repo: repo.add(targets, relink=False))
-        return read_pointer(self._pointer(path).read_text())
+        return read_pointer(self._pointer(path).read_text("utf-8"))
 
     def union(
         self, other_pointer: str, base_pointer: str | None = None, path: str = LAKE, *, on_disk: bool = True

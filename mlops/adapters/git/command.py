@@ -80,7 +80,8 @@ class Git:
                 )
             return subprocess.run(
                 _command(arguments, literal), cwd=self.root, env=_environment(index),
-                stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
+                stdin=subprocess.DEVNULL, capture_output=True, check=False, encoding="utf-8",
+                errors="replace",
             )  # fmt: skip
         except FileNotFoundError as exc:
             raise self._not_found() from exc

@@ -141,7 +141,7 @@ def _break_stale_locks(project: Tree, folder: Path, branch: str) -> None:
     locks = [common / "refs" / "heads" / f"{branch}.lock"]
     for admin in (common / "worktrees").glob("*"):
         points_to = admin / "gitdir"
-        if points_to.is_file() and points_to.read_text().strip() == str(folder / ".git"):
+        if points_to.is_file() and points_to.read_text("utf-8").strip() == str(folder / ".git"):
             locks += [admin / "index.lock", admin / "HEAD.lock"]
     for lock in locks:
         while (left := _seconds_left(lock)) is not None and left > 0:

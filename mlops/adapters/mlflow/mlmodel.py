@@ -51,7 +51,7 @@ def write(folder: Path, bundle: Bundle, logged: LoggedModel) -> None:
         "python_env.yaml": f"python: {platform.python_version()}\ndependencies:\n- -r requirements.txt\n",
     }
     for name, text in files.items():
-        (folder / name).write_text(text)
+        (folder / name).write_text(text, "utf-8")
     model = Model(
         artifact_path=logged.artifact_location,
         run_id=logged.source_run_id,

@@ -65,7 +65,7 @@ def fill(
             staged.mkdir()
         for name, content in {**run.plots, **draw(run.plots)}.items():
             (artifacts / "plots" / name).write_bytes(content)
-        (artifacts / _CARD).write_text(run.card)
+        (artifacts / _CARD).write_text(run.card, "utf-8")
         client.log_artifacts(run_id, str(artifacts))
         mlmodel.write(model, opened, logged)
         client.log_model_artifacts(logged.model_id, str(opened.folder), mlmodel.FOLDER)

@@ -55,7 +55,7 @@ def init_store(home: Path) -> None:
         if done.exists():
             return
         command = [sys.executable, "-m", "mlflow", "db", "upgrade", _store(home)]
-        upgrade = subprocess.run(command, capture_output=True, text=True)
+        upgrade = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace")
         if upgrade.returncode:
             errors = [line for line in upgrade.stderr.splitlines() if "Error" in line]
             reason = errors[-1] if errors else "no output"

@@ -20,7 +20,7 @@ def machine() -> str:
 
     Where it has none, as in most containers, the host name.
     """
-    ids = (file.read_text().strip() for file in _IDS if file.is_file())
+    ids = (file.read_text("utf-8").strip() for file in _IDS if file.is_file())
     return next((id for id in ids if len(id) == 32), platform.node())
 
 

@@ -123,13 +123,15 @@ class Supervisor:
         """
         self._folder.mkdir(parents=True, exist_ok=True)
         self._logs.mkdir(parents=True, exist_ok=True)
-        self._config.write_text(self._render(parts))
+        self._config.write_text(self._render(parts), "utf-8")
         if self.pid() is not None:
             self._reread()
             return
         # -P: a module in the working folder cannot shadow supervisor's.
         command = [sys.executable, "-P", "-m", "supervisor.supervisord", "-c", str(self._config)]
-        process = subprocess.run(command, cwd=self._root, capture_output=True, text=True, check=False)
+        process = subprocess.run(
+            command, cwd=self._root, capture_output=True, encoding="utf-8", errors="replace", check=False
+        )
         deadline = time.monotonic() + patience
         while self.pid() is None:
             if process.returncode != 0 or time.monotonic() > deadline:

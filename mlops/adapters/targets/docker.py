@@ -145,7 +145,7 @@ class DockerTarget:
                 base=self.base,
                 base_id=_base_id(engine, self.base),
                 lock=self.lock,
-                template=self.template.read_text(),
+                template=self.template.read_text("utf-8"),
             )
             if _labels(engine, image.name).get("org.mlops.identity") == image.identity:
                 return image.name

@@ -86,7 +86,7 @@ class ProcessTarget:
         servings = []
         for file in sorted(self._services.glob("*.json"), key=_written):
             with suppress(FileNotFoundError):
-                serving = Serving(**formats.from_json(file.read_text(), _FORMAT, where=str(file)))
+                serving = Serving(**formats.from_json(file.read_text("utf-8"), _FORMAT, where=str(file)))
                 if process_id.find(serving.ref) is None:
                     file.unlink()
                 else:

@@ -221,7 +221,7 @@ def _tags(verdict: GateJudged | ModelRolledBack) -> dict[str, str]:
 
 
 def _training_run(project: Project, tree: Path, bundle: Bundle, commit: str) -> TrainingRun:
-    metrics = json.loads((tree / METRICS).read_text())
+    metrics = json.loads((tree / METRICS).read_text("utf-8"))
     params = yaml.read(tree / PARAMS)
     plots = {path.name: path.read_bytes() for path in sorted((tree / PLOTS).glob("*.csv"))}
     plots = {name: table for name, table in plots.items() if table.count(b"\n") > 1}
@@ -285,7 +285,7 @@ def _publish(
     """Publish the trained model and the verdict as an artifact in Prefect."""
 
     def page() -> str:
-        figures = json.loads((tree / METRICS).read_text())
+        figures = json.loads((tree / METRICS).read_text("utf-8"))
         run = project.registry.run_url(registered.record.run_id)
         return artifacts.training(registered.record, judged.record, figures, run=run)
 
@@ -295,7 +295,7 @@ def _publish(
 
 def _check_unmoved(tree: Path, commit: str) -> None:
     """Check that the tree still has the dvc.lock of `commit`: another process may train in it."""
-    if (tree / DVC_LOCK).read_text() != Tree(tree).read(DVC_LOCK, commit):
+    if (tree / DVC_LOCK).read_text("utf-8") != Tree(tree).read(DVC_LOCK, commit):
         raise ConflictError(
             f"{tree}: dvc.lock differs from commit {commit[:12]}; another training ran meanwhile.",
             remedy="Run `mlops train` again.",

@@ -57,26 +57,26 @@ def differences(before: str, after: str) -> list[str]:
 def test_the_first_schedule_is_added_and_nothing_else_is_touched(params: Path) -> None:
     said = change(params, "schedule", {"monitor": "*/30 * * * *"})
     assert str(said.schedule.monitor) == "*/30 * * * *"
-    assert [line for line in differences(PARAMS, params.read_text()) if line.strip("+ ")] == [
+    assert [line for line in differences(PARAMS, params.read_text(encoding="utf-8")) if line.strip("+ ")] == [
         "+ schedule:",
         "+   monitor: '*/30 * * * *'",
     ]
 
 
 def test_one_key_is_changed_and_its_comment_stays(params: Path) -> None:
-    params.write_text(PARAMS + SCHEDULE)
+    params.write_text(PARAMS + SCHEDULE, encoding="utf-8")
     change(params, "schedule", {"monitor": "6h"})
-    assert differences(PARAMS + SCHEDULE, params.read_text()) == [
+    assert differences(PARAMS + SCHEDULE, params.read_text(encoding="utf-8")) == [
         "-   monitor: 0 6 * * 1     # before the meeting",
         "+   monitor: 6h            # before the meeting",
     ]
 
 
 def test_a_key_taken_away_is_empty_and_its_comment_stays(params: Path) -> None:
-    params.write_text(PARAMS + SCHEDULE)
+    params.write_text(PARAMS + SCHEDULE, encoding="utf-8")
     said = change(params, "schedule", {"monitor": None})
     assert said.schedule.monitor is None
-    assert differences(PARAMS + SCHEDULE, params.read_text()) == [
+    assert differences(PARAMS + SCHEDULE, params.read_text(encoding="utf-8")) == [
         "-   monitor: 0 6 * * 1     # before the meeting",
         "+   monitor:               # before the meeting",
     ]
@@ -93,9 +93,9 @@ def test_a_key_taken_away_is_empty_and_its_comment_stays(params: Path) -> None:
     ids=["four spaces", "lists that are not indented"],
 )
 def test_it_is_indented_as_its_owner_does(params: Path, text: str) -> None:
-    params.write_text(text)
+    params.write_text(text, encoding="utf-8")
     change(params, "schedule", {"monitor": "6h"})
-    assert not [line for line in differences(text, params.read_text()) if line[0] == "-"]
+    assert not [line for line in differences(text, params.read_text(encoding="utf-8")) if line[0] == "-"]
 
 
 @pytest.mark.parametrize(
@@ -115,12 +115,12 @@ def test_a_bad_value_is_refused_and_the_file_untouched(
         change(params, "schedule", values)
     assert refused.value.path == path
     assert allowed in refused.value.allowed
-    assert params.read_text() == PARAMS
+    assert params.read_text(encoding="utf-8") == PARAMS
     assert list(params.parent.iterdir()) == [params]
 
 
 def test_ingest_may_have_a_schedule_where_data_has_a_source(params: Path) -> None:
-    params.write_text(PARAMS.replace("target: ripe", "target: ripe\n  source: incoming/"))
+    params.write_text(PARAMS.replace("target: ripe", "target: ripe\n  source: incoming/"), encoding="utf-8")
     assert change(params, "schedule", {"ingest": "1d"}).schedule.of("ingest") is not None
 
 
@@ -134,10 +134,10 @@ def test_ingest_may_have_a_schedule_where_data_has_a_source(params: Path) -> Non
     ids=["a bad value", "a section twice", "no section"],
 )
 def test_a_file_that_was_wrong_before_is_not_written(params: Path, text: str, said: str) -> None:
-    params.write_text(text)
+    params.write_text(text, encoding="utf-8")
     with pytest.raises(ConfigError, match=said):
         change(params, "schedule", {"monitor": "6h"})
-    assert params.read_text() == text
+    assert params.read_text(encoding="utf-8") == text
 
 
 def test_the_draft_of_a_killed_process_goes_and_that_of_one_at_work_stays(params: Path) -> None:
@@ -157,7 +157,7 @@ def test_its_mode_and_a_link_to_it_stay(params: Path, tmp_path: Path) -> None:
     link.symlink_to(params)
     change(link, "schedule", {"monitor": "6h"})
     assert link.is_symlink()
-    assert "6h" in params.read_text()
+    assert "6h" in params.read_text(encoding="utf-8")
     assert params.stat().st_mode & 0o777 == 0o640
 
 
@@ -180,14 +180,14 @@ def test_a_key_is_set_by_its_path_and_read_as_it_was_meant(
     params: Path, key: str, text: str, written: list[str], read: object
 ) -> None:
     said = override(params, {key: text})
-    assert differences(PARAMS, params.read_text()) == written
+    assert differences(PARAMS, params.read_text(encoding="utf-8")) == written
     assert said.model.params[key.split(".")[2]] == read
 
 
 def test_a_value_it_has_already_leaves_the_file_as_it_is(params: Path) -> None:
     before = params.stat()
     override(params, {"model.params.names": "[a, b]", "model.task": "binary", "data.features.size": "number"})
-    assert params.read_text() == PARAMS
+    assert params.read_text(encoding="utf-8") == PARAMS
     assert params.stat().st_ino == before.st_ino
 
 
@@ -198,7 +198,7 @@ SEARCHED = PARAMS.replace(
 
 @pytest.mark.parametrize("values", [{"model.params.depth": "6"}, {"model.params": "{depth: 6}"}])
 def test_a_parameter_that_is_set_is_not_searched(params: Path, values: dict[str, str]) -> None:
-    params.write_text(SEARCHED)
+    params.write_text(SEARCHED, encoding="utf-8")
     model = override(params, values).model
     assert model.params["depth"] == 6
     assert model.search is not None
@@ -206,18 +206,18 @@ def test_a_parameter_that_is_set_is_not_searched(params: Path, values: dict[str,
 
 
 def test_where_all_that_is_searched_is_set_nothing_is_searched(params: Path) -> None:
-    params.write_text(SEARCHED)
+    params.write_text(SEARCHED, encoding="utf-8")
     model = override(params, {"model.params.depth": "6", "model.params.rate": "0.5"}).model
     assert (model.params["depth"], model.params["rate"], model.search) == (6, 0.5, None)
 
 
 def test_a_parameter_that_is_fixed_at_what_it_is_changes_the_file_by_the_search(params: Path) -> None:
-    params.write_text(SEARCHED)
+    params.write_text(SEARCHED, encoding="utf-8")
     override(params, {"model.params.depth": "6"})
-    once = params.read_text()
-    params.write_text(once.replace("rate: [0.1", "depth: [2, 4]\n      rate: [0.1"))
+    once = params.read_text(encoding="utf-8")
+    params.write_text(once.replace("rate: [0.1", "depth: [2, 4]\n      rate: [0.1"), encoding="utf-8")
     override(params, {"model.params.depth": "6"})
-    assert params.read_text() == once
+    assert params.read_text(encoding="utf-8") == once
 
 
 @pytest.mark.parametrize(
@@ -225,7 +225,7 @@ def test_a_parameter_that_is_fixed_at_what_it_is_changes_the_file_by_the_search(
     [("model.params", "3"), ("model.search", "3"), ("model.search.space", "3"), ("model", "3")],
 )
 def test_what_is_no_mapping_is_refused_with_its_path(params: Path, key: str, text: str) -> None:
-    params.write_text(SEARCHED)
+    params.write_text(SEARCHED, encoding="utf-8")
     with pytest.raises(ConfigError, match=r"^--set: ") as refused:
         override(params, {key: text, "train.window": "9d"})
     assert refused.value.path == key
@@ -233,7 +233,7 @@ def test_what_is_no_mapping_is_refused_with_its_path(params: Path, key: str, tex
 
 def test_a_section_that_is_not_there_is_added(params: Path) -> None:
     assert override(params, {"train.window": "90d"}).train.window.days == 90
-    assert differences(PARAMS, params.read_text()) == ["+ train:", "+   window: 90d"]
+    assert differences(PARAMS, params.read_text(encoding="utf-8")) == ["+ train:", "+   window: 90d"]
 
 
 @pytest.mark.parametrize(
@@ -259,16 +259,16 @@ def test_a_path_or_value_that_is_not_allowed_is_refused_with_what_is(
         override(params, {key: text})
     assert refused.value.path == path
     assert allowed in refused.value.allowed
-    assert params.read_text() == PARAMS
+    assert params.read_text(encoding="utf-8") == PARAMS
 
 
 def test_a_file_that_was_wrong_before_is_told_by_its_own_name(params: Path) -> None:
-    params.write_text(PARAMS.replace("window: 6d", "window: 6 days"))
+    params.write_text(PARAMS.replace("window: 6d", "window: 6 days"), encoding="utf-8")
     with pytest.raises(ConfigError, match=r"^params.yaml: monitor.window"):
         override(params, {"model.seed": "3"})
 
 
 def test_a_file_that_a_value_makes_wrong_is_told_by_its_own_name(params: Path) -> None:
-    params.write_text(f"{PARAMS}gate: {{metric: brier}}\n")
+    params.write_text(f"{PARAMS}gate: {{metric: brier}}\n", encoding="utf-8")
     with pytest.raises(ConfigError, match=r"^params.yaml: gate.metric: got 'brier'"):
         override(params, {"model.task": "regression"})

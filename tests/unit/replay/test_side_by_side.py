@@ -63,11 +63,11 @@ def test_a_replay_that_was_killed_resumes_after_the_fits_that_were_done(tmp_path
     # Killed in the middle of the second policy; the module is the same in both runs but for its limit.
     stopped = source(-1).replace(b"count == -1", b"count == int(Path(str(counter) + '.limit').read_text())")
     limit = Path(f"{counter}.limit")
-    limit.write_text(str(fits // 2))
+    limit.write_text(str(fits // 2), encoding="utf-8")
     chosen = candidates(stopped, "never", "every=6d")
     with pytest.raises(KeyboardInterrupt):
         replayed(tmp_path / "killed", chosen)
-    limit.write_text("-1")
+    limit.write_text("-1", encoding="utf-8")
     resumed = replayed(tmp_path / "killed", chosen)
     assert timeless(resumed) == timeless(whole)
     # A backtest that was cut off is done again: as many fits as it has folds, at the most.
