@@ -6,12 +6,13 @@ A leaf that the serving image carries: standard library and numpy only.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from mlops import feature_types, task_types
+from mlops import column_formats, feature_types, task_types
+from mlops.column_formats import ColumnFormat
 from mlops.errors import ConfigError, shown
 from mlops.feature_types import NUMBER, FeatureType
 from mlops.task_types import Task
@@ -42,6 +43,10 @@ class Schema:
         Event time, UTC, where the data has it.
     key
         What names a row in the world outside, where something does.
+    formats
+        By column how its values are written as text, where no feature type reads them as they are.
+    missing
+        Words that stand for a missing value: of all columns, or by column.
 
     Raises
     ------
@@ -64,6 +69,8 @@ class Schema:
     task: str
     time: str | None = None
     key: str | None = None
+    formats: Mapping[str, ColumnFormat] = field(default_factory=dict)
+    missing: Sequence[str] | Mapping[str, Sequence[str]] = ()
 
     def __post_init__(self) -> None:
         named = {name for name in self.features if name != self.time} | {self.target}
@@ -82,10 +89,17 @@ class Schema:
             )
         # A frozen noun whose mapping could be edited would be frozen in name only.
         object.__setattr__(self, "features", MappingProxyType(dict(self.features)))
+        object.__setattr__(self, "formats", MappingProxyType(dict(self.formats)))
+        missing: Any = tuple(self.missing)
+        if isinstance(self.missing, Mapping):
+            missing = MappingProxyType({name: tuple(words) for name, words in self.missing.items()})
+        object.__setattr__(self, "missing", missing)
 
     def __reduce__(self) -> tuple[Any, ...]:
         # A read-only view cannot be pickled; the values it was made from can.
-        return type(self), (dict(self.features), self.target, self.task, self.time, self.key)
+        missing = dict(self.missing) if isinstance(self.missing, Mapping) else self.missing
+        roles = (self.target, self.task, self.time, self.key)
+        return type(self), (dict(self.features), *roles, dict(self.formats), missing)
 
     def _repr_html_(self) -> str:
         from html import escape
@@ -103,6 +117,12 @@ class Schema:
         """The columns of a table that it names, each once."""
         roles = (self.target, self.time, self.key)
         return list(dict.fromkeys([*self.features, *(name for name in roles if name)]))
+
+    def missing_words(self, column: str) -> tuple[str, ...]:
+        """Return the words that stand for a missing value in a column."""
+        if isinstance(self.missing, Mapping):
+            return tuple(self.missing.get(column, ()))
+        return tuple(self.missing)
 
     @cached_property
     def task_type(self) -> Task:
@@ -171,15 +191,21 @@ class Schema:
             "task": self.task,
             "time": self.time,
             "key": self.key,
+            "formats": {name: format.to_params() for name, format in self.formats.items()},
+            "missing": {name: list(words) for name, words in self.missing.items()}
+            if isinstance(self.missing, Mapping)
+            else list(self.missing),
         }
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> Schema:
         """Read what `to_dict` wrote."""
-        return cls(**{**value, "features": dict(value["features"])})
+        formats = {name: column_formats.of_params(each) for name, each in value["formats"].items()}
+        return cls(**{**value, "features": dict(value["features"]), "formats": formats})
 
     @classmethod
     def from_params(cls, params: Params) -> Schema:
         """Take the columns from the `data` section and the task from `model`."""
         data = params.data
-        return cls(data.features, data.target, params.model.task, data.time, data.key)
+        roles = (data.target, params.model.task, data.time, data.key)
+        return cls(data.features, *roles, data.formats, data.missing)

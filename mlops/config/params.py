@@ -17,10 +17,10 @@ from pydantic import (
     model_validator,
 )
 
-from mlops import task_types
+from mlops import feature_types, task_types
 from mlops.config.decision_params import Costs, suits_the_task
 from mlops.config.durations import Cadence, check_timezone, parse_duration
-from mlops.config.registered import FeatureType, Metric, Task
+from mlops.config.registered import ColumnFormat, FeatureType, Metric, Task
 from mlops.config.search_params import SearchParams, Section
 from mlops.config.source_params import Source
 from mlops.config.target_names import AUTO, check_target
@@ -96,6 +96,11 @@ class DataParams(Section):
     """Which row of a key that comes again counts: that of the later batch (update) or the first (keep)."""
     raw: bool = True
     """Keep each file as it arrived in `data/raw`, versioned beside the lake."""
+    formats: dict[str, ColumnFormat] = Field(default_factory=dict)
+    """By column how its values are written, where not plainly: `{thousands: ",", decimal: "."}`,
+    `{decimal: ","}` or `{unit: "$"}` of numbers, `"%d-%b-%Y"` of dates, `{strip: true}` of text."""
+    missing: tuple[str, ...] | dict[str, tuple[str, ...]] = ()
+    """Words that stand for a missing value, as `["?", nil]`; or by column, as `{hp: ["?"]}`."""
 
     @model_validator(mode="after")
     def _target_is_no_feature(self) -> DataParams:
@@ -103,6 +108,19 @@ class DataParams(Section):
             name = getattr(self, role)
             if name in self.features and not (role == "time" and self.features[name] == DATE.name):
                 raise ValueError(f"features that leave out the {role} column, {name}")
+        return self
+
+    @model_validator(mode="after")
+    def _formats_are_of_columns(self) -> DataParams:
+        columns = {*self.features, self.target, self.key, self.time} - {None}
+        by_column = self.missing if isinstance(self.missing, dict) else {}
+        for name in (*self.formats, *by_column):
+            if name not in columns:
+                raise ValueError(f"formats and missing words of columns that data names, and not of {name}")
+        for name, format in self.formats.items():
+            type = feature_types.find(self.features[name]) if name in self.features else None
+            if not format.suits(type):
+                raise ValueError(f"formats of the columns' types, and not a {format.name} format of {name}")
         return self
 
 

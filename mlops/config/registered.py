@@ -1,17 +1,17 @@
-"""The words of params.yaml that a project's own module may add to: feature types, tasks, losses."""
+"""What of params.yaml a project's own module may add to: feature types, column formats, tasks, losses."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, PlainValidator
 
-from mlops import feature_types, task_types
+from mlops import column_formats, feature_types, task_types
 from mlops.register import Register
 from mlops.task_types import losses
 
-__all__ = ["FeatureType", "Metric", "Registered", "Task"]
+__all__ = ["ColumnFormat", "FeatureType", "Metric", "Registered", "Task"]
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,11 @@ class Registered:
         raise ValueError(f"{', '.join(others)} or {last}")
 
 
+def _column_format(value: Any) -> column_formats.ColumnFormat:
+    return value if isinstance(value, column_formats.ColumnFormat) else column_formats.of_params(value)
+
+
 FeatureType = Annotated[str, AfterValidator(Registered(feature_types.REGISTER))]
 Task = Annotated[str, AfterValidator(Registered(task_types.REGISTER))]
 Metric = Annotated[str, AfterValidator(Registered(losses.REGISTER))]
+ColumnFormat = Annotated[column_formats.ColumnFormat, PlainValidator(_column_format)]

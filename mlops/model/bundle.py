@@ -38,7 +38,7 @@ from mlops.task_types.decision import Decision
 __all__ = ["MANIFEST", "Bundle", "ModelInfo", "open", "run_module", "to_json", "write"]
 
 MANIFEST = "manifest.json"
-_FORMAT = 1
+_FORMAT = 2
 
 
 @dataclass(frozen=True)

@@ -142,7 +142,8 @@ def reread(frame: pd.DataFrame, schema: Schema) -> pd.DataFrame:
     Text of a column that was a category, and is a number or boolean now, is read as a CSV's.
     """
     counted = {name: type.name for name, type in schema.types.items() if not (type.is_text or type.parts)}
-    return as_typed(frame, Schema(counted, "", schema.task))
+    formats = {name: format for name, format in schema.formats.items() if name in counted}
+    return as_typed(frame, Schema(counted, "", schema.task, formats=formats, missing=schema.missing))
 
 
 def inputs_for(schema: Schema, frame: pd.DataFrame) -> Columns:

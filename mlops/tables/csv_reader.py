@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlops import feature_types
+from mlops.column_formats import ColumnFormat
 from mlops.feature_types import CATEGORY
 from mlops.feature_types.spellings import BOOLEANS, no_words, numbers_or_text
 from mlops.files import compression
@@ -18,7 +20,7 @@ from mlops.tables.csv_dialect import Dialect
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["column_readings", "read_csv", "type_columns"]
+__all__ = ["ColumnReading", "column_readings", "read_csv", "type_columns"]
 
 _NULLS = [
     "", "NA", "N/A", "n/a", "NaN", "nan", "-NaN", "-nan", "NULL", "null", "<NA>", "#N/A", "#N/A N/A", "#NA",
@@ -29,23 +31,61 @@ _NULLS = [
 
 _KEY = "key"
 _LABEL = "label"
+_TIME = "time"
 """What a column that is no feature is read as, beside the feature types."""
 
 
-def column_readings(schema: Schema, *, labelled: bool) -> dict[str, str]:
-    """Return what the columns of a CSV are read as: a feature type by its name, a key or a label."""
+@dataclass(frozen=True)
+class ColumnReading:
+    """How a column of text is read.
+
+    Parameters
+    ----------
+    kind
+        A feature type by its name, a key, a label or the event time.
+    format
+        How its values are written, None where plainly.
+    missing
+        Words that stand for a missing value.
+    """
+
+    kind: str
+    format: ColumnFormat | None = None
+    missing: tuple[str, ...] = ()
+
+    def prepared(self, text: pd.Series[Any]) -> pd.Series[Any]:
+        """Return the text with its missing words as missing, and as its format has it where that is text."""
+        if self.missing:
+            text = text.mask(text.isin(list(self.missing)))
+        return self.format.read(text) if self.format is not None and self.format.is_text else text
+
+    @property
+    def reads_values(self) -> bool:
+        """Whether the format makes values of the text, and no feature type is asked."""
+        return self.format is not None and not self.format.is_text
+
+
+def column_readings(schema: Schema, *, labelled: bool) -> dict[str, ColumnReading]:
+    """Return what the columns of text are read as, by name."""
     kinds = {schema.key: _KEY} if schema.key else {}
+    kinds |= {schema.time: _TIME} if schema.time else {}
     of_target = schema.task_type.target_type
     target = of_target.name if of_target else _LABEL
-    return {**kinds, **schema.features, **({schema.target: target} if labelled else {})}
+    kinds |= {**schema.features, **({schema.target: target} if labelled else {})}
+    return {
+        name: ColumnReading(kind, schema.formats.get(name), schema.missing_words(name))
+        for name, kind in kinds.items()
+    }
 
 
-def read_csv(path: Path, kinds: dict[str, str], rows: int, dialect: Dialect) -> Iterator[pd.DataFrame]:
+def read_csv(
+    path: Path, readings: Mapping[str, ColumnReading], rows: int, dialect: Dialect
+) -> Iterator[pd.DataFrame]:
     """Yield the rows of a CSV, `rows` at a time.
 
     Parameters
     ----------
-    kinds
+    readings
         What each column is read as, see `column_readings`; one that is not named stays text.
 
     Raises
@@ -58,29 +98,31 @@ def read_csv(path: Path, kinds: dict[str, str], rows: int, dialect: Dialect) -> 
         if first is None:
             return
         whole = [first] if len(first) < rows else None
-        labels = [name for name in _labels(kinds) if name in dialect.names]
+        labels = {name: each for name, each in _labels(readings).items() if name in dialect.names}
         numbers, booleans = _spellings(path, dialect, labels, rows) if whole is None else _all(whole, labels)
         while first is not None:
-            yield _typed(first, kinds, numbers, booleans)
+            yield _typed(first, readings, numbers, booleans)
             first = next(pieces, None)
 
 
-def type_columns(frame: pd.DataFrame, kinds: dict[str, str]) -> pd.DataFrame:
+def type_columns(frame: pd.DataFrame, readings: Mapping[str, ColumnReading]) -> pd.DataFrame:
     """Read the columns of a frame of text, all of whose rows are at hand."""
-    return _typed(frame, kinds, *_all([frame], _labels(kinds)))
+    return _typed(frame, readings, *_all([frame], _labels(readings)))
 
 
-def _labels(kinds: dict[str, str]) -> list[str]:
+def _labels(readings: Mapping[str, ColumnReading]) -> dict[str, ColumnReading]:
     """The columns that all of their values must be seen of before one is read."""
-    return [name for name, kind in kinds.items() if kind == _LABEL]
+    return {name: each for name, each in readings.items() if each.kind == _LABEL and not each.reads_values}
 
 
-def _typed(frame: pd.DataFrame, kinds: dict[str, str], numbers: set[str], booleans: set[str]) -> pd.DataFrame:
+def _typed(
+    frame: pd.DataFrame, readings: Mapping[str, ColumnReading], numbers: set[str], booleans: set[str]
+) -> pd.DataFrame:
     import pandas as pd
 
     known = {
-        name: _inferred(frame[name], kind, numbers=name in numbers, booleans=name in booleans)
-        for name, kind in kinds.items()
+        name: _inferred(frame[name], reading, numbers=name in numbers, booleans=name in booleans)
+        for name, reading in readings.items()
         if name in frame
     }
     # Made anew: one of hundreds of columns, each put in by itself, is slow from then on.
@@ -135,23 +177,25 @@ def _text(path: Path, dialect: Dialect) -> Iterator[tuple[Any, dict[str, Any]]]:
         )
 
 
-def _spellings(path: Path, dialect: Dialect, names: list[str], rows: int) -> tuple[set[str], set[str]]:
+def _spellings(
+    path: Path, dialect: Dialect, labels: Mapping[str, ColumnReading], rows: int
+) -> tuple[set[str], set[str]]:
     """Return what `_all` does, of a file that is read in pieces."""
-    if not names:
+    if not labels:
         return set(), set()
-    with _pieces(path, dialect, rows, names) as pieces:
-        return _all(pieces, names)
+    with _pieces(path, dialect, rows, list(labels)) as pieces:
+        return _all(pieces, labels)
 
 
-def _all(pieces: Iterable[pd.DataFrame], names: list[str]) -> tuple[set[str], set[str]]:
+def _all(pieces: Iterable[pd.DataFrame], labels: Mapping[str, ColumnReading]) -> tuple[set[str], set[str]]:
     """Return the columns that hold nothing but numbers, and those that hold nothing but booleans."""
     import pandas as pd
 
     filled_columns: set[str] = set()
-    numbers, booleans = set(names), set(names)
+    numbers, booleans = set(labels), set(labels)
     for piece in pieces:
         for name in numbers | booleans:
-            values = pd.Series(no_words(piece[name]).dropna().unique())
+            values = pd.Series(no_words(labels[name].prepared(piece[name])).dropna().unique())
             filled_columns |= {name} if len(values) else set()
             if name in numbers and pd.to_numeric(values, errors="coerce").isna().any():
                 numbers.discard(name)
@@ -160,11 +204,18 @@ def _all(pieces: Iterable[pd.DataFrame], names: list[str]) -> tuple[set[str], se
     return numbers & filled_columns, booleans & filled_columns
 
 
-def _inferred(text: pd.Series[Any], type: str, *, numbers: bool, booleans: bool) -> pd.Series[Any]:
+def _inferred(
+    text: pd.Series[Any], reading: ColumnReading, *, numbers: bool, booleans: bool
+) -> pd.Series[Any]:
     """Read a CSV's column; what is no value of its type stays text, to be refused by its row."""
-    if type in feature_types.REGISTER:
-        return feature_types.find(type).read_text(text)
-    if type == _KEY:
+    text = reading.prepared(text)
+    if reading.format is not None and reading.reads_values:
+        return reading.format.read(no_words(text))
+    if reading.kind in feature_types.REGISTER:
+        return feature_types.find(reading.kind).read_text(text)
+    if reading.kind == _TIME:
+        return text
+    if reading.kind == _KEY:
         return CATEGORY.read_text(no_words(text))
     if booleans:
         return no_words(text).map(BOOLEANS)

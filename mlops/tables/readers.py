@@ -16,7 +16,7 @@ from mlops.feature_types.spellings import as_booleans
 from mlops.files import compression
 from mlops.schema import Schema
 from mlops.tables.csv_dialect import Dialect, dialect_of, refuse_repeated
-from mlops.tables.csv_reader import column_readings, read_csv, type_columns
+from mlops.tables.csv_reader import ColumnReading, column_readings, read_csv, type_columns
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -126,7 +126,8 @@ def read_batches(
                 path, column_readings(schema, labelled=labelled), rows, dialect or dialect_of(path)
             )
         else:
-            frames = _parquet(path, rows) if format == "parquet" else _jsonl(path, schema, rows)
+            typed = _parquet(path, rows) if format == "parquet" else _jsonl(path, schema, rows)
+            frames = (with_formats(frame, schema, labelled=labelled) for frame in typed)
         for frame in frames:
             if not len(frame):
                 continue
@@ -152,6 +153,39 @@ def as_typed(frame: pd.DataFrame, schema: Schema) -> pd.DataFrame:
         if name in frame and types.infer_dtype(frame[name], skipna=True) == "string"
     }
     return type_columns(frame, kinds) if kinds else frame
+
+
+def with_formats(frame: pd.DataFrame, schema: Schema, *, labelled: bool) -> pd.DataFrame:
+    """Read the text in a typed table as its columns' formats and missing words have it; the rest stays.
+
+    So of JSON lines with numbers in strings, or of text of a database.
+    """
+    readings = {
+        name: reading
+        for name, reading in column_readings(schema, labelled=labelled).items()
+        if name in frame and (reading.format is not None or reading.missing)
+    }
+    read = {name: _with_format(frame[name], reading) for name, reading in readings.items()}
+    if not read:
+        return frame
+    import pandas as pd
+
+    return pd.DataFrame({name: read.get(str(name), column) for name, column in frame.items()})
+
+
+def _with_format(column: pd.Series[Any], reading: ColumnReading) -> pd.Series[Any]:
+    """Read the cells of a column that are text."""
+    is_text = column.map(lambda value: isinstance(value, str)).astype(bool)
+    if not is_text.any():
+        return column
+    text = reading.prepared(column[is_text].astype(object))
+    if reading.format is not None and reading.reads_values:
+        text = reading.format.read(text)
+    if is_text.all():
+        return text
+    whole = column.astype(object)
+    whole[is_text] = text.astype(object)
+    return whole
 
 
 def sniff(path: Path) -> Dialect | None:

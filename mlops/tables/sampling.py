@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mlops.column_formats import ColumnText
 from mlops.moments import to_times
 from mlops.tables.duplicates import Repeats
+from mlops.tables.text_values import TextValues
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,12 +42,15 @@ class Sample:
         By column that holds moments: the least and the greatest, in UTC.
     repeated
         Those of the watched columns that have a repeated value.
+    texts
+        By column that holds text: what its values are written as, of all rows.
     """
 
     frame: pd.DataFrame
     rows: int
     ranges: dict[str, tuple[Any, Any]] = field(default_factory=dict)
     repeated: frozenset[str] = frozenset()
+    texts: Mapping[str, ColumnText] = field(default_factory=dict)
 
 
 def take(
@@ -67,7 +72,7 @@ def take(
     ranges: dict[str, tuple[Any, Any]] = {}
     repeats: dict[str, Repeats] = {}
     repeated: set[str] = set()
-    rare_rows = _RareRows()
+    rare_rows, texts = _RareRows(), TextValues()
     for chunk in chunks:
         chunk = chunk.set_axis(range(rows, rows + len(chunk)))
         for name in _moments(chunk):
@@ -76,6 +81,7 @@ def take(
             if repeats.setdefault(name, Repeats()).mark(chunk[name]).any():
                 repeated.add(name)
         rare_rows.take(chunk)
+        texts.take(chunk)
         part = chunk.iloc[-rows % stride :: stride]
         parts.append(part)
         rows, size = rows + len(chunk), size + len(part)
@@ -86,7 +92,7 @@ def take(
     frame = pd.concat(parts) if parts else pd.DataFrame()
     if stride > 1:
         frame = pd.concat([frame, rare_rows.beside(frame)]).sort_index()
-    return Sample(frame.reset_index(drop=True), rows, ranges, frozenset(repeated))
+    return Sample(frame.reset_index(drop=True), rows, ranges, frozenset(repeated), texts.columns())
 
 
 def spaced(rows: int, *, most: int) -> NDArray[np.intp]:

@@ -57,16 +57,16 @@ def test_a_forged_manifest_is_another_bundle(written: bundle.Bundle) -> None:
 
 @pytest.mark.parametrize("name", ["../outside", "/etc/passwd", "manifest.json"])
 def test_a_manifest_names_only_files_of_the_bundle(written: bundle.Bundle, name: str) -> None:
-    (written.folder / "manifest.json").write_text(json.dumps({"format": 1, "files": {name: "0"}}))
+    (written.folder / "manifest.json").write_text(json.dumps({"format": 2, "files": {name: "0"}}))
 
     with pytest.raises(BundleError, match="no file of a bundle"):
         bundle.open(written.folder)
 
 
 def test_a_bundle_of_another_format_is_refused(written: bundle.Bundle) -> None:
-    (written.folder / "manifest.json").write_text(json.dumps({"format": 2, "files": {}}))
+    (written.folder / "manifest.json").write_text(json.dumps({"format": 3, "files": {}}))
 
-    with pytest.raises(FormatError, match="is of format 2; this version of mlops reads format 1"):
+    with pytest.raises(FormatError, match="is of format 3; this version of mlops reads format 2"):
         bundle.open(written.folder)
 
 

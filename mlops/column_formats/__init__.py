@@ -1,0 +1,57 @@
+"""How columns are written as text: a class each kind of format, and the register that a project may add to.
+
+The serving image carries this package: standard library at the top, numpy and pandas where they are needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from mlops.column_formats.column_format import ColumnFormat
+from mlops.column_formats.column_text import ColumnText, Finding
+from mlops.column_formats.date_format import DateFormat
+from mlops.column_formats.number_format import NumberFormat
+from mlops.column_formats.text_format import TextFormat
+from mlops.register import Register
+
+__all__ = [
+    "REGISTER", "ColumnFormat", "ColumnText", "DateFormat", "Finding", "NumberFormat", "TextFormat",
+    "detect", "of_params", "register",
+]  # fmt: skip
+
+REGISTER: Register[type[ColumnFormat]] = Register("data.formats", NumberFormat, DateFormat, TextFormat)
+register = REGISTER.register
+
+
+def of_params(value: Any) -> ColumnFormat:
+    """Return the format that a value of `data.formats` means.
+
+    Raises
+    ------
+    ValueError
+        It means none, or is not valid; the error says what is allowed.
+    """
+    for kind in REGISTER:
+        try:
+            format = kind.of_params(value)
+        except TypeError as exc:
+            raise ValueError(f"a {kind.name} format") from exc
+        if format is not None:
+            return format
+    raise ValueError('{thousands: ",", decimal: "."} of numbers, "%d-%b-%Y" of dates, {strip: true} of text')
+
+
+def detect(file: Mapping[str, ColumnText]) -> list[Finding]:
+    """Return how the columns of a file are written, of those that are not written plainly.
+
+    Parameters
+    ----------
+    file
+        The columns of text, by name, over all of the file's rows.
+    """
+    findings: list[Finding] = []
+    for column in file.values():
+        finding = next((found for kind in REGISTER if (found := kind.detect(column, file))), None)
+        findings += [finding] if finding else []
+    return findings

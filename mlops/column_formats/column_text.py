@@ -1,0 +1,60 @@
+"""The text of a column, over all rows of a table, and what its way of writing was found to be."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mlops.column_formats.column_format import ColumnFormat
+
+__all__ = ["ColumnText", "Finding"]
+
+
+@dataclass(frozen=True)
+class ColumnText:
+    """The values of a column of text that no feature type reads as they are.
+
+    Parameters
+    ----------
+    rows
+        Rows of the table in which it holds text.
+    numbers
+        Those of them that are plain numbers, as 12 or -3.5e4.
+    decimals
+        Of the plain numbers some whose points cannot separate thousands, as 12.5; 0 where there are none.
+    values
+        Distinct texts, with the rows that hold each: those that are no plain numbers and, where there are
+        no `decimals`, plain numbers whose points may separate thousands, as 1.706. Of many the first, and
+        of the others those that are shaped as none before; see `is_whole`.
+    is_whole
+        Whether `values` has all of them; else the column has more than can be kept.
+    """
+
+    name: str
+    rows: int
+    numbers: int
+    decimals: int
+    values: Mapping[str, int]
+    is_whole: bool = True
+
+
+@dataclass(frozen=True)
+class Finding:
+    """How a column was found to be written.
+
+    Parameters
+    ----------
+    format
+        None where it is not certain: then a person is asked.
+    sentence
+        What it holds and for what it is taken, for a person, with an example.
+    remedy
+        Where it is not certain, what to write in `data.formats`, or in the table.
+    """
+
+    column: str
+    format: ColumnFormat | None
+    sentence: str
+    remedy: str = ""

@@ -1,0 +1,99 @@
+"""The text of a table's columns, gathered over all of its rows in bounded memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mlops.column_formats import ColumnText
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["TextValues"]
+
+_DISTINCT = 10_000
+"""Distinct texts of a column that are kept; of more, those that are shaped as none before."""
+_SHAPES = 500
+"""A column of more shapes than that, digits being alike, is words."""
+_LONGEST = 80
+"""A longer text is words."""
+_DIGITS = str.maketrans("123456789", "0" * 9)
+_MAYBE_THOUSANDS = r"\s*[+-]?[1-9]\d{0,2}(\.\d{3})+\s*"
+"""A number whose points may separate thousands."""
+
+
+@dataclass
+class _Column:
+    rows: int = 0
+    numbers: int = 0
+    decimals: int = 0
+    values: dict[str, int] = field(default_factory=dict)
+    shapes: set[str] = field(default_factory=set)
+    is_whole: bool = True
+
+    def take(self, column: pd.Series[Any]) -> None:
+        import pandas as pd
+
+        text = column.dropna()
+        self.rows += len(text)
+        numbers = pd.to_numeric(text, errors="coerce").notna().to_numpy()
+        self.numbers += int(numbers.sum())
+        if numbers.any() and not self.decimals:
+            pointed = text[numbers & text.str.contains(".", regex=False).to_numpy(bool)]
+            maybe = pointed.str.fullmatch(_MAYBE_THOUSANDS).to_numpy(bool)
+            self.decimals += int((~maybe).sum())
+            self._keep(pointed[maybe])
+        if not numbers.all():
+            self._keep(text[~numbers])
+
+    def _keep(self, text: pd.Series[Any]) -> None:
+        if len(self.shapes) > _SHAPES:
+            return
+        counts = text.value_counts(sort=False)
+        for value, rows in zip(counts.index.astype(str).tolist(), counts.tolist(), strict=True):
+            if value in self.values:
+                self.values[value] += rows
+            elif len(value) > _LONGEST:
+                self.is_whole = False
+            elif len(self.values) < _DISTINCT or self._is_new(value):
+                self.values[value] = rows
+            else:
+                self.is_whole = False
+
+    def _is_new(self, value: str) -> bool:
+        """Return whether no value before was shaped so."""
+        if not self.shapes:
+            self.shapes = {each.translate(_DIGITS) for each in self.values}
+        shape = value.translate(_DIGITS)
+        if shape in self.shapes or len(self.shapes) > _SHAPES:
+            return False
+        self.shapes.add(shape)
+        return True
+
+
+class TextValues:
+    """The text in the columns of a table that comes in pieces."""
+
+    def __init__(self) -> None:
+        self._columns: dict[str, _Column] = {}
+
+    def take(self, chunk: pd.DataFrame) -> None:
+        """Gather the text of some rows."""
+        for name, column in chunk.items():
+            if column.dtype != object and column.dtype.name not in ("string", "str"):
+                continue
+            is_text = np.fromiter((isinstance(value, str) for value in column), bool, len(column))
+            if is_text.any():
+                text = column if is_text.all() else column[is_text]
+                self._columns.setdefault(str(name), _Column()).take(text.astype(object))
+
+    def columns(self) -> Mapping[str, ColumnText]:
+        """Return the columns that hold text, by name."""
+        return {
+            name: ColumnText(name, each.rows, each.numbers, each.decimals, each.values, each.is_whole)
+            for name, each in self._columns.items()
+        }
