@@ -1,31 +1,24 @@
-"""Run git in one folder, whatever repository the caller's environment names."""
+"""Run git in one folder, whatever repository the caller's environment names and however git is configured."""
 
 from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
+from mlops.adapters.git.pinned import PINNED, git_environment
 from mlops.adapters.processes.time_limit import within
 from mlops.errors import MlopsError
 
 __all__ = ["Git"]
 
-# Git sets these for a hook; they would point a git that we start at the hook's repository.
-_REPOSITORY_VARIABLES = {
-    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
-    "GIT_COMMON_DIR",
-    "GIT_DIR",
-    "GIT_INDEX_FILE",
-    "GIT_NAMESPACE",
-    "GIT_OBJECT_DIRECTORY",
-    "GIT_PREFIX",
-    "GIT_WORK_TREE",
-}
+_NOT_OURS = "detected dubious ownership"
+"""What git says, and does nothing, where a folder is another user's."""
 
 
 class Git:
-    """Git at `root`: no hooks, no patterns in paths, no password prompts."""
+    """Git at `root`: no hooks, no patterns in paths, no password prompts, its output as pinned."""
 
     def __init__(self, root: Path) -> None:
         self.root = root.resolve()
@@ -73,20 +66,27 @@ class Git:
         subprocess.TimeoutExpired
             The timeout passed and git was ended.
         """
+        command, environment = _command(arguments, literal), git_environment(os.environ, index)
         try:
             if limit is not None:
-                return within(
-                    limit, _command(arguments, literal), folder=self.root, environment=_environment(index)
-                )
-            return subprocess.run(
-                _command(arguments, literal), cwd=self.root, env=_environment(index),
-                stdin=subprocess.DEVNULL, capture_output=True, check=False, encoding="utf-8",
-                errors="replace",
+                return within(limit, command, folder=self.root, environment=environment)
+            process = subprocess.run(
+                command, cwd=self.root, env=environment, stdin=subprocess.DEVNULL, capture_output=True,
+                check=False,
             )  # fmt: skip
         except FileNotFoundError as exc:
             raise self._not_found() from exc
+        if process.returncode and _NOT_OURS in (reason := _text(process.stderr)):
+            raise MlopsError(
+                f"Git does not work in {self.root}: {reason.splitlines()[0].removeprefix('fatal: ')}.",
+                remedy=f"Make the folder yours, or trust it: `git config --global --add safe.directory "
+                f"{self.root}`.",
+            )
+        return subprocess.CompletedProcess(
+            command, process.returncode, _text(process.stdout), _text(process.stderr)
+        )
 
-    def pipe(self, *arguments: str, input: bytes) -> bytes:
+    def pipe(self, *arguments: str, input: bytes = b"") -> bytes:
         """Write `input` to git's standard input and return its standard output, byte for byte.
 
         Raises
@@ -96,8 +96,8 @@ class Git:
         """
         try:
             process = subprocess.run(
-                _command(arguments), cwd=self.root, env=_environment(), input=input, capture_output=True,
-                check=False,
+                _command(arguments), cwd=self.root, env=git_environment(os.environ), input=input,
+                capture_output=True, check=False,
             )  # fmt: skip
         except FileNotFoundError as exc:
             raise self._not_found() from exc
@@ -111,12 +111,12 @@ class Git:
         return MlopsError(f"{missing}.", remedy="Install git, or pass the project's folder.")
 
 
-def _command(arguments: tuple[str, ...], literal: bool = True) -> list[str]:
+def _command(arguments: Sequence[str], literal: bool = True) -> list[str]:
     paths = ["--literal-pathspecs"] if literal else []
-    return ["git", *paths, "-c", f"core.hooksPath={os.devnull}", *arguments]
+    pinned = [word for setting in PINNED for word in ("-c", setting)]
+    return ["git", *paths, *pinned, *arguments]
 
 
-def _environment(index: Path | None = None) -> dict[str, str]:
-    variables = {key: value for key, value in os.environ.items() if key not in _REPOSITORY_VARIABLES}
-    variables |= {"LC_ALL": "C", "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0"}
-    return variables if index is None else {**variables, "GIT_INDEX_FILE": str(index)}
+def _text(output: bytes) -> str:
+    # A commit of another encoding, or a file's name that is none, costs a letter, not the command.
+    return output.decode("utf-8", "replace")

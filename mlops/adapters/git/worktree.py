@@ -83,7 +83,10 @@ class Tree:
         """
         name = self.git.query("symbolic-ref", "-q", "--short", "HEAD")
         if name is None:
-            if self.git.query("rev-parse", "--git-dir") is None:
+            asked = self.git.run("rev-parse", "--git-dir")
+            if asked.returncode and "not a git repository" not in asked.stderr:
+                raise MlopsError(f"Git cannot read the repository of {self.root}: {asked.stderr.strip()}.")
+            if asked.returncode:
                 raise MlopsError(
                     f"{self.root} is not in a git repository, which keeps the versions of the data.",
                     remedy="Run `git init` and `dvc init` there; `mlops init` creates a project with both.",
@@ -131,8 +134,9 @@ class Tree:
 
     def author(self) -> str | None:
         """Return git's configured identity, as ``Ada <ada@example.org>``; None without one."""
-        identity = self.git.query("-c", "user.useConfigOnly=true", "var", "GIT_COMMITTER_IDENT")
-        return identity and identity.rpartition(">")[0] + ">"
+        roles = ("GIT_AUTHOR_IDENT", "GIT_COMMITTER_IDENT")  # a shell may name one of the two alone
+        author, committer = (self.git.query("-c", "user.useConfigOnly=true", "var", role) for role in roles)
+        return committer.rpartition(">")[0] + ">" if author and committer else None
 
     def is_clean(self, paths: Sequence[str] = ()) -> bool:
         """Return whether these paths (by default all) are unchanged since the last commit."""
@@ -147,7 +151,7 @@ class Tree:
     def read(self, path: str, rev: str = "HEAD") -> str | None:
         """Return the text of `path` at the commit `rev`, None where it has no such file."""
         blob = self.git.query("rev-parse", "--verify", "-q", f"{rev}:{path}")
-        return None if blob is None else self.git.run("cat-file", "blob", blob).stdout
+        return None if blob is None else self.git.pipe("cat-file", "blob", blob).decode("utf-8", "replace")
 
     def commit_paths(self, paths: Sequence[str], message: str) -> str:
         """Commit only these paths to the current branch, whatever else is staged or changed.
