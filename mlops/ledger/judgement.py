@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import ClassVar, Literal
 
 from mlops.errors import shown
+from mlops.ledger.drawn_holdout import DrawnHoldout
 from mlops.ledger.record import Record
 
 __all__ = [
@@ -182,6 +183,8 @@ class GateJudged(Record):
     decision, champion_decision, changed_rows
         Where only the rule that makes labels differs from the champion's: both in words, None for the
         likeliest label, and how many of the held-out rows get another label.
+    drawn
+        How the rows were held out; None where time cuts them off.
     """
 
     kind: ClassVar[str] = "gate.judged"
@@ -214,6 +217,7 @@ class GateJudged(Record):
     decision: str | None = None
     champion_decision: str | None = None
     changed_rows: int | None = None
+    drawn: DrawnHoldout | None = None
 
     @property
     def sentence(self) -> str:
@@ -318,7 +322,7 @@ def _rolled_back(judged: GateJudged) -> str:
 
 
 def _remarks(judged: GateJudged) -> list[str]:
-    remarks = []
+    remarks = [judged.drawn.sentence] if judged.drawn else []
     if not judged.is_fresh:
         remarks.append(
             "Not fresh: too few rows are new to the champion, so the backtests of both were compared."

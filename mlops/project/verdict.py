@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from mlops.config.paths import BACKTEST, HOLDOUT
 from mlops.errors import ConflictError
 from mlops.evaluation import gate
 from mlops.evaluation.fresh_rows import Freshness, freshness, not_fresh
+from mlops.ledger.drawn_holdout import DrawnHoldout
 from mlops.ledger.entry import Entry
 from mlops.ledger.judgement import GateJudged, RefitCheck
 from mlops.ledger.records import ModelPromoted, ModelRegistered
@@ -47,8 +49,20 @@ def verdict(project: Project, tree: Path, registered: Entry[ModelRegistered]) ->
         return gate.reject_rolled_back(
             policy, version=version, promotion=against, as_version=as_version, at=at
         )
-    rows, _ = read_rows(tree / HOLDOUT, project.schema)
+    rows, facts = read_rows(tree / HOLDOUT, project.schema)
     judged = JudgedRows(project.schema, policy, rows, read_backtest(tree / BACKTEST))
+    made = _verdict(project, tree, registered, promotion, judged)
+    return replace(made, drawn=DrawnHoldout(**facts["drawn"])) if "drawn" in facts else made
+
+
+def _verdict(
+    project: Project,
+    tree: Path,
+    registered: Entry[ModelRegistered],
+    promotion: Entry[ModelPromoted] | None,
+    judged: JudgedRows,
+) -> GateJudged:
+    version = registered.record.version
     refit = _check_refit(project.bundle_of(registered), judged.newest)
     if promotion is None:
         return judge_first(judged, version=version, refit=refit)
@@ -202,7 +216,8 @@ def champion_view(
 
 
 def _known_rows(bundle: Bundle) -> pd.DataFrame | None:
-    """Return ``row``, the hashes of the fitted rows, and the out-of-fold losses of those that were scored.
+    """Return ``row`` and ``labelled``, the hashes of the fitted rows without and with their label, and the
+    out-of-fold losses of those that were scored.
 
     None for a model with a time column, where dates tell.
     """
@@ -215,7 +230,7 @@ def _stored_losses(known: pd.DataFrame | None, judged: JudgedRows) -> tuple[NDAr
     metric_name = judged.policy.metric
     if known is None or metric_name not in known:
         return None
-    stored = known.set_index("row")[metric_name].dropna()
-    theirs = stored.reindex(row_hashes(judged.rows, judged.schema))
+    stored = known.set_index("labelled")[metric_name].dropna()
+    theirs = stored.reindex(row_hashes(judged.rows, judged.schema, labelled=True))
     both = theirs.notna().to_numpy()
     return both, theirs[both].to_numpy(float)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ from mlops.config.paths import (
 from mlops.data.lake import Lake
 from mlops.files.parquet import to_bytes
 from mlops.schema import Schema
-from mlops.stages.io import FORMAT, read_params, read_rows, window, write
+from mlops.stages.io import FORMAT, log, read_params, read_rows, window, write
 from mlops.training import plan as planning
 from mlops.training.plan import Plan
 
@@ -31,6 +31,9 @@ __all__ = ["held_out", "read_plan", "split"]
 def split(root: Path) -> None:
     """Take the newest rows with a label for fitting, and of those the newest for the backtest."""
     plan, facts = read_plan(root)
+    if plan.drawn is not None:
+        log.info(plan.drawn.sentence)
+        facts["drawn"] = asdict(plan.drawn)
     train = window(plan.period.start, plan.period.end, len(plan.refit))
     holdout = window(plan.holdout.start, plan.holdout.end, len(plan.scored))
     folds = [

@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from mlops.config.params import Params
 from mlops.config.paths import (
     BACKTEST,
@@ -194,11 +192,15 @@ def _known_rows(fitted: pd.DataFrame, scored: pd.DataFrame, out_of_fold: OutOfFo
     labels = scored[schema.target].tolist()
     losses = pd.DataFrame(
         {name: out_of_fold.losses(name, labels) for name in loss_names(schema.task, out_of_fold.decision)},
-        index=row_hashes(scored, schema),
+        # A model's loss of a row follows from its values and its label: equal ones share it.
+        index=row_hashes(scored, schema, labelled=True),
     )
     mean = losses.groupby(level=0).mean()
-    known = pd.DataFrame({"row": np.unique(row_hashes(fitted, schema))})
-    return to_bytes(known.join(mean, on="row"))
+    known = pd.DataFrame(
+        {"row": row_hashes(fitted, schema), "labelled": row_hashes(fitted, schema, labelled=True)}
+    )
+    known = known.drop_duplicates().sort_values(["row", "labelled"], ignore_index=True)
+    return to_bytes(known.join(mean, on="labelled"))
 
 
 def trained_params(params: Params) -> dict[str, Any]:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from mlops.errors import EmptyWindowError
 from mlops.schema import Schema
-from mlops.tables.row_hashes import row_hashes
+from mlops.training.equal_rows import EqualRows
 
 if TYPE_CHECKING:
     import pandas as pd
+    from numpy.typing import NDArray
 
 __all__ = ["folds"]
 
@@ -22,7 +25,8 @@ def folds(
 
     By event time the rows are cut into ``count + 1`` stretches of as many rows; each but the first
     is measured on once, and all rows before it, less the gap, are fitted. Without event time each
-    row is measured on once, by a stable hash of its key, and the others are fitted.
+    row is measured on once, by a stable hash of its key (of its features without one), and the others are
+    fitted; equal rows as in `mlops.training.plan.plan`.
 
     Raises
     ------
@@ -30,7 +34,7 @@ def folds(
         A part would hold no row.
     """
     if schema.time is None:
-        number = row_hashes(frame, schema) % count
+        number = _drawn(frame, schema, count)
         parts = [(frame[number != fold], frame[number == fold]) for fold in range(count)]
     else:
         times = frame[schema.time]
@@ -48,3 +52,10 @@ def folds(
             remedy="Add rows, or lower model.search.folds or train.gap in params.yaml.",
         )
     return parts
+
+
+def _drawn(frame: pd.DataFrame, schema: Schema, count: int) -> NDArray[np.int64]:
+    """Return the fold that measures on each row; equal rows share one, unless a fold would be without any."""
+    equal = EqualRows(frame, schema)
+    numbers = equal.numbers(count, equal.together(len(frame) / count))
+    return numbers if len(np.unique(numbers)) == count else equal.numbers(count, 1)

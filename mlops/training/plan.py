@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlops.errors import EmptyWindowError
+from mlops.ledger.drawn_holdout import DrawnHoldout
 from mlops.moments import after
 from mlops.schema import Schema
-from mlops.tables.row_hashes import row_hashes
+from mlops.training.equal_rows import EqualRows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 __all__ = ["Fold", "Period", "Plan", "mature", "plan"]
 
 log = logging.getLogger("mlops")
+
+_POINT = 0.01
+"""How far a cut between two folds may lie from where it is asked for; the share held out, half of it."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,8 @@ class Plan:
         Shape (n_refit,): places in `rows` of what the model that ships is fitted on.
     period, holdout
         The event times of the refit's rows, and of all that are scored.
+    drawn
+        How the holdout was drawn; None where time cuts it.
     """
 
     rows: pd.DataFrame
@@ -76,6 +82,7 @@ class Plan:
     refit: NDArray[np.int64]
     period: Period
     holdout: Period
+    drawn: DrawnHoldout | None = None
 
     @property
     def before(self) -> pd.DataFrame:
@@ -126,8 +133,10 @@ def plan(frame: pd.DataFrame, schema: Schema, rule: TrainParams) -> Plan:
     By event time, the newest ``train.holdout`` of the mature rows is cut into ``train.folds`` stretches
     of one length. A fold fits the ``train.window`` that ends ``train.gap`` before its stretch; the refit
     fits the newest ``train.window`` of all. Without event time a stable hash of the key (of the features
-    without a key) chooses the share holdout / (window + holdout) and cuts it into folds; a fold fits
-    every other row, the refit every row, and a row stays in its fold as others are added.
+    without a key) chooses the share holdout / (window + holdout), within a point, and cuts it into folds; a
+    fold fits every other row, the refit every row, and a row stays in its fold as others are added, but for
+    those at a cut. Equal rows stay on one side, unless a combination of values has more than a hundredth of
+    the rows: these are spread evenly over both.
 
     Parameters
     ----------
@@ -206,8 +215,8 @@ def _by_time(rows: pd.DataFrame, time: str, rule: TrainParams) -> Plan:
 
 def _by_hash(rows: pd.DataFrame, schema: Schema, rule: TrainParams) -> Plan:
     share = rule.holdout / (rule.window + rule.holdout)
-    place = row_hashes(rows, schema) / 2.0**64 / share
-    numbers = np.where(place < 1.0, np.floor(place * rule.folds), -1).astype(int)
+    equal = EqualRows(rows, schema)
+    numbers = _drawn(equal, share, rule.folds)
     none = Period()
     folds = tuple(
         Fold(number, np.flatnonzero(numbers != number), np.flatnonzero(numbers == number), none, none)
@@ -219,7 +228,49 @@ def _by_hash(rows: pd.DataFrame, schema: Schema, rule: TrainParams) -> Plan:
             f"{len(rows)} rows are too few to hold out {share:.0%} of them in {rule.folds} folds.",
             remedy="Add rows, or change train.window and train.holdout in params.yaml: their ratio counts.",
         )
-    return Plan(rows, folds, np.arange(len(rows)), none, none)
+    drawn = DrawnHoldout(len(rows), int((numbers >= 0).sum()), share, *equal.on_both_sides(numbers >= 0))
+    return Plan(rows, folds, np.arange(len(rows)), none, none, drawn)
+
+
+def _drawn(equal: EqualRows, share: float, count: int) -> NDArray[np.int64]:
+    """Return the fold that scores each row, -1 for a row that none does.
+
+    By the place of its hash, so that a row keeps its fold as others are added. A cut moves only as far as the
+    share needs; and where groups of equal rows are too large for it, they are spread.
+    """
+    rows = len(equal.sizes)
+    together = equal.together(share * rows / count)
+    while True:
+        places = equal.places(together)
+        ordered = np.sort(places)
+        least = np.array([_cut(ordered, share * number / count, _POINT) for number in range(1, count)], int)
+        last = _cut(ordered, share, _POINT / 2)
+        if together == 1 or abs(last - share * rows) <= max(1.0, _POINT * rows):
+            break
+        together //= 2
+    cuts = np.maximum.accumulate(np.minimum(np.append(least, last), last))
+    # How many rows lie before each: equal places, never parted by a cut, have as many.
+    before = np.searchsorted(ordered, places, "left")
+    numbers = np.searchsorted(cuts, before, "right")
+    return np.where(numbers < count, numbers, -1)
+
+
+def _cut(ordered: NDArray[np.uint64], share: float, tolerance: float) -> int:
+    """Return how many of the first places make up a share, between two places that differ.
+
+    That is where the hash itself cuts, if it is no farther from the share than the tolerance; else the
+    nearest to it that is not, and where there is none, the nearest to the share.
+    """
+    rows, wanted = len(ordered), share * len(ordered)
+    natural = int(np.searchsorted(ordered, np.uint64(share * 2.0**64), "left"))
+    room = max(0.5, tolerance * rows)
+    if abs(natural - wanted) <= room:
+        return natural
+    bounds = np.append(np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1])), rows)
+    near = bounds[np.abs(bounds - wanted) <= room]
+    if len(near):
+        return int(near[np.abs(near - natural).argmin()])
+    return int(bounds[np.abs(bounds - wanted).argmin()])
 
 
 def _plain(moment: Any) -> datetime:
