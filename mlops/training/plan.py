@@ -132,11 +132,12 @@ def plan(frame: pd.DataFrame, schema: Schema, rule: TrainParams) -> Plan:
 
     By event time, the newest ``train.holdout`` of the mature rows is cut into ``train.folds`` stretches
     of one length. A fold fits the ``train.window`` that ends ``train.gap`` before its stretch; the refit
-    fits the newest ``train.window`` of all. Without event time a stable hash of the key (of the features
-    without a key) chooses the share holdout / (window + holdout), within a point, and cuts it into folds; a
-    fold fits every other row, the refit every row, and a row stays in its fold as others are added, but for
-    those at a cut. Equal rows stay on one side, unless a combination of values has more than a hundredth of
-    the rows: these are spread evenly over both.
+    fits the newest ``train.window`` of all. Without event time a stable hash of the key chooses the share
+    holdout / (window + holdout), as chance has it, and cuts it into folds; a fold fits every other row, the
+    refit every row, and a row stays in its fold as others are added. Without a key the hash is that of the
+    features, the share is within a point of that, and a row at a cut may leave its fold. Equal rows stay on
+    one side, unless a combination of values has more than a hundredth of the rows: these are spread evenly
+    over both.
 
     Parameters
     ----------
@@ -216,7 +217,7 @@ def _by_time(rows: pd.DataFrame, time: str, rule: TrainParams) -> Plan:
 def _by_hash(rows: pd.DataFrame, schema: Schema, rule: TrainParams) -> Plan:
     share = rule.holdout / (rule.window + rule.holdout)
     equal = EqualRows(rows, schema)
-    numbers = _drawn(equal, share, rule.folds)
+    numbers = _drawn(equal, share, rule.folds, tolerance=1.0 if schema.key else _POINT)
     none = Period()
     folds = tuple(
         Fold(number, np.flatnonzero(numbers != number), np.flatnonzero(numbers == number), none, none)
@@ -232,20 +233,22 @@ def _by_hash(rows: pd.DataFrame, schema: Schema, rule: TrainParams) -> Plan:
     return Plan(rows, folds, np.arange(len(rows)), none, none, drawn)
 
 
-def _drawn(equal: EqualRows, share: float, count: int) -> NDArray[np.int64]:
+def _drawn(equal: EqualRows, share: float, count: int, *, tolerance: float) -> NDArray[np.int64]:
     """Return the fold that scores each row, -1 for a row that none does.
 
     By the place of its hash, so that a row keeps its fold as others are added. A cut moves only as far as the
-    share needs; and where groups of equal rows are too large for it, they are spread.
+    tolerance needs; and where groups of equal rows are too large for it, they are spread.
     """
     rows = len(equal.sizes)
     together = equal.together(share * rows / count)
     while True:
         places = equal.places(together)
         ordered = np.sort(places)
-        least = np.array([_cut(ordered, share * number / count, _POINT) for number in range(1, count)], int)
-        last = _cut(ordered, share, _POINT / 2)
-        if together == 1 or abs(last - share * rows) <= max(1.0, _POINT * rows):
+        least = np.array(
+            [_cut(ordered, share * number / count, tolerance) for number in range(1, count)], int
+        )
+        last = _cut(ordered, share, tolerance / 2)
+        if together == 1 or abs(last - share * rows) <= max(1.0, tolerance * rows):
             break
         together //= 2
     cuts = np.maximum.accumulate(np.minimum(np.append(least, last), last))

@@ -228,6 +228,15 @@ def test_what_is_measured_later_is_a_line_that_the_same_again_does_not_bend(regi
     assert client.get_run(run_id).info.status == "FINISHED"
 
 
+def test_a_window_before_1970_is_measured_too(registry, client, run):
+    run_id = registry.log_run(run)
+    for year in (1949, 1966, 2013):
+        registry.measure(run_id, {"monitor/rows": 7.0}, at=datetime(year, 3, 1, tzinfo=UTC), step=year)
+    line = client.get_metric_history(run_id, "monitor/rows")
+    stamps = {point.step: point.timestamp for point in line}
+    assert stamps == {1949: 0, 1966: 0, 2013: datetime(2013, 3, 1, tzinfo=UTC).timestamp() * 1000}
+
+
 def test_what_we_say_of_a_project_follows_it_until_a_person_says_more(server, client, run, trained):
     def raised(about: str) -> tuple[str, str]:
         registry = MlflowRegistry(server, "raised", about=about)

@@ -239,8 +239,11 @@ class MlflowRegistry:
             self._client.log_artifact(run_id, str(file), folder)
 
     def measure(self, run_id: str, metrics: Mapping[str, float], *, at: datetime, step: int) -> None:
-        """Log metrics of a run's model that were measured later; logging the same again adds nothing."""
-        timestamp = int(at.timestamp() * 1000)
+        """Log metrics of a run's model that were measured later; logging the same again adds nothing.
+
+        MLflow knows no time before 1970: there a metric bears that, and `step` alone tells windows apart.
+        """
+        timestamp = max(0, int(at.timestamp() * 1000))
         with self._requests():
             batch = [Metric(name, value, timestamp, step) for name, value in metrics.items()]
             self._client.log_batch(run_id, metrics=batch)

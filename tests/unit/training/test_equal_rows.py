@@ -99,10 +99,11 @@ def test_the_share_asked_for_is_held_out_whatever_repeats(rows: int, distinct: i
     assert abs(len(made.scored) - 0.2 * rows) <= max(1, 0.01 * rows)
 
 
-def test_the_share_of_keyed_rows_is_that_asked_for() -> None:
-    for rows in (200, 700, 3000):
-        made = of(pd.DataFrame({"x": 1.0, "y": True, "id": [f"k{i}" for i in range(rows)]}), KEYED)
-        assert abs(len(made.scored) / rows - 0.2) < 0.01
+def test_the_share_of_many_keyed_rows_is_that_asked_for_and_none_leaves_its_fold() -> None:
+    keyed = pd.DataFrame({"x": 1.0, "y": True, "id": [f"k{i}" for i in range(8000)]})
+    few, many = (of(keyed.iloc[:rows], KEYED) for rows in (1000, 8000))
+    assert abs(len(many.scored) / 8000 - 0.2) < 0.01
+    assert set(as_drawn(few)) <= set(as_drawn(many))
 
 
 def test_rows_of_few_combinations_stay_where_they_are_as_others_are_added() -> None:
