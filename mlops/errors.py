@@ -31,6 +31,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from mlops.addresses import masked
+
 __all__ = [
     "BundleError",
     "ConfigError",
@@ -78,9 +80,10 @@ class MlopsError(Exception):
     retriable = False
 
     def __init__(self, message: str, *, remedy: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.remedy = remedy
+        # Whatever a client library put in: neither shows a password.
+        self.message = masked(message)
+        self.remedy = masked(remedy)
+        super().__init__(self.message)
 
     def __str__(self) -> str:
         return f"{self.message} {self.remedy}".strip()
@@ -101,7 +104,7 @@ class ConfigError(UsageError):
             remedy=f"Edit {path} in {file}.",
         )
         self.path = path
-        self.value = value
+        self.value = masked(value) if isinstance(value, str) else value
         self.allowed = allowed
 
 
@@ -275,7 +278,7 @@ class UnavailableError(MlopsError):
         reason = f" ({cause})" if str(cause) else ""
         super().__init__(f"{what} does not respond at {address}{reason}.", remedy=remedy)
         self.what = what
-        self.address = address
+        self.address = masked(address)
 
 
 class PortTakenError(UnavailableError):

@@ -29,6 +29,10 @@ def ingest(
 
     Example: mlops ingest january.parquet february.parquet
     """
+    from mlops.data.source import check_address
+
+    for word in file or []:
+        check_address(word)  # before it becomes a parameter that Prefect stores
     sources = [word if "://" in word else str(Path(word).resolve()) for word in file or []]
     # A project's own flow may be of a time when it took one.
     more = {"more": sources[1:]} if sources[1:] else {}

@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from mlops import __version__
+from mlops.addresses import mask_logs, masked
 from mlops.cli.backup import backup
 from mlops.cli.data_check import data_check
 from mlops.cli.data_checkout import data_checkout
@@ -122,9 +123,11 @@ def main() -> None:
         code = exc.exit_code
     except Exception as exc:
         # A bug of ours: its traceback is what a report needs.
-        traceback.print_exc()
+        sys.stderr.write(masked(traceback.format_exc()))
         if _for_machines():
-            _show_error(f"{type(exc).__name__}: {exc}", "Unexpected error: the traceback is on stderr.")
+            _show_error(
+                masked(f"{type(exc).__name__}: {exc}"), "Unexpected error: the traceback is on stderr."
+            )
         code = 1
     if code == _INTERRUPTED:
         _show_error("Interrupted.", "Run the same command again to resume.")
@@ -153,6 +156,7 @@ def _show_error(message: str, remedy: str) -> None:
 
 def _log_to_terminal() -> None:
     """Show progress, a line for each step, on stderr: stdout is for results."""
+    mask_logs()
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("  %(message)s"))
     logger = logging.getLogger("mlops")

@@ -16,6 +16,7 @@ def up(context: typer.Context, json: Json = False) -> None:
     Example: mlops up
     """
     from mlops.adapters.mlflow.links import first_page
+    from mlops.addresses import split_login
     from mlops.project.up import up as start
 
     project = context.obj.project()
@@ -25,7 +26,7 @@ def up(context: typer.Context, json: Json = False) -> None:
         "The loop is up.",
         f"  predictions  {folder.address}",
         f"  experiments  {first_page(folder.mlflow_uri)}",
-        f"  flows        {folder.prefect_uri.removesuffix('/api')}",
+        f"  flows        {split_login(folder.prefect_uri)[0].removesuffix('/api')}",
     ]
     result = {part.part: {"address": part.address, "up": part.up} for part in health}
     context.obj.show("\n".join(lines), result, as_json=json)

@@ -15,9 +15,9 @@ from pydantic import ValidationError
 from mlops import feature_types, task_types
 from mlops.config.params import Params
 from mlops.config.settings import Settings, load_settings
-from mlops.config.source_params import PASSWORD, SOURCES
+from mlops.config.source_params import SOURCES
 from mlops.errors import ConfigError, UsageError
-from mlops.files import user_module, yaml
+from mlops.files import private, user_module, yaml
 from mlops.register import Register
 from mlops.task_types import losses
 
@@ -114,6 +114,7 @@ def find_project(start: Path, settings: Settings | None = None) -> ProjectFolder
     """
     for folder in (start.resolve(), *start.resolve().parents):
         if (folder / "params.yaml").is_file():
+            private.close_to_others(folder / ".mlops")
             return ProjectFolder(folder, settings or load_settings(folder / ".env"))
     raise UsageError(
         f"{start} is not in a project: no params.yaml here or above.",
@@ -203,10 +204,7 @@ def _config_error(exc: ValidationError) -> ConfigError:
     if first["type"] == "missing":
         return ConfigError(path, value="nothing", allowed="a value, which it must have")
     allowed = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
-    value = first["input"]
-    # A password must not appear in the message.
-    value = PASSWORD.sub("://***@", value) if isinstance(value, str) else value
-    return ConfigError(path, value=value, allowed=allowed)
+    return ConfigError(path, value=first["input"], allowed=allowed)
 
 
 def _place(location: tuple[int | str, ...]) -> tuple[list[str], Any]:

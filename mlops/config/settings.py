@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from dotenv import dotenv_values
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from mlops.addresses import masked
 from mlops.errors import ConfigError
 
 __all__ = ["Settings", "expanded", "load_settings"]
@@ -80,6 +83,11 @@ class Settings(BaseSettings):
     fsync: bool = False
     """Sync to disk before each response, so that the prediction log survives a power loss."""
 
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        """Show no password of an address."""
+        for name, value in super().__repr_args__():
+            yield name, masked(value) if isinstance(value, str) else value
+
 
 def load_settings(file: Path | None = None) -> Settings:
     """Read the settings from the environment, and below it from a project's ``.env``.
@@ -122,7 +130,10 @@ def expanded(text: str, file: Path | None = None, *, quoted: bool = False) -> st
         setting = known.get(match[1])
         if setting is None:
             raise ConfigError(
-                match[1], value="nothing", allowed="a value: data.source names it", file="environment"
+                match[1],
+                value="nothing",
+                allowed="a value: the address of a source names it",
+                file="environment",
             )
         is_password = text[: match.start()].endswith(":") and text[match.end() :].startswith("@")
         return setting.translate(_IN_ADDRESS) if quoted and is_password else setting

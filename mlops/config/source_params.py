@@ -6,17 +6,26 @@ needs no section: see `CustomSourceParams`.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from functools import reduce
 from operator import or_
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    field_validator,
+    model_validator,
+)
+
+from mlops.addresses import has_secret
 
 __all__ = [
     "FILE_AND_NAME",
-    "PASSWORD",
     "SOURCES",
     "CustomSourceParams",
     "DeltaParams",
@@ -28,13 +37,13 @@ __all__ = [
 
 FILE_AND_NAME = r"^[^:]+\.py:[A-Za-z_]\w*$"
 """A file of the project and a name in it, as ``models/churn/source.py:load``."""
-PASSWORD = re.compile(r"://(?!\[)[^/@\s]*:(?!\$\{\w+\}@|\d{1,5}/)\S+@")
-"""A password within an address, of whatever signs; what looks like a port before a slash is one."""
 
 
-def _without_password(address: str) -> str:
-    if PASSWORD.search(address):
-        raise ValueError("an address whose password is a variable of the environment, as ${DB_PASSWORD}")
+def _without_secret(address: str) -> str:
+    if has_secret(address):
+        raise ValueError(
+            "an address whose password or token is a variable of the environment, as ${DB_PASSWORD}"
+        )
     return address
 
 
@@ -62,7 +71,7 @@ class SqlParams(SourceParams):
     cursor: str | None = None
     """A column that only grows: rows beyond the greatest value taken so far are new."""
 
-    _no_secret = field_validator("url")(_without_password)
+    _no_secret = field_validator("url")(_without_secret)
 
 
 class DeltaParams(SourceParams):
@@ -75,6 +84,8 @@ class DeltaParams(SourceParams):
     """The table's folder or address."""
     version: int | None = Field(default=None, ge=0)
     """The version to read; default: the newest, of which the rows added since the last look are new."""
+
+    _no_secret = field_validator("delta")(_without_secret)
 
 
 class FunctionParams(SourceParams):
@@ -101,6 +112,13 @@ class CustomSourceParams(SourceParams):
     """``FILE.py:NAME``: called with the `SourceContext` and the other keys; has the method `fetch` of a
     `Source`."""
 
+    @model_validator(mode="after")
+    def _no_secret(self) -> CustomSourceParams:
+        for value in (self.model_extra or {}).values():
+            if isinstance(value, str):
+                _without_secret(value)
+        return self
+
 
 SOURCES: dict[str, type[SourceParams]] = {
     "sql": SqlParams,
@@ -124,7 +142,7 @@ else:
         reduce(
             or_,
             (Annotated[section, Tag(kind)] for kind, section in SOURCES.items()),
-            Annotated[str, Field(min_length=1), AfterValidator(_without_password), Tag("address")],
+            Annotated[str, Field(min_length=1), AfterValidator(_without_secret), Tag("address")],
         ),
         Discriminator(_kind),
     ]

@@ -8,11 +8,12 @@ from glob import glob, has_magic
 from pathlib import Path
 from typing import Any, Protocol
 
+from mlops.addresses import has_secret
 from mlops.config.settings import expanded
 from mlops.errors import DataError, UsageError
 from mlops.tables.readers import is_table
 
-__all__ = ["Fetched", "FileSource", "Source", "SourceContext", "named_tables", "tables"]
+__all__ = ["Fetched", "FileSource", "Source", "SourceContext", "check_address", "named_tables", "tables"]
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,21 @@ def named_tables(word: str, folder: Path) -> list[Path]:
     if not files:
         raise DataError(f"{word} holds no table.", remedy="Name CSV, Parquet or JSON-lines files.")
     return files
+
+
+def check_address(word: str) -> None:
+    """Refuse an address with a password or token in it: what a flow is given is stored and shown in Prefect.
+
+    Raises
+    ------
+    UsageError
+        It has one.
+    """
+    if has_secret(word):
+        raise UsageError(
+            f"{word} has a password or token in it, which Prefect would store and show.",
+            remedy="Put it into the project's .env, as TOKEN=…, and write '${TOKEN}' in its place.",
+        )
 
 
 def tables(source: str, root: Path) -> list[Path]:

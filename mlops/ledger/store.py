@@ -38,7 +38,9 @@ from sqlalchemy.exc import (
     ProgrammingError,
 )
 
+from mlops.addresses import masked
 from mlops.errors import ConfigError, FormatError, UnavailableError, UsageError, shown
+from mlops.files import private
 from mlops.ledger.codec import UnreadableValueError, utc_text
 from mlops.ledger.entry import Entry
 from mlops.ledger.record import Record
@@ -279,14 +281,14 @@ def _entry(row: Any) -> Entry[Record]:
 
 def _open(uri: str) -> Engine:
     url = _address(uri)
-    sqlite, shown = url.get_backend_name() == "sqlite", url.render_as_string(hide_password=True)
+    sqlite = url.get_backend_name() == "sqlite"
     if sqlite and url.database:
-        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+        _create_file(Path(url.database))
     try:
         engine = create_engine(url, **_OPTIONS.get(url.get_backend_name(), {}))
     except (ImportError, NoSuchModuleError) as exc:
         raise UsageError(
-            f"MLOPS_LEDGER_URI names {shown}, whose driver is not installed: {exc}.",
+            f"MLOPS_LEDGER_URI names {_shown(url)}, whose driver is not installed: {exc}.",
             remedy="Install it; for Postgres it is `psycopg[binary]`, the extra `postgres`.",
         ) from exc
     if sqlite:
@@ -318,6 +320,17 @@ def _address(uri: str) -> URL:
     return url.set(drivername="postgresql+psycopg") if plain else url
 
 
+def _create_file(path: Path) -> None:
+    """Make the database's file, for its owner alone; SQLite makes those beside it with the same rights."""
+    if not path.exists():
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private.create_file(path)
+
+
+def _shown(url: URL) -> str:
+    return masked(url.render_as_string(hide_password=False))  # what SQLAlchemy hides is the user's password
+
+
 def _create(engine: Engine) -> None:
     """Make the table, and let nobody change a row of it."""
     forbid = _FORBID.get(engine.dialect.name, ())
@@ -345,7 +358,7 @@ def _check_columns(connection: Connection) -> None:
     """Refuse a table that was made before its rows had a format."""
     missing = set(_entries.c.keys()) - {each["name"] for each in inspect(connection).get_columns("entries")}
     if missing:
-        where = connection.engine.url.render_as_string(hide_password=True)
+        where = _shown(connection.engine.url)
         raise FormatError(
             f"The ledger at {where}", None, *_KNOWN, detail=f"no column {shown(sorted(missing))}"
         )
@@ -359,7 +372,7 @@ def _translated_errors(engine: Engine) -> Iterator[None]:
     except OperationalError as exc:
         raise UnavailableError(
             "The ledger",
-            engine.url.render_as_string(hide_password=True),
+            _shown(engine.url),
             remedy="Check MLOPS_LEDGER_URI and that what it names can be written.",
             cause=str(exc.orig).strip().rstrip("."),
         ) from exc

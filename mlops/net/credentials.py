@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from mlops.config.settings import Settings
 
-__all__ = ["Access", "for_mlflow", "for_prefect", "variables"]
+__all__ = ["Access", "basic", "for_mlflow", "for_prefect", "variables"]
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Access:
 def for_prefect(settings: Settings) -> Access:
     """Return the access to the project's Prefect; the auth string wins over the key, as in its client."""
     return Access(
-        _basic(settings.prefect_api_auth_string) or _bearer(settings.prefect_api_key),
+        basic(settings.prefect_api_auth_string) or _bearer(settings.prefect_api_key),
         settings.prefect_api_ssl_cert_file or "",
         not settings.prefect_api_tls_insecure_skip_verify,
         "PREFECT_API_AUTH_STRING or PREFECT_API_KEY",
@@ -54,8 +54,7 @@ def for_mlflow(settings: Settings) -> Access:
     """Return the access to the project's MLflow; name and password win over the token, as in its client."""
     user, password = settings.mlflow_tracking_username, settings.mlflow_tracking_password
     return Access(
-        _basic(f"{user}:{password}" if user and password else None)
-        or _bearer(settings.mlflow_tracking_token),
+        basic(f"{user}:{password}" if user and password else None) or _bearer(settings.mlflow_tracking_token),
         settings.mlflow_tracking_server_cert_path or settings.requests_ca_bundle or "",
         not settings.mlflow_tracking_insecure_tls,
         "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN",
@@ -74,7 +73,8 @@ def variables(settings: Settings) -> dict[str, str]:
     }
 
 
-def _basic(pair: str | None) -> str:
+def basic(pair: str | None) -> str:
+    """Return the header ``Authorization`` of a login, ``name:password``; empty without one."""
     return f"Basic {b64encode(pair.encode()).decode()}" if pair else ""
 
 

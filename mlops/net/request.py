@@ -10,7 +10,8 @@ from functools import lru_cache
 from http.client import HTTPException
 from urllib.parse import urlsplit
 
-from mlops.net.credentials import Access
+from mlops.addresses import masked, split_login
+from mlops.net.credentials import Access, basic
 
 __all__ = ["REQUEST_ERRORS", "Reply", "describe", "get", "send"]
 
@@ -64,7 +65,8 @@ def get(address: str, *, timeout: float = 0.5, access: Access = _ANONYMOUS) -> R
     except REQUEST_ERRORS as exc:
         return Reply(b"", describe(exc, timeout))
     if status >= 400:
-        credentials = ", rejected the credentials" if access.authorization else ", credentials required"
+        sent = access.authorization or split_login(address)[1]
+        credentials = ", rejected the credentials" if sent else ", credentials required"
         return Reply(b"", f"HTTP {status}{credentials if status in _UNAUTHORIZED else ''}", status)
     return Reply(body, status=status)
 
@@ -84,9 +86,11 @@ def send(
     REQUEST_ERRORS
         One of these; `describe` gives the reason.
     """
+    address, login = split_login(address)  # which urllib would take for a part of the host's name
     request = urllib.request.Request(address, body, {"Content-Type": "application/json"}, method=method)
-    if access.authorization:  # not sent on to the target of a redirect
-        request.add_unredirected_header("Authorization", access.authorization)
+    # Not sent on to the target of a redirect. That of a variable wins over that of the address.
+    if authorization := access.authorization or basic(login):
+        request.add_unredirected_header("Authorization", authorization)
     opener = _opener(urlsplit(address).hostname in _LOOPBACK, access)
     try:
         with opener.open(request, timeout=timeout) as response:
@@ -101,7 +105,7 @@ def describe(exc: Exception, timeout: float) -> str:
     reason = getattr(exc, "reason", exc)
     if isinstance(reason, TimeoutError):
         return f"no response within {timeout:g} s"
-    return "connection refused" if isinstance(reason, ConnectionRefusedError) else str(reason)
+    return "connection refused" if isinstance(reason, ConnectionRefusedError) else masked(reason)
 
 
 @lru_cache(maxsize=8)

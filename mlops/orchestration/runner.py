@@ -16,6 +16,7 @@ from typing import Any
 
 from mlops.adapters.prefect_server.environment import connect, environment, project_tags
 from mlops.adapters.prefect_server.rest import FLOWS
+from mlops.addresses import mask_logs
 from mlops.config.project_folder import ProjectFolder, find_project
 from mlops.net.credentials import variables
 from mlops.orchestration.run_flow import load_flow
@@ -74,6 +75,7 @@ def deployments(folder: ProjectFolder) -> list[Any]:
 def main() -> None:
     """Serve the flows until a signal stops the process."""
     folder = find_project(Path(sys.argv[1]))
+    mask_logs()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
     os.environ.update(environment(folder) | variables(folder.settings))

@@ -12,7 +12,9 @@ from typing import Any, Concatenate, ParamSpec, TypeAlias, TypeVar, cast
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
+from mlops.addresses import mask_logs
 from mlops.errors import MlopsError, UnexpectedError
+from mlops.files import private
 from mlops.orchestration.orphans import mark
 
 __all__ = ["run_as_task", "step"]
@@ -20,6 +22,10 @@ __all__ = ["run_as_task", "step"]
 P = ParamSpec("P")
 R = TypeVar("R")
 OfProject: TypeAlias = Callable[Concatenate[Path, P], R]
+
+mask_logs()  # here, because a run that the runner starts begins by loading the flow's file
+_OF_SERVERS = ("mlflow", "prefect")
+"""Folders of .mlops whose files servers write, with a umask of their own."""
 
 log = logging.getLogger("mlops")
 if log.level == logging.NOTSET:
@@ -95,8 +101,12 @@ def _wrap_unexpected(function: Callable[P, R], name: str) -> Callable[P, R]:
 def _marked(function: OfProject[P, R]) -> OfProject[P, R]:
     @wraps(function)
     def marked(root: Path, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        mark(root / ".mlops")
-        return function(root, *args, **kwargs)
+        home = root / ".mlops"
+        mark(home)
+        try:
+            return function(root, *args, **kwargs)
+        finally:  # whatever wrote there: DVC, git, a client library
+            private.tighten(home, skip=_OF_SERVERS)
 
     return marked
 

@@ -20,6 +20,7 @@ from filelock import FileLock
 from mlops.config.params import Params
 from mlops.config.project_folder import ProjectFolder, find_project, load_params
 from mlops.errors import NothingPromotedError
+from mlops.files import private
 from mlops.ledger.records import DeploymentServed, ModelPromoted, ModelRegistered
 from mlops.moments import parse_moment
 from mlops.project import frames, locks, summary, trained_model
@@ -266,8 +267,8 @@ class Project:
 
     def lock(self, name: str, *, patience: float = -1) -> FileLock:
         """Return a lock between processes; the system drops it when its holder dies."""
-        folder = self.folder.home / "locks"
-        folder.mkdir(parents=True, exist_ok=True)
+        private.create_folder(self.folder.home)
+        folder = private.create_folder(self.folder.home / "locks")
         return FileLock(folder / name, timeout=patience)
 
     def hold(self, name: str, *, patience: float, refusal: str, remedy: str) -> AbstractContextManager[None]:

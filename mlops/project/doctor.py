@@ -17,12 +17,14 @@ from mlops.adapters.dvc.configuration import read_config
 from mlops.adapters.dvc.remote import Remote
 from mlops.adapters.git.worktree import Tree
 from mlops.adapters.traefik import find_traefik
+from mlops.addresses import has_secret, masked, names_secret
 from mlops.config import consistency
 from mlops.config.consistency import RowRate
 from mlops.config.params import Params
 from mlops.config.project_folder import ProjectFolder, load_params
-from mlops.errors import MlopsError, PortTakenError, UnavailableError
+from mlops.errors import MlopsError, PortTakenError, UnavailableError, shown
 from mlops.files.ports import check_port
+from mlops.files.private import is_open
 from mlops.ledger.entry import Entry
 from mlops.ledger.record import Record
 from mlops.maintenance import packages
@@ -80,6 +82,7 @@ def _check_project(folder: ProjectFolder) -> Iterator[Finding]:
     yield dvc
     if dvc.state == "ok":
         yield from _guarded("dvc remote", lambda: [check_remote(folder.root)])
+    yield check_secrets(folder.root)
     yield check_space(*shutil.disk_usage(folder.root)[::2])
     yield from _guarded("ledger", lambda: _clock(folder))
     if params[0].state == "ok":
@@ -95,7 +98,7 @@ def _guarded(name: str, check: Callable[[], list[Finding]]) -> list[Finding]:
     except MlopsError as exc:
         return [Finding(name, "fail", exc.message, exc.remedy or "Fix what it names.")]
     except Exception as exc:
-        reason = str(exc).partition("\n")[0]
+        reason = masked(exc).partition("\n")[0]
         return [Finding(name, "fail", f"{type(exc).__name__}: {reason}", "Fix what it names, or restore it.")]
 
 
@@ -156,7 +159,7 @@ def check_remote(root: Path) -> Finding:
     if config.remote is None or config.url is None:
         remedy = "Add one: `dvc remote add --default NAME URL`."
         return Finding("dvc remote", "warn", "none: the data exists only on this machine", remedy)
-    detail = f"{config.remote}, {config.url}"
+    detail = f"{config.remote}, {masked(config.url)}"
     if "://" not in config.url:
         folder = Path(config.url)
         if folder.is_dir():
@@ -168,6 +171,25 @@ def check_remote(root: Path) -> Finding:
     except MlopsError as exc:
         return Finding("dvc remote", "fail", exc.message, exc.remedy)
     return Finding("dvc remote", "ok", f"responds: {detail}")
+
+
+def check_secrets(root: Path) -> Finding:
+    """Check whether others on this machine can read the files where a person puts secrets."""
+    files = [file for file in (root / ".env", root / ".dvc" / "config.local") if file.is_file()]
+    readable = [str(file.relative_to(root)) for file in files if is_open(file) and _has_secret(file)]
+    if readable:
+        names = shown(readable)
+        return Finding("secrets", "warn", f"others can read {names}", f"`chmod 600 {' '.join(readable)}`.")
+    return Finding("secrets", "ok", "no file with a secret is open to others")
+
+
+def _has_secret(file: Path) -> bool:
+    """Tell whether a file of settings, a line each, has a secret: by its name, or in an address."""
+    settings = [line.partition("=") for line in file.read_text("utf-8", errors="replace").splitlines()]
+    return any(
+        value.strip() and (names_secret(name.removeprefix("export ").strip()) or has_secret(value))
+        for name, _, value in settings
+    )
 
 
 def check_space(total: int, free: int) -> Finding:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from mlops.adapters.prefect_server.rest import FLOWS, Deployments
 from mlops.adapters.processes.supervisor import Supervisor
+from mlops.addresses import masked
 from mlops.errors import UnavailableError
 from mlops.net.credentials import Access, for_mlflow, for_prefect
 from mlops.net.request import Reply, get
@@ -55,7 +56,7 @@ class Watched:
     Parameters
     ----------
     address
-        For the browser.
+        As it is shown.
     question
         The URL of its health check.
     elsewhere
@@ -95,6 +96,7 @@ def watched(project: Project) -> list[Watched]:
     """Return the parts that respond over HTTP."""
     folder, settings = project.folder, project.folder.settings
     prefect, mlflow = folder.prefect_uri, folder.mlflow_uri
+    shown = masked(prefect.removesuffix("/api"))
     other_prefect = "PREFECT_API_URL" if settings.prefect_api_url else ""
     other_mlflow = "MLFLOW_TRACKING_URI" if settings.mlflow_tracking_uri else ""
     gateway = f"http://127.0.0.1:{settings.gateway_api_port}/api/version"
@@ -103,8 +105,8 @@ def watched(project: Project) -> list[Watched]:
     experiment = f"{mlflow}/api/2.0/mlflow/experiments/search?max_results=1"
     of_mlflow = experiment if other_mlflow else f"{mlflow}/health"
     return [
-        Watched("prefect", prefect.removesuffix("/api"), of_prefect, other_prefect, for_prefect(settings)),
-        Watched("mlflow", mlflow, of_mlflow, other_mlflow, for_mlflow(settings)),
+        Watched("prefect", shown, of_prefect, other_prefect, for_prefect(settings)),
+        Watched("mlflow", masked(mlflow), of_mlflow, other_mlflow, for_mlflow(settings)),
         Watched("gateway", folder.address, gateway),
     ]
 

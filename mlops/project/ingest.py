@@ -12,6 +12,7 @@ from pathlib import Path
 from mlops.adapters.dvc.tree import DvcTree
 from mlops.adapters.git.worktree import Tree
 from mlops.config.paths import LAKE, POINTERS, RAW
+from mlops.config.settings import expanded
 from mlops.data import source
 from mlops.data.lake import Appended
 from mlops.data.source import Fetched
@@ -49,12 +50,22 @@ class Ingested:
         return self.outcome.text == _NOTHING
 
 
-def resolve_tables(pattern: str, folder: Path) -> list[Path]:
-    """Return the tables of a path, a pattern or an address; those at an address are fetched into `folder`."""
+def resolve_tables(pattern: str, folder: Path, *, env: Path | None = None) -> list[Path]:
+    """Return the tables of a path, a pattern or an address; those at an address are fetched into `folder`.
+
+    An address names its password or token as ``${NAME}``, a variable of the environment or of `env`.
+
+    Raises
+    ------
+    UsageError
+        The address has one in it.
+    """
     if "://" in pattern:
         from mlops.adapters.sources.remote_files import AddressSource
 
-        return [fetched.file for fetched in AddressSource(pattern).fetch(None, folder)]
+        source.check_address(pattern)
+        address = expanded(pattern, env)
+        return [fetched.file for fetched in AddressSource(address).fetch(None, folder)]
     return source.named_tables(pattern, Path.cwd())
 
 

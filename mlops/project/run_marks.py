@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 
 from mlops.adapters.processes import process_id
-from mlops.files import atomic, formats
+from mlops.files import atomic, formats, private
 
 __all__ = ["Mark", "mark_all_dead", "marks", "write"]
 
@@ -55,7 +55,8 @@ def write(home: Path, run: str) -> None:
     with suppress(FileNotFoundError):
         if file.read_text("utf-8") == text:
             return
-    file.parent.mkdir(parents=True, exist_ok=True)
+    private.create_folder(file.parent.parent)
+    private.create_folder(file.parent)
     atomic.write_text(file, text)
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from mlops.adapters.prefect_server.environment import environment
 from mlops.adapters.processes.supervisor import Part
 from mlops.files.ports import check_port
+from mlops.files.private import current_umask
 from mlops.project.context import Project
 from mlops.project.health import (
     serving_supervisor,
@@ -80,7 +81,9 @@ def runner_part(project: Project) -> Part:
     """Return the runner, which serves the flows."""
     command = [sys.executable, "-m", "mlops.orchestration.runner", str(project.folder.root)]
     # It registers flows under the project's name at start only: another name needs a restart.
-    return Part("runner", command, environment(project.folder) | {"MLOPS_NAME": project.params.data.name})
+    variables = environment(project.folder) | {"MLOPS_NAME": project.params.data.name}
+    # Its flows commit, push and write scores as a command does, with the rights that the person gives.
+    return Part("runner", command, variables, umask=current_umask())
 
 
 def gateway_part(project: Project) -> Part:

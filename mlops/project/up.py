@@ -10,6 +10,7 @@ from pathlib import Path
 import psutil
 
 from mlops.errors import MlopsError, UnavailableError
+from mlops.files import private
 from mlops.project import schedule
 from mlops.project.context import Project
 from mlops.project.deploy import restart_serving
@@ -102,6 +103,7 @@ def ensure(project: Project, *, on_progress: OnProgress) -> None:
 def _start(project: Project) -> None:
     tools, serving = tools_supervisor(project), serving_supervisor(project)
     with exclusive(project, "up"):
+        private.tighten(project.folder.home)
         for supervisor in (tools, serving):
             supervisor.clear()
         check_ports(project)

@@ -40,6 +40,7 @@ def main(environment: Mapping[str, str]) -> None:
     # The first process of a container ignores SIGTERM unless it says otherwise; and uvicorn,
     # once it has drained, raises again what ended it.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    os.umask(0o077)  # what it writes are the requests of people
     default = Limits()
     fsync = _boolean(environment, "MLOPS_FSYNC")
     limits = Limits(

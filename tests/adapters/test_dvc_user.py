@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 from pathlib import Path
@@ -123,3 +124,22 @@ class TestPush:
         config.unlink()
         project.share_cache(DvcTree(root))
         assert project.remote() == "store"
+
+    def test_a_login_that_is_copied_to_the_loops_tree_is_for_its_owner_alone(self, root: Path) -> None:
+        config = root / ".dvc/config.local"
+        config.write_text(
+            "[core]\n    remote = mine\n['remote \"mine\"']\n    url = s3://plums\n"
+            "    secret_access_key = s3cret\n"
+        )
+        project = DvcTree(loop_tree(root, root / ".mlops" / "worktree", LOOP_BRANCH).root)
+        copy = project.root / ".dvc" / "config.local"
+        copy.touch()
+        copy.chmod(0o644)  # as one of before
+        before = os.umask(0)
+        try:
+            project.share_cache(DvcTree(root))
+        finally:
+            os.umask(before)
+            config.unlink()
+        assert "s3cret" in copy.read_text()
+        assert copy.stat().st_mode & 0o777 == 0o600

@@ -20,6 +20,7 @@ from dvc.repo import Repo
 from fsspec.callbacks import Callback
 
 from mlops.adapters.dvc.cache import Objects, listing, objects_of
+from mlops.addresses import masked
 from mlops.errors import DataError
 from mlops.files.hashing import md5_of
 
@@ -38,13 +39,13 @@ def main(root: str, verb: str, name: str, md5s: Sequence[str]) -> int:
     try:
         with Repo(root) as repo:
             remote = repo.cloud.get_remote_odb(name, verb)
-            _report(at=remote.fs.unstrip_protocol(remote.path))
+            _report(at=masked(remote.fs.unstrip_protocol(remote.path)))
             if verb == "ask":
                 _look(remote)
             else:
                 _transfer(repo, remote, md5s, push=verb == "push")
     except Exception as exc:  # whatever a store raises: its client library is not ours to list
-        _report(error=f"{type(exc).__name__}: {' '.join(str(exc).split())}"[:500])
+        _report(error=masked(f"{type(exc).__name__}: {' '.join(str(exc).split())}")[:500])
         return 1
     return 0
 
@@ -93,7 +94,7 @@ def _hand_over(
 
     def on_error(md5: str, exc: BaseException) -> None:
         absent = isinstance(exc, FileNotFoundError)
-        failed[md5] = "not there" if absent else f"{type(exc).__name__}: {exc}"
+        failed[md5] = "not there" if absent else masked(f"{type(exc).__name__}: {exc}")
 
     if sound:
         target.add(

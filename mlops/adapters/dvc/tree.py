@@ -29,7 +29,7 @@ from mlops.adapters.dvc.reproduction import Run, Stages
 from mlops.config.paths import DVC_LOCK, LAKE, RAW
 from mlops.data.versions import DatasetVersion, Reproduced, merge, pointed, read_pointer
 from mlops.errors import DataError, MlopsError, shown
-from mlops.files import hashing
+from mlops.files import hashing, private
 
 __all__ = ["DvcTree"]
 
@@ -79,6 +79,8 @@ class DvcTree:
                 config["remote"] = remotes
                 config["core"] = {"remote": default} if default else {}
 
+        # A remote's login may be among the settings, and git ignores the file, not the person's group.
+        private.create_file(self.root / ".dvc" / "config.local")
         self._do("write its configuration", edit)
 
     def remote(self) -> str | None:

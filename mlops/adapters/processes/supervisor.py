@@ -27,6 +27,7 @@ from supervisor.xmlrpc import Faults, SupervisorTransport
 
 from mlops.adapters.processes import watchdog
 from mlops.errors import UnavailableError
+from mlops.files import private
 
 if TYPE_CHECKING:
     import psutil
@@ -40,6 +41,7 @@ _CONFIG = """\
 file = {socket}
 chmod = 0700
 [supervisord]
+umask = 077
 logfile = {logs}/{name}.log
 logfile_maxbytes = 5MB
 logfile_backups = 2
@@ -51,6 +53,7 @@ supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface
 _PROGRAM = """\
 [program:{name}]
 command = {command}
+umask = {umask}
 environment = {variable}="{environment}"
 autorestart = true
 startsecs = 1
@@ -84,11 +87,14 @@ class Part:
         The program and its arguments.
     environment
         Added to the environment the supervisor was started in.
+    umask
+        Of the files that it writes; by default they are for their owner alone.
     """
 
     name: str
     command: Sequence[str]
     environment: Mapping[str, str] = field(default_factory=dict)
+    umask: int = private.OTHERS
 
 
 class Supervisor:
@@ -121,8 +127,9 @@ class Supervisor:
         UnavailableError
             The supervisor itself did not start within `patience` seconds.
         """
-        self._folder.mkdir(parents=True, exist_ok=True)
-        self._logs.mkdir(parents=True, exist_ok=True)
+        for folder in (self._folder.parent, self._folder, self._logs):
+            private.create_folder(folder)
+        private.create_file(self._config)  # it has the parts' environment
         self._config.write_text(self._render(parts), "utf-8")
         if self.pid() is not None:
             self._reread()
@@ -220,6 +227,7 @@ class Supervisor:
         programs = [
             _PROGRAM.format(
                 name=part.name,
+                umask=f"{part.umask:03o}",
                 command=_quote([*_WATCHDOG_COMMAND, str(self._config), *part.command]),
                 variable=watchdog.ENVIRONMENT_VARIABLE,
                 environment=urlencode(part.environment).replace("%", "%%"),

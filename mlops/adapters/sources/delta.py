@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 from mlops.config.source_params import DeltaParams
 from mlops.data.source import Fetched, SourceContext
@@ -30,7 +30,7 @@ class DeltaSource:
     removed, the whole table.
     """
 
-    address: str
+    address: str = field(repr=False)
     version: int | None = None
 
     @classmethod
@@ -46,7 +46,8 @@ class DeltaSource:
         at, before = table.version(), None if since is None else since["version"]
         if at == before or (self.version is None and before is not None and at < before):
             return
-        file = folder / f"{self.address.rstrip('/').rsplit('/', 1)[-1]}-v{at}.parquet"
+        place = urlsplit(self.address).path if "://" in self.address else self.address
+        file = folder / f"{place.rstrip('/').rsplit('/', 1)[-1]}-v{at}.parquet"
         added = _added(table, before)
         rows = parquet.gather(_pieces(table) if added is None else _new_pieces(table, added), file)
         if rows:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+from mlops.addresses import masked
 from mlops.data.source import Fetched
 from mlops.errors import MlopsError, UnavailableError, UsageError
 from mlops.files import hashing
@@ -25,20 +27,22 @@ class AddressSource:
     Credentials are those of the environment, by the usual names of each service.
     """
 
-    address: str
+    address: str = field(repr=False)
 
     def fetch(self, since: Any, folder: Path) -> Iterator[Fetched]:
         """Bring what is new or changed, in the order of the names."""
         known = dict((since or {}).get("files", {}))
         try:
             for number, (path, token, system) in enumerate(self._files()):
-                if token is not None and known.get(path) == token:
+                # The positions are committed: a token in an address is none of theirs, and may change.
+                key = masked(path)
+                if token is not None and known.get(key) == token:
                     continue
                 # A file of its own folder: two may have one name.
-                file = folder / f"{number:06d}" / path.rsplit("/", 1)[-1]
+                file = folder / f"{number:06d}" / _name(path)
                 file.parent.mkdir(parents=True)
                 system.get_file(path, str(file))
-                again, known = path in known, {**known, path: token}
+                again, known = key in known, {**known, key: token}
                 yield Fetched(file, file.name, {"files": known}, again=again)
         except MlopsError:
             raise
@@ -70,6 +74,11 @@ class AddressSource:
             paths = [path]
         for each in sorted(paths):
             yield each, _token(system.info(each)), system
+
+
+def _name(path: str) -> str:
+    """Return a file's name, without the query that an address of the web may end in."""
+    return (urlsplit(path).path if "://" in path else path).rsplit("/", 1)[-1]
 
 
 def _token(info: dict[str, Any]) -> str | None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from mlops.addresses import masked
 from mlops.config.source_params import SqlParams
 from mlops.data import cursor
 from mlops.data.source import Fetched, SourceContext
@@ -57,7 +58,7 @@ class SqlSource:
         from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
         engine, file, position = self._engine(), folder / f"{self.name}.parquet", [since]
-        where = engine.url.render_as_string(hide_password=True)
+        where = masked(engine.url.render_as_string(hide_password=False))
         try:
             with engine.connect() as connection:
                 rows = parquet.gather(self._pieces(connection, position), file)

@@ -56,7 +56,7 @@ def add_file(root: Path, file: str, more: Sequence[str] = ()) -> Outcome:
         tables = [
             table
             for number, pattern in enumerate((file, *more))
-            for table in resolve_tables(pattern, Path(folder, str(number)))
+            for table in resolve_tables(pattern, Path(folder, str(number)), env=root / ".env")
         ]
         ingested = add_files(root, tables)
         # Pushed even if nothing is new: an earlier push may have failed.

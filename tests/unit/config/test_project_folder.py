@@ -101,7 +101,9 @@ model: {{builder: model.py, task: binary}}
 def test_a_password_of_whatever_signs_is_refused_and_not_told_again(tmp_path: Path, password: str) -> None:
     file = tmp_path / "params.yaml"
     file.write_text(SOURCE.format(address=f"postgresql://me:{password}@host/db"))
-    with pytest.raises(ConfigError, match=r"got 'postgresql://\*\*\*@host/db', allowed: .*\$\{DB_PASSWORD\}"):
+    with pytest.raises(
+        ConfigError, match=r"got 'postgresql://me:\*\*\*@host/db', allowed: .*\$\{DB_PASSWORD\}"
+    ):
         load_params(file)
 
 

@@ -11,7 +11,14 @@ from mlops.config.consistency import RowRate
 from mlops.config.project_folder import load_params
 from mlops.ledger.entry import Entry
 from mlops.ledger.records import DataVersioned
-from mlops.project.doctor import check_clock, check_dvc, check_space, check_windows
+from mlops.project.doctor import (
+    check_clock,
+    check_dvc,
+    check_remote,
+    check_secrets,
+    check_space,
+    check_windows,
+)
 from tests.ledger_rows import made
 
 NOW = datetime(2026, 7, 1, tzinfo=UTC)
@@ -69,6 +76,42 @@ def test_a_cache_that_an_edit_corrupts_fails(
     found = check_dvc(folder)
     assert found.state == state, found
     assert bool(found.remedy) == (state == "fail")
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "mode", "state"),
+    [
+        (".env", "MLOPS_PREFECT_PORT=4300\nNOTE=http://host/\n", 0o644, "ok"),
+        (".env", "PREFECT_API_AUTH_STRING=ada:secret\n", 0o644, "warn"),
+        (".env", "export DB_PASSWORD=secret\n", 0o640, "warn"),
+        (".env", "MLOPS_LEDGER_URI=postgresql://ada:secret@host/db\n", 0o644, "warn"),
+        (".env", "MLOPS_LEDGER_URI=postgresql://ada:secret@host/db\n", 0o600, "ok"),
+        (".dvc/config.local", "['remote \"x\"']\n    secret_access_key = secret\n", 0o644, "warn"),
+        (".dvc/config.local", "['remote \"x\"']\n    url = /data\n", 0o644, "ok"),
+    ],
+)
+def test_a_secret_that_others_can_read_is_a_warning(
+    tmp_path: Path, file: str, text: str, mode: int, state: str
+) -> None:
+    (tmp_path / ".dvc").mkdir()
+    (tmp_path / file).write_text(text)
+    (tmp_path / file).chmod(mode)
+    found = check_secrets(tmp_path)
+    assert found.state == state, found
+    assert (f"chmod 600 {file}" in found.remedy) == (state == "warn")
+    assert "ada" not in found.detail
+
+
+@pytest.mark.parametrize(
+    "url", ["https://ada:secret@127.0.0.1:9/store", "https://127.0.0.1:9/store?sig=secret"]
+)
+def test_a_remote_is_shown_without_its_password(tmp_path: Path, url: str) -> None:
+    (tmp_path / ".dvc").mkdir()
+    config = f"[core]\n    remote = far\n['remote \"far\"']\n    url = {url}\n"
+    (tmp_path / ".dvc" / "config").write_text(config)
+    found = check_remote(tmp_path)
+    assert found.state == "fail"
+    assert "secret" not in f"{found.detail} {found.remedy}"
 
 
 def test_windows_that_contradict_one_another_fail_and_those_that_waste_work_warn() -> None:
