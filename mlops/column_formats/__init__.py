@@ -6,21 +6,28 @@ The serving image carries this package: standard library at the top, numpy and p
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mlops.column_formats.column_format import ColumnFormat
 from mlops.column_formats.column_text import ColumnText, Finding
 from mlops.column_formats.date_format import DateFormat
+from mlops.column_formats.epoch_format import EpochFormat
+from mlops.column_formats.excel_format import ExcelFormat
 from mlops.column_formats.number_format import NumberFormat
 from mlops.column_formats.text_format import TextFormat
 from mlops.register import Register
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 __all__ = [
-    "REGISTER", "ColumnFormat", "ColumnText", "DateFormat", "Finding", "NumberFormat", "TextFormat",
-    "detect", "of_params", "register",
+    "REGISTER", "ColumnFormat", "ColumnText", "DateFormat", "EpochFormat", "ExcelFormat", "Finding",
+    "NumberFormat", "TextFormat", "detect", "detect_numbers", "of_params", "register",
 ]  # fmt: skip
 
-REGISTER: Register[type[ColumnFormat]] = Register("data.formats", NumberFormat, DateFormat, TextFormat)
+REGISTER: Register[type[ColumnFormat]] = Register(
+    "data.formats", NumberFormat, DateFormat, EpochFormat, ExcelFormat, TextFormat
+)
 register = REGISTER.register
 
 
@@ -39,7 +46,25 @@ def of_params(value: Any) -> ColumnFormat:
             raise ValueError(f"a {kind.name} format") from exc
         if format is not None:
             return format
-    raise ValueError('{thousands: ",", decimal: "."} of numbers, "%d-%b-%Y" of dates, {strip: true} of text')
+    raise ValueError(
+        '{thousands: ",", decimal: "."} of numbers, "%d-%b-%Y" or {epoch: ms} of dates, {strip: true} of text'
+    )
+
+
+def detect_numbers(columns: Mapping[str, pd.Series[Any]]) -> list[Finding]:
+    """Return which columns of numbers are written as something else, as days are in a spreadsheet.
+
+    Parameters
+    ----------
+    columns
+        The columns of numbers, by name: values from all of the file's rows, none missing.
+    """
+    findings = (
+        next((found for kind in REGISTER if (found := kind.detect_numbers(name, numbers))), None)
+        for name, numbers in columns.items()
+        if len(numbers)
+    )
+    return [finding for finding in findings if finding]
 
 
 def detect(file: Mapping[str, ColumnText]) -> list[Finding]:

@@ -28,6 +28,11 @@ class ColumnFormat:
     is_text: ClassVar[bool] = False
     """Whether what it gives is text still, for the feature type to read."""
 
+    @property
+    def reads_numbers(self) -> bool:
+        """Whether numbers are read, too, and not text alone."""
+        return False
+
     def read(self, column: pd.Series[Any]) -> pd.Series[Any]:
         """Return the values that a column of text holds; what it cannot read stays text.
 
@@ -54,6 +59,18 @@ class ColumnFormat:
             The columns of its file, by name: how they are written is evidence, too.
         """
         del column, file
+        return None
+
+    @classmethod
+    def detect_numbers(cls, name: str, numbers: pd.Series[Any]) -> Finding | None:
+        """Return how a column of numbers is written, None where nothing says that it is written so.
+
+        Parameters
+        ----------
+        numbers
+            Values from all of the column, its least and its greatest among them; none missing.
+        """
+        del name, numbers
         return None
 
     @classmethod

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from mlops.column_formats.column_format import ColumnFormat
+from mlops.column_formats.column_text import ColumnText, Finding
+from mlops.column_formats.date_detection import DatePatterns, dates_in, read_by
+from mlops.column_formats.date_names import is_time_name
+from mlops.column_formats.date_pattern import DatePattern
+from mlops.feature_types.cells import spelled
+from mlops.feature_types.spellings import beside_text, code_of
+from mlops.moments import to_times
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -14,6 +23,12 @@ if TYPE_CHECKING:
 
 __all__ = ["DateFormat"]
 
+_AT_LEAST_HALF = 0.5
+_FIRST_YEAR, _LAST_YEAR = 1900, 2100
+_PLAIN = re.compile(r"\d{4}[-/]\d\d[-/]\d\d([T ].*)?", re.DOTALL)
+"""How text that is a moment without any format begins."""
+_ISO = "2013-07-04 or 2013-07-04T15:00:00Z"
+
 
 @dataclass(frozen=True)
 class DateFormat(ColumnFormat):
@@ -21,17 +36,24 @@ class DateFormat(ColumnFormat):
 
     Parameters
     ----------
-    pattern
-        In the words of `strptime`: ``%d-%b-%Y``.
+    patterns
+        In the words of `strptime`: ``%d-%b-%Y``. A value is read by the first that fits.
     """
 
     name: ClassVar[str] = "date"
 
-    pattern: str = "%Y-%m-%d"
+    patterns: tuple[str, ...] = ("%Y-%m-%d",)
 
     def __post_init__(self) -> None:
-        if not isinstance(self.pattern, str) or "%" not in self.pattern:
-            raise ValueError("a pattern such as %d-%b-%Y")
+        if not self.patterns or any(not isinstance(each, str) or "%" not in each for each in self.patterns):
+            raise ValueError("a pattern such as %d-%b-%Y, or a list of them")
+        for pattern in self.patterns:
+            DatePattern(pattern)
+
+    @property
+    def reads_numbers(self) -> bool:
+        """Whether whole numbers are digits of a date, as 20130704."""
+        return all(pattern.replace("%", "").isalpha() for pattern in self.patterns)
 
     def suits(self, type: FeatureType | None) -> bool:
         """Return whether a type's values are moments; a column without a type may be the event time."""
@@ -40,19 +62,70 @@ class DateFormat(ColumnFormat):
     def read(self, column: pd.Series[Any]) -> pd.Series[Any]:
         """Return times in UTC; what is none in this format stays text."""
         import pandas as pd
+        import pyarrow as pa
 
-        times = pd.to_datetime(column, format=self.pattern, utc=True, errors="coerce")
-        if times.notna().equals(column.notna()):
-            return pd.Series(times)
-        return pd.Series(times.astype(object).where(times.notna(), column))
+        words = column.astype(object)
+        if self.reads_numbers:
+            words = words.map({value: code_of(spelled(value)) for value in words.dropna().unique()})
+        text = pa.array([value if isinstance(value, str) else None for value in words], pa.string())
+        times = pd.Series(read_by(self.patterns, text)[0], index=column.index)
+        return beside_text(times.dt.tz_localize("UTC"), column)
+
+    @classmethod
+    def detect(cls, column: ColumnText, file: Mapping[str, ColumnText]) -> Finding | None:
+        """Return by which patterns a column's dates are written; None where as ISO 8601 has them."""
+        del file
+        values = list(column.values)
+        plain = _plain_share(values) if values and not column.numbers else 1.0
+        finding = cls._finding(column.name, values) if plain < 1 else None
+        # Of dates that a feature type reads, a few others are those of their rows.
+        return finding if finding and (finding.format or plain < _AT_LEAST_HALF) else None
+
+    @classmethod
+    def detect_numbers(cls, name: str, numbers: pd.Series[Any]) -> Finding | None:
+        """Return that whole numbers are the digits of dates, as 20130704; None where they are not."""
+        least, greatest = numbers.min(), numbers.max()
+        for digits in (8, 12, 14):
+            shift = 10 ** (digits - 4)
+            if _FIRST_YEAR * shift <= least <= greatest < _LAST_YEAR * shift and (numbers % 1 == 0).all():
+                finding = cls._finding(name, [spelled(number) for number in numbers.unique()])
+                return finding if finding and finding.format else None
+        return None
+
+    @classmethod
+    def _finding(cls, name: str, values: list[str]) -> Finding | None:
+        import pyarrow as pa
+
+        dates = dates_in(pa.array(values, pa.string()), is_named_date=is_time_name(name))
+        if dates is None:
+            return None
+        if isinstance(dates, DatePatterns):
+            format = cls(dates.patterns)
+            why = f": {dates.why}" if dates.why else ""
+            sentence = (
+                f"{name} holds dates as {dates.example!r}, read by {' and '.join(dates.patterns)}{why}."
+            )
+            return Finding(name, format, sentence)
+        if not dates.patterns:
+            remedy = f"Write them as {_ISO} to have dates."
+        else:
+            either = " or ".join(f'"{pattern}"' for pattern in dates.patterns)
+            remedy = f"Write data.formats: {{{name}: {either}}} to have dates."
+        return Finding(name, None, f"{name} holds {dates.what}, as {dates.example!r}.", remedy)
 
     @classmethod
     def of_params(cls, value: Any) -> Self | None:
-        """Return the format that a pattern means."""
+        """Return the format that a pattern, or a list of them, means."""
         if isinstance(value, str):
-            return cls(value)
-        return super().of_params(value)
+            return cls((value,))
+        return cls(tuple(value)) if isinstance(value, list | tuple) else None
 
     def to_params(self) -> Any:
-        """Return the pattern."""
-        return self.pattern
+        """Return the pattern, or the list of them."""
+        return self.patterns[0] if len(self.patterns) == 1 else list(self.patterns)
+
+
+def _plain_share(values: list[str]) -> float:
+    """Return the share of the values that a feature type reads as they are."""
+    plain = [value for value in values if _PLAIN.fullmatch(value)]
+    return int(to_times(plain).notna().sum()) / len(values) if plain else 0.0

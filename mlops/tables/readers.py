@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from mlops.errors import DataError
 from mlops.feature_types import BOOLEAN
+from mlops.feature_types.cells import is_number
 from mlops.feature_types.spellings import as_booleans
 from mlops.files import compression
 from mlops.schema import Schema
@@ -174,8 +175,15 @@ def with_formats(frame: pd.DataFrame, schema: Schema, *, labelled: bool) -> pd.D
 
 
 def _with_format(column: pd.Series[Any], reading: ColumnReading) -> pd.Series[Any]:
-    """Read the cells of a column that are text."""
+    """Read the cells of a column that are text, or numbers where its format reads those."""
+    from pandas.api import types
+
+    if types.is_numeric_dtype(column.dtype):
+        format = reading.format
+        return format.read(column) if format is not None and format.reads_numbers else column
     is_text = column.map(lambda value: isinstance(value, str)).astype(bool)
+    if reading.format is not None and reading.format.reads_numbers:
+        is_text |= column.map(is_number).astype(bool)
     if not is_text.any():
         return column
     text = reading.prepared(column[is_text].astype(object))
