@@ -18,6 +18,8 @@ def as_utc(moment: datetime) -> datetime:
     return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
+_YEARS = range(1000, 9000)
+"""What a person may name: windows are reckoned from it, and Python's years are 1 to 9999."""
 SMALLEST = timedelta(microseconds=1)
 """Between a moment and the next."""
 
@@ -65,12 +67,20 @@ def parse_moment(value: str | date | datetime) -> datetime:
     Raises
     ------
     UsageError
-        It is no time.
+        It is no time, or one so far away that the windows around it have none.
     """
     try:
         if isinstance(value, str):
-            return from_text(value)
-        return as_utc(value if isinstance(value, datetime) else datetime(value.year, value.month, value.day))
+            moment = from_text(value)
+        else:
+            day = value if isinstance(value, datetime) else datetime(value.year, value.month, value.day)
+            moment = as_utc(day)
     except (ValueError, AttributeError) as exc:
         remedy = "Write it as 2013-04-01 or 2013-04-01T12:00."
         raise UsageError(f"{value!r} is not a time.", remedy=remedy) from exc
+    if moment.year not in _YEARS:
+        raise UsageError(
+            f"{value!s} is too far away.",
+            remedy=f"Name a time of the years {_YEARS.start} to {_YEARS.stop - 1}.",
+        )
+    return moment

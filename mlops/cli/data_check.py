@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -14,7 +13,9 @@ __all__ = ["data_check"]
 
 def data_check(
     context: typer.Context,
-    file: Annotated[Path, typer.Argument(help="CSV, Parquet or JSON lines.")],
+    file: Annotated[
+        str, typer.Argument(help="CSV, Parquet or JSON lines: a file, or an address such as s3://….")
+    ],
     as_of: Annotated[
         str | None, as_of_option("Time that freshness is measured at, ISO 8601, UTC; default: now.")
     ] = None,
@@ -25,8 +26,11 @@ def data_check(
     Example: mlops data check june.csv
     """
     from mlops.project.data_check import check_table
+    from mlops.project.table_argument import open_table
 
-    report = check_table(context.obj.project(), file.resolve(), as_of=parse_time(as_of))
+    project, at = context.obj.project(), parse_time(as_of)
+    with open_table(file, env=project.folder.root / ".env") as table:
+        report = check_table(project, table, as_of=at)
     context.obj.show(report.text(), report.to_dict(), as_json=json)
     if report.refusals:
         raise typer.Exit(3)

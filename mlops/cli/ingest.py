@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -29,11 +28,9 @@ def ingest(
 
     Example: mlops ingest january.parquet february.parquet
     """
-    from mlops.data.source import check_address
+    from mlops.project.table_argument import absolute
 
-    for word in file or []:
-        check_address(word)  # before it becomes a parameter that Prefect stores
-    sources = [word if "://" in word else str(Path(word).resolve()) for word in file or []]
+    sources = [absolute(word) for word in file or []]
     # A project's own flow may be of a time when it took one.
     more = {"more": sources[1:]} if sources[1:] else {}
     run_flow(context.obj, "ingest", as_json=json, file=sources[0] if sources else None, **more)

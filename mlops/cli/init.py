@@ -20,7 +20,9 @@ _NAMES = "COLUMN[,COLUMN…]"
 
 def init(
     context: typer.Context,
-    table: Annotated[str, typer.Argument(help="CSV, Parquet or JSON lines: a file, a folder or a pattern.")],
+    table: Annotated[
+        str, typer.Argument(help="CSV, Parquet or JSON lines: a file, a folder, a pattern or an address.")
+    ],
     target: Annotated[str, typer.Option(help="The column to predict.")],
     time: Annotated[str | None, typer.Option(help="The column that holds each row's event time.")] = None,
     key: Annotated[str | None, typer.Option(help="The column that identifies a row.")] = None,

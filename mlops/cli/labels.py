@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -19,7 +18,10 @@ labels = typer.Typer(help="Labels for served predictions.", no_args_is_help=True
 def add(
     context: typer.Context,
     file: Annotated[
-        Path, typer.Argument(help="A table with the target and the key, or the prediction's id.")
+        str,
+        typer.Argument(
+            help="A table with the target and the key, or the prediction's id: a file, or an address such as s3://…."
+        ),
     ],
     by: Annotated[str, typer.Option(help="Match rows by key, or by id, the prediction's.")] = "key",
     skip_unknown: Annotated[
@@ -32,8 +34,11 @@ def add(
     Example: mlops labels add march.parquet
     """
     from mlops.project.labels import add_labels
+    from mlops.project.table_argument import open_table
 
-    added = add_labels(context.obj.project(), file, by=by, skip_unknown=skip_unknown)
+    project = context.obj.project()
+    with open_table(file, env=project.folder.root / ".env") as table:
+        added = add_labels(project, table, by=by, skip_unknown=skip_unknown)
     text = f"{added.rows} labels added, {added.corrected} of them corrections"
     text += f", {added.unknown} unknown skipped." if added.unknown else "."
     result = {"rows": added.rows, "corrected": added.corrected, "unknown": added.unknown}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json as jsonlib
 import sys
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -16,7 +15,12 @@ __all__ = ["predict"]
 
 def predict(
     context: typer.Context,
-    rows: Annotated[Path, typer.Argument(help="CSV, Parquet or JSON lines with the features.")],
+    rows: Annotated[
+        str,
+        typer.Argument(
+            help="CSV, Parquet or JSON lines with the features: a file, or an address such as s3://…."
+        ),
+    ],
     batch: Annotated[int, typer.Option(min=1, help="Rows per request.")] = 500,
     json: Json = False,
 ) -> None:
@@ -25,12 +29,15 @@ def predict(
     Example: mlops predict april.parquet > predictions.jsonl
     """
     from mlops.project.predict import predict_table
+    from mlops.project.table_argument import open_table
 
+    project = context.obj.project()
     predictions: list[dict[str, Any]] = []
-    for predicted in predict_table(context.obj.project(), rows, batch=batch):
-        if json:
-            predictions += predicted
-        else:
-            sys.stdout.writelines(jsonlib.dumps(prediction) + "\n" for prediction in predicted)
+    with open_table(rows, env=project.folder.root / ".env") as table:
+        for predicted in predict_table(project, table, batch=batch):
+            if json:
+                predictions += predicted
+            else:
+                sys.stdout.writelines(jsonlib.dumps(prediction) + "\n" for prediction in predicted)
     if json:
         context.obj.show("", {"predicted": len(predictions), "predictions": predictions}, as_json=True)

@@ -62,18 +62,25 @@ app = typer.Typer(
 )
 
 
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        sys.stdout.write(f"mlops {__version__}\n")
+        raise typer.Exit
+
+
 @app.callback()
 def program(
     context: typer.Context,
     project: Annotated[
         Path, typer.Option("--project", "-C", help="The project's folder, or one inside it.")
     ] = Path(),
-    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+    version: Annotated[  # eager: or the parser misses a command first
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and exit."),
+    ] = False,
 ) -> None:
     """Keep where the project is, for the command."""
-    if version:
-        sys.stdout.write(f"mlops {__version__}\n")
-        raise typer.Exit
+    del version
     context.obj = Screen(project)
 
 

@@ -30,10 +30,11 @@ def rollback(
     Example: mlops rollback --reason "too many false alarms"
     """
     from mlops.ledger.records import DeploymentStarted
-    from mlops.project.rollback import roll_back
+    from mlops.project.rollback import check_version, roll_back
     from mlops.project.up import ensure
 
     project = context.obj.project()
+    check_version(project, version)
     ensure(project, on_progress=show_progress)  # MLflow may have to give the bundle
     promoted = roll_back(project, version, reason=reason or "")
     if project.ledger.last(DeploymentStarted) is None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -16,10 +15,10 @@ __all__ = ["score"]
 def score(
     context: typer.Context,
     source: Annotated[
-        Path | None, typer.Argument(help="CSV, Parquet or JSON lines; default: score.source.")
+        str | None, typer.Argument(help="CSV, Parquet or JSON lines, a file; default: score.source.")
     ] = None,
     destination: Annotated[
-        Path | None,
+        str | None,
         typer.Argument(help="A .parquet, .csv or .jsonl file, or a folder; default: score.destination."),
     ] = None,
     no_log: Annotated[
@@ -31,5 +30,8 @@ def score(
 
     Example: mlops score april.parquet scores/
     """
-    paths = {"source": source and source.absolute(), "destination": destination and destination.absolute()}
+    from mlops.project.table_argument import local_path
+
+    words = {"source": source, "destination": destination}
+    paths = {name: word and local_path(word, argument=f"The {name}") for name, word in words.items()}
     run_flow(context.obj, "score", as_json=json, unlogged=no_log, **paths)

@@ -143,7 +143,7 @@ def tables(source: str, root: Path) -> list[Path]:
     """
     source = str(Path(source).expanduser())
     path = root / source
-    if path.is_file():
+    if path.exists() and not path.is_dir():  # a pipe, too
         return [path]
     if path.is_dir():
         files = [file for file in path.iterdir() if is_table(file.name)]

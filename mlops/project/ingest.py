@@ -12,8 +12,6 @@ from pathlib import Path
 from mlops.adapters.dvc.tree import DvcTree
 from mlops.adapters.git.worktree import Tree
 from mlops.config.paths import LAKE, POINTERS, RAW
-from mlops.config.settings import expanded
-from mlops.data import source
 from mlops.data.lake import Appended
 from mlops.data.source import Fetched
 from mlops.errors import ConflictError, DataError, shown
@@ -24,7 +22,7 @@ from mlops.project.context import Project
 from mlops.project.ingest_table import LakeState, StagedTable, stage_table
 from mlops.project.source_pull import Pull, pull
 
-__all__ = ["Ingested", "add_files", "add_pulled", "remove_raw", "resolve_tables", "version"]
+__all__ = ["Ingested", "add_files", "add_pulled", "remove_raw", "version"]
 
 _PATIENCE = 3600.0
 """Seconds that an ingestion waits for another one."""
@@ -48,25 +46,6 @@ class Ingested:
     def is_idle(self) -> bool:
         """Whether ``data.source`` had nothing new."""
         return self.outcome.text == _NOTHING
-
-
-def resolve_tables(pattern: str, folder: Path, *, env: Path | None = None) -> list[Path]:
-    """Return the tables of a path, a pattern or an address; those at an address are fetched into `folder`.
-
-    An address names its password or token as ``${NAME}``, a variable of the environment or of `env`.
-
-    Raises
-    ------
-    UsageError
-        The address has one in it.
-    """
-    if "://" in pattern:
-        from mlops.adapters.sources.remote_files import AddressSource
-
-        source.check_address(pattern)
-        address = expanded(pattern, env)
-        return [fetched.file for fetched in AddressSource(address).fetch(None, folder)]
-    return source.named_tables(pattern, Path.cwd())
 
 
 def add_files(root: Path, files: Sequence[Path]) -> Ingested:

@@ -7,15 +7,16 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from mlops.data import source
 from mlops.data.contract import infer
 from mlops.errors import DataError
 from mlops.ledger.records import DataVersioned
 from mlops.moments import to_times
 from mlops.project.context import Project
 from mlops.project.ingest import add_files
+from mlops.project.table_argument import resolve_tables
 from mlops.scaffold import template
 from mlops.scaffold.candidates import untried
 from mlops.scaffold.columns import is_id_name
@@ -82,7 +83,7 @@ def begin(
     Parameters
     ----------
     table
-        A file, a folder of files or a pattern.
+        A file, a folder of files, a pattern or an address.
     seconds
         About how long models may be tried on the table; 0 proposes one untried. See `model_choice.choose`.
 
@@ -96,7 +97,21 @@ def begin(
         No project can be created in the folder, see `template.ready` and `template.begin`.
     """
     outer = template.ready(folder)
-    files = source.named_tables(table, Path.cwd())
+    with TemporaryDirectory(prefix="mlops-") as fetched:
+        files = resolve_tables(table, Path(fetched))
+        return _begin(folder, table, files, options, outer, name, seconds, on_progress)
+
+
+def _begin(
+    folder: Path,
+    table: str,
+    files: Sequence[Path],
+    options: ProfileOptions,
+    outer: Path | None,
+    name: str | None,
+    seconds: float,
+    on_progress: Callable[[str], None],
+) -> CreatedProject:
     sample = take(
         _rows(files),
         most=readers.rows_at_once(files[0], _SAMPLED),

@@ -10,7 +10,7 @@ from mlops.ledger.entry import Entry
 from mlops.ledger.records import ModelPromoted, ModelRolledBack
 from mlops.project.context import Project
 
-__all__ = ["SELECTION_LOCK", "find_rollback", "roll_back"]
+__all__ = ["SELECTION_LOCK", "check_version", "find_rollback", "roll_back"]
 
 log = logging.getLogger("mlops")
 
@@ -45,12 +45,26 @@ def roll_back(project: Project, version: str | None = None, *, reason: str = "")
     while True:
         champion = project.promoted()
         if _is_done(project, champion, version):
+            log.info(_why_done(project, champion, version))
             return champion
         earlier = _choose_promotion(project, champion, version)
         project.bundle_of(earlier)  # before anything is recorded: it may be gone from here and from MLflow
         with project.lock(SELECTION_LOCK):
             if project.promoted().id == champion.id:
                 return _record(project, earlier, champion, reason)
+
+
+def check_version(project: Project, version: str | None) -> None:
+    """Refuse a version that `roll_back` would refuse; nothing is started or recorded.
+
+    Raises
+    ------
+    NothingPromotedError, UsageError
+        As `roll_back`.
+    """
+    champion = project.promoted()
+    if not _is_done(project, champion, version):
+        _choose_promotion(project, champion, version)
 
 
 def find_rollback(project: Project, digest: str) -> Entry[ModelRolledBack] | None:
@@ -85,14 +99,16 @@ def _record(
 
 
 def _is_done(project: Project, champion: Entry[ModelPromoted], version: str | None) -> bool:
-    number, rollback = champion.record.version, _rollback_behind(project, champion)
+    if version is None:
+        return _rollback_behind(project, champion) is not None
+    return version == champion.record.version
+
+
+def _why_done(project: Project, champion: Entry[ModelPromoted], version: str | None) -> str:
+    rollback = _rollback_behind(project, champion)
     if version is None and rollback is not None:
-        log.info("%s To go back further, name a version.", rollback.record.sentence)
-        return True
-    if version == number:
-        log.info("version %s is the champion; nothing was recorded", number)
-        return True
-    return False
+        return f"{rollback.record.sentence} To go back further, name a version."
+    return f"version {champion.record.version} is the champion; nothing was recorded"
 
 
 def _choose_promotion(

@@ -62,7 +62,7 @@ def test_a_question_without_a_feature_is_not_asked(say: Say, project: Path, tmp_
 
 def test_a_file_that_is_not_there_is_named(say: Say, project: Path) -> None:
     told = say(project, "labels", "add", "nowhere.csv")
-    assert told.code == 1
+    assert told.code == 2
     assert "nowhere.csv" in told.err
 
 

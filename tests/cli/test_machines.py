@@ -53,7 +53,7 @@ def test_for_a_person_they_are_told_on_stderr(say: Say, project: Path) -> None:
 
 def test_an_error_on_purpose_is_an_object(say: Say, project: Path) -> None:
     said = say(project, "labels", "add", "nowhere.csv", "--json")
-    assert said.code == 1
+    assert said.code == 2
     assert "nowhere.csv" in json.loads(said.out)["error"]
 
 

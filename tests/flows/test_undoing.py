@@ -28,7 +28,7 @@ from mlops.orchestration.tasks import deploy, train
 from mlops.project.context import Project
 from mlops.project.rollback import roll_back
 from mlops.project.verdict import verdict
-from tests.flows.orchard import Closed, bare
+from tests.flows.orchard import Closed, bare, mlops
 from tests.ledger_rows import made
 from tests.tiny import tiny_bundle
 
@@ -113,6 +113,12 @@ class TestWhich:
             roll_back(project, version)
         assert refused.value.exit_code == 2
         assert project.ledger.last(ModelRolledBack) is None
+
+    def test_it_is_refused_before_anything_is_started(self, project: Project) -> None:
+        refused = mlops(project.folder.root, "rollback", "77")
+        assert refused.code == 2
+        assert "Version 77 was never promoted. Promoted versions: 3, 2, 1." in refused.err
+        assert "starting" not in refused.err
 
     def test_without_a_champion_there_is_no_way_back(self, new: Project) -> None:
         with pytest.raises(NothingPromotedError):

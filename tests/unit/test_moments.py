@@ -50,3 +50,9 @@ def test_a_window_ends_just_after_its_last_row_and_is_called_by_that_rows_day() 
     assert last_before(after(last)) == last
     assert f"{after(last):%m-%d}" == "07-05"  # what a person must not be shown
     assert f"{last_before(after(last)):%m-%d}" == "07-04"
+
+
+@pytest.mark.parametrize("value", ["0001-01-01", "0999-12-31", "9999-12-31T23:59:59", datetime(9000, 1, 1)])
+def test_a_moment_whose_windows_would_have_none_is_refused(value):
+    with pytest.raises(UsageError, match=r"is too far away\. Name a time of the years 1000 to 8999"):
+        parse_moment(value)

@@ -26,8 +26,9 @@ from mlops.orchestration.tasks import retrain
 from mlops.orchestration.tasks.push import push
 from mlops.prediction_log import label_log, reader
 from mlops.project.context import Project
-from mlops.project.ingest import Ingested, add_files, add_pulled, remove_raw, resolve_tables, version
+from mlops.project.ingest import Ingested, add_files, add_pulled, remove_raw, version
 from mlops.project.source_pull import merge_positions
+from mlops.project.table_argument import resolve_tables
 
 __all__ = [
     "add_file",
