@@ -77,6 +77,6 @@ def detect(file: Mapping[str, ColumnText]) -> list[Finding]:
     """
     findings: list[Finding] = []
     for column in file.values():
-        finding = next((found for kind in REGISTER if (found := kind.detect(column, file))), None)
-        findings += [finding] if finding else []
+        found = [finding for kind in REGISTER if (finding := kind.detect(column, file))]
+        findings += sorted(found, key=lambda finding: finding.format is None)[:1]
     return findings

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mlops.column_formats.column_format import ColumnFormat
@@ -28,6 +28,14 @@ class ColumnText:
         Distinct texts, with the rows that hold each: those that are no plain numbers and, where there are
         no `decimals`, plain numbers whose points may separate thousands, as 1.706. Of many the first, and
         of the others those that are shaped as none before; see `is_whole`.
+    ungrouped
+        Plain numbers of 1000 and more with nothing between their digits, in rows.
+    codes
+        Plain numbers that begin with a zero, as 00123, in rows.
+    example
+        The first plain number.
+    separator
+        Of the CSV that the column stands in; None of a file that has types.
     is_whole
         Whether `values` has all of them; else the column has more than can be kept.
     """
@@ -37,7 +45,13 @@ class ColumnText:
     numbers: int
     decimals: int
     values: Mapping[str, int]
+    ungrouped: int = 0
+    codes: int = 0
+    example: str = ""
+    separator: str | None = ","
     is_whole: bool = True
+    summaries: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    """What the kinds of format made of it, each under its name: not to be made again for every column."""
 
 
 @dataclass(frozen=True)
@@ -52,9 +66,15 @@ class Finding:
         What it holds and for what it is taken, for a person, with an example.
     remedy
         Where it is not certain, what to write in `data.formats`, or in the table.
+    example
+        A value of the column.
+    is_open
+        Whether the values may be one thing or another: the table is not read before a person says which.
     """
 
     column: str
     format: ColumnFormat | None
     sentence: str
     remedy: str = ""
+    example: str = ""
+    is_open: bool = False

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from mlops.column_formats.column_format import ColumnFormat
+from mlops.column_formats.column_text import ColumnText, Finding
+from mlops.column_formats.number_detection import find
+from mlops.column_formats.number_spelling import CONVENTIONS, Spelling
+from mlops.column_formats.units import PERCENT
+from mlops.errors import shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -16,12 +20,9 @@ if TYPE_CHECKING:
 
 __all__ = ["NumberFormat"]
 
-_SPACES = "[ \u00a0\u202f\u2009\u2007]"
-_THOUSANDS = {"": "", ",": ",", ".": r"\.", " ": _SPACES, "'": "['’]"}
-"""What may separate thousands, and what else stands for it in a table: a space of whatever width."""
-_DECIMALS = {".": r"\.", ",": ","}
-_NEGATIVE = ("-", "()", "1-")
-PERCENT = "%"
+_NEGATIVE = {"-": "", "()": "parentheses for what is below zero", "1-": "the minus sign behind"}
+_SEPARATORS = """thousands: ",", ".", " " or "'", and as decimal the other of "." and "," where it is one"""
+_NAMES = {",": "commas", ".": "points", " ": "spaces", "'": "apostrophes"}
 
 
 @dataclass(frozen=True)
@@ -48,10 +49,8 @@ class NumberFormat(ColumnFormat):
     negative: str = "-"
 
     def __post_init__(self) -> None:
-        if self.thousands not in _THOUSANDS:
-            raise ValueError("""thousands: ",", ".", " ", "'" or nothing""")
-        if self.decimal not in _DECIMALS or self.decimal == self.thousands:
-            raise ValueError('decimal: "." or ",", and not what separates thousands')
+        if (self.thousands, self.decimal) not in CONVENTIONS:
+            raise ValueError(_SEPARATORS)
         if not isinstance(self.unit, str) or any(sign.isdigit() for sign in self.unit):
             raise ValueError("unit: text without digits, as $, EUR, % or km")
         if self.negative not in _NEGATIVE:
@@ -73,25 +72,47 @@ class NumberFormat(ColumnFormat):
         return pd.Series(values, index=column.index, dtype=object)
 
     def number(self, text: str) -> float | None:
-        """Return the number that a text is in this format, None where it is none."""
-        match = self._pattern.fullmatch(text)
-        if match is None:
-            return None
-        digits = (
-            re.sub(_THOUSANDS[self.thousands], "", match["digits"]) if self.thousands else match["digits"]
-        )
-        number = float(digits.replace(self.decimal, "."))
-        return -number if match["minus"] or match["opened"] or match["behind"] else number
+        """Return the number that a text is in this format, None where it is none.
 
-    @cached_property
-    def _pattern(self) -> re.Pattern[str]:
-        groups = rf"\d{{1,3}}(?:{_THOUSANDS[self.thousands]}\d{{3}})+|" if self.thousands else ""
-        digits = rf"(?P<digits>(?:{groups}\d+)(?:{_DECIMALS[self.decimal]}\d*)?)"
-        unit = rf"(?:{re.escape(self.unit)})?{_SPACES}*" if self.unit else ""
-        sign = r"(?:(?P<minus>[-\u2212])|\+)?"
-        before, behind = (rf"{unit}{sign}{_SPACES}*{unit}", rf"{_SPACES}*{unit}")
-        opened, closed = (
-            (r"(?P<opened>\()?", r"(?(opened)\))") if self.negative == "()" else ("(?P<opened>(?!))?", "")
-        )
-        trailing = "(?P<behind>-)?" if self.negative == "1-" else "(?P<behind>(?!))?"
-        return re.compile(rf"\s*{opened}{before}{digits}{behind}{trailing}{closed}\s*", re.ASCII)
+        A value may lack the unit, but for the percent sign: 0.45 beside 45% is another number.
+        """
+        spelling = Spelling.of(text)
+        if spelling is None or not spelling.fits(self.thousands, self.decimal):
+            return None
+        number = spelling.value(self.thousands, self.decimal)
+        if spelling.unit != self.unit and (spelling.unit or (self.unit == PERCENT and number)):
+            return None
+        if spelling.negative not in ("", "-", self.negative):
+            return None
+        return -number if spelling.negative else number
+
+    def to_params(self) -> Any:
+        """Return the format as `data.formats` and schema.json spell it."""
+        return super().to_params() or {"decimal": self.decimal}
+
+    @classmethod
+    def detect(cls, column: ColumnText, file: Mapping[str, ColumnText]) -> Finding | None:
+        """Return how a column's numbers are written, see `number_detection.find`."""
+        found = find(column, file)
+        if found is None:
+            return None
+        name, example = column.name, found.example
+        if found.doubt:
+            options = [", ".join(f'{key}: "{value}"' for key, value in way.items()) for way in found.ways]
+            either = " or ".join(f"{{{option}}}" for option in options)
+            remedy = f"Write data.formats: {{{name}: {either}}}." if options else "Write all of its values in one way."
+            sentence = f"{name} looks like numbers, as {example}, but {found.doubt}."
+            return Finding(name, None, sentence, remedy, example, found.is_open)
+        format = cls(found.thousands, found.decimal, found.unit, found.negative)
+        sentence = f"{name} holds {format.words}: {example} is read as {format.number(example):.15g}."
+        return Finding(name, format, sentence, example=example)
+
+    @property
+    def words(self) -> str:
+        """What a column in this format holds, for a person."""
+        parts = [f"{_NAMES[self.thousands]} between thousands"] if self.thousands else []
+        parts += ["decimal commas"] if self.decimal == "," else []
+        parts += [f"the unit {self.unit}"] if self.unit and self.unit != PERCENT else []
+        parts += ["percent signs"] if self.unit == PERCENT else []
+        parts += [_NEGATIVE[self.negative]] if _NEGATIVE[self.negative] else []
+        return f"numbers with {shown(parts)}" if parts else "numbers as text"

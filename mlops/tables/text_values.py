@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mlops.column_formats import ColumnText
 
@@ -22,6 +23,7 @@ _SHAPES = 500
 _LONGEST = 80
 """A longer text is words."""
 _DIGITS = str.maketrans("123456789", "0" * 9)
+_CODE = r"\s*0\d+\s*"
 _MAYBE_THOUSANDS = r"\s*[+-]?[1-9]\d{0,2}(\.\d{3})+\s*"
 """A number whose points may separate thousands."""
 
@@ -31,6 +33,9 @@ class _Column:
     rows: int = 0
     numbers: int = 0
     decimals: int = 0
+    ungrouped: int = 0
+    codes: int = 0
+    example: str = ""
     values: dict[str, int] = field(default_factory=dict)
     shapes: set[str] = field(default_factory=set)
     is_whole: bool = True
@@ -40,15 +45,29 @@ class _Column:
 
         text = column.dropna()
         self.rows += len(text)
-        numbers = pd.to_numeric(text, errors="coerce").notna().to_numpy()
-        self.numbers += int(numbers.sum())
-        if numbers.any() and not self.decimals:
-            pointed = text[numbers & text.str.contains(".", regex=False).to_numpy(bool)]
-            maybe = pointed.str.fullmatch(_MAYBE_THOUSANDS).to_numpy(bool)
+        numbers = pd.to_numeric(text, errors="coerce").to_numpy(float, na_value=np.nan)
+        plain = np.isfinite(numbers)
+        if plain.any():
+            self._count(text[plain], numbers[plain])
+        if not plain.all():
+            self._keep(text[~plain])
+
+    def _count(self, text: pd.Series[Any], numbers: NDArray[np.float64]) -> None:
+        """Count plain numbers; once some have decimals, the points of others are no riddle."""
+        self.numbers += len(text)
+        self.example = self.example or text.iloc[0]
+        if self.decimals and self.ungrouped:
+            return
+        pointed = text.str.contains(".", regex=False).to_numpy(bool)
+        whole = text[~pointed]
+        self.codes += int(whole.str.fullmatch(_CODE).sum()) if len(whole) else 0
+        if not self.decimals:
+            maybe = text[pointed].str.fullmatch(_MAYBE_THOUSANDS).to_numpy(bool)
             self.decimals += int((~maybe).sum())
-            self._keep(pointed[maybe])
-        if not numbers.all():
-            self._keep(text[~numbers])
+            self.ungrouped += int((np.abs(numbers[~pointed]) >= 1000).sum())
+            self._keep(text[pointed][maybe])
+        else:
+            self.ungrouped += int((np.abs(numbers) >= 1000).sum())
 
     def _keep(self, text: pd.Series[Any]) -> None:
         if len(self.shapes) > _SHAPES:
@@ -76,9 +95,16 @@ class _Column:
 
 
 class TextValues:
-    """The text in the columns of a table that comes in pieces."""
+    """The text in the columns of a table that comes in pieces.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    separator
+        Of the CSV it is; None of a file that has types.
+    """
+
+    def __init__(self, separator: str | None = ",") -> None:
+        self._separator = separator
         self._columns: dict[str, _Column] = {}
 
     def take(self, chunk: pd.DataFrame) -> None:
@@ -94,6 +120,9 @@ class TextValues:
     def columns(self) -> Mapping[str, ColumnText]:
         """Return the columns that hold text, by name."""
         return {
-            name: ColumnText(name, each.rows, each.numbers, each.decimals, each.values, each.is_whole)
+            name: ColumnText(
+                name, each.rows, each.numbers, each.decimals, each.values, each.ungrouped, each.codes,
+                each.example, self._separator, each.is_whole,
+            )
             for name, each in self._columns.items()
-        }
+        }  # fmt: skip
