@@ -26,7 +26,7 @@ __all__ = [
 ]  # fmt: skip
 
 REGISTER: Register[type[ColumnFormat]] = Register(
-    "data.formats", NumberFormat, DateFormat, EpochFormat, ExcelFormat, TextFormat
+    "data.formats", DateFormat, EpochFormat, ExcelFormat, NumberFormat, TextFormat
 )
 register = REGISTER.register
 

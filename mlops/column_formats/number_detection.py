@@ -14,7 +14,7 @@ from functools import cached_property
 
 from mlops.column_formats.column_text import ColumnText
 from mlops.column_formats.number_spelling import CONVENTIONS, Spelling, is_plain
-from mlops.column_formats.units import PERCENT, is_currency, is_unit
+from mlops.column_formats.number_units import PERCENT, is_currency, is_unit
 from mlops.errors import shown
 
 __all__ = ["Found", "find"]
@@ -129,7 +129,9 @@ def find(text: ColumnText, file: Mapping[str, ColumnText]) -> Found | None:
     if all(is_plain(each) for each in column.spelled) and column.others:
         return None
     example = _example(column)
-    unit, doubt = _unit(column)
+    if (read := _unit(column)) is None:
+        return None
+    unit, doubt = read
     if doubt:
         return doubt
     if not column.conventions:
@@ -189,12 +191,15 @@ def _quoted(text: ColumnText) -> Found | None:
     return Found(text.example, doubt="they may be names after all", ways=({"decimal": "."},))
 
 
-def _unit(column: _Column) -> tuple[str, Found | None]:
+def _unit(column: _Column) -> tuple[str, Found | None] | None:
+    """Return the unit of a column, and a doubt; None where the words beside its digits are no units."""
     units = Counter(each.unit for each in column.spelled.values())
     named = [unit for unit in units if unit]
     if not named:
         return "", None
     example = next(text for text, each in column.spelled.items() if each.unit)
+    if len(named) > 1 and not all(is_currency(each) or is_unit(each) for each in named):
+        return None
     if len(named) > 1:
         several = shown(
             [text for unit in named[:3] for text, each in column.spelled.items() if each.unit == unit][:3]

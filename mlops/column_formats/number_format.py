@@ -10,7 +10,7 @@ from mlops.column_formats.column_format import ColumnFormat
 from mlops.column_formats.column_text import ColumnText, Finding
 from mlops.column_formats.number_detection import find
 from mlops.column_formats.number_spelling import CONVENTIONS, Spelling
-from mlops.column_formats.units import PERCENT
+from mlops.column_formats.number_units import PERCENT
 from mlops.errors import shown
 
 if TYPE_CHECKING:
@@ -100,7 +100,11 @@ class NumberFormat(ColumnFormat):
         if found.doubt:
             options = [", ".join(f'{key}: "{value}"' for key, value in way.items()) for way in found.ways]
             either = " or ".join(f"{{{option}}}" for option in options)
-            remedy = f"Write data.formats: {{{name}: {either}}}." if options else "Write all of its values in one way."
+            remedy = (
+                f"Write data.formats: {{{name}: {either}}}."
+                if options
+                else "Write all of its values in one way."
+            )
             sentence = f"{name} looks like numbers, as {example}, but {found.doubt}."
             return Finding(name, None, sentence, remedy, example, found.is_open)
         format = cls(found.thousands, found.decimal, found.unit, found.negative)
