@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -91,7 +90,7 @@ def read_csv(
     Raises
     ------
     ValueError
-        A line has more values than the header has names, or pandas cannot read the file.
+        Pandas cannot read the file.
     """
     with _pieces(path, dialect, rows) as pieces:
         first = next(pieces, None)
@@ -135,46 +134,14 @@ def _pieces(
 ) -> Iterator[Iterator[pd.DataFrame]]:
     import pandas as pd
 
+    words = {**dialect.words(), "keep_default_na": False, "na_values": _NULLS}
+    if only is not None:
+        words["usecols"] = only
     with (
-        _text(path, dialect) as (text, words),
-        pd.read_csv(text, dtype=str, chunksize=rows, usecols=only, **words) as pieces,
+        compression.opened(path) as file,
+        pd.read_csv(dialect.rows(file), dtype=str, chunksize=rows, **words) as pieces,
     ):
-        yield _even(pieces)
-
-
-def _even(pieces: Iterable[pd.DataFrame]) -> Iterator[pd.DataFrame]:
-    """Give the pieces of a CSV, none of whose lines has more values than there are names."""
-    coming = iter(pieces)
-    while True:
-        with _even_lines():
-            piece = next(coming, None)
-        if piece is None:
-            return
-        yield piece
-
-
-@contextmanager
-def _even_lines() -> Iterator[None]:
-    """Refuse what pandas would drop with a warning: values without a name. A separator at the end is none."""
-    from pandas.errors import ParserWarning
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", ParserWarning)
-        try:
-            yield
-        except ParserWarning as exc:
-            raise ValueError("its lines have more values than its first line has names") from exc
-
-
-@contextmanager
-def _text(path: Path, dialect: Dialect) -> Iterator[tuple[Any, dict[str, Any]]]:
-    """Open a CSV, and give what pandas must know to read it."""
-    with compression.opened(path) as file:
-        # No column is taken for an index, as pandas would do where lines are longer than the header.
-        yield (
-            dialect.text(file),
-            {"sep": dialect.separator, "index_col": False, "keep_default_na": False, "na_values": _NULLS},
-        )
+        yield iter(pieces)
 
 
 def _spellings(

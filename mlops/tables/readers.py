@@ -6,6 +6,7 @@ import codecs
 import csv
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -16,7 +17,9 @@ from mlops.feature_types.cells import is_number
 from mlops.feature_types.spellings import as_booleans
 from mlops.files import compression
 from mlops.schema import Schema
-from mlops.tables.csv_dialect import Dialect, dialect_of, refuse_repeated
+from mlops.tables.contents import recognize
+from mlops.tables.csv_dialect import Dialect, dialect_of
+from mlops.tables.csv_header import refuse_repeated
 from mlops.tables.csv_reader import ColumnReading, column_readings, read_csv, type_columns
 
 if TYPE_CHECKING:
@@ -50,13 +53,17 @@ _SUFFIXES: dict[str, Format] = {
 }
 _ENDINGS = tuple(_SUFFIXES)
 _INFINITE = re.compile(rb"[:,\[]\s*-?(NaN|Infinity)\b")
-_UNEVEN = re.compile(r"Expected (\d+) fields in line (\d+), saw (\d+)")
-"""The pandas message for a CSV line with too many values."""
 _PIECE = 200_000
 _CELLS = 5_000_000
 """Values in memory at once; as text some 50 bytes each."""
 _LEAST_ROWS = 1000
 _LONGEST_LINE = 1 << 20
+_HEAD = 1 << 12
+_REMEDIES: dict[Format, str] = {
+    "csv": "Correct the file: the first line holds the names, each other line a value for each.",
+    "jsonl": "Write one JSON object a line.",
+    "parquet": "Write the Parquet file again, or name the file after what it is.",
+}
 _UNREADABLE = (OSError, ValueError, csv.Error, *compression.DAMAGED)
 
 
@@ -305,14 +312,24 @@ def _records(path: Path) -> Iterator[dict[str, Any]]:
 def _unreadable(path: Path, exc: BaseException) -> DataError:
     if isinstance(exc, FileNotFoundError):
         return DataError(f"There is no file {path}.", remedy="Check the path.")
-    if uneven := _UNEVEN.search(str(exc)):
-        expected, line, actual = uneven.groups()
-        return DataError(
-            f"{path} cannot be read as a table: line {line} has {actual} values, those before it {expected}.",
-            remedy="Correct that line; a value that contains the separator must be quoted.",
-        )
-    problem = "it is empty" if "No columns to parse" in str(exc) else str(exc).strip().rstrip(".")
-    return DataError(f"{path} cannot be read as a table: {problem}.", remedy=f"Give {_FORMATS}.")
+    problem, remedy = str(exc).strip().rstrip("."), _REMEDIES[format_of(path)]
+    if isinstance(exc, (*compression.DAMAGED, OSError)) and path.suffix in compression.SUFFIXES:
+        problem, remedy = problem or "it is damaged", f"Get the file again, or name it without {path.suffix}."
+    elif path.suffix == ".zip":
+        remedy = "Give a zip of one table without a password, or each table by itself."
+    elif path.suffix not in compression.SUFFIXES and (actual := _actual(path)):
+        problem, remedy = f"it is {actual[0]}", actual[1]
+    return DataError(f"{path} cannot be read as a table: {problem}.", remedy=remedy)
+
+
+def _actual(path: Path) -> tuple[str, str] | None:
+    """Return what a file is where it is not what its name says, and the way out."""
+    with suppress(OSError), path.open("rb") as file:
+        actual = recognize(file.read(_HEAD))
+        # JSON lines begin as JSON does, and a damaged Parquet file as a sound one.
+        own = {"jsonl": "JSON", "parquet": "Parquet"}.get(format_of(path))
+        return actual if actual is not None and actual[0] != own else None
+    return None
 
 
 def _empty(path: Path) -> DataError:

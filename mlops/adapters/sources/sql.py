@@ -16,7 +16,7 @@ from mlops.data import cursor
 from mlops.data.source import Fetched, SourceContext
 from mlops.errors import DataError, UnavailableError, UsageError
 from mlops.files import parquet
-from mlops.tables.csv_dialect import refuse_repeated
+from mlops.tables.csv_header import refuse_repeated
 
 if TYPE_CHECKING:
     import pyarrow as pa

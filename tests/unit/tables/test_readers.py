@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gzip
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -61,6 +62,36 @@ def test_what_is_no_table_is_refused(
 
     with pytest.raises(DataError, match=said):
         read(tmp_path / name, SCHEMA)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "problem"),
+    [
+        ("t.jsonl", b'[{"a": 1}]', "it is one JSON array. Write one JSON object a line"),
+        ("t.jsonl", b"a,b\n1,2\n", "line 1 is not JSON: .* Write one JSON object a line"),
+        ("t.parquet", b"PK\x03\x04xl/workbook.xml", r"it is an Excel workbook \(.xlsx\). Save the sheet"),
+        ("t.csv.gz", b"a,b\n1,2\n", r"Not a gzipped file.* Get the file again, or name it without .gz"),
+        ("t.csv.gz", gzip.compress(b"a,b\n1,2\n", mtime=0)[:-9], "Get the file again"),
+    ],
+)
+def test_a_file_that_is_another_is_named_and_the_way_out_fits_it(
+    tmp_path: Path, name: str, content: bytes, problem: str
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(DataError, match=problem):
+        read_table(tmp_path / name, SCHEMA)
+
+
+def test_a_zip_holds_one_table_whatever_macos_adds(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("t.csv", "plum,size\na,1\n")
+        archive.writestr("__MACOSX/._t.csv", "\0")
+    assert read_table(path, SCHEMA)["plum"].tolist() == ["a"]
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("u.csv", "plum,size\na,1\n")
+    with pytest.raises(DataError, match=r"it holds 2 files, where one is a table\. Give a zip of one table"):
+        read_table(path, SCHEMA)
 
 
 @pytest.mark.parametrize("read", [read_table, in_batches])
@@ -188,7 +219,7 @@ def test_what_json_lines_leave_out_of_a_piece_is_null_there(tmp_path: Path) -> N
     [
         ('{"a": NaN}', "line 3 is not JSON: .*; JSON has no NaN or Infinity, write null"),
         ('{"a": -Infinity}', "line 3 is not JSON: .*; JSON has no NaN or Infinity, write null"),
-        ('{"a": "a NaN"', "line 3 is not JSON: unexpected end of data. Give CSV"),
+        ('{"a": "a NaN"', "line 3 is not JSON: unexpected end of data. Write one JSON object a line"),
         ("[1]", "line 3 is not a JSON object"),
     ],
 )
@@ -217,9 +248,12 @@ def test_a_separator_at_the_end_of_each_line_is_no_column(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ("plum,size\nr1,a,1\nr2,b,2\n", "more values than its first line has names"),  # as R writes it
-        ("plum,size\na,1,\nb,2,\nc,3,\nd,4,5\n", "more values than its first line has names"),
-        ("plum,size\na,1\nb,2\nc,3,4,5\n", "line 4 has 4 values, those before it 2. Correct that line"),
+        ("plum,size\nr1,a,1\nr2,b,2\n", "line 2 has 3 values, but line 1 has 2 names"),  # as R writes it
+        ("plum,size\na,1,\nb,2,\nc,3,\nd,4,5\n", "line 5 has 3 values, but line 1 has 2 names"),
+        (
+            "plum,size\na,1\nb,2\nc,3,4,5\n",
+            r"line 4 has 4 values, but line 1 has 2 names: c,3,4,5\. Correct that",
+        ),
         ("", "it is empty"),
     ],
 )
