@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from mlops.data.contract import Contract
+from mlops.data.quarantine_bias import QuarantineBias
 from mlops.data.validation import Inspection, Reason
 from mlops.errors import DataError, shown
 from mlops.feature_types.cells import jsonable
@@ -44,6 +45,8 @@ class Report:
         Why the table as a whole is refused; empty where it is not.
     notes
         What a person should know and that refuses nothing.
+    biases
+        What bad rows have in common, where they are no random part of the table: an alarm.
     error
         What refuses it where no contract does.
     """
@@ -54,6 +57,7 @@ class Report:
     reasons: tuple[Reason, ...] = ()
     refusals: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    biases: tuple[QuarantineBias, ...] = ()
     error: DataError | None = field(default=None, compare=False)
 
     @property
@@ -68,6 +72,7 @@ class Report:
         # One without its columns was not read to its end.
         lines = [f"{self.name}: {'refused' if self.refusals and not self.bad else rows}"]
         lines += [f"  {reason}" for reason in self.reasons]
+        lines += [f"  {bias}" for bias in self.biases]
         lines += [f"  {note}" for note in self.notes]
         lines += [f"It would be refused: {refusal}" for refusal in self.refusals]
         return "\n".join(lines)
@@ -79,6 +84,7 @@ class Report:
             "good": self.good,
             "bad": self.bad,
             "reasons": [asdict(reason) for reason in self.reasons],
+            "biases": [{**asdict(bias.rows), "example": bias.example} for bias in self.biases],
             "notes": list(self.notes),
             "refusals": list(self.refusals),
         }
@@ -142,7 +148,15 @@ def examine(
         notes.append(f"{name} has no column {schema.target}: its rows wait for their labels")
     if inspection.hopeless:
         return Report(name, rows, refusals=inspection.refusals(now)[:1], notes=tuple(notes))
-    return Report(name, rows, inspection.bad, inspection.reasons(), inspection.refusals(now), tuple(notes))
+    return Report(
+        name,
+        rows,
+        inspection.bad,
+        inspection.reasons(),
+        inspection.refusals(now),
+        tuple(notes),
+        inspection.biases(),
+    )
 
 
 class _Labels:

@@ -17,6 +17,7 @@ import numpy as np
 
 from mlops import feature_types
 from mlops.data.contract import ColumnRule, Contract
+from mlops.data.quarantine_bias import BiasTest, QuarantineBias
 from mlops.errors import DataError, shown
 from mlops.feature_types import CATEGORY
 from mlops.feature_types.cells import plain, spelled
@@ -98,6 +99,7 @@ class Inspection:
         self._examples: dict[tuple[str, str], str] = {}
         self._refused: list[str] = []
         self._newest: pd.Timestamp | None = None
+        self._bias = BiasTest(schema)
         self.rows = 0
         self.bad = 0
         self.late = False
@@ -123,6 +125,7 @@ class Inspection:
         wrong += [(name, self._repeats[name].mark(frame[name]), "not unique") for name in unique]
         reasons = self._explain(frame, wrong)
         bad = reasons.astype(bool)
+        self._bias.take(frame, values, wrong, reasons.to_numpy(object))
         self.rows += len(frame)
         self.bad += int(bad.sum())
         if self._schema.time in values and not bad.all():
@@ -140,6 +143,10 @@ class Inspection:
             Reason(column, rule, rows, self._examples[column, rule])
             for (column, rule), rows in self._reasons.most_common()
         )
+
+    def biases(self) -> tuple[QuarantineBias, ...]:
+        """Return what bad rows have in common, where they are no random part of the batch."""
+        return self._bias.findings() if self.bad else ()
 
     @property
     def hopeless(self) -> bool:

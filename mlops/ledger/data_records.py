@@ -10,9 +10,11 @@ from mlops.ledger.record import Record
 
 __all__ = [
     "BadRows",
+    "BiasedQuarantine",
     "DataRefused",
     "DataVersioned",
     "IngestedFile",
+    "ReturnedRows",
     "SourcePosition",
 ]
 
@@ -27,8 +29,44 @@ class BadRows:
 
 
 @dataclass(frozen=True)
+class BiasedQuarantine:
+    """Rows that are quarantined more often than the others of their file, and what they have in common.
+
+    Parameters
+    ----------
+    column
+        None where it is their place in the file.
+    rows, bad, other_rows, other_bad
+        How many they are and how many of them are quarantined; the same of all others.
+    """
+
+    column: str | None
+    condition: str
+    rows: int
+    bad: int
+    other_rows: int
+    other_bad: int
+
+    @property
+    def sentence(self) -> str:
+        """What is lost."""
+        return (
+            f"ALARM: quarantine takes no random part of the rows, but {self.bad:,} of the {self.rows:,} "
+            f"{self.condition}, and {self.other_bad:,} of the other {self.other_rows:,}"
+        )
+
+
+@dataclass(frozen=True)
+class ReturnedRows:
+    """Rows taken back from quarantine: its file, below the project's root, and their places in it."""
+
+    quarantine: str
+    rows: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class IngestedFile:
-    """A file that was ingested; no value of a row.
+    """A file that was ingested; no row of it.
 
     Parameters
     ----------
@@ -38,6 +76,10 @@ class IngestedFile:
         The files of the lake that hold its rows.
     quarantine
         Where the others are, below the project's root.
+    biases
+        What these have in common, where they are no random part of the file.
+    returned
+        The quarantined rows that it brings back, of files before.
     """
 
     name: str
@@ -47,6 +89,8 @@ class IngestedFile:
     quarantined: int
     quarantine: str | None
     reasons: tuple[BadRows, ...]
+    biases: tuple[BiasedQuarantine, ...] = ()
+    returned: tuple[ReturnedRows, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from mlops.ledger.data_records import (
     BadRows,
+    BiasedQuarantine,
     DataRefused,
     DataVersioned,
     IngestedFile,
+    ReturnedRows,
     SourcePosition,
 )
 from mlops.ledger.deployment_records import (
@@ -47,6 +49,7 @@ __all__ = [
     "RECORDS",
     "AnyDeployment",
     "BadRows",
+    "BiasedQuarantine",
     "DataRefused",
     "DataVersioned",
     "DeploymentFailed",
@@ -68,6 +71,7 @@ __all__ = [
     "RetrainRefused",
     "RetrainRule",
     "RetrainStarted",
+    "ReturnedRows",
     "RunAbandoned",
     "RunRequested",
     "ScoringStarted",

@@ -215,6 +215,7 @@ def _describe(versioned: Entry[DataVersioned], staged: Sequence[StagedTable]) ->
             )
             where = f"of {report.name} {'is' if report.bad == 1 else 'are'} in {each.quarantined}"
             sentences.append(f"{report.bad:,} row{'' if report.bad == 1 else 's'} {where}: {reasons}.")
+        sentences += [f"{bias}." for bias in report.biases]
     return " ".join(sentences)
 
 

@@ -235,6 +235,7 @@ class StagedTable:
             quarantined=report.bad,
             quarantine=str(self.quarantined) if report.bad else None,
             reasons=tuple(BadRows(reason.column, reason.rule, reason.rows) for reason in report.reasons),
+            biases=tuple(bias.rows for bias in report.biases),
         )
 
     @property

@@ -178,7 +178,7 @@ def _last_line(log: Path) -> str:
         return next(
             (
                 line
-                for line in reversed(log.read_text(encoding="utf-8", errors="replaceutf-8").splitlines())
+                for line in reversed(log.read_text(encoding="utf-8", errors="replace").splitlines())
                 if line
             ),
             "",
