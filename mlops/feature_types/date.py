@@ -107,7 +107,7 @@ def read_times(column: pd.Series[Any], *, optional: bool = False) -> pd.Series[A
 
     times = column = filled(column)
     if pd.api.types.is_numeric_dtype(column.dtype):  # a count since when, and of what?
-        times = pd.Series(pd.NaT, index=column.index)
+        times = pd.Series(pd.NaT, index=column.index, dtype="datetime64[us, UTC]")
     elif not isinstance(column.dtype, pd.DatetimeTZDtype):
         times = moments.to_times(column)
     wrong = times.isna() & column.notna() if optional else times.isna()
