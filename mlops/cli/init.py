@@ -10,7 +10,6 @@ import typer
 from mlops.cli.output import Json, show_progress
 
 if TYPE_CHECKING:
-    from mlops.column_formats import ColumnFormat
     from mlops.project.init import CreatedProject
     from mlops.scaffold.model_choice import ModelChoice
 
@@ -32,13 +31,6 @@ def init(
         list[str] | None, typer.Option(metavar=_NAMES, help="The feature columns, and no others.")
     ] = None,
     exclude: Annotated[list[str] | None, typer.Option(metavar=_NAMES, help="Columns to exclude.")] = None,
-    format: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="COLUMN=FORMAT",
-            help="How a column is written, as sold_on=%d/%m/%Y; see `data.formats` in the documentation.",
-        ),
-    ] = None,
     name: Annotated[
         str | None, typer.Option(help="Name of the data and model; default: the folder's name.")
     ] = None,
@@ -61,8 +53,7 @@ def init(
     from mlops.project.init import begin
     from mlops.scaffold.profile import ProfileOptions
 
-    roles = (target, time, key, _task(task))
-    options = ProfileOptions(*roles, _names(features), _names(exclude), _formats(format))
+    options = ProfileOptions(target, time, key, _task(task), _names(features), _names(exclude))
     created = begin(context.obj.folder, table, options, name=name, seconds=seconds, on_progress=show_progress)
     context.obj.show(_text(created), _result(created), as_json=json)
 
@@ -80,24 +71,6 @@ def _task(text: str | None) -> str | None:
 def _names(texts: list[str] | None) -> tuple[str, ...]:
     """Return the names that an option gives, each by itself or several with commas between them."""
     return tuple(name.strip() for text in texts or () for name in text.split(",") if name.strip())
-
-
-def _formats(texts: list[str] | None) -> dict[str, ColumnFormat]:
-    """Return the formats that an option names, by column."""
-    from mlops import column_formats
-    from mlops.errors import UsageError
-    from mlops.files import yaml
-
-    formats: dict[str, ColumnFormat] = {}
-    for text in texts or ():
-        column, _, value = text.partition("=")
-        try:
-            # A pattern begins with a sign that YAML has for itself.
-            written = value if value.startswith("%") else yaml.parse(value, file="--format")
-            formats[column] = column_formats.of_params(written)
-        except ValueError as exc:
-            raise UsageError(f"--format {column}: got {value!r}.", remedy=f"Write {exc}.") from exc
-    return formats
 
 
 def _text(created: CreatedProject) -> str:

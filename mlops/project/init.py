@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from mlops.data.contract import infer
 from mlops.errors import DataError
 from mlops.ledger.records import DataVersioned
+from mlops.moments import to_times
 from mlops.project.context import Project
 from mlops.project.ingest import add_files
 from mlops.project.table_argument import resolve_tables
@@ -117,15 +118,13 @@ def _begin(
         watched=lambda name: name == options.key or is_id_name(name),
     )
     untyped = any(readers.format_of(file) == "csv" for file in files)
-    profile = profile_table(
-        sample.frame, options, untyped=untyped, repeated=sample.repeated, texts=sample.texts
-    )
-    rows = as_ingested(sample.frame, profile.schema(), untyped=untyped)
-    span = _span(sample, profile, rows)
+    profile = profile_table(sample.frame, options, untyped=untyped, repeated=sample.repeated)
+    span = _span(sample, profile)
     notes = [f"{profile.time} {span.warning}"] if span and span.warning else []
     if outer is not None:
         notes.append(f"the project has a git repository of its own, inside {outer}: let that one ignore it.")
     profile = replace(profile, decided=[*profile.decided, *notes])
+    rows = as_ingested(sample.frame, profile.schema(), untyped=untyped)
     proposal = Proposal(
         name=slug(name or folder.resolve().name),
         profile=profile,
@@ -160,12 +159,12 @@ def _rows(files: Sequence[Path]) -> Iterator[pd.DataFrame]:
         yield from readers.read_batches(file, _AS_WRITTEN, rows=readers.rows_at_once(file, _CHUNK))
 
 
-def _span(sample: Sample, profile: Profile, rows: pd.DataFrame) -> Span | None:
+def _span(sample: Sample, profile: Profile) -> Span | None:
     """Return how the rows lie in time, where they have one."""
     if profile.time is None:
         return None
-    moments = rows[profile.time].dropna()
-    # Of days, which are no moments, and of what a format reads, no range was seen.
+    moments = to_times(sample.frame[profile.time]).dropna()
+    # Of days, which are no moments, no range was seen.
     ends = sample.ranges.get(profile.time, (moments.min(), moments.max()))
     first, last = (end.to_pydatetime().astimezone(UTC) for end in ends)
     return Span.of(moments, first, last)

@@ -7,18 +7,16 @@ trained on and their types, those that are left out and why, and those that leak
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from mlops import task_types
-from mlops.column_formats import ColumnFormat, ColumnText, Finding
 from mlops.errors import DataError, UsageError, shown
 from mlops.feature_types import DATE
 from mlops.feature_types.column_reading import filled
 from mlops.scaffold.columns import ColumnProfile, doubt, is_id_name, profile_column
-from mlops.scaffold.written_columns import WrittenColumns, columns_as_written
 from mlops.schema import RESERVED, Schema
 from mlops.tables import readers
 from mlops.tables.conform import lenient
@@ -55,7 +53,6 @@ class ProfileOptions:
     task: str | None = None
     features: Collection[str] = ()
     exclude: Collection[str] = ()
-    formats: Mapping[str, ColumnFormat] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -87,8 +84,6 @@ class Profile:
         Features that by themselves nearly tell the target.
     decided
         What was decided where the options leave it open, a sentence each.
-    formats
-        How columns are written, of those that are read and not written plainly.
     """
 
     target: str
@@ -101,21 +96,15 @@ class Profile:
     unlabelled: float
     suspects: Sequence[str] = ()
     decided: Sequence[str] = ()
-    formats: Mapping[str, ColumnFormat] = field(default_factory=dict)
 
     def schema(self) -> Schema:
         """Return the columns as the loop knows them."""
         types = {feature.name: feature.type for feature in self.features}
-        return Schema(types, self.target, self.task, self.time, self.key, self.formats)
+        return Schema(types, self.target, self.task, self.time, self.key)
 
 
 def profile_table(
-    sample: pd.DataFrame,
-    options: ProfileOptions,
-    *,
-    untyped: bool = True,
-    repeated: Collection[str] = (),
-    texts: Mapping[str, ColumnText] | None = None,
+    sample: pd.DataFrame, options: ProfileOptions, *, untyped: bool = True, repeated: Collection[str] = ()
 ) -> Profile:
     """Decide what each column of a table is for.
 
@@ -128,8 +117,6 @@ def profile_table(
         the table is ingested.
     repeated
         Columns known to have duplicate values, maybe in rows that are not in the sample.
-    texts
-        The text of all of the table's rows, by column; None where the sample has them all.
 
     Raises
     ------
@@ -139,8 +126,6 @@ def profile_table(
         The target has one value only, or no column is left to predict it from.
     """
     _check_names(sample, options)
-    raw, written = sample, _written(sample, options, texts, untyped=untyped)
-    sample = written.read(sample)
     decided: list[str] = []
     target = sample[options.target]
     if untyped:  # as ingestion will read it
@@ -155,18 +140,14 @@ def profile_table(
         named = shown([f"{label} ({counts[label]})" for label in rare])
         decided.append(f"{options.target} has few rows of {named}: a model can hardly be trained on them.")
     columns = {
-        str(name): _as_written(profile_column(sample[name], untyped=untyped), written.doubts.get(str(name)))
-        for name in sample
-        if name != options.target
+        str(name): profile_column(sample[name], untyped=untyped) for name in sample if name != options.target
     }
-    time, why = _time(sample, columns, options, written)
+    time, why = _time(sample, columns, options)
     decided += [why] if why else []
     key, why = _key(columns, options, time, repeated)
     decided += [why] if why else []
     features, left_out, notes = _features(columns, options, time=time, key=key)
-    used = [options.target, time, key, *(feature.name for feature in features)]
-    formats = {name: format for name, format in written.formats.items() if name in used}
-    decided += [*notes, *(written.sentences[name] for name in formats if name in written.sentences)]
+    decided += notes
     if not features:
         reasons = shown([f"{name} ({reason})" for name, reason in left_out.items()])
         raise DataError(
@@ -175,41 +156,9 @@ def profile_table(
         )
     profile = Profile(
         options.target, task, time, key, features, left_out, list(counts),
-        float(target.isna().mean()), decided=decided, formats=formats,
+        float(target.isna().mean()), decided=decided,
     )  # fmt: skip
-    return _with_suspects(profile, raw[target.notna()], untyped=untyped)
-
-
-def _written(
-    sample: pd.DataFrame,
-    options: ProfileOptions,
-    texts: Mapping[str, ColumnText] | None,
-    *,
-    untyped: bool,
-) -> WrittenColumns:
-    """Return how the columns are written that anything is made of."""
-    wanted = {*options.features, options.target, options.time} if options.features else set(sample)
-    skipped = {str(name) for name in sample if name not in wanted or name == options.key} | {*options.exclude}
-    written = columns_as_written(
-        sample, texts, named=options.formats, skipped=skipped - {*options.formats}, untyped=untyped
-    )
-    format = written.formats.get(options.target)
-    if format is not None and format.suits(DATE) and options.target not in options.formats:
-        written = written.without(options.target)  # no task predicts a moment
-    if (doubt := written.doubts.get(options.target)) is not None:
-        raise UsageError(doubt.sentence, remedy=f"{doubt.remedy} {_NAME_FORMAT}")
-    return written
-
-
-_NAME_FORMAT = "To init it is named by --format COLUMN=FORMAT."
-
-
-def _as_written(column: ColumnProfile, doubt: Finding | None) -> ColumnProfile:
-    """Return a column with what is not certain of its values, where its values are words for now."""
-    if doubt is None:
-        return column
-    holds = doubt.sentence.replace(f"{doubt.column} holds", "it holds", 1)
-    return replace(column, doubt=f"{holds} {doubt.remedy} {_NAME_FORMAT}".removesuffix("."))
+    return _with_suspects(profile, sample[target.notna()], untyped=untyped)
 
 
 def _features(
@@ -250,7 +199,6 @@ def _check_names(sample: pd.DataFrame, options: ProfileOptions) -> None:
         "--key": [options.key] if options.key else [],
         "--features": list(options.features),
         "--exclude": list(options.exclude),
-        "--format": list(options.formats),
     }
     for option, names in named.items():
         for name in names:
@@ -343,11 +291,9 @@ def _guessed(known: pd.Series[Any], numbers: pd.Series[Any] | None) -> str:
 
 
 def _time(
-    sample: pd.DataFrame, columns: dict[str, ColumnProfile], options: ProfileOptions, written: WrittenColumns
+    sample: pd.DataFrame, columns: dict[str, ColumnProfile], options: ProfileOptions
 ) -> tuple[str | None, str]:
     if options.time is not None:
-        if (doubt := written.doubts.get(options.time)) is not None:
-            raise UsageError(f"--time: {doubt.sentence}", remedy=f"{doubt.remedy} {_NAME_FORMAT}")
         if columns[options.time].type is not DATE:
             example = sample[options.time].dropna().head(1).tolist()
             raise UsageError(
@@ -412,5 +358,4 @@ def as_ingested(sample: pd.DataFrame, schema: Schema, *, untyped: bool) -> pd.Da
     untyped
         As for `profile_table`.
     """
-    typed = readers.as_typed(sample, schema) if untyped else sample
-    return lenient(readers.with_formats(typed, schema, labelled=True), schema)
+    return lenient(readers.as_typed(sample, schema) if untyped else sample, schema)
