@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlops.column_formats.column_format import ColumnFormat
 from mlops.column_formats.column_text import ColumnText, Finding
+from mlops.column_formats.composed_format import ComposedFormat
 from mlops.column_formats.date_format import DateFormat
 from mlops.column_formats.epoch_format import EpochFormat
 from mlops.column_formats.excel_format import ExcelFormat
@@ -21,12 +22,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = [
-    "REGISTER", "ColumnFormat", "ColumnText", "DateFormat", "EpochFormat", "ExcelFormat", "Finding",
-    "NumberFormat", "TextFormat", "detect", "detect_numbers", "of_params", "register",
+    "REGISTER", "ColumnFormat", "ColumnText", "ComposedFormat", "DateFormat", "EpochFormat", "ExcelFormat",
+    "Finding", "NumberFormat", "TextFormat", "detect", "detect_numbers", "of_params", "register",
 ]  # fmt: skip
 
 REGISTER: Register[type[ColumnFormat]] = Register(
-    "data.formats", DateFormat, EpochFormat, ExcelFormat, NumberFormat, TextFormat
+    "data.formats", DateFormat, EpochFormat, ExcelFormat, ComposedFormat, NumberFormat, TextFormat
 )
 register = REGISTER.register
 

@@ -33,6 +33,15 @@ class ColumnFormat:
         """Whether numbers are read, too, and not text alone."""
         return False
 
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The columns of a table that this one is made from; none where the table has it itself."""
+        return ()
+
+    def compose(self, frame: pd.DataFrame) -> pd.Series[Any]:
+        """Return the column that a table's `sources` make together; what makes no value is text."""
+        raise NotImplementedError
+
     def read(self, column: pd.Series[Any]) -> pd.Series[Any]:
         """Return the values that a column of text holds; what it cannot read stays text.
 

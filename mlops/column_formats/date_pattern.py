@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
 
-__all__ = ["MONTHS", "ZONE", "DatePattern"]
+__all__ = ["MONTHS", "WEEKDAYS", "ZONE", "DatePattern", "moments_of"]
 
 MONTHS = (
     "jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?"
@@ -86,13 +87,17 @@ class DatePattern:
         part = {name: fields.field(name) for name in self._groups}
         good = np.asarray(fields.is_valid())
         number = {name: _numbers(part[name]) for name in part if name in _DIGITS and name != "f"}
-        days, known = _days(number, _months(part["b"]) if "b" in part else None, len(good))
-        clock, in_day = _clock(number, part)
-        moments = days.astype("datetime64[us]").astype("int64") + clock
-        moments -= _offsets(part["z"]) if "z" in part else 0
-        moments[~(good & known & in_day)] = np.iinfo("int64").min
-        times: np.ndarray[Any, np.dtype[np.datetime64]] = moments.view("datetime64[us]")
-        return times
+        if "b" in part:
+            number["m"] = _months(part["b"])
+        if "I" in number:
+            late = pc.starts_with(pc.utf8_lower(pc.fill_null(part["p"], "")), "p") if "p" in part else 0
+            number["H"] = _of_twelve(number["I"], np.asarray(late))
+        if "f" in part:
+            six = pc.utf8_slice_codeunits(pc.utf8_rpad(pc.fill_null(part["f"], ""), 6, "0"), 0, 6)
+            number["f"] = _numbers(six)
+        times = moments_of(number)
+        times[~good] = np.datetime64("NaT")
+        return times - _offsets(part["z"]).astype("timedelta64[us]") if "z" in part else times
 
     @cached_property
     def _directives(self) -> list[str]:
@@ -150,8 +155,37 @@ def _months(text: pa.Array) -> np.ndarray[Any, np.dtype[np.int64]]:
     return np.asarray(pc.fill_null(pc.index_in(begun, short), -1)).astype("int64") + 1
 
 
+def moments_of(number: Mapping[str, Any]) -> np.ndarray[Any, np.dtype[np.datetime64]]:
+    """Return the moments that whole numbers are the parts of; NaT where there is no such moment.
+
+    Parameters
+    ----------
+    number
+        By directive: Y or y, m, d, H, M, S and f, or j, or G, V and u. A day that is not there is the first.
+    """
+    import numpy as np
+
+    rows = len(next(iter(number.values())))
+    days, known = _days(number, rows)
+    hour, minute, second = (number.get(part, 0) for part in "HMS")
+    micros = ((hour * 60 + minute) * 60 + second) * 1_000_000 + number.get("f", 0)
+    known = known & (hour >= 0) & (hour < 24) & (minute >= 0) & (minute < 60) & (second >= 0) & (second < 60)
+    moments = days.astype("datetime64[us]").astype("int64") + micros
+    times: np.ndarray[Any, np.dtype[np.datetime64]] = np.where(known, moments, np.iinfo("int64").min).view(
+        "datetime64[us]"
+    )
+    return times
+
+
+def _of_twelve(hour: Any, late: Any) -> Any:
+    """Return the hours of a day that those of half a day are; -1 where there is none."""
+    import numpy as np
+
+    return np.where((hour >= 1) & (hour <= 12), hour % 12 + 12 * late, -1)
+
+
 def _days(
-    number: dict[str, Any], named: Any, rows: int
+    number: Mapping[str, Any], rows: int
 ) -> tuple[np.ndarray[Any, np.dtype[np.datetime64]], np.ndarray[Any, np.dtype[np.bool_]]]:
     """Return the days of a calendar's parts, and which of them there are."""
     import numpy as np
@@ -170,7 +204,7 @@ def _days(
         first, length = _first_of(year, one), 0
         length = (_first_of(year + 1, one) - first).astype("int64")
         return first + (number["j"] - 1), (year >= 1) & (number["j"] >= 1) & (number["j"] <= length)
-    month = number["m"] if named is None else named
+    month = number["m"]
     day = number.get("d", one)
     real = (year >= 1) & (month >= 1) & (month <= 12) & (day >= 1)
     first = _first_of(year, np.where(real, month, 1))
@@ -180,28 +214,6 @@ def _days(
 
 def _first_of(year: Any, month: Any) -> Any:
     return ((year - 1970) * 12 + (month - 1)).astype("datetime64[M]").astype("datetime64[D]")
-
-
-def _clock(number: dict[str, Any], part: dict[str, Any]) -> tuple[Any, Any]:
-    """Return the microseconds since midnight, and whether a day has them."""
-    import numpy as np
-    import pyarrow.compute as pc
-
-    hour, fits = number.get("H", 0), np.True_
-    if "I" in number:
-        twelve = number["I"]
-        late = (
-            np.asarray(pc.starts_with(pc.utf8_lower(pc.fill_null(part["p"], "")), "p")) if "p" in part else 0
-        )
-        hour, fits = twelve % 12 + 12 * late, (twelve >= 1) & (twelve <= 12)
-    minute, second = number.get("M", 0), number.get("S", 0)
-    fits = fits & (hour < 24) & (minute < 60) & (second < 60)
-    micros = ((hour * 60 + minute) * 60 + second) * 1_000_000
-    if "f" in part:
-        micros = micros + _numbers(
-            pc.utf8_slice_codeunits(pc.utf8_rpad(pc.fill_null(part["f"], ""), 6, "0"), 0, 6)
-        )
-    return micros, fits
 
 
 def _offsets(text: pa.Array) -> Any:
