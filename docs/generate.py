@@ -274,7 +274,7 @@ _WORDS = {
     "tuple[Scalar, ...]": "list of text, numbers, true, false or null",
     "dict[str, FeatureType]": "mapping of column to `number`, `category`, `boolean`, `text` or `date`",
     "dict[str, ColumnFormat]": "mapping of column to a mapping or text",
-    "tuple[str, ...] | dict[str, tuple[str, ...]]": "list of text, or a mapping of column to one",
+    "tuple[Word, ...] | dict[str, tuple[Word, ...]]": "list of text and numbers, or by column",
 }
 _PATTERNS = {
     r"^[a-z][a-z0-9-]*$": "lower-case letters, digits and hyphens, a letter first",

@@ -136,7 +136,8 @@ def _culprit(records: Sequence[Mapping[str, Any]], schema: Schema) -> RowError:
                 message = f"Row {row} has no field {name!r}. Send null where its value is not known."
                 return RowError(message, row=row, field=name)
             try:
-                type.read_json(record[name])
+                plain = schema.canonical.get(name)
+                type.read_json(plain(record[name]) if plain else record[name])
             except (ValueError, OverflowError):
                 value = bounded(record[name])
                 message = f"Row {row}: {name} must be {type.value} or null, not {value}."

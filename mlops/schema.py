@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from mlops import column_formats, feature_types, task_types
-from mlops.column_formats import ColumnFormat
+from mlops.column_formats import ColumnFormat, MissingValues
 from mlops.errors import ConfigError, shown
 from mlops.feature_types import NUMBER, FeatureType
 from mlops.task_types import Task
@@ -46,7 +46,7 @@ class Schema:
     formats
         By column how its values are written as text, where no feature type reads them as they are.
     missing
-        Words that stand for a missing value: of all columns, or by column.
+        Words and numbers that stand for a missing value: of all columns, or by column.
 
     Raises
     ------
@@ -70,7 +70,7 @@ class Schema:
     time: str | None = None
     key: str | None = None
     formats: Mapping[str, ColumnFormat] = field(default_factory=dict)
-    missing: Sequence[str] | Mapping[str, Sequence[str]] = ()
+    missing: Sequence[str | float] | Mapping[str, Sequence[str | float]] = ()
 
     def __post_init__(self) -> None:
         named = {name for name in self.features if name != self.time} | {self.target}
@@ -118,8 +118,8 @@ class Schema:
         roles = (self.target, self.time, self.key)
         return list(dict.fromkeys([*self.features, *(name for name in roles if name)]))
 
-    def missing_words(self, column: str) -> tuple[str, ...]:
-        """Return the words that stand for a missing value in a column."""
+    def missing_words(self, column: str) -> tuple[str | float, ...]:
+        """Return the words and numbers that stand for a missing value in a column."""
         if isinstance(self.missing, Mapping):
             return tuple(self.missing.get(column, ()))
         return tuple(self.missing)
@@ -163,9 +163,38 @@ class Schema:
     @cached_property
     def readers(self) -> tuple[Sequence[tuple[str, Reader]], Sequence[tuple[str, Reader]]]:
         """How the features of a record are read: those that reach a model as numbers, and as text."""
-        every = [(name, type.is_text, type.read_json) for name, type in self.types.items()]
+        every = [(name, type.is_text, self._reader(name)) for name, type in self.types.items()]
         numbers = [(name, read) for name, is_text, read in every if not is_text]
         return numbers, [(name, read) for name, is_text, read in every if is_text]
+
+    def _reader(self, feature: str) -> Reader:
+        read, plain = self.types[feature].read_json, self.canonical.get(feature)
+        return read if plain is None else lambda value: read(plain(value))
+
+    @cached_property
+    def canonical(self) -> Mapping[str, Callable[[Any], Any]]:
+        """Of features with a text format or missing values: what a request's value is read as.
+
+        A word is missing where the feature is text; a number is one by its JSON type, and missing by that.
+        """
+        every = {name: self._canonical(name) for name in self.features}
+        return MappingProxyType({name: read for name, read in every.items() if read is not None})
+
+    def _canonical(self, feature: str) -> Callable[[Any], Any] | None:
+        missing = MissingValues(self.missing_words(feature))
+        format, is_text = self.formats.get(feature), self.types[feature].is_text
+        read_text = format.read_value if format is not None and format.is_text else None
+        if not missing and read_text is None:
+            return None
+
+        def plain(value: Any) -> Any:
+            if isinstance(value, str) and not is_text:
+                return value
+            if missing.hold(value):
+                return None
+            return read_text(value) if read_text is not None and isinstance(value, str) else value
+
+        return plain
 
     @cached_property
     def has_parts(self) -> bool:

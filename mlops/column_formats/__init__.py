@@ -14,6 +14,7 @@ from mlops.column_formats.composed_format import ComposedFormat
 from mlops.column_formats.date_format import DateFormat
 from mlops.column_formats.epoch_format import EpochFormat
 from mlops.column_formats.excel_format import ExcelFormat
+from mlops.column_formats.missing_values import MissingValues, find_missing, is_missing_word, without_missing
 from mlops.column_formats.number_format import NumberFormat
 from mlops.column_formats.text_format import TextFormat
 from mlops.register import Register
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "REGISTER", "ColumnFormat", "ColumnText", "ComposedFormat", "DateFormat", "EpochFormat", "ExcelFormat",
-    "Finding", "NumberFormat", "TextFormat", "detect", "detect_numbers", "of_params", "register",
+    "Finding", "MissingValues", "NumberFormat", "TextFormat", "detect", "detect_missing", "detect_numbers",
+    "is_missing_word", "of_params", "register", "without_missing",
 ]  # fmt: skip
 
 REGISTER: Register[type[ColumnFormat]] = Register(
@@ -81,3 +83,18 @@ def detect(file: Mapping[str, ColumnText]) -> list[Finding]:
         found = [finding for kind in REGISTER if (finding := kind.detect(column, file))]
         findings += sorted(found, key=lambda finding: finding.format is None)[:1]
     return findings
+
+
+def detect_missing(file: Mapping[str, ColumnText]) -> dict[str, dict[str, int]]:
+    """Return the words that stand for a missing value, by column, with the rows that hold each.
+
+    Parameters
+    ----------
+    file
+        The columns of text, by name, over all of the file's rows.
+    """
+
+    def is_read(column: ColumnText, beside: Mapping[str, ColumnText]) -> bool:
+        return any(not kind.is_text and kind.detect(column, beside) for kind in REGISTER)
+
+    return find_missing(file, is_read)

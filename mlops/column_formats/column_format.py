@@ -52,6 +52,10 @@ class ColumnFormat:
         """
         raise NotImplementedError
 
+    def read_value(self, value: str) -> str:
+        """Return one value of a request, where the format gives text."""
+        return value
+
     def suits(self, type: FeatureType | None) -> bool:
         """Return whether a column of this type can be written so; None is the target's or a key's."""
         return type is None or type.is_text == self.is_text

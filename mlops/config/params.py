@@ -20,7 +20,7 @@ from pydantic import (
 from mlops import feature_types, task_types
 from mlops.config.decision_params import Costs, suits_the_task
 from mlops.config.durations import Cadence, check_timezone, parse_duration
-from mlops.config.registered import ColumnFormat, FeatureType, Metric, Task
+from mlops.config.registered import ColumnFormat, FeatureType, Metric, Task, Word
 from mlops.config.search_params import SearchParams, Section
 from mlops.config.source_params import Source
 from mlops.config.target_names import AUTO, check_target
@@ -99,8 +99,9 @@ class DataParams(Section):
     formats: dict[str, ColumnFormat] = Field(default_factory=dict)
     """By column how its values are written, where not plainly: `{thousands: ",", decimal: "."}`,
     `{decimal: ","}` or `{unit: "$"}` of numbers, `"%d-%b-%Y"` of dates, `{strip: true}` of text."""
-    missing: tuple[str, ...] | dict[str, tuple[str, ...]] = ()
-    """Words that stand for a missing value, as `["?", nil]`; or by column, as `{hp: ["?"]}`."""
+    missing: tuple[Word, ...] | dict[str, tuple[Word, ...]] = ()
+    """Words and numbers that stand for a missing value, as `["?", nil]`; or by column, as
+    `{hp: ["?"], sensor: [-999]}`."""
 
     @model_validator(mode="after")
     def _target_is_no_feature(self) -> DataParams:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import isfinite
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, PlainValidator
@@ -11,7 +12,7 @@ from mlops import column_formats, feature_types, task_types
 from mlops.register import Register
 from mlops.task_types import losses
 
-__all__ = ["ColumnFormat", "FeatureType", "Metric", "Registered", "Task"]
+__all__ = ["ColumnFormat", "FeatureType", "Metric", "Registered", "Task", "Word"]
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,17 @@ def _column_format(value: Any) -> column_formats.ColumnFormat:
     return value if isinstance(value, column_formats.ColumnFormat) else column_formats.of_params(value)
 
 
+def _word(value: Any) -> str | float:
+    """Return what stands for a missing value; true is no number."""
+    if isinstance(value, str) and value.strip():
+        return value.strip()
+    if isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value):
+        return value
+    raise ValueError("words, in quotes where YAML reads them otherwise, and finite numbers")
+
+
 FeatureType = Annotated[str, AfterValidator(Registered(feature_types.REGISTER))]
 Task = Annotated[str, AfterValidator(Registered(task_types.REGISTER))]
 Metric = Annotated[str, AfterValidator(Registered(losses.REGISTER))]
+Word = Annotated[str | float, PlainValidator(_word)]
 ColumnFormat = Annotated[column_formats.ColumnFormat, PlainValidator(_column_format)]

@@ -294,6 +294,12 @@ def _read_parquet(path: Path, schema: Schema) -> pa.Table:
     return _table([orjson.loads(line) for line in lines.to_pylist()], schema)
 
 
+def _value(record: Record, name: str, schema: Schema) -> Any:
+    """Return a served value as a table's cell would be read, whatever params.yaml said when it was served."""
+    value, read = record["features"].get(name), schema.canonical.get(name)
+    return value if read is None else read(value)
+
+
 def _table(records: list[Record], schema: Schema) -> pa.Table:
     """Convert records to columns. Labels and class scores are JSON: text, numbers or booleans."""
     import pyarrow as pa
@@ -321,7 +327,7 @@ def _table(records: list[Record], schema: Schema) -> pa.Table:
             **{name: moment(name) for name in ("time", "at")},
             **{name: text(name) for name in ("deployment", "version")},
             **{
-                name: type.to_arrow([record["features"].get(name) for record in records])
+                name: type.to_arrow([_value(record, name, schema) for record in records])
                 for name, type in schema.types.items()
                 if name != schema.time
             },

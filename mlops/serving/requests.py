@@ -58,10 +58,16 @@ def rows(records: Sequence[Record], schema: Schema) -> Rows:
     _refuse_beyond_float32(columns)
     return Rows(
         columns,
-        served=[{name: record[name] for name in schema.features} for record in records],
+        served=[_served(record, schema) for record in records],
         keys=_each(records, schema.key, _key),
         times=_each(records, schema.time, _time),
     )
+
+
+def _served(record: Record, schema: Schema) -> Record:
+    """Return the features of a record as they are logged: its text read as that of a table is."""
+    served = {name: record[name] for name in schema.features}
+    return served | {name: read(served[name]) for name, read in schema.canonical.items()}
 
 
 def plain(value: Any, _schema: Schema) -> list[Record]:

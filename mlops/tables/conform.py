@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mlops.column_formats import MissingValues
 from mlops.errors import DataError, MissingColumnError, UnusableValueError
 from mlops.feature_types.column_reading import read_text, refuse
 from mlops.feature_types.date import read_times
@@ -68,7 +69,7 @@ def typed(column: pd.Series[Any], schema: Schema) -> pd.Series[Any]:
     DataError
         Labels are of several types.
     """
-    name = str(column.name)
+    name, column = str(column.name), _written(column, schema)
     if name == schema.time:  # which may be a feature, too
         return read_times(column)
     if name in schema.features:
@@ -177,11 +178,13 @@ def unlabelled(frame: pd.DataFrame, schema: Schema) -> Rows:
 
     if missing := [name for name in schema.features if name not in frame.columns]:
         raise MissingColumnError(missing, have=[str(name) for name in frame.columns], where="The table")
-    features = pd.DataFrame({name: type.read_column(frame[name]) for name, type in schema.types.items()})
+    features = pd.DataFrame(
+        {name: type.read_column(_written(frame[name], schema)) for name, type in schema.types.items()}
+    )
     keys: list[str | None] = [None] * len(frame)
     times = keys
     if schema.key in frame:
-        keys = [key or None for key in read_text(frame[schema.key])]
+        keys = [key or None for key in read_text(_written(frame[schema.key], schema))]
     if schema.time in frame:
         moments = read_times(frame[schema.time], optional=True)
         times = [None if moment is pd.NaT else moment.isoformat() for moment in moments]
@@ -200,6 +203,20 @@ def records(frame: pd.DataFrame, schema: Schema) -> list[dict[str, Any]]:
     """Return a conformed frame's features as the records of a request, null where missing."""
     plain = {name: type.to_json(frame[name].tolist()) for name, type in schema.types.items()}
     return [dict(zip(plain, row, strict=True)) for row in zip(*plain.values(), strict=True)]
+
+
+def _written(column: pd.Series[Any], schema: Schema) -> pd.Series[Any]:
+    """Return a column without what stands for a missing value, its text as its format has it.
+
+    So of rows that were stored before params.yaml said so, too.
+    """
+    name = str(column.name)
+    column = MissingValues(schema.missing_words(name)).without(column)
+    format = schema.formats.get(name)
+    if format is None or not format.is_text or not (column.dtype == object or column.dtype.name == "string"):
+        return column
+    is_text = column.map(lambda value: isinstance(value, str)).astype(bool)
+    return column.where(~is_text, column.where(is_text).map(format.read_value, na_action="ignore"))
 
 
 def _refuse_missing(frame: pd.DataFrame, schema: Schema) -> None:

@@ -8,6 +8,7 @@ import io
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any
 
@@ -146,6 +147,13 @@ def dialect_of(path: Path) -> Dialect:
         It is not text, two of its columns have one name or none has; or a line has more values than there
         are names, or fewer, or opens a quote that is not closed: the line is named by its number.
     """
+    file = path.stat()
+    return _dialect_of(path, file.st_dev, file.st_ino, file.st_mtime_ns, file.st_size)
+
+
+@lru_cache(maxsize=64)
+def _dialect_of(path: Path, *_version: int) -> Dialect:
+    """Sniff a file as it is now: who reads it next need not go through all of it again."""
     with compression.opened(path) as file:
         head = file.read(_STEP)
     dialect = _sniffed(path, head, _encoding(head, path))

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlops import feature_types
-from mlops.column_formats import ColumnFormat
+from mlops.column_formats import ColumnFormat, MissingValues
 from mlops.feature_types import CATEGORY
 from mlops.feature_types.spellings import BOOLEANS, no_words, numbers_or_text
 from mlops.files import compression
@@ -45,17 +45,16 @@ class ColumnReading:
     format
         How its values are written, None where plainly.
     missing
-        Words that stand for a missing value.
+        Words and numbers that stand for a missing value.
     """
 
     kind: str
     format: ColumnFormat | None = None
-    missing: tuple[str, ...] = ()
+    missing: tuple[str | float, ...] = ()
 
     def prepared(self, text: pd.Series[Any]) -> pd.Series[Any]:
         """Return the text with its missing words as missing, and as its format has it where that is text."""
-        if self.missing:
-            text = text.mask(text.isin(list(self.missing)))
+        text = MissingValues(self.missing).without(text) if self.missing else text
         return self.format.read(text) if self.format is not None and self.format.is_text else text
 
     @property
