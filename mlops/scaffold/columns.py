@@ -35,6 +35,7 @@ _CODES = 0.01
 """From this share of them on, a column is one of codes."""
 _YEAR_LAST = r"\s*\d{1,2}[./-]\d{1,2}[./-](\d{4}|\d\d)([T ,].*)?"
 """How text that is a day is written where the year comes last: nobody can tell the day from the month."""
+_FAR_AWAY = ", far away: as if missing when monitored"
 _WORDS = 4.0
 """From so many words a value on, a column is text."""
 _MANY = 50
@@ -104,11 +105,18 @@ def profile_column(column: pd.Series[Any], *, untyped: bool) -> ColumnProfile:
     if type is None:
         return ColumnProfile(None, "", note)
     note += gaps + (f", {odd:.1%} are none" if odd else "")
+    if distinct == 1 and missing:
+        # A ticked box. As a number it would be the same in all rows once a model fills in what is missing.
+        share = f"{shown([known.iloc[0]])} in {1 - missing:.1%} of the rows, missing in the others"
+        return ColumnProfile(CATEGORY if type is NUMBER else type, share)
     if distinct == 1:
         return ColumnProfile(type, note, f"it is {shown([known.iloc[0]])} in every row")
     is_id = unique and _is_id(known, type, str(column.name))
     drop = "an id: nearly every row has its own value" if is_id else ""
     doubts = doubt(known, untyped=untyped) if type is CATEGORY else ""
+    if type is NUMBER and _FAR_AWAY in note:
+        doubts = _far(known, str(column.name))
+        note += f"; if missing, write missing: {doubts.partition('data.missing: ')[2]}"
     if unique and type is NUMBER and not is_id and _rises(known):
         doubts = "it rises from row to row, and hardly two rows share a value; exclude it if it is an id"
     return ColumnProfile(type, note, drop, unique=distinct == len(column), doubt=doubts)
@@ -210,7 +218,26 @@ def _range(finite: NDArray[np.float64]) -> str:
     if not far:
         return note
     names = shown([f"{value:.15g}" for value in far])
-    return f"{note}, and {names}, far away: as if missing when monitored"
+    return f"{note}, and {names}{_FAR_AWAY}"
+
+
+def _far(known: pd.Series[Any], name: str) -> str:
+    """Ask whether numbers far away that repeat stand for a missing value, and say how to write that."""
+    import numpy as np
+    import pandas as pd
+
+    from mlops.stats.sentinels import sentinels
+
+    numbers = pd.to_numeric(known, errors="coerce").to_numpy(float, na_value=np.nan)
+    far = sentinels(numbers)
+    names = [f"{value:.15g}" for value in far]
+    shares = [
+        f"{value} in {np.mean(numbers == number):.1%}" for value, number in zip(names, far, strict=True)
+    ]
+    return (
+        f"it holds {shown(shares)} of the rows, far from its other values; if that stands for a missing "
+        f"value, write data.missing: {{{name}: [{', '.join(names)}]}}"
+    )
 
 
 def _examples(known: pd.Series[Any]) -> str:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
@@ -162,7 +163,24 @@ def test_a_sentinel_is_named_beside_the_range_of_the_others(table: pd.DataFrame)
     rooms[[4, 9]] = 999
     profile = profile_table(table.assign(rooms=rooms), ProfileOptions("churned"))
     note = next(feature.note for feature in profile.features if feature.name == "rooms")
-    assert note == "1 to 6, and 999, far away: as if missing when monitored"
+    named = "{rooms: [999]}"
+    assert (
+        note == f"1 to 6, and 999, far away: as if missing when monitored; if missing, write missing: {named}"
+    )
+    [asked] = [sentence for sentence in profile.decided if "rooms" in sentence]
+    assert asked.startswith("rooms is a number: it holds 999 in ")
+    assert asked.endswith(f"if that stands for a missing value, write data.missing: {named}.")
+
+
+@pytest.mark.parametrize("tick", ["X", "1", "yes", 1.0, "true"])
+def test_a_box_that_is_ticked_or_empty_is_a_feature(table: pd.DataFrame, tick: object) -> None:
+    promo = pd.Series([tick if row % 3 else None for row in range(len(table))], dtype=object)
+    profile = profile_table(table.assign(promo=promo), ProfileOptions("churned"))
+    [feature] = [feature for feature in profile.features if feature.name == "promo"]
+    assert feature.type == ("boolean" if tick == "true" else "category")
+    assert re.match(r"\S+ in 66\.\d% of the rows, missing in the others", feature.note)
+    ticked = profile_table(table.assign(promo=tick), ProfileOptions("churned"))
+    assert "in every row" in ticked.left_out["promo"]
 
 
 @pytest.mark.parametrize(
