@@ -113,7 +113,8 @@ class ModelCard:
         answer = json.dumps(self.bundle.golden["predictions"][0])
         return (
             f"From the gateway (`POST /predict`), or with `mlops predict ROWS`; in Python with "
-            f'`mlflow.pyfunc.load_model("models:/{self.name}@champion")`. The row\n\n```json\n{row}\n```\n\n'
+            f'`mlflow.pyfunc.load_model("models:/{self.name}@champion").predict(frame)`, and '
+            f'`params={{"scores": True}}` for the scores. The row\n\n```json\n{row}\n```\n\n'
             f"gets the prediction\n\n```json\n{answer}\n```"
         )
 

@@ -22,10 +22,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from mlflow import MlflowClient
-from mlflow.types.schema import DataType
 from sklearn.compose import make_column_transformer
 from sklearn.impute import SimpleImputer
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 from skops.io import dumps
@@ -52,6 +51,7 @@ from mlops.model.registry import CHALLENGER, CHAMPION, FLOW_RUN, RowsUsed, Train
 from mlops.model.trials import Trial
 from mlops.rows import parse_rows
 from mlops.schema import Schema
+from mlops.tables.conform import columns_of, conform
 from tests.patience import until
 
 ROOT = Path(__file__).parents[2]
@@ -287,7 +287,7 @@ def test_mlflow_itself_loads_a_version_and_answers_as_the_bundle_does(
     version = registry.register(registry.log_run(run), trained.digest)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", server)
     model = mlflow.pyfunc.load_model(f"models:/flights/{version.version}")
-    answers = model.predict(pd.DataFrame(ROWS).astype({"temp": float, "rain": object}))
+    answers = model.predict(pd.DataFrame(ROWS), params={"scores": True})
     golden = pd.DataFrame(trained.golden["predictions"])
     assert answers["prediction"].tolist() == golden["prediction"].tolist()
     assert answers["score"].tolist() == pytest.approx(golden["score"].tolist())
@@ -297,20 +297,87 @@ def test_mlflow_itself_loads_a_version_and_answers_as_the_bundle_does(
         model.predict(pd.DataFrame(ROWS).drop(columns="carrier"))
 
 
+TRIPS = Schema({"miles": "number", "zone": "category", "left": "date"}, "fare", "regression")
+LABELS = {"binary": [0, 1], "multiclass": ["high", "low", "middle"], "regression": None}
+
+
+def trips() -> pd.DataFrame:
+    """Rows as pandas has them: whole numbers, codes as numbers, times, and none of it missing."""
+    n = np.arange(60)
+    left = pd.Timestamp("2026-01-01") + pd.to_timedelta(n, "h")
+    return pd.DataFrame({"miles": n % 7, "zone": n % 3, "left": left, "fare": 2.5 * (n % 7) + 1})
+
+
+@pytest.fixture(params=LABELS)
+def of_task(
+    request: pytest.FixtureRequest, tmp_path: Path, run: TrainingRun
+) -> tuple[TrainingRun, pd.DataFrame]:
+    """A model of each task, and a table with its target."""
+    task, classes, table = request.param, LABELS[request.param], trips()
+    schema = dataclasses.replace(TRIPS, task=task)
+    if classes:
+        table["fare"] = np.asarray(classes)[(table["miles"] % len(classes)).to_numpy()]
+    columns = columns_of(conform(table, schema), schema)
+    encode = make_column_transformer(
+        (OneHotEncoder(handle_unknown="ignore"), ["zone"]), (SimpleImputer(), ["miles"])
+    )
+    fitted = make_pipeline(encode, LogisticRegression() if classes else LinearRegression())
+    fitted.fit(pd.DataFrame(dict(columns)), table["fare"])
+    prior = [1 / len(classes)] * len(classes) if classes else float(table["fare"].mean())
+    info = ModelInfo(task, classes, prior, compiled=False, trusted=["numpy.dtype"])
+    row = {"miles": 1.0, "zone": "1", "left": "2026-01-01T01:00:00+00:00"}
+    files = {
+        "model.skops": dumps(fitted),
+        "module.py": b"# of a task\n",
+        "schema.json": to_json(schema.to_dict()),
+        "model.json": to_json(info.to_dict()),
+        "golden.json": to_json({"rows": [row], "predictions": []}),
+    }
+    made = bundle.write(tmp_path / "bundle", files)
+    return dataclasses.replace(run, bundle=made.folder), table
+
+
+@pytest.mark.filterwarnings("ignore::Warning")  # MLflow's evaluation draws and calls what is deprecated
+def test_mlflow_predicts_evaluates_and_loads_the_estimator_of_a_table_as_pandas_has_it(
+    registry, of_task, server, monkeypatch
+):
+    training, table = of_task
+    version = registry.register(registry.log_run(training), bundle.open(training.bundle).digest)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server)
+    address = f"models:/flights/{version.version}"
+    schema = bundle.open(training.bundle).schema
+    model = mlflow.pyfunc.load_model(address)
+    predicted = model.predict(table.drop(columns="fare"))
+    assert predicted.shape == (len(table),)
+    assert list(model.predict(table, params={"scores": True})) == ["prediction", "score"]
+    labels = LABELS[schema.task] is not None
+    judged = mlflow.models.evaluate(
+        address, table, targets="fare", model_type="classifier" if labels else "regressor"
+    )
+    correct = float((predicted == table["fare"]).mean())
+    error = float((predicted - table["fare"]).abs().mean()) if not labels else 0.0
+    name, value = ("accuracy_score", correct) if labels else ("mean_absolute_error", error)
+    assert judged.metrics[name] == pytest.approx(value)
+    estimator = mlflow.sklearn.load_model(address)
+    inputs = pd.DataFrame(dict(columns_of(conform(table, schema), schema)))
+    assert list(estimator.predict(inputs)) == pytest.approx(predicted.tolist())
+
+
 @pytest.mark.parametrize(
-    ("task", "classes", "outputs"),
+    ("task", "classes", "output"),
     [
-        ("binary", [False, True], ["prediction: boolean (required)", "score: double (required)"]),
-        ("multiclass", ["a", "b", "c"], ["prediction: string (required)", "score: Array(double) (required)"]),
-        ("regression", None, ["prediction: double (required)"]),
+        ("binary", [False, True], "prediction: boolean (required)"),
+        ("multiclass", ["a", "b", "c"], "prediction: string (required)"),
+        ("regression", None, "prediction: double (required)"),
     ],
 )
-def test_a_signature_tells_what_a_task_answers(task, classes, outputs, tmp_path):
+def test_a_signature_names_the_inputs_and_tells_what_a_task_answers(task, classes, output, tmp_path):
     info = ModelInfo(task, classes, 0.5, compiled=True)
     files = {"model.json": to_json(info.to_dict()), "schema.json": to_json(SCHEMA.to_dict())}
     raised = signature(bundle.write(tmp_path / "bundle", files))
-    assert [str(column).replace("'", "") for column in raised.outputs] == outputs
-    assert raised.inputs.input_types() == [DataType.double, DataType.string, DataType.boolean]
+    assert [str(column).replace("'", "") for column in raised.outputs] == [output]
+    assert raised.inputs.input_names() == list(SCHEMA.features)
+    assert [param.name for param in raised.params] == ["scores"]
 
 
 def test_registering_a_run_again_gives_the_version_that_exists(registry, client, run, trained):

@@ -5,40 +5,49 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from mlops.model import bundle, predictor
-from mlops.rows import parse_rows
+from mlops.model.predict_frame import predict_frame
 from mlops.schema import Schema
 
-__all__ = ["BundleModel"]
+__all__ = ["SCORES", "BundleModel"]
+
+SCORES = "scores"
+"""The parameter of a prediction that asks for scores beside it."""
 
 
 class BundleModel:
-    """A bundle's model behind MLflow's pyfunc interface; rows are validated as the service does."""
+    """A bundle's model behind MLflow's pyfunc interface; rows are read as ingestion reads them."""
 
     def __init__(self, loaded: predictor.Predictor, schema: Schema) -> None:
         self._predictor = loaded
         self._schema = schema
 
-    def predict(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """Return the columns ``prediction`` and, where the model has scores, ``score``.
+    def predict(
+        self, frame: pd.DataFrame, params: Mapping[str, Any] | None = None
+    ) -> pd.Series[Any] | pd.DataFrame:
+        """Return the predictions, shape (n_rows,), as `mlflow.models.evaluate` needs them.
+
+        Parameters
+        ----------
+        params
+            With ``{"scores": True}`` a frame comes instead, with the columns ``prediction`` and ``score``,
+            see `predict_frame`.
 
         Raises
         ------
-        RowError
-            A feature is missing or of the wrong type. The error names the row and the field.
+        MissingColumnError
+            The table lacks a feature.
+        DataError
+            A value cannot be used; its column and row are named.
         """
-        values = frame.astype(object)
-        records: list[dict[Any, Any]] = values.where(values.notna(), None).to_dict("records")
-        predicted = self._predictor.predict(parse_rows(records, self._schema))
-        columns: dict[str, Any] = {"prediction": predicted.values}
-        if predicted.scores is not None:
-            columns["score"] = predicted.scores
-        return pd.DataFrame(columns, index=frame.index)
+        predicted = predict_frame(self._predictor, frame, self._schema)
+        return predicted if (params or {}).get(SCORES, False) else predicted["prediction"]
 
 
 def _load_pyfunc(path: str) -> BundleModel:

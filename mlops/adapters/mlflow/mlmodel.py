@@ -15,9 +15,12 @@ from pathlib import Path
 import mlflow.pyfunc
 from mlflow.entities import LoggedModel
 from mlflow.models import Model, ModelSignature
-from mlflow.types.schema import Array, ColSpec, DataType, Schema, TensorSpec
+from mlflow.types.schema import AnyType, ColSpec, DataType, ParamSchema, ParamSpec, Schema
+from skops.io import get_untrusted_types
 
 from mlops import schema as schemas
+from mlops.adapters.mlflow.loader import SCORES
+from mlops.files import user_module
 from mlops.model.bundle import Bundle
 
 __all__ = ["FOLDER", "columns", "signature", "table", "write"]
@@ -25,6 +28,7 @@ __all__ = ["FOLDER", "columns", "signature", "table", "write"]
 FOLDER = "bundle"
 """Where the bundle lies within the logged model."""
 
+_ESTIMATOR = "model.skops"
 _LOADER = "mlops.adapters.mlflow.loader"
 _JSON_TYPES = {
     "number": DataType.double,
@@ -68,17 +72,41 @@ def write(folder: Path, bundle: Bundle, logged: LoggedModel) -> None:
         metadata={"digest": bundle.digest},
     )
     mlflow.pyfunc.add_to_model(model, loader_module=_LOADER, data=FOLDER, python_env="python_env.yaml")
+    if not info.custom:
+        _add_scikit_learn(model, bundle)
     model.save(str(folder / "MLmodel"))
 
 
 def signature(bundle: Bundle) -> ModelSignature:
-    """Return what goes in and comes out, in MLflow's types."""
-    inputs = columns(bundle.schema)
-    classes = bundle.model.classes
-    outputs: list[ColSpec | TensorSpec] = [ColSpec(_label(bundle), "prediction")]
-    if classes is not None:
-        outputs.append(ColSpec(DataType.double if len(classes) == 2 else Array(DataType.double), "score"))
-    return ModelSignature(inputs, Schema(outputs))
+    """Return what goes in and comes out.
+
+    The inputs are named, not typed: MLflow takes no whole number for a double and no time for a string,
+    and refuses them before the model sees them, which reads both. `BundleModel` checks every value.
+    """
+    anything: AnyType = AnyType()  # type: ignore[no-untyped-call]
+    return ModelSignature(
+        Schema([ColSpec(anything, name) for name in bundle.schema.features]),
+        Schema([ColSpec(_label(bundle), "prediction")]),
+        ParamSchema([ParamSpec(SCORES, DataType.boolean, False)]),
+    )
+
+
+def _add_scikit_learn(model: Model, bundle: Bundle) -> None:
+    """Let ``mlflow.sklearn.load_model`` find the estimator, whose inputs are those of `Schema.inputs`.
+
+    One that holds classes of the project's module is left to pyfunc: only that imports the module.
+    """
+    estimator = (bundle.folder / _ESTIMATOR).read_bytes()
+    if user_module.name((bundle.folder / "module.py").read_bytes()).encode() in estimator:
+        return
+    model.add_flavor(
+        "sklearn",
+        pickled_model=f"{FOLDER}/{_ESTIMATOR}",
+        sklearn_version=version("scikit-learn"),
+        serialization_format="skops",
+        # What a training was allowed to write: types that were reviewed, or are trusted in params.yaml.
+        skops_trusted_types=get_untrusted_types(data=estimator),
+    )
 
 
 def columns(schema: schemas.Schema) -> Schema:

@@ -104,7 +104,7 @@ def test_a_card_names_all_that_would_make_the_model_again(text: str, tmp_path: P
 def test_a_card_asks_with_a_row_that_the_model_answered(text: str) -> None:
     assert '{"size": 1.5, "colour": "a|b"}' in text
     assert '{"prediction": true, "score": 0.9}' in text
-    assert 'mlflow.pyfunc.load_model("models:/plums@champion")' in text
+    assert 'mlflow.pyfunc.load_model("models:/plums@champion").predict(frame)' in text
 
 
 def test_the_short_form_tells_what_on_which_rows_and_how_good(tmp_path: Path) -> None:
