@@ -16,18 +16,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlops import feature_types
+from mlops.column_formats import is_missing_word
 from mlops.data.contract import ColumnRule, Contract
 from mlops.data.quarantine_bias import BiasTest, QuarantineBias
 from mlops.errors import DataError, shown
 from mlops.feature_types import CATEGORY
 from mlops.feature_types.cells import plain, spelled
 from mlops.feature_types.column_reading import filled
+from mlops.files.yaml import yaml_line
 from mlops.schema import Schema
 from mlops.tables.conform import usable
 from mlops.tables.duplicates import Repeats
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    Mask = np.ndarray[Any, np.dtype[np.bool_]]
 
 __all__ = ["REASON", "Checked", "Inspection", "Reason", "check"]
 
@@ -117,7 +121,8 @@ class Inspection:
         known: dict[str, pd.Series[Any]] = {}
         for name in self._named(frame):
             known[name], unusable = self._typed(frame[name])
-            wrong += [(name, mask, f"not {allowed}") for mask, allowed in unusable]
+            for mask, allowed in unusable:
+                wrong += [(name, *each) for each in _mistyped(frame[name], mask, allowed)]
             self._nulls[name] += int(known[name].isna().sum()) - sum(int(mask.sum()) for mask, _ in unusable)
         values = pd.DataFrame(known, index=frame.index)
         wrong += self._rule_breakers(values)
@@ -267,6 +272,25 @@ class Inspection:
         if oldest is not None and self._newest is not None and now - self._newest.to_pydatetime() > oldest:
             newest = f"{self._newest:%Y-%m-%d %H:%M}"
             yield f"The newest row is of {newest}, at {now:%Y-%m-%d %H:%M}; freshness allows {oldest}."
+
+
+def _mistyped(column: pd.Series[Any], mask: Mask, allowed: str) -> Iterator[tuple[Mask, str]]:
+    """Yield which values are not of the type, and the rule; of a word for a missing value what to write."""
+    values = column.to_numpy(dtype=object)
+    words = {row: values[row].strip() for row in np.flatnonzero(mask) if _is_missing_word(values[row])}
+    for word in dict.fromkeys(words.values()):
+        rows = np.zeros(len(mask), dtype=bool)
+        rows[[row for row, text in words.items() if text == word]] = True
+        setting = yaml_line({str(column.name): [word]})
+        yield rows, f"not {allowed} (if it is missing: data.missing, {setting})"
+    others = mask.copy()
+    others[list(words)] = False
+    if others.any():
+        yield others, f"not {allowed}"
+
+
+def _is_missing_word(value: Any) -> bool:
+    return isinstance(value, str) and is_missing_word(value)
 
 
 def _pandera() -> Any:

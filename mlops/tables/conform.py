@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlops.column_formats import MissingValues
+from mlops.column_formats import MissingValues, is_missing_word
 from mlops.errors import DataError, MissingColumnError, UnusableValueError
 from mlops.feature_types.column_reading import read_text, refuse
 from mlops.feature_types.date import read_times
@@ -73,7 +73,7 @@ def typed(column: pd.Series[Any], schema: Schema) -> pd.Series[Any]:
     if name == schema.time:  # which may be a feature, too
         return read_times(column)
     if name in schema.features:
-        return schema.types[name].read_column(column)
+        return _read_feature(column, schema)
     return schema.task_type.read_target(column) if name == schema.target else _keys(column)
 
 
@@ -179,7 +179,7 @@ def unlabelled(frame: pd.DataFrame, schema: Schema) -> Rows:
     if missing := [name for name in schema.features if name not in frame.columns]:
         raise MissingColumnError(missing, have=[str(name) for name in frame.columns], where="The table")
     features = pd.DataFrame(
-        {name: type.read_column(_written(frame[name], schema)) for name, type in schema.types.items()}
+        {name: _read_feature(_written(frame[name], schema), schema) for name in schema.features}
     )
     keys: list[str | None] = [None] * len(frame)
     times = keys
@@ -203,6 +203,17 @@ def records(frame: pd.DataFrame, schema: Schema) -> list[dict[str, Any]]:
     """Return a conformed frame's features as the records of a request, null where missing."""
     plain = {name: type.to_json(frame[name].tolist()) for name, type in schema.types.items()}
     return [dict(zip(plain, row, strict=True)) for row in zip(*plain.values(), strict=True)]
+
+
+def _read_feature(column: pd.Series[Any], schema: Schema) -> pd.Series[Any]:
+    try:
+        return schema.types[str(column.name)].read_column(column)
+    except UnusableValueError as exc:
+        value = column.iloc[int(np.argmax(exc.wrong))]
+        if isinstance(value, str) and is_missing_word(value):
+            setting = f"{{{column.name}: ['{value.strip()}']}}"
+            exc.remedy = f"If that stands for a missing value, write data.missing: {setting} in params.yaml."
+        raise
 
 
 def _written(column: pd.Series[Any], schema: Schema) -> pd.Series[Any]:

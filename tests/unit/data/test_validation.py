@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -102,6 +103,24 @@ def test_a_sentinel_is_allowed_outside_of_the_range(table: pd.DataFrame, contrac
     checked = check(table, changed(contract, size={"sentinels": (999.0,)}), SCHEMA, NOW)
     assert checked.bad.index.tolist() == [7]
     assert check(table, contract, SCHEMA, NOW).bad.index.tolist() == [3, 7]
+
+
+def test_a_word_for_a_missing_value_is_quarantined_with_what_to_write(
+    table: pd.DataFrame, contract: Contract
+) -> None:
+    size = table["size"].where(~table.index.isin([3, 4, 5]), "?")
+    size[7] = "big"
+    found = check(table.assign(size=size), contract, SCHEMA, NOW)
+    assert [(str(each), each.rows) for each in found.reasons] == [
+        ("size is not a number (if it is missing: data.missing, {size: ['?']}): 3 rows, as '?'", 3),
+        ("size is not a number: 1 row, as 'big'", 1),
+    ]
+    assert (
+        found.bad[REASON].iloc[0]
+        == "size: '?' is not a number (if it is missing: data.missing, {size: ['?']})"
+    )
+    named = replace(SCHEMA, missing={"size": ("?",)})
+    assert len(check(table.assign(size=size), contract, named, NOW).bad) == 1
 
 
 def test_a_row_tells_all_that_is_wrong_with_it(table: pd.DataFrame, contract: Contract) -> None:
