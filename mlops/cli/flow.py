@@ -20,6 +20,7 @@ def run_flow(screen: Screen, flow: str, *, as_json: bool, **parameters: Any) -> 
     from mlops.project.up import ensure
 
     project = screen.project()
+    screen.warn_of_ignored()
     ensure(project, on_progress=show_progress)
     check_running(project, "prefect")
     connect(project.folder)

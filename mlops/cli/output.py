@@ -55,15 +55,28 @@ VersionName = Annotated[
 
 @dataclass(frozen=True)
 class Screen:
-    """Where a command's project is, and how its result is shown."""
+    """Where a command's project is, and how its result is shown.
+
+    Parameters
+    ----------
+    ignored
+        The variables of the shell that are meant for other servers and programs.
+    """
 
     folder: Path
+    ignored: tuple[str, ...] = ()
 
     def project(self) -> Project:
         """Open the project; imports what that takes."""
         from mlops.project.context import Project
 
         return Project.at(self.folder)
+
+    def warn_of_ignored(self) -> None:
+        """Name the variables that are ignored, on stderr, in a command that starts a server or uses one."""
+        if self.ignored:
+            names = ", ".join(self.ignored)
+            show_progress(f"ignored, since the project's own servers do not read it: {names}")
 
     def show(self, text: str, result: Mapping[str, Any], *, as_json: bool) -> None:
         """Print the text for a person, or the result as one JSON object."""

@@ -40,6 +40,7 @@ from mlops.cli.rollback import rollback
 from mlops.cli.schedule import schedule
 from mlops.cli.score import score
 from mlops.cli.status import status
+from mlops.cli.terminal import show_any_character
 from mlops.cli.train import train
 from mlops.cli.up import up
 from mlops.cli.why import why
@@ -81,7 +82,9 @@ def program(
 ) -> None:
     """Keep where the project is, for the command."""
     del version
-    context.obj = Screen(project)
+    from mlops.config.clean_environment import clean_process
+
+    context.obj = Screen(project, clean_process())
 
 
 _PANELS: dict[str, tuple[Callable[..., None], ...]] = {
@@ -116,6 +119,7 @@ _add_commands()
 def main() -> None:
     """Run the program; exit 0 done, 1 failed, 2 usage, 3 rejected by a gate or policy."""
     collector.set_threshold(*_COLLECT_SELDOM)
+    show_any_character()
     _log_to_terminal()
     try:
         code = app(standalone_mode=False)

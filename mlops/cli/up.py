@@ -20,6 +20,7 @@ def up(context: typer.Context, json: Json = False) -> None:
     from mlops.project.up import up as start
 
     project = context.obj.project()
+    context.obj.warn_of_ignored()
     health = start(project, on_progress=show_progress)
     folder = project.folder
     lines = [

@@ -15,7 +15,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from mlops.addresses import masked
 from mlops.errors import ConfigError
 
-__all__ = ["Settings", "expanded", "load_settings"]
+__all__ = ["DOCUMENTED", "Settings", "expanded", "load_settings"]
 
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
 _IN_ADDRESS = str.maketrans({"@": "%40", ":": "%3A", "/": "%2F"})
@@ -87,6 +87,12 @@ class Settings(BaseSettings):
         """Show no password of an address."""
         for name, value in super().__repr_args__():
             yield name, masked(value) if isinstance(value, str) else value
+
+
+DOCUMENTED = frozenset(
+    str(field.validation_alias) for field in Settings.model_fields.values() if field.validation_alias
+)
+"""The variables of other programs that a project reads, by their usual names."""
 
 
 def load_settings(file: Path | None = None) -> Settings:

@@ -132,7 +132,9 @@ class Bundle:
         try:
             return (self.folder / name).read_bytes()
         except OSError as exc:
-            raise _damaged(self.folder, f"has no {name}") from exc
+            absent = isinstance(exc, FileNotFoundError)
+            problem = f"has no {name}" if absent else f"{name} cannot be read: {exc.strerror}"
+            raise _damaged(self.folder, problem) from exc
 
     @cached_property
     def schema(self) -> Schema:
@@ -299,7 +301,8 @@ def open(folder: Path, *, verify: bool = True, digest: str | None = None) -> Bun
         manifest = json.loads(content)
         files = dict(manifest["files"])
     except (OSError, ValueError, KeyError, TypeError) as exc:
-        raise _damaged(folder, f"has no readable {MANIFEST}") from exc
+        reason = exc.strerror if isinstance(exc, OSError) else f"{type(exc).__name__}: {exc}"
+        raise _damaged(folder, f"has no readable {MANIFEST} ({reason})") from exc
     formats.check(manifest.get("format"), _FORMAT, where=f"Bundle {folder}")
     actual = hashing.of_bytes(content)
     if digest is not None and actual != digest:

@@ -5,12 +5,14 @@ The serving image carries this module: numpy at the top, everything else where i
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from mlops import telemetry
 from mlops.errors import BundleError, shown
 from mlops.files import user_module
 from mlops.model.bundle import Bundle, ModelInfo, run_module
@@ -80,6 +82,7 @@ class Compiled:
     """
 
     def __init__(self, model: bytes, classes: Sequence[Any] | None) -> None:
+        telemetry.turn_off(os.environ)
         import onnxruntime
 
         options = onnxruntime.SessionOptions()

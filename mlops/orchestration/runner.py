@@ -17,6 +17,7 @@ from typing import Any
 from mlops.adapters.prefect_server.environment import connect, environment, project_tags
 from mlops.adapters.prefect_server.rest import FLOWS
 from mlops.addresses import mask_logs
+from mlops.config.clean_environment import clean_process
 from mlops.config.project_folder import ProjectFolder, find_project
 from mlops.net.credentials import variables
 from mlops.orchestration.run_flow import load_flow
@@ -78,6 +79,7 @@ def main() -> None:
     mask_logs()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
+    clean_process()
     os.environ.update(environment(folder) | variables(folder.settings))
     # Imported here, so that it happens while Prefect's server comes up beside us.
     from prefect.exceptions import TerminationSignal

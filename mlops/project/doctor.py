@@ -122,6 +122,7 @@ def check_windows(params: Params, rate: RowRate | None) -> list[Finding]:
 def check_git(tree: Tree) -> list[Finding]:
     """Check whether the loop can commit here, and as which author."""
     commit, branch = tree.head(), tree.branch()
+    tree.check_top()
     findings = [Finding("git tree", "ok", f"{branch} at {commit[:12]}")]
     who = tree.author()
     if who is None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psutil
 
+from mlops.adapters.git.worktree import Tree
 from mlops.errors import MlopsError, UnavailableError
 from mlops.files import private
 from mlops.project import schedule
@@ -62,11 +63,15 @@ def up(project: Project, *, on_progress: OnProgress, patience: float = 120.0) ->
         the same moment has it.
     NameTakenError
         A server elsewhere has another project of the same name; nothing was started.
+    UsageError
+        The project is a git submodule, or lies inside another repository: it could not retrain.
     UnavailableError
         A part did not respond within `patience` seconds; its log is named.
     ConflictError
         Another `up` or `down` of this project does not finish.
     """
+    if (tree := Tree(project.folder.root)).top() is not None:
+        tree.check_top()  # else the loop could serve, and never retrain
     check_name_conflict(project)
     before = tools_supervisor(project).pids().get("runner")
     _start(project)

@@ -24,9 +24,11 @@ __all__ = ["begin", "proposed_builder", "ready", "stamp", "template"]
 
 _PARTS = ("params.yaml", "dvc.yaml", "requirements.lock", "flows", "models")
 
-_YOURS = frozenset(("README.md", "Makefile"))
+_YOURS = frozenset(("README.md", "Makefile", ".gitattributes"))
 """Files a person may have already: theirs is kept, since the project works without ours."""
 _OURS = (".gitignore", ".dvc/config", ".dvc/.gitignore", ".dvcignore")
+_ATTRIBUTES = "* -text\n"
+"""For git: the bytes of a work tree are those that were committed, whatever line endings a person set."""
 _IGNORED = """\
 .mlops/
 incoming/
@@ -71,6 +73,7 @@ def stamp(folder: Path) -> None:
         else:
             shutil.copy2(source, folder / part)
     (folder / ".gitignore").write_text(_IGNORED, "utf-8")
+    (folder / ".gitattributes").write_text(_ATTRIBUTES, "utf-8")
     Tree.init(folder)
     _under_dvc(folder)
     _commit_all(folder)
@@ -86,7 +89,7 @@ def ready(folder: Path) -> Path | None:
     Raises
     ------
     UsageError
-        It, or what it would lie in, is a file.
+        It, or what it would lie in, is a file; or it is a git submodule.
     MlopsError
         Git is not there, the folder cannot be written to, or its HEAD is detached.
     """
@@ -99,6 +102,7 @@ def ready(folder: Path) -> Path | None:
         raise MlopsError(f"{there} cannot be written to.", remedy="Choose another folder.")
     if (folder / ".git").exists():
         Tree(folder).branch()
+        Tree(folder).check_top()
         return None
     return top
 
@@ -195,6 +199,7 @@ def _common(name: str) -> dict[str, str]:
     graph = (root / "dvc.yaml").read_text("utf-8").replace("models/flights/model.py", model)
     return {
         **flows,
+        ".gitattributes": _ATTRIBUTES,
         model: (root / "models" / "table" / "model.py").read_text("utf-8"),
         "models/Dockerfile": (root / "models" / "Dockerfile").read_text("utf-8"),
         "dvc.yaml": graph,

@@ -8,13 +8,16 @@ from pathlib import Path
 
 import pytest
 
+from mlops.adapters.dvc.tree import DvcTree
 from mlops.adapters.git import file_history
 from mlops.adapters.git.command import Git
 from mlops.adapters.git.loop_branch import loop_tree
 from mlops.adapters.git.pinned import git_environment
 from mlops.adapters.git.worktree import Tree
 from mlops.config.paths import LOOP_BRANCH
-from mlops.errors import MlopsError
+from mlops.errors import MlopsError, UsageError
+from mlops.project.doctor import check_git
+from mlops.scaffold import template
 
 FILE = "data/lake.dvc"
 MESSAGE = "Grün · Größe"
@@ -166,3 +169,58 @@ def test_a_damaged_repository_is_not_called_none(configured: Path, tmp_path: Pat
     (tmp_path / ".git" / "config").write_text("[core\n", "utf-8")
     with pytest.raises(MlopsError, match="bad config"):
         tree.branch()
+
+
+@pytest.fixture
+def submodule(configured: Path, tmp_path: Path) -> Path:
+    """A repository that is a submodule of another, as `git submodule add` makes it."""
+    configured.write_text(
+        '[protocol "file"]\n\tallow = always\n[user]\n\tname = ada\n\temail = a@b\n', "utf-8"
+    )
+    for name in ("outer", "project"):
+        tree = Tree.init(_folder(tmp_path / name))
+        (tree.root / "a").touch()
+        tree.commit_paths(["a"], "first")
+    command = ["git", "submodule", "--quiet", "add", str(tmp_path / "project"), "inner"]
+    subprocess.run(command, cwd=tmp_path / "outer", check=True)
+    return tmp_path / "outer" / "inner"
+
+
+def _folder(path: Path) -> Path:
+    path.mkdir()
+    return path
+
+
+def test_a_submodule_is_refused_where_a_project_begins_and_where_it_retrains(submodule: Path) -> None:
+    for refuse in (
+        lambda: template.ready(submodule),
+        lambda: loop_tree(submodule, submodule / ".mlops" / "worktree", LOOP_BRANCH),
+        lambda: check_git(Tree(submodule)),
+    ):
+        with pytest.raises(UsageError, match=r"is a git submodule of .*outer") as refused:
+            refuse()
+        assert "git init" not in refused.value.remedy
+
+
+def test_what_dvc_says_of_a_repository_that_is_there_is_not_lost(submodule: Path) -> None:
+    DvcTree.init(submodule)
+    Tree(submodule).commit_paths([".dvc/config", ".dvc/.gitignore", ".dvcignore"], "with DVC")
+    tree = Tree(submodule)
+    tree.add_worktree(submodule / "linked", "HEAD", detach=True)
+    with pytest.raises(MlopsError, match="is outside of git repository") as refused:
+        DvcTree(submodule / "linked").remotes()
+    assert "git init" not in refused.value.remedy
+
+
+def test_a_project_in_a_linked_work_tree_has_a_loop(configured: Path, tmp_path: Path) -> None:
+    tree = Tree.init(_folder(tmp_path / "first"))
+    (tree.root / "a").touch()
+    tree.commit_paths(["a"], "first")
+    tree.add_worktree(tmp_path / "second", "HEAD", detach=True)
+    project = tmp_path / "second"
+    Tree(project).git.output("switch", "-q", "-c", "second")
+    DvcTree.init(project)
+    Tree(project).commit_paths([".dvc/config", ".dvc/.gitignore", ".dvcignore"], "with DVC")
+    loop = loop_tree(project, project / ".mlops" / "worktree", LOOP_BRANCH)
+    DvcTree(loop.root).share_cache(DvcTree(project))
+    assert DvcTree(loop.root).remotes() == []

@@ -333,8 +333,12 @@ def test_prefect_knows_the_settings_that_we_set() -> None:
     """`adapters.prefect_server.environment`: a setting of another name is taken without a word."""
     from prefect.settings import Settings
 
-    text = (LIBRARY / "adapters" / "prefect_server" / "environment.py").read_text()
-    ours = {name for name in constants(text) if name.startswith("PREFECT_")} - {"PREFECT_API_URL", CONSOLE}
+    files = ("adapters/prefect_server/environment.py", "telemetry.py")
+    texts = [(LIBRARY / name).read_text("utf-8") for name in files]
+    ours = {name for text in texts for name in constants(text) if name.startswith("PREFECT_")} - {
+        "PREFECT_API_URL",
+        CONSOLE,
+    }
     assert len(ours) > 5
     assert ours <= Settings().to_environment_variables(exclude_unset=False).keys()
 

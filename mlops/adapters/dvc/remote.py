@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mlops.config.clean_environment import cleaned
 from mlops.errors import DataError, MlopsError, UnavailableError, shown
 
 __all__ = ["Remote", "Transfer"]
@@ -180,9 +181,8 @@ class Remote:
 @contextmanager
 def _started(command: list[str], text: str) -> Iterator[queue.SimpleQueue[dict[str, Any] | None]]:
     """Start a command that reads `text` and writes JSON lines; None follows its last one."""
-    environment = {**os.environ, "DVC_NO_ANALYTICS": "1"}
     process = subprocess.Popen(
-        command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        command, env=cleaned(os.environ), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT, encoding="utf-8", errors="replace", start_new_session=True,
     )  # fmt: skip
     assert process.stdin is not None

@@ -76,13 +76,20 @@ def with_repo(root: Path, doing: str, action: Callable[[Repo], T], *, patience: 
             remedy="Fetch it from the remote: `dvc pull`.",
         ) from exc
     except SCMError as exc:
-        raise MlopsError(
-            f"DVC could not {doing}: {root} is not in a git repository, which keeps its versions.",
-            remedy="Restore its .git, or run `git init` there.",
-        ) from exc
+        raise _without_git(root, doing, exc) from exc
     except DvcException as exc:
         error = MlopsError(f"DVC could not {doing} in {root}: {reason(exc)}.")
         raise damaged(root, exc) or error from exc
+
+
+def _without_git(root: Path, doing: str, exc: SCMError) -> MlopsError:
+    """Return the error for a repository that is not there, or with what DVC says of one that is."""
+    if any((folder / ".git").exists() for folder in (root, *root.parents)):
+        return MlopsError(f"DVC could not {doing}: {str(exc).rstrip('.')}.")
+    return MlopsError(
+        f"DVC could not {doing}: {root} is not in a git repository, which keeps its versions.",
+        remedy="Restore its .git, or run `git init` there.",
+    )
 
 
 def quiet() -> AbstractContextManager[None]:

@@ -10,6 +10,8 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from mlops.config.git_variables import is_kept
+
 __all__ = ["PINNED", "git_environment"]
 
 _OUTPUT = (
@@ -62,45 +64,15 @@ _REPOSITORY = (
 PINNED = (*_OUTPUT, *_BYTES, *_REPOSITORY)
 """``KEY=VALUE``, each given to git by ``-c``, which wins over every file of configuration."""
 
-_KEPT = (
-    "GIT_ALLOW_PROTOCOL",
-    "GIT_ASKPASS",
-    "GIT_AUTHOR_EMAIL",
-    "GIT_AUTHOR_NAME",
-    "GIT_CEILING_DIRECTORIES",
-    "GIT_COMMITTER_EMAIL",
-    "GIT_COMMITTER_NAME",
-    "GIT_CONFIG_COUNT",
-    "GIT_CONFIG_GLOBAL",
-    "GIT_CONFIG_KEY_",
-    "GIT_CONFIG_NOSYSTEM",
-    "GIT_CONFIG_SYSTEM",
-    "GIT_CONFIG_VALUE_",
-    "GIT_DISCOVERY_ACROSS_FILESYSTEM",
-    "GIT_EXEC_PATH",
-    "GIT_HTTP_",
-    "GIT_PROXY_",
-    "GIT_SSH",
-    "GIT_SSL_",
-)
-"""Beginnings of git's variables that say who somebody is and how a remote is reached."""
-
 
 def git_environment(environ: Mapping[str, str], index: Path | None = None) -> dict[str, str]:
     """Return the environment of a git that we start.
-
-    Git sets variables for a hook, an alias or a rebase: they would point it at their repository, their index
-    or their moment. An empty name in the shell is no name.
 
     Parameters
     ----------
     index
         Index file to use in place of the tree's own.
     """
-    kept = {
-        name: value
-        for name, value in environ.items()
-        if not name.startswith("GIT_") or (value and name.startswith(_KEPT))
-    }
+    kept = {name: value for name, value in environ.items() if is_kept(name, value)}
     kept |= {"LC_ALL": "C", "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "GIT_ATTR_NOSYSTEM": "1"}
     return kept if index is None else {**kept, "GIT_INDEX_FILE": str(index)}

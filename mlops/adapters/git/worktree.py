@@ -119,17 +119,27 @@ class Tree:
         return self.git.query("rev-list", "--max-parents=0", "--first-parent", "HEAD")
 
     def check_top(self) -> None:
-        """Check that `root` is the top of its repository: a work tree contains all of it.
+        """Check that `root` is the top of its repository, which may have linked work trees.
+
+        A work tree contains all of a repository. And DVC looks for a linked one where the repository's
+        configuration puts the main one, as it does for a submodule.
 
         Raises
         ------
         UsageError
-            It is a folder inside another repository.
+            It is a folder inside another repository, or a submodule.
         """
         if Path(self.git.output("rev-parse", "--show-toplevel")) != self.root:
             raise UsageError(
                 f"{self.root} is inside another git repository.",
                 remedy="A project needs its own repository: run `git init` in the project's folder.",
+            )
+        if (elsewhere := self.git.query("config", "--local", "core.worktree")) is not None:
+            outer = self.git.query("rev-parse", "--show-superproject-working-tree")
+            what = f"a git submodule of {outer}" if outer else f"placed by git's core.worktree, {elsewhere}"
+            raise UsageError(
+                f"{self.root} is {what}: DVC cannot open a linked work tree of it, which retraining needs.",
+                remedy="Clone its repository to a folder outside the other one, and run the project there.",
             )
 
     def author(self) -> str | None:

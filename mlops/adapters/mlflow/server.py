@@ -10,6 +10,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from mlops import telemetry
 from mlops.errors import MlopsError
 
 __all__ = ["init_store", "part_command", "server_command", "server_environment"]
@@ -35,7 +36,7 @@ def server_command(home: Path, port: int) -> list[str]:
 
 def server_environment() -> dict[str, str]:
     """Return the server's environment variables; its defaults are 15 processes and 3.4 GB."""
-    return {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
+    return {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", **telemetry.SWITCHES}
 
 
 def init_store(home: Path) -> None:

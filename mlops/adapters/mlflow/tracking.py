@@ -7,7 +7,6 @@ FINISHED last, so `find_run` and `register` ignore what a killed process left.
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import tempfile
@@ -28,6 +27,7 @@ from mlops.adapters.mlflow import mlmodel, nested_runs
 from mlops.adapters.mlflow import run as mlflow_run
 from mlops.adapters.mlflow.links import run_page
 from mlops.adapters.mlflow.run import COMMIT, DATA, DIGEST, LOCK
+from mlops.config.clean_environment import cleaned_for
 from mlops.errors import (
     BundleError,
     ConfigError,
@@ -48,6 +48,15 @@ _GENERATED = "*Updated by each training. Delete this line to edit the text yours
 # So that MLflow opens its pages for model training and does not ask which kind the experiment is.
 _EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
 _PROJECT = "mlops.project"
+_VARIABLES = {
+    # When the server goes away during a call: fail after 4 s instead of 4 minutes.
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+}
+"""What configures MLflow's client, for the time of a call."""
 
 
 class MlflowRegistry:
@@ -90,13 +99,15 @@ class MlflowRegistry:
         if not uri.startswith(("http://", "https://")):
             allowed = "the address of an MLflow server, http://… or https://…"
             raise ConfigError("MLFLOW_TRACKING_URI", value=uri, allowed=allowed, file="environment")
-        _prepare(variables or {})
         self.uri = uri
         self.name = name
         self.about = about
         self.project = project
         self._access = access
+        self._variables = {**_VARIABLES, **(variables or {})}
         self._timeout = timeout
+        # Where a notebook had imported MLflow before it was turned off.
+        mlflow.telemetry.set_telemetry_client()  # type: ignore[no-untyped-call]
         self._client = MlflowClient(uri, uri)
 
     def find_run(self, lock_sha: str) -> str | None:
@@ -310,10 +321,11 @@ class MlflowRegistry:
 
     @contextmanager
     def _requests(self) -> Iterator[None]:
-        """Check the server's health first, and translate MLflow's errors."""
+        """Check the server's health first, leave the shell's MLflow out, and translate its errors."""
         self._check_alive()
         try:
-            yield
+            with cleaned_for(self._variables):
+                yield
         except RestException as exc:
             if _is_missing(exc):
                 raise UsageError(f"MLflow at {self.uri}: {exc.message}.") from exc
@@ -341,23 +353,6 @@ class MlflowRegistry:
     def _unavailable(self, cause: object) -> UnavailableError:
         remedy = "Start it with `mlops up`, or correct MLFLOW_TRACKING_URI."
         return UnavailableError("MLflow", self.uri, remedy=remedy, cause=cause)
-
-
-def _prepare(variables: Mapping[str, str]) -> None:
-    """Set defaults of the environment variables that configure MLflow's client in this process."""
-    defaults = {
-        # When the server goes away during a call: fail after 4 s instead of 4 minutes.
-        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
-        "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
-        "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
-        "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-        "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-        "MLFLOW_DISABLE_TELEMETRY": "true",
-    }
-    for name, value in {**defaults, **variables}.items():
-        os.environ.setdefault(name, value)
-    # MLflow chose its telemetry client on import, before the variable was set.
-    mlflow.telemetry.set_telemetry_client()  # type: ignore[no-untyped-call]
 
 
 def _version(entity: model_registry.ModelVersion) -> ModelVersion:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import time
 
+from mlops import telemetry
+from mlops.config.clean_environment import clean_process
 from mlops.config.project_folder import ProjectFolder
 from mlops.errors import UnavailableError
 from mlops.files import hashing
@@ -19,9 +21,7 @@ def environment(folder: ProjectFolder) -> dict[str, str]:
     return {
         "PREFECT_API_URL": folder.prefect_uri,
         "PREFECT_HOME": str(folder.home / "prefect"),
-        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        "PREFECT_CLOUD_ENABLE_ORCHESTRATION_TELEMETRY": "false",
-        "DO_NOT_TRACK": "1",
+        **telemetry.SWITCHES,
         # Prefect shows the library's log lines with the flow run; there are few runs, so that is cheap.
         "PREFECT_LOGGING_EXTRA_LOGGERS": "mlops",
         "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
@@ -35,7 +35,7 @@ def environment(folder: ProjectFolder) -> dict[str, str]:
 
 
 def connect(folder: ProjectFolder, *, quiet: bool = True, patience: float = 0.0) -> None:
-    """Point this process at the project's Prefect; call before prefect is imported.
+    """Point this process at the project's Prefect, and at no other; call before prefect is imported.
 
     Parameters
     ----------
@@ -49,6 +49,7 @@ def connect(folder: ProjectFolder, *, quiet: bool = True, patience: float = 0.0)
     UnavailableError
         Prefect does not respond in time.
     """
+    clean_process()
     os.environ.update(environment(folder) | variables(folder.settings))
     if quiet:
         silence()
@@ -67,7 +68,7 @@ def connect(folder: ProjectFolder, *, quiet: bool = True, patience: float = 0.0)
 
 def silence() -> None:
     """Keep Prefect's log lines off the terminal; call before prefect is imported."""
-    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
+    os.environ["PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"] = "CRITICAL"
 
 
 def project_tags(folder: ProjectFolder) -> tuple[str, str]:

@@ -26,6 +26,7 @@ from xmlrpc.client import Fault, ServerProxy
 from supervisor.xmlrpc import Faults, SupervisorTransport
 
 from mlops.adapters.processes import watchdog
+from mlops.config.clean_environment import cleaned
 from mlops.errors import UnavailableError
 from mlops.files import private
 
@@ -86,7 +87,7 @@ class Part:
     command
         The program and its arguments.
     environment
-        Added to the environment the supervisor was started in.
+        Added to the environment the supervisor was started in, without what is meant for other programs.
     umask
         Of the files that it writes; by default they are for their owner alone.
     """
@@ -137,7 +138,13 @@ class Supervisor:
         # -P: a module in the working folder cannot shadow supervisor's.
         command = [sys.executable, "-P", "-m", "supervisor.supervisord", "-c", str(self._config)]
         process = subprocess.run(
-            command, cwd=self._root, capture_output=True, encoding="utf-8", errors="replace", check=False
+            command,
+            cwd=self._root,
+            env=cleaned(os.environ),
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            check=False,
         )
         deadline = time.monotonic() + patience
         while self.pid() is None:

@@ -16,6 +16,7 @@ import psutil
 
 import mlops
 from mlops.adapters.processes import process_id
+from mlops.config.clean_environment import cleaned
 from mlops.deployment.rollout import Serving, Spec, TargetContext
 from mlops.errors import MlopsError
 from mlops.files import atomic, formats
@@ -165,7 +166,7 @@ def _environment(spec: Spec, port: int) -> dict[str, str]:
     above = str(Path(mlops.__file__).parents[1])
     inherited = os.environ.get("PYTHONPATH")
     return {
-        **os.environ,
+        **cleaned(os.environ),
         **spec.environment,
         "PYTHONPATH": os.pathsep.join([above, inherited] if inherited else [above]),
         "PYTHONUNBUFFERED": "1",
