@@ -2,6 +2,9 @@
 
     .venv/bin/python benchmarks/foreign_settings.py [--only NAME ...] [--out FILE]
 
+All the while nothing may leave the machine: a guard in each process refuses and records it, and each
+command has a terminal, at which some packages report what they do not elsewhere.
+
 Each setting is one that a shell, a home folder or a machine may bring along. With it a project is begun
 on a small table, trained, served, watched, retrained and stopped, and every command must end as it does
 without the setting: the same exit code and the same figures. The stories of the tests run them all in
@@ -14,14 +17,17 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import pty
 import re
 import resource
 import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,9 +37,10 @@ import pandas as pd
 
 from mlops.files.ports import free_port
 
-__all__ = ["DAYS", "PLAIN", "SETTINGS", "Setting", "differences", "lived", "together"]
+__all__ = ["DAYS", "PLAIN", "SETTINGS", "Setting", "at_a_terminal", "differences", "lived", "together"]
 
 OUT = Path(__file__).parent / "results" / "foreign_settings.md"
+GUARD = Path(__file__).parents[1] / "tests" / "guard"
 MLOPS = Path(sys.executable).with_name("mlops")
 PORTS = ("GATEWAY_PORT", "GATEWAY_API_PORT", "MLFLOW_PORT", "PREFECT_PORT")
 NOBODY = "http://127.0.0.1:9"
@@ -208,6 +215,8 @@ def lived(folder: Path, setting: Setting) -> dict[str, Any]:
         "HOME": str(home),
         "LANG": "C.UTF-8",
         "LOCPATH": _locales(),
+        "PYTHONPATH": str(GUARD),
+        "MLOPS_GUARD": str(folder / "outside"),
     }
     for name, value in setting.variables.items():
         if value is None:
@@ -223,10 +232,8 @@ def lived(folder: Path, setting: Setting) -> dict[str, Any]:
     ends: dict[str, Any] = {}
 
     def do(*words: str) -> None:
-        done = subprocess.run(
-            [MLOPS, "--project", root, *words, "--json"], cwd=folder, env=environment, capture_output=True,
-            encoding="utf-8", errors="replace", preexec_fn=setting.before, check=False,
-        )  # fmt: skip
+        command = [str(MLOPS), "--project", str(root), *words, "--json"]
+        done = at_a_terminal(command, cwd=folder, env=environment, before=setting.before)
         ends[words[0]] = {"code": done.returncode, **_figures(words[0], done.stdout, done.stderr)}
 
     try:
@@ -242,8 +249,43 @@ def lived(folder: Path, setting: Setting) -> dict[str, Any]:
         do("data", "log")
     finally:
         do("down", "--serving")
+    record = folder / "outside"
+    ends["outside"] = record.read_text("utf-8").splitlines() if record.exists() else []
     ends["left"] = [name for name in setting.absent if (home / name).exists()]
     return ends
+
+
+def at_a_terminal(
+    command: list[str], *, cwd: Path, env: Mapping[str, str], before: Callable[[], object] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run a command whose stdin and stderr are a terminal; its results are collected, as a script does."""
+    terminal, behind = pty.openpty()
+    with subprocess.Popen(
+        command,
+        cwd=cwd,
+        env=dict(env),
+        stdin=behind,
+        stdout=subprocess.PIPE,
+        stderr=behind,
+        preexec_fn=before,
+    ) as process:
+        os.close(behind)
+        shown: list[bytes] = []
+        reader = threading.Thread(target=_follow, args=(terminal, shown), daemon=True)
+        reader.start()
+        assert process.stdout is not None
+        out = process.stdout.read()
+        process.wait()
+        reader.join(1)  # what a command leaves running may hold the terminal open
+    os.close(terminal)
+    texts = (part.decode("utf-8", "replace") for part in (out, b"".join(shown)))
+    return subprocess.CompletedProcess(command, process.returncode, *texts)
+
+
+def _follow(terminal: int, shown: list[bytes]) -> None:
+    with suppress(OSError):  # how a terminal ends that nobody holds any more
+        while text := os.read(terminal, 65536):
+            shown.append(text)
 
 
 def _settled(root: Path) -> None:
