@@ -10,6 +10,7 @@ import typer
 from mlops.cli.output import Json, show_progress
 
 if TYPE_CHECKING:
+    from mlops.column_formats import ColumnFormat
     from mlops.project.init import CreatedProject
     from mlops.scaffold.model_choice import ModelChoice
 
@@ -31,6 +32,13 @@ def init(
         list[str] | None, typer.Option(metavar=_NAMES, help="The feature columns, and no others.")
     ] = None,
     exclude: Annotated[list[str] | None, typer.Option(metavar=_NAMES, help="Columns to exclude.")] = None,
+    format: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="COLUMN: FORMAT",
+            help="How a column is written, as data.formats has it: 'price: {thousands: \",\"}'.",
+        ),
+    ] = None,
     name: Annotated[
         str | None, typer.Option(help="Name of the data and model; default: the folder's name.")
     ] = None,
@@ -53,7 +61,9 @@ def init(
     from mlops.project.init import begin
     from mlops.scaffold.profile import ProfileOptions
 
-    options = ProfileOptions(target, time, key, _task(task), _names(features), _names(exclude))
+    options = ProfileOptions(
+        target, time, key, _task(task), _names(features), _names(exclude), _formats(format)
+    )
     created = begin(context.obj.folder, table, options, name=name, seconds=seconds, on_progress=show_progress)
     context.obj.show(_text(created), _result(created), as_json=json)
 
@@ -71,6 +81,25 @@ def _task(text: str | None) -> str | None:
 def _names(texts: list[str] | None) -> tuple[str, ...]:
     """Return the names that an option gives, each by itself or several with commas between them."""
     return tuple(name.strip() for text in texts or () for name in text.split(",") if name.strip())
+
+
+def _formats(texts: list[str] | None) -> dict[str, ColumnFormat]:
+    """Return the formats that an option gives, each a line of data.formats."""
+    from mlops.column_formats import of_params
+    from mlops.errors import ConfigError, UsageError
+    from mlops.files.yaml import parse
+
+    formats: dict[str, ColumnFormat] = {}
+    for text in texts or ():
+        try:
+            given = parse(text, file="--format")
+            formats |= {str(name): of_params(value) for name, value in given.items()}
+        except (AttributeError, ConfigError, ValueError) as exc:
+            why = f" allowed: {exc}" if isinstance(exc, ValueError) else ""
+            raise UsageError(
+                f"--format: got {text!r}.{why}", remedy="""Write it as 'price: {thousands: ","}'."""
+            ) from exc
+    return formats
 
 
 def _text(created: CreatedProject) -> str:

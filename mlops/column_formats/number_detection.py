@@ -177,7 +177,9 @@ def _example(column: _Column) -> str:
     def shows(text: str) -> tuple[int, int, int]:
         spelling = column.spelled[text]
         marks = {sign for sign in spelling.digits if not sign.isdigit()}
-        return len(marks) + bool(spelling.unit) + (spelling.negative in ("()", "1-")), -len(text), 0
+        isnt_zero = any(digit in spelling.digits for digit in "123456789")
+        shown_marks = len(marks) + bool(spelling.unit) + (spelling.negative in ("()", "1-"))
+        return shown_marks, isnt_zero, -len(text)
 
     return max(column.spelled, key=shows)
 

@@ -116,9 +116,12 @@ def _begin(
         _rows(files),
         most=readers.rows_at_once(files[0], _SAMPLED),
         watched=lambda name: name == options.key or is_id_name(name),
+        separator=_separator(files),
     )
     untyped = any(readers.format_of(file) == "csv" for file in files)
-    profile = profile_table(sample.frame, options, untyped=untyped, repeated=sample.repeated)
+    profile = profile_table(
+        sample.frame, options, untyped=untyped, repeated=sample.repeated, texts=sample.texts
+    )
     span = _span(sample, profile)
     notes = [f"{profile.time} {span.warning}"] if span and span.warning else []
     if outer is not None:
@@ -157,6 +160,13 @@ def _tried(
 def _rows(files: Sequence[Path]) -> Iterator[pd.DataFrame]:
     for file in files:
         yield from readers.read_batches(file, _AS_WRITTEN, rows=readers.rows_at_once(file, _CHUNK))
+
+
+def _separator(files: Sequence[Path]) -> str | None:
+    """Return what separates the columns of CSV files; None where a file is of another format."""
+    dialects = [readers.sniff(file) for file in files]
+    separators = {dialect.separator if dialect else None for dialect in dialects}
+    return separators.pop() if len(separators) == 1 else None
 
 
 def _span(sample: Sample, profile: Profile) -> Span | None:

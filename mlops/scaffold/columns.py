@@ -27,8 +27,6 @@ _FEW_ROWS = 20
 """Fewer rows do not tell an id from a value that happens to differ."""
 _AT_LEAST_HALF = 0.5
 """From this share of numbers, or of days, on, a column was probably meant to hold nothing else."""
-_COMMA = r"\s*[+-]?\d{1,3}(\.?\d{3})*,\d+\s*"
-"""How text that is a number with a decimal comma is written."""
 _CODE = r"0\d+"
 """How a code is written that would lose its zeros as a number, as a postal code."""
 _CODES = 0.01
@@ -68,6 +66,8 @@ class ColumnProfile:
     doubt
         What it may be after all: a category whose values look like numbers or days, a number that
         looks like an id. Empty where nothing speaks for that.
+    is_written
+        Whether the doubt is one of how all of the table's rows are written.
     """
 
     type: FeatureType | None
@@ -75,6 +75,7 @@ class ColumnProfile:
     drop: str = ""
     unique: bool = False
     doubt: str = ""
+    is_written: bool = False
 
 
 def profile_column(column: pd.Series[Any], *, untyped: bool) -> ColumnProfile:
@@ -135,19 +136,17 @@ def doubt(known: pd.Series[Any], *, untyped: bool) -> str:
     import pandas as pd
 
     spelled = known.astype(str)
-    if spelled.str.fullmatch(_COMMA).mean() >= _NEARLY_ALL:
-        return f"it holds numbers with a decimal comma, as {spelled.iloc[0]}; write 12.5 to have numbers"
     if spelled.str.fullmatch(_YEAR_LAST).mean() >= _NEARLY_ALL:
         return f"it holds days without the year first, as {spelled.iloc[0]}; write 2013-07-04 to have dates"
     some = spelled.where(spelled.str.fullmatch(MOMENT))
     no_day = to_times(some).isna()
     if no_day.mean() <= 1 - _AT_LEAST_HALF and no_day.any():
         odd = shown([spelled[no_day].iloc[0]])
-        return f"{no_day.mean():.1%} of its values, as {odd}, are not dates; empty them to have dates"
+        return f"{no_day.mean():.1%} of its values, as {odd}, are not dates: correct them to have dates"
     none = pd.to_numeric(known, errors="coerce").isna()
     if untyped and none.mean() <= 1 - _AT_LEAST_HALF and none.any():
         odd = shown([spelled[none].iloc[0]])
-        return f"{none.mean():.1%} of its values, as {odd}, are not numbers; empty them to have numbers"
+        return f"{none.mean():.1%} of its values, as {odd}, are not numbers: correct them to have numbers"
     return ""
 
 

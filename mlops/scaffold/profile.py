@@ -7,16 +7,18 @@ trained on and their types, those that are left out and why, and those that leak
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from mlops import task_types
+from mlops.column_formats import ColumnFormat, ColumnText, NumberFormat
 from mlops.errors import DataError, UsageError, shown
 from mlops.feature_types import DATE
 from mlops.feature_types.column_reading import filled
 from mlops.scaffold.columns import ColumnProfile, doubt, is_id_name, profile_column
+from mlops.scaffold.written_columns import WrittenColumns
 from mlops.schema import RESERVED, Schema
 from mlops.tables import readers
 from mlops.tables.conform import lenient
@@ -53,6 +55,7 @@ class ProfileOptions:
     task: str | None = None
     features: Collection[str] = ()
     exclude: Collection[str] = ()
+    formats: Mapping[str, ColumnFormat] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -84,6 +87,8 @@ class Profile:
         Features that by themselves nearly tell the target.
     decided
         What was decided where the options leave it open, a sentence each.
+    written
+        How the columns are written.
     """
 
     target: str
@@ -96,15 +101,22 @@ class Profile:
     unlabelled: float
     suspects: Sequence[str] = ()
     decided: Sequence[str] = ()
+    written: WrittenColumns = field(default_factory=WrittenColumns)
 
     def schema(self) -> Schema:
         """Return the columns as the loop knows them."""
         types = {feature.name: feature.type for feature in self.features}
-        return Schema(types, self.target, self.task, self.time, self.key)
+        named = [name for name in (*types, self.target, self.time, self.key) if name]
+        return Schema(types, self.target, self.task, self.time, self.key, **self.written.named(named))
 
 
 def profile_table(
-    sample: pd.DataFrame, options: ProfileOptions, *, untyped: bool = True, repeated: Collection[str] = ()
+    sample: pd.DataFrame,
+    options: ProfileOptions,
+    *,
+    untyped: bool = True,
+    repeated: Collection[str] = (),
+    texts: Mapping[str, ColumnText] | None = None,
 ) -> Profile:
     """Decide what each column of a table is for.
 
@@ -117,15 +129,20 @@ def profile_table(
         the table is ingested.
     repeated
         Columns known to have duplicate values, maybe in rows that are not in the sample.
+    texts
+        By column the text of all rows; None where nothing is to be found of how it is written.
 
     Raises
     ------
     UsageError
         A column that the options name is missing, or cannot have that role.
     DataError
-        The target has one value only, or no column is left to predict it from.
+        The target has one value only, no column is left to predict it from, or values of a column may be
+        one thing or another, or cannot be read at all.
     """
     _check_names(sample, options)
+    written = WrittenColumns.of(texts or {}, options.formats, options.exclude)
+    sample = readers.read_written(sample, written.formats, written.missing)
     decided: list[str] = []
     target = sample[options.target]
     if untyped:  # as ingestion will read it
@@ -133,14 +150,20 @@ def profile_table(
             options.target
         ]
     target = filled(target)
-    task, counts, why = _task(target, options, untyped=untyped)
+    written.refuse_open([options.target])
+    is_measure = _is_measure(written.formats.get(options.target))
+    task, counts, why = _task(
+        target, options, untyped=untyped, is_measure=is_measure, doubts=written.doubt(options.target)
+    )
     decided += [why] if why else []
     rare = [label for label, count in counts.items() if count < _SOME]
     if rare:
         named = shown([f"{label} ({counts[label]})" for label in rare])
         decided.append(f"{options.target} has few rows of {named}: a model can hardly be trained on them.")
     columns = {
-        str(name): profile_column(sample[name], untyped=untyped) for name in sample if name != options.target
+        str(name): _profile_column(sample[name], written, untyped=untyped)
+        for name in sample
+        if name != options.target
     }
     time, why = _time(sample, columns, options)
     decided += [why] if why else []
@@ -154,11 +177,27 @@ def profile_table(
             f"No column is left to predict {options.target} from: {reasons}.",
             remedy="Name the columns to use with --features.",
         )
+    used = [feature.name for feature in features]
+    written.refuse_open(used)
     profile = Profile(
         options.target, task, time, key, features, left_out, list(counts),
-        float(target.isna().mean()), decided=decided,
+        float(target.isna().mean()), decided=[*written.notes([*used, options.target]), *decided],
+        written=written,
     )  # fmt: skip
+    written.refuse_unread(profile.schema())
     return _with_suspects(profile, sample[target.notna()], untyped=untyped)
+
+
+def _profile_column(column: pd.Series[Any], written: WrittenColumns, *, untyped: bool) -> ColumnProfile:
+    """Infer a column's type; where it is not certain how it is written, that is its doubt."""
+    profile = profile_column(column, untyped=untyped)
+    doubts = written.doubt(str(column.name))
+    return replace(profile, doubt=doubts.rstrip("."), is_written=True) if doubts else profile
+
+
+def _is_measure(format: ColumnFormat | None) -> bool:
+    """Return whether a format is that of an amount: no label is written with separators or a unit."""
+    return isinstance(format, NumberFormat) and format != NumberFormat()
 
 
 def _features(
@@ -187,7 +226,8 @@ def _features(
             left_out[name] = column.doubt or column.drop
         else:
             features.append(Feature(name, column.type.name, column.note))
-            notes += [f"{name} is a {column.type.name}: {column.doubt}."] if column.doubt else []
+            if column.doubt and not column.is_written:  # else it is noted already
+                notes.append(f"{name} is a {column.type.name}: {column.doubt}.")
     return features, left_out, notes
 
 
@@ -222,7 +262,7 @@ def _check_names(sample: pd.DataFrame, options: ProfileOptions) -> None:
 
 
 def _task(
-    column: pd.Series[Any], options: ProfileOptions, *, untyped: bool
+    column: pd.Series[Any], options: ProfileOptions, *, untyped: bool, is_measure: bool, doubts: str
 ) -> tuple[str, dict[Any, int], str]:
     """Return the task, its labels, most frequent first, with their rows, and a sentence if it is a guess."""
     import pandas as pd
@@ -242,7 +282,9 @@ def _task(
         ) from exc
     numeric = types.infer_dtype(known) in _NUMERIC
     numbers = pd.to_numeric(known, errors="coerce")
-    task = options.task or _guessed(known, numbers if numeric else None)
+    task = options.task or (
+        REGRESSION.name if numeric and is_measure else _guessed(known, numbers if numeric else None)
+    )
     if not task_types.find(task).has_classes:
         if not numeric:
             example = (known[numbers.isna()] if numbers.isna().any() else known).iloc[0]
@@ -261,7 +303,7 @@ def _task(
     if len(classes) < 2:
         raise DataError(f"The target {target} is {shown(classes)} in every row.", remedy=_NOTHING)
     if len(classes) > _MOST_CLASSES:
-        why = f": {hint}" if (hint := doubt(known, untyped=untyped)) else ""
+        why = f": {hint.rstrip('.')}" if (hint := doubts or doubt(known, untyped=untyped)) else ""
         raise UsageError(
             f"The target {target} has {len(classes):,} labels; a classification of more than "
             f"{_MOST_CLASSES} is not proposed{why}.",

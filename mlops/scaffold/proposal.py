@@ -75,7 +75,7 @@ class Proposal:
         )
         environment.filters |= {"yaml": yaml_line, "duration": format_duration, "comment": _comment}
         facts: dict[str, Any] = {"it": self, "profile": self.profile, "windows": self.windows}
-        facts["version"] = __version__
+        facts |= {"version": __version__, "schema": self.profile.schema()}
         fixed = {"contract.yaml": self.contract} if self.contract else {}
         facts["width"] = (
             max(len(yaml_line(feature.name) + feature.type) for feature in self.profile.features) + 4

@@ -5,12 +5,13 @@ from __future__ import annotations
 import codecs
 import csv
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from mlops.column_formats import ColumnFormat
 from mlops.errors import DataError
 from mlops.feature_types import BOOLEAN
 from mlops.feature_types.cells import is_number
@@ -34,9 +35,11 @@ __all__ = [
     "is_table",
     "read_batches",
     "read_table",
+    "read_written",
     "rows_at_once",
     "sniff",
     "stem",
+    "with_formats",
 ]
 
 Format = Literal["csv", "parquet", "jsonl"]
@@ -168,12 +171,28 @@ def with_formats(frame: pd.DataFrame, schema: Schema, *, labelled: bool) -> pd.D
 
     So of JSON lines with numbers in strings, or of text of a database.
     """
+    return _with_readings(frame, column_readings(schema, labelled=labelled))
+
+
+def read_written(
+    frame: pd.DataFrame,
+    formats: Mapping[str, ColumnFormat],
+    missing: Sequence[str] | Mapping[str, Sequence[str]] = (),
+) -> pd.DataFrame:
+    """Read the text in a table that nothing else is known of, by its columns' formats and missing words."""
+    words = missing if isinstance(missing, Mapping) else dict.fromkeys(map(str, frame), missing)
     readings = {
-        name: reading
-        for name, reading in column_readings(schema, labelled=labelled).items()
+        name: ColumnReading("", formats.get(name), tuple(words.get(name, ()))) for name in (*formats, *words)
+    }
+    return _with_readings(frame, readings)
+
+
+def _with_readings(frame: pd.DataFrame, readings: Mapping[str, ColumnReading]) -> pd.DataFrame:
+    read = {
+        name: _with_format(frame[name], reading)
+        for name, reading in readings.items()
         if name in frame and (reading.format is not None or reading.missing)
     }
-    read = {name: _with_format(frame[name], reading) for name, reading in readings.items()}
     if not read:
         return frame
     import pandas as pd
@@ -196,8 +215,8 @@ def _with_format(column: pd.Series[Any], reading: ColumnReading) -> pd.Series[An
     text = reading.prepared(column[is_text].astype(object))
     if reading.format is not None and reading.reads_values:
         text = reading.format.read(text)
-    if is_text.all():
-        return text
+    if column[~is_text].isna().all():
+        return text.reindex(column.index)
     whole = column.astype(object)
     whole[is_text] = text.astype(object)
     return whole

@@ -54,7 +54,11 @@ class Sample:
 
 
 def take(
-    chunks: Iterable[pd.DataFrame], *, most: int, watched: Callable[[str], bool] = lambda _: False
+    chunks: Iterable[pd.DataFrame],
+    *,
+    most: int,
+    watched: Callable[[str], bool] = lambda _: False,
+    separator: str | None = ",",
 ) -> Sample:
     """Sample every k-th row of a table that comes in pieces, k a power of two, and rows of rare values.
 
@@ -64,6 +68,8 @@ def take(
         Spaced rows in the sample at most; twice as many are in memory on the way.
     watched
         Selects the columns to check for repeated values.
+    separator
+        Of the CSV that the pieces come from; None where they have types.
     """
     import pandas as pd
 
@@ -72,7 +78,7 @@ def take(
     ranges: dict[str, tuple[Any, Any]] = {}
     repeats: dict[str, Repeats] = {}
     repeated: set[str] = set()
-    rare_rows, texts = _RareRows(), TextValues()
+    rare_rows, texts = _RareRows(), TextValues(separator)
     for chunk in chunks:
         chunk = chunk.set_axis(range(rows, rows + len(chunk)))
         for name in _moments(chunk):
