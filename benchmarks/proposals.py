@@ -35,7 +35,8 @@ from mlops.evaluation.metrics import losses  # noqa: E402
 from mlops.model.predictor import uncompiled  # noqa: E402
 from mlops.scaffold.candidates import describe  # noqa: E402
 from mlops.scaffold.model_choice import choose  # noqa: E402
-from mlops.scaffold.profile import ProfileOptions, as_ingested, profile_table  # noqa: E402
+from mlops.scaffold.profile import as_ingested, profile_table  # noqa: E402
+from mlops.scaffold.profile_options import ProfileOptions  # noqa: E402
 from mlops.scaffold.template import proposed_builder  # noqa: E402
 from mlops.schema import Schema  # noqa: E402
 from mlops.tables.conform import columns_of  # noqa: E402

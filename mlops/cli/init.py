@@ -35,8 +35,8 @@ def init(
     format: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="COLUMN: FORMAT",
-            help="How a column is written, as data.formats has it: 'price: {thousands: \",\"}'.",
+            metavar="COLUMN=FORMAT",
+            help="How a column is written, as price={decimal: ','} or sold_on=%d/%m/%Y; see `data.formats`.",
         ),
     ] = None,
     name: Annotated[
@@ -59,7 +59,7 @@ def init(
     Example: mlops init customers.parquet --target churned --time signed_up_at --key customer_id
     """
     from mlops.project.init import begin
-    from mlops.scaffold.profile import ProfileOptions
+    from mlops.scaffold.profile_options import ProfileOptions
 
     options = ProfileOptions(
         target, time, key, _task(task), _names(features), _names(exclude), _formats(format)
@@ -84,21 +84,21 @@ def _names(texts: list[str] | None) -> tuple[str, ...]:
 
 
 def _formats(texts: list[str] | None) -> dict[str, ColumnFormat]:
-    """Return the formats that an option gives, each a line of data.formats."""
-    from mlops.column_formats import of_params
+    """Return the formats that an option names, by column."""
+    from mlops import column_formats
     from mlops.errors import ConfigError, UsageError
-    from mlops.files.yaml import parse
+    from mlops.files import yaml
 
     formats: dict[str, ColumnFormat] = {}
     for text in texts or ():
+        column, _, value = text.partition("=")
         try:
-            given = parse(text, file="--format")
-            formats |= {str(name): of_params(value) for name, value in given.items()}
-        except (AttributeError, ConfigError, ValueError) as exc:
-            why = f" allowed: {exc}" if isinstance(exc, ValueError) else ""
-            raise UsageError(
-                f"--format: got {text!r}.{why}", remedy="""Write it as 'price: {thousands: ","}'."""
-            ) from exc
+            # A pattern begins with a sign that YAML has for itself.
+            written = value if value.startswith("%") else yaml.parse(value, file="--format")
+            formats[column] = column_formats.of_params(written)
+        except (ConfigError, ValueError) as exc:
+            allowed = exc.allowed if isinstance(exc, ConfigError) else exc
+            raise UsageError(f"--format {column}: got {value!r}.", remedy=f"Write {allowed}.") from exc
     return formats
 
 

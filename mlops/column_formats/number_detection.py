@@ -213,7 +213,9 @@ def _unit(column: _Column) -> tuple[str, Found | None] | None:
     if is_currency(unit):
         return unit, None
     leads = any(each.leads for each in column.spelled.values() if each.unit)
-    if leads or not is_unit(unit):
+    if leads:
+        return None
+    if not is_unit(unit):
         return unit, Found(example, doubt=f"{unit} may be no unit", ways=(way,))
     if bare:
         return unit, Found(example, doubt=f"some are without {unit}", ways=(way,), is_open=unit == PERCENT)
@@ -226,7 +228,7 @@ def _mixed(column: _Column) -> Found:
     fitting = [each for each in CONVENTIONS if column.spelled[first].fits(*each)]
     other = next(
         (text for text, each in column.spelled.items() if not any(each.fits(*way) for way in fitting)),
-        "12.5" if column.text.decimals else first,
+        column.text.example if column.text.decimals else first,
     )
     return Found(first, doubt=f"{other} is written in another way", is_open=True)
 

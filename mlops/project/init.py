@@ -21,7 +21,8 @@ from mlops.scaffold import template
 from mlops.scaffold.candidates import untried
 from mlops.scaffold.columns import is_id_name
 from mlops.scaffold.model_choice import ModelChoice, choose
-from mlops.scaffold.profile import Profile, ProfileOptions, as_ingested, profile_table
+from mlops.scaffold.profile import Profile, as_ingested, profile_table
+from mlops.scaffold.profile_options import ProfileOptions
 from mlops.scaffold.proposal import Proposal, slug
 from mlops.scaffold.windows import Span
 from mlops.schema import Schema

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from mlops import task_types
@@ -18,6 +17,7 @@ from mlops.errors import DataError, UsageError, shown
 from mlops.feature_types import DATE
 from mlops.feature_types.column_reading import filled
 from mlops.scaffold.columns import ColumnProfile, doubt, is_id_name, profile_column
+from mlops.scaffold.profile_options import ProfileOptions, check_names
 from mlops.scaffold.written_columns import WrittenColumns
 from mlops.schema import RESERVED, Schema
 from mlops.tables import readers
@@ -28,7 +28,7 @@ from mlops.task_types import BINARY, MULTICLASS, REGRESSION
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Feature", "Profile", "ProfileOptions", "as_ingested", "profile_table"]
+__all__ = ["Feature", "Profile", "as_ingested", "profile_table"]
 
 _NUMERIC = ("integer", "floating", "mixed-integer-float", "decimal")
 
@@ -43,19 +43,6 @@ _TIME = re.compile(
     r"(^|[_\s.-])(time|timestamp|datetime|date|ts|at|on|hour|day|month|week|when)($|[_\s.-])", re.I
 )
 _NOT_TIME = re.compile(r"birth|dob|due|deadline|expir|until|end", re.IGNORECASE)
-
-
-@dataclass(frozen=True)
-class ProfileOptions:
-    """What a person sets about the table; all but the target is optional."""
-
-    target: str
-    time: str | None = None
-    key: str | None = None
-    task: str | None = None
-    features: Collection[str] = ()
-    exclude: Collection[str] = ()
-    formats: Mapping[str, ColumnFormat] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -130,7 +117,7 @@ def profile_table(
     repeated
         Columns known to have duplicate values, maybe in rows that are not in the sample.
     texts
-        By column the text of all rows; None where nothing is to be found of how it is written.
+        By column the text of all rows; None where the sample has them all.
 
     Raises
     ------
@@ -140,26 +127,12 @@ def profile_table(
         The target has one value only, no column is left to predict it from, or values of a column may be
         one thing or another, or cannot be read at all.
     """
-    _check_names(sample, options)
-    written = WrittenColumns.of(texts or {}, options.formats, options.exclude)
-    sample = readers.read_written(sample, written.formats, written.missing)
-    decided: list[str] = []
-    target = sample[options.target]
-    if untyped:  # as ingestion will read it
-        target = readers.as_typed(target.to_frame(), Schema({}, options.target, MULTICLASS.name))[
-            options.target
-        ]
-    target = filled(target)
-    written.refuse_open([options.target])
-    is_measure = _is_measure(written.formats.get(options.target))
-    task, counts, why = _task(
-        target, options, untyped=untyped, is_measure=is_measure, doubts=written.doubt(options.target)
+    check_names(sample, options)
+    written = WrittenColumns.of(
+        sample, texts, named=options.formats, exclude=options.exclude, untyped=untyped
     )
-    decided += [why] if why else []
-    rare = [label for label, count in counts.items() if count < _SOME]
-    if rare:
-        named = shown([f"{label} ({counts[label]})" for label in rare])
-        decided.append(f"{options.target} has few rows of {named}: a model can hardly be trained on them.")
+    sample = readers.read_written(sample, written.formats, written.missing)
+    target, task, counts, decided = _target(sample, options, written, untyped=untyped)
     columns = {
         str(name): _profile_column(sample[name], written, untyped=untyped)
         for name in sample
@@ -186,6 +159,27 @@ def profile_table(
     )  # fmt: skip
     written.refuse_unread(profile.schema())
     return _with_suspects(profile, sample[target.notna()], untyped=untyped)
+
+
+def _target(
+    sample: pd.DataFrame, options: ProfileOptions, written: WrittenColumns, *, untyped: bool
+) -> tuple[pd.Series[Any], str, dict[Any, int], list[str]]:
+    """Return the target as ingestion will read it, the task, its labels with their rows, and the reasons."""
+    written.refuse_open([options.target])
+    target = sample[options.target]
+    if untyped:
+        schema = Schema({}, options.target, MULTICLASS.name)
+        target = readers.as_typed(target.to_frame(), schema)[options.target]
+    target = filled(target)
+    is_measure = _is_measure(written.formats.get(options.target))
+    doubts = written.doubt(options.target)
+    task, counts, why = _task(target, options, untyped=untyped, is_measure=is_measure, doubts=doubts)
+    decided = [why] if why else []
+    rare = [label for label, count in counts.items() if count < _SOME]
+    if rare:
+        named = shown([f"{label} ({counts[label]})" for label in rare])
+        decided.append(f"{options.target} has few rows of {named}: a model can hardly be trained on them.")
+    return target, task, counts, decided
 
 
 def _profile_column(column: pd.Series[Any], written: WrittenColumns, *, untyped: bool) -> ColumnProfile:
@@ -229,36 +223,6 @@ def _features(
             if column.doubt and not column.is_written:  # else it is noted already
                 notes.append(f"{name} is a {column.type.name}: {column.doubt}.")
     return features, left_out, notes
-
-
-def _check_names(sample: pd.DataFrame, options: ProfileOptions) -> None:
-    have = [str(name) for name in sample.columns]
-    named = {
-        "--target": [options.target],
-        "--time": [options.time] if options.time else [],
-        "--key": [options.key] if options.key else [],
-        "--features": list(options.features),
-        "--exclude": list(options.exclude),
-    }
-    for option, names in named.items():
-        for name in names:
-            if name not in have:
-                near = get_close_matches(name, have, 1, 0.6)
-                hint = f" Did you mean {near[0]!r}?" if near else ""
-                raise UsageError(
-                    f"{option}: the table has no column {name!r}; it has {shown(have, 30)}.",
-                    remedy=f"Correct {option}.{hint}",
-                )
-    roles = [name for name in (options.target, options.time, options.key) if name]
-    if twice := next((name for name in roles if roles.count(name) > 1), None):
-        raise UsageError(f"{twice!r} is named for two roles.", remedy="Give each role a column of its own.")
-    if options.target in options.features:
-        raise UsageError(f"--features names the target, {options.target!r}.", remedy="Leave it out.")
-    if options.target in RESERVED:
-        raise UsageError(
-            f"--target: the prediction log has columns of its own, one of them {options.target!r}.",
-            remedy=f"Rename the column; not as one of {shown(sorted(RESERVED), 9)}.",
-        )
 
 
 def _task(

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mlops import column_formats
 from mlops.column_formats import ColumnFormat, ColumnText, Finding
 from mlops.errors import DataError, shown
 from mlops.schema import Schema
+from mlops.tables.text_values import TextValues
 from mlops.tables.unread import unread
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 __all__ = ["WrittenColumns"]
+
+_NUMERIC = ("integer", "floating", "mixed-integer-float", "decimal")
 
 
 @dataclass(frozen=True)
@@ -38,22 +44,43 @@ class WrittenColumns:
 
     @classmethod
     def of(
-        cls, texts: Mapping[str, ColumnText], named: Mapping[str, ColumnFormat], exclude: Collection[str] = ()
+        cls,
+        sample: pd.DataFrame,
+        texts: Mapping[str, ColumnText] | None,
+        *,
+        named: Mapping[str, ColumnFormat],
+        exclude: Collection[str],
+        untyped: bool,
     ) -> WrittenColumns:
         """Find out how columns are written.
 
         Parameters
         ----------
+        sample
+            Rows from all of the table, the least and the greatest number of each column among them.
+        texts
+            The text of all rows, by column; None where the sample has them all.
         named
             What a person says of a column: nothing is looked for there.
         exclude
             Columns that nothing is to be said of.
+        untyped
+            Text may stand for numbers, as in a CSV.
         """
-        findings = {
-            each.column: each
-            for each in column_formats.detect(texts)
-            if each.column not in named and each.column not in exclude
+        if texts is None:
+            values = TextValues("," if untyped else None)
+            values.take(sample)
+            texts = values.columns()
+        known = {*named, *exclude}
+        findings = {each.column: each for each in column_formats.detect(texts) if each.column not in known}
+        numbers = {
+            str(name): numeric
+            for name, column in sample.items()
+            if str(name) not in known
+            and str(name) not in findings
+            and (numeric := _numbers(column, untyped=untyped)) is not None
         }
+        findings |= {each.column: each for each in column_formats.detect_numbers(numbers)}
         certain = {name: each.format for name, each in findings.items() if each.format is not None}
         return cls(texts, {**certain, **named}, findings=findings)
 
@@ -62,7 +89,7 @@ class WrittenColumns:
         known = [each for name, each in self.findings.items() if name in columns and not each.is_open]
         notes = [f"{each.sentence} {each.remedy}".strip() for each in known]
         if any("data.formats" in each.remedy for each in known):
-            notes.append("`mlops init` takes a line of data.formats as --format.")
+            notes.append("`mlops init` takes a format as --format COLUMN=FORMAT.")
         return notes
 
     def doubt(self, column: str) -> str:
@@ -87,7 +114,7 @@ class WrittenColumns:
             remedy=" ".join(
                 [
                     *(each.remedy for each in open),
-                    f"`mlops init` takes it as --format '{names[0]}: …';",
+                    f"`mlops init` takes it as --format '{names[0]}=…';",
                     f"--exclude {','.join(names)} leaves {'it' if len(names) == 1 else 'them'} out.",
                 ]
             ),
@@ -122,3 +149,16 @@ class WrittenColumns:
             "formats": {name: each for name, each in self.formats.items() if name in columns},
             "missing": missing,
         }
+
+
+def _numbers(column: pd.Series[Any], *, untyped: bool) -> pd.Series[float] | None:
+    """Return the numbers of a column that holds nothing else; None where it does."""
+    import pandas as pd
+    from pandas.api import types
+
+    known = column.dropna()
+    kind = types.infer_dtype(known)
+    if not len(known) or not (kind in _NUMERIC or (untyped and kind == "string")):
+        return None
+    numbers = pd.to_numeric(known, errors="coerce")
+    return None if numbers.isna().any() else numbers

@@ -1,4 +1,8 @@
-"""The values of a column that neither its format nor its feature type reads: the evidence of all rows."""
+"""The values of a column that neither its format nor its feature type reads: the evidence of all rows.
+
+A word among numbers or dates says that the value is not known, and a date such as 0000-00-00 that it is none:
+their rows are set aside. What else has digits is a value that is written otherwise.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 from mlops import feature_types
 from mlops.column_formats import ColumnText
 from mlops.feature_types import NUMBER
+from mlops.moments import to_times
 from mlops.schema import Schema
 from mlops.tables.csv_reader import column_readings, type_columns
+from mlops.tables.sampling import MOMENT
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,7 +50,7 @@ class Unread:
 
 
 def unread(text: ColumnText, schema: Schema) -> Unread | None:
-    """Return which of a column's values cannot be read; None where all can, or where it is one of text."""
+    """Return which values of a column cannot be read; None where all can, or where it is one of text."""
     import pandas as pd
 
     reading = column_readings(schema, labelled=True).get(text.name)
@@ -64,12 +70,12 @@ def unread(text: ColumnText, schema: Schema) -> Unread | None:
 
 
 def _is_wrong(read: pd.Series[Any], is_moment: bool) -> pd.Series[Any]:
-    import numpy as np
-
-    from mlops.moments import to_times
-
-    is_text = read.map(lambda value: isinstance(value, str)).astype(bool)
+    is_text = read.map(lambda value: isinstance(value, str) and _has_digits(value)).astype(bool)
     if is_moment:
-        return is_text & to_times(read.where(is_text)).isna()
-    is_endless = read.map(lambda value: isinstance(value, float) and bool(np.isinf(value))).astype(bool)
-    return is_text | is_endless
+        words = read.where(is_text).astype(object)
+        return is_text & to_times(words).isna() & ~words.astype(str).str.fullmatch(MOMENT)
+    return is_text
+
+
+def _has_digits(text: str) -> bool:
+    return any(sign.isdigit() for sign in text)

@@ -14,7 +14,7 @@ from mlops.adapters.git.worktree import Tree
 from mlops.config.project_folder import load_params
 from mlops.orchestration.tasks import train
 from mlops.project.init import begin
-from mlops.scaffold.profile import ProfileOptions
+from mlops.scaffold.profile_options import ProfileOptions
 from tests.flows.orchard import HISTORY, plums
 from tests.person import IN_GIT, dvc, files, git, ingested, learned, told
 

@@ -63,6 +63,8 @@ def test_numbers_are_read_where_there_is_one_way(values: list[str], numbers: lis
         ["192.168.0.1", "10.0.0.12"],
         ["12E4", "1F3A", "77B2"],
         ["0x1F", "0x2A"],
+        ["Room 12", "Room 7"],
+        ["T-12", "T-7"],
         ["1_000", "2_500"],
         ["Infinity", "inf"],
         ["0123", "0456"],
@@ -80,7 +82,6 @@ def test_what_is_written_plainly_or_is_no_number_is_left_as_it_is(values: list[s
     [
         (["3504 lb", "1590 kg"], "several units"),
         (["45%", "0.45"], "without %"),
-        (["Room 12", "Room 7"], "may be no unit"),
         (["12 A", "7 A"], "may be no unit"),
         (["555 123 456", "555 123 457"], "names"),
         (["12.5", "13.5", "3,5"], "another way"),

@@ -9,8 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mlops.column_formats import NumberFormat
 from mlops.errors import DataError, UsageError
-from mlops.scaffold.profile import Profile, ProfileOptions, as_ingested, profile_table
+from mlops.scaffold.profile import Profile, as_ingested, profile_table
+from mlops.scaffold.profile_options import ProfileOptions
 
 N = 400
 
@@ -186,10 +188,11 @@ def test_a_box_that_is_ticked_or_empty_is_a_feature(table: pd.DataFrame, tick: o
 @pytest.mark.parametrize(
     ("spelled", "doubt"),
     [
-        (lambda i: f"{i % 90},5", "numbers with a decimal comma, as 0,5"),
-        (lambda i: f"1.{i:03d},25", "numbers with a decimal comma, as 1.000,25"),
-        (lambda i: f"{i % 28 + 1:02d}/03/2024", "days without the year first, as 01/03/2024"),
-        (lambda i: f"{i % 28 + 1}.3.24 10:00", "days without the year first, as 1.3.24 10:00"),
+        (lambda i: f"{i % 90},5", "numbers with decimal commas: 0,5 is read as 0.5"),
+        (lambda i: f"1.{i:03d},25", "numbers with points between thousands, decimal commas: 1.000,25"),
+        (lambda i: f"{i % 12 + 1:02d}/03/2024", "day, month and year nothing tells apart, as '01/03/2024'"),
+        (lambda i: f"{i % 12 + 1}.3.24 10:00", "day, month and year nothing tells apart, as '1.3.24 10:00'"),
+        (lambda i: f"{i % 12 + 1}:{i % 60:02d} PM", "times of day without a date, as '1:00 PM'"),
         (lambda i: "n/a" if i % 10 == 0 else str(i % 50), "10.0% of its values, as n/a, are not numbers"),
         (
             lambda i: "n/a" if i % 5 == 0 else f"2024-{i % 12 + 1:02d}-{i % 28 + 1:02d}",
@@ -247,9 +250,50 @@ def test_a_number_that_rises_from_row_to_row_stays_and_is_told_of(table: pd.Data
     assert [sentence.partition(" ")[0] for sentence in told] == ["paid"]
 
 
-def test_a_target_with_decimal_commas_is_refused_with_the_reason(table: pd.DataFrame) -> None:
-    with pytest.raises(UsageError, match=r"400 labels.*decimal comma, as 0,5"):
-        profile_table(table.assign(price=[f"{i},5" for i in range(N)]), ProfileOptions("price"))
+def test_a_target_with_decimal_commas_is_a_number(table: pd.DataFrame) -> None:
+    profile = profile_table(table.assign(price=[f"{i},5" for i in range(N)]), ProfileOptions("price"))
+    assert profile.task == "regression"
+    assert profile.schema().formats == {"price": NumberFormat("", ",")}
+
+
+def test_a_target_that_is_written_as_money_is_no_label_however_few_prices_there_are(
+    table: pd.DataFrame,
+) -> None:
+    priced = table.assign(price=[("$1,200", "$900", "$2,400")[i % 3] for i in range(N)])
+    profile = profile_table(priced, ProfileOptions("price"))
+    assert profile.task == "regression"
+    assert any("$1,200 is read as 1200" in sentence for sentence in profile.decided)
+
+
+def test_a_target_that_looks_like_numbers_and_may_be_none_says_so(table: pd.DataFrame) -> None:
+    with pytest.raises(UsageError, match=r"400 labels.*looks like numbers, as 0 things"):
+        profile_table(table.assign(price=[f"{i} things" for i in range(N)]), ProfileOptions("price"))
+
+
+OPEN = {"paid": ["1,706", "2706", "3,200", "4"] * 100}
+"""Values that may be one number or another."""
+
+
+def test_a_column_that_may_be_one_number_or_another_is_refused_with_the_ways_out(table: pd.DataFrame) -> None:
+    with pytest.raises(DataError, match=r"paid looks like numbers, as 1,706, but.* 1\.706 or 1706") as caught:
+        profile_table(table.assign(**OPEN), ProfileOptions("churned"))
+    assert "--format 'paid=" in str(caught.value.remedy)
+    assert "--exclude paid" in str(caught.value.remedy)
+    named = profile_table(
+        table.assign(**OPEN), ProfileOptions("churned", formats={"paid": NumberFormat(",")})
+    )
+    assert kinds(named)["paid"] == "number"
+    without = profile_table(table.assign(**OPEN), ProfileOptions("churned", exclude=["paid"]))
+    assert "paid" not in kinds(without)
+
+
+@pytest.mark.parametrize("odd", ["12O.5", "1.2.3", "0x1F", "1_000"])
+def test_a_value_that_cannot_be_read_among_numbers_is_refused_and_its_row_not_lost(
+    table: pd.DataFrame, odd: str
+) -> None:
+    paid = [odd if i == 7 else f"{i}.25" for i in range(N)]
+    with pytest.raises(DataError, match=rf"paid: 1 of 400 values, as '{odd}', is not a number"):
+        profile_table(table.assign(paid=paid), ProfileOptions("churned"))
 
 
 @pytest.mark.parametrize(
