@@ -254,7 +254,7 @@ class DeployParams(Section):
     """Processors a container may use."""
     max_rows: int = Field(default=10_000, ge=1)
     """Rows per request, at most."""
-    max_body: int = Field(default=16 * 1024 * 1024, ge=1024)
+    max_body: int = Field(default=1024 * 1024, ge=1024)
     """Bytes per request, at most."""
     keep: int = Field(default=3, ge=1)
     """How many images are kept."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -55,8 +56,29 @@ class Client:
         UnavailableError
             The service does not respond or fails, or another service answers.
         """
+        return self._post([_to_json(row) for row in rows])
+
+    def predict_frame(
+        self, frame: pd.DataFrame, schema: Schema, *, batch: int, most_bytes: int = 1024 * 1024
+    ) -> Iterator[list[dict[str, Any]]]:
+        """Predict a table; yield each request's predictions in order.
+
+        Parameters
+        ----------
+        batch
+            Most rows a request.
+        most_bytes
+            Most bytes a request: `deploy.max_body`. A row that has more by itself is sent by itself.
+        """
+        for start in range(0, len(frame), batch):
+            rows = map(_to_json, records(frame.iloc[start : start + batch], schema))
+            for part in _parts(rows, most_bytes - len(_BODY % b"")):
+                yield self._post(part)["predictions"]
+
+    def _post(self, rows: Sequence[bytes]) -> dict[str, Any]:
+        body = _BODY % b",".join(rows)
         try:
-            response = self._http.post("/predict", json={"rows": list(rows)})
+            response = self._http.post("/predict", content=body, headers={"content-type": "application/json"})
         except httpx.HTTPError as exc:
             raise self._unavailable(type(exc).__name__) from exc
         rejected = response.is_client_error and response.status_code != 404
@@ -69,14 +91,6 @@ class Client:
             raise DataError(f"The service rejected the rows: {content['error']}")
         return content
 
-    def predict_frame(
-        self, frame: pd.DataFrame, schema: Schema, *, batch: int
-    ) -> Iterator[list[dict[str, Any]]]:
-        """Predict a table, `batch` rows a request; yield each request's predictions in order."""
-        for start in range(0, len(frame), batch):
-            rows = records(frame.iloc[start : start + batch], schema)
-            yield self.predict(rows)["predictions"]
-
     def _unavailable(self, cause: object) -> UnavailableError:
         return UnavailableError(
             "The gateway",
@@ -84,6 +98,27 @@ class Client:
             remedy="Start it with `mlops up`, and deploy a model with `mlops deploy`.",
             cause=cause,
         )
+
+
+_BODY = b'{"rows":[%s]}'
+
+
+def _to_json(row: dict[str, Any]) -> bytes:
+    return json.dumps(row, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+
+
+def _parts(rows: Iterable[bytes], most: int) -> Iterator[list[bytes]]:
+    """Yield rows in parts of at most so many bytes with their commas, or of one row."""
+    part: list[bytes] = []
+    size = 0
+    for row in rows:
+        if part and size + len(row) + 1 > most:
+            yield part
+            part, size = [], 0
+        part.append(row)
+        size += len(row) + 1
+    if part:
+        yield part
 
 
 def _object_with(response: httpx.Response, field: str) -> dict[str, Any] | None:

@@ -40,7 +40,7 @@ class Spec:
     memory: str = "1g"
     cpus: float = 1.0
     max_rows: int = 10_000
-    max_body: int = 16 * 1024 * 1024
+    max_body: int = 1024 * 1024
     """Bytes."""
     fsync: bool = False
 

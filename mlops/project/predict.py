@@ -31,4 +31,6 @@ def predict_table(project: Project, file: Path, *, batch: int) -> Iterator[list[
         project, "gateway", remedy="Start it with `mlops up`, and deploy a model with `mlops deploy`."
     )
     with Client(project.folder.address) as client:
-        yield from client.predict_frame(table, schema, batch=batch)
+        most = project.params.deploy
+        batch = min(batch, most.max_rows)
+        yield from client.predict_frame(table, schema, batch=batch, most_bytes=most.max_body)

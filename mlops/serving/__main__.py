@@ -14,7 +14,9 @@ import uvicorn
 from mlops.errors import ConfigError, MlopsError
 from mlops.model import bundle, predictor
 from mlops.prediction_log.writer import PredictionLog
-from mlops.serving.app import PATHS, Limits, build_app
+from mlops.serving import http_server
+from mlops.serving.app import PATHS, build_app
+from mlops.serving.limits import Limits
 from mlops.serving.prometheus import Metrics
 from mlops.serving.service import Service
 
@@ -49,27 +51,16 @@ def main(environment: Mapping[str, str]) -> None:
         waits=fsync,
     )
     port = _port(environment, "MLOPS_PORT", 8000)
-    app = build_app(_service(environment, fsync), limits)
+    service = _service(environment, fsync)
+    app = build_app(service, limits)
     # What was imported stays: a collection need not walk it while a request waits.
     gc.collect()
     gc.freeze()
-    uvicorn.run(
-        app,
-        host=environment.get("MLOPS_HOST", "127.0.0.1"),
-        port=port,
-        loop="uvloop",
-        http="httptools",
-        ws="none",
-        lifespan="on",
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        # Longer than a gateway keeps an idle connection (90 s in traefik): were it shorter, the
-        # gateway would now and then send a request into a connection that is being closed.
-        timeout_keep_alive=120,
-        timeout_graceful_shutdown=30,
-    )
+    # A thread that computes gives way to one with a request at hand after a fifth of the usual time.
+    sys.setswitchinterval(0.001)
+    host = environment.get("MLOPS_HOST", "127.0.0.1")
+    config = http_server.configuration(app, limits, service.metrics, host=host, port=port, loop="uvloop")
+    uvicorn.Server(config).run()
 
 
 def _service(environment: Mapping[str, str], fsync: bool) -> Service:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from time import perf_counter
 from typing import Any
 
@@ -21,55 +20,36 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mlops.errors import DataError, MlopsError
 from mlops.serving import requests
+from mlops.serving.body_budget import BodyBudget, NoRoomError
+from mlops.serving.limits import Limits
 from mlops.serving.prometheus import Metrics
 from mlops.serving.service import Predicted, Service
 
-__all__ = ["PATHS", "Limits", "build_app"]
+__all__ = ["PATHS", "build_app"]
 
 PATHS = ("/predict", "/invocations", "/health", "/ready", "/version", "/metrics", "/openapi.json")
 
-_INLINE_BYTES = 16 * 1024
+_INLINE_BYTES = 4 * 1024
 _JSON = b"application/json"
+_CLOSE = {"connection": "close"}
+"""Or the rest of the body would be waited for."""
 Render = Callable[[Service, Predicted], dict[str, Any]]
-
-
-@dataclass(frozen=True)
-class Limits:
-    """Limits of one request.
-
-    Parameters
-    ----------
-    rows
-        Most rows.
-    body
-        Most bytes of its body.
-    seconds
-        How long its body may take to arrive.
-    waits
-        Whether a response waits for the disk, so that it must not be made on the event loop.
-    """
-
-    rows: int = 10_000
-    body: int = 16 * 1024 * 1024
-    seconds: float = 30.0
-    waits: bool = False
 
 
 def build_app(service: Service, limits: Limits | None = None) -> ASGIApp:
     """Return the service as an ASGI application, which closes it when it shuts down."""
     limits = limits or Limits()
-    # Two: a big request computes while another is read; more would only hold more memory.
-    pool = ThreadPoolExecutor(2, thread_name_prefix="predict")
+    work = _Work(limits)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         yield
-        pool.shutdown()
+        work.close()
         service.close()
 
     endpoints = {
-        "/predict": _Predictions(service, limits, pool, requests.plain, _predict),
-        "/invocations": _Predictions(service, limits, pool, requests.invocation, _invocations),
+        "/predict": _Predictions(service, work, requests.plain, _predict),
+        "/invocations": _Predictions(service, work, requests.invocation, _invocations),
     }
 
     async def health(_: Request) -> Response:
@@ -83,7 +63,7 @@ def build_app(service: Service, limits: Limits | None = None) -> ASGIApp:
         return _json(service.describe())
 
     async def described(_: Request) -> Response:
-        return _json(service.document())
+        return _json(service.document(most_rows=limits.rows))
 
     async def metrics(_: Request) -> Response:
         return Response(service.metrics.render(), media_type=CONTENT_TYPE_LATEST)
@@ -104,77 +84,113 @@ def build_app(service: Service, limits: Limits | None = None) -> ASGIApp:
     return _Measured(framework, endpoints, service.metrics)
 
 
+class _Work:
+    """What the endpoints that predict share: the limits, the room for bodies, and threads."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self.budget = BodyBudget(
+            limits.in_flight,
+            waiting=limits.waiting,
+            patience=limits.patience,
+            contended=limits.contended,
+        )
+        # One: a second big request would hold more memory, and take no less time.
+        self.big = ThreadPoolExecutor(1, thread_name_prefix="predict-big")
+        # Two: one computes while another waits for the disk.
+        self.waiting = ThreadPoolExecutor(2, thread_name_prefix="predict")
+
+    def close(self) -> None:
+        """Finish what is under way."""
+        self.big.shutdown()
+        self.waiting.shutdown()
+
+
 class _Predictions:
     """An endpoint that predicts rows.
 
     Written against ASGI itself: for one small row, the framework would cost as much as the model.
     """
 
-    def __init__(
-        self,
-        service: Service,
-        limits: Limits,
-        pool: ThreadPoolExecutor,
-        unpack: requests.Unpack,
-        render: Render,
-    ) -> None:
+    def __init__(self, service: Service, work: _Work, unpack: requests.Unpack, render: Render) -> None:
         self._service = service
-        self._limits = limits
-        self._pool = pool
+        self._work = work
+        self._limits = work.limits
         self._unpack = unpack
         self._render = render
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        body = await self._body(scope, receive)
-        if len(body) <= _INLINE_BYTES and not self._limits.waits:
-            content = self._respond_to(body)
+        announced = self._announced(dict(scope["headers"]))
+        body, seconds = bytearray(), self._limits.seconds
+        whole = announced <= _INLINE_BYTES and await self._read(
+            receive, body, _INLINE_BYTES, asyncio.timeout(seconds)
+        )
+        if whole and len(body) <= _INLINE_BYTES:
+            content = await self._small(body)
         else:
-            content = await asyncio.get_running_loop().run_in_executor(self._pool, self._respond_to, body)
+            budget = self._work.budget
+            known = whole or announced  # in chunks, it may have as many bytes as any
+            async with budget.reserved(max(announced, len(body)) if known else self._limits.body):
+                if not whole:
+                    await self._read(receive, body, self._limits.body, budget.arriving(seconds))
+                content = await self._in(self._work.big, body)
         headers = [(b"content-type", _JSON), (b"content-length", b"%d" % len(content))]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": content})
 
-    def _respond_to(self, body: bytes) -> bytes:
-        records = requests.read(body, self._unpack, self._service.schema)
+    async def _small(self, body: bytearray) -> bytes:
+        return await self._in(self._work.waiting, body) if self._limits.waits else self._respond_to(body)
+
+    async def _in(self, pool: ThreadPoolExecutor, body: bytearray) -> bytes:
+        return await asyncio.get_running_loop().run_in_executor(pool, self._respond_to, body)
+
+    def _respond_to(self, body: bytearray) -> bytes:
+        schema = self._service.schema
+        if len(body) > _INLINE_BYTES:
+            requests.check_shape(body, most_rows=self._limits.rows, fields=len(schema.types))
+        records = requests.read(body, self._unpack, schema)
         if len(records) > self._limits.rows:
             raise HTTPException(
                 413, f"The request has {len(records)} rows; the limit is {self._limits.rows}."
             )
-        predicted = self._service.predict(requests.rows(records, self._service.schema))
+        predicted = self._service.predict(requests.rows(records, schema, self._service.longest))
         return orjson.dumps(self._render(self._service, predicted))
 
-    async def _body(self, scope: Scope, receive: Receive) -> bytes:
-        headers = dict(scope["headers"])
+    def _announced(self, headers: Mapping[bytes, bytes]) -> int:
+        """Return how many bytes a request says its body has; one that comes in chunks says nothing: 0."""
         kind = headers.get(b"content-type", _JSON)
         if kind != _JSON and kind.split(b";")[0].strip().lower() != _JSON:
-            raise HTTPException(415, "Send the rows as application/json.")
+            raise HTTPException(415, "Send the rows as application/json.", headers=_CLOSE)
+        if headers.get(b"content-encoding", b"identity").strip().lower() not in (b"identity", b""):
+            accepted = {**_CLOSE, "accept-encoding": "identity"}
+            raise HTTPException(415, "Send the body as it is, not compressed.", headers=accepted)
         length = headers.get(b"content-length", b"0")
-        self._check_size(int(length) if length.isdigit() else 0)
-        try:
-            async with asyncio.timeout(self._limits.seconds):
-                return await self._chunks(receive)
-        except TimeoutError:
-            raise HTTPException(
-                408,
-                f"The body took longer than {self._limits.seconds:g} s to arrive.",
-                headers={"connection": "close"},  # or the rest would be waited for
-            ) from None
+        size = int(length) if length.isdigit() else 0
+        self._check_size(size)
+        return size
 
-    async def _chunks(self, receive: Receive) -> bytes:
-        chunks: list[bytes] = []
-        size, more = 0, True
-        while more:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                raise ClientDisconnect
-            chunks.append(message.get("body", b""))
-            size, more = size + len(chunks[-1]), message.get("more_body", False)
-            self._check_size(size)
-        return b"".join(chunks)
+    async def _read(
+        self, receive: Receive, body: bytearray, most: int, in_time: AbstractAsyncContextManager[Any]
+    ) -> bool:
+        """Read on until the body is whole, or longer than `most`; return whether it is whole."""
+        try:
+            async with in_time:
+                more = True
+                while more and len(body) <= most:
+                    message = await receive()
+                    if message["type"] == "http.disconnect":
+                        raise ClientDisconnect
+                    body += message.get("body", b"")
+                    more = message.get("more_body", False)
+                    self._check_size(len(body))
+                return not more
+        except TimeoutError:
+            raise HTTPException(408, "The body took too long to arrive.", headers=_CLOSE) from None
 
     def _check_size(self, size: int) -> None:
         if size > self._limits.body:
-            raise HTTPException(413, f"The body exceeds the limit of {self._limits.body} bytes.")
+            message = f"The body exceeds the limit of {self._limits.body} bytes."
+            raise HTTPException(413, message, headers=_CLOSE)
 
 
 class _Measured:
@@ -263,11 +279,15 @@ def _refusal(exc: Exception) -> Response:
     """Return the response for an error."""
     if isinstance(exc, HTTPException):
         return _error(exc.status_code, exc.detail, headers=exc.headers)
+    if isinstance(exc, NoRoomError):
+        message = "Other requests' bodies leave no room for this one. Try again."
+        return _error(503, message, headers={**_CLOSE, "retry-after": "1"})
+    if isinstance(exc, requests.TooLargeError):
+        return _error(413, str(exc))
     if isinstance(exc, DataError):
         return _error(400, str(exc), field=getattr(exc, "field", None), row=getattr(exc, "row", None))
     if isinstance(exc, MlopsError):
         return _error(503, str(exc))
     # The traceback goes to the server's log, never to the client. The server closes the
     # connection after it: with this header, a client sends its next request on another.
-    close = {"connection": "close"}
-    return _error(500, "Internal server error. See the service's log.", headers=close)
+    return _error(500, "Internal server error. See the service's log.", headers=_CLOSE)

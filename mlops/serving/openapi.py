@@ -3,24 +3,50 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from mlops.feature_types import DATE, FeatureType
 from mlops.schema import Schema
 
-__all__ = ["document"]
+__all__ = ["Bounds", "document"]
 
 _JSON = "application/json"
 _REFUSALS = {
     "400": "The body is no JSON, or a field is missing or of the wrong type.",
     "408": "The body took too long to arrive.",
-    "413": "The body holds too many rows or bytes.",
-    "415": "The content type is not application/json.",
-    "503": "Unavailable: the prediction log cannot be written, or the model is not ready.",
+    "413": "The body holds too many rows, values or bytes.",
+    "415": "The content type is not application/json, or the body is compressed.",
+    "503": "Unavailable: the prediction log cannot be written, the model is not ready, or too many bodies "
+    "are in flight.",
 }
 
 
-def document(schema: Schema, *, version: str, classes: Sequence[Any] | None, example: Any) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Bounds:
+    """What the service refuses beyond.
+
+    Parameters
+    ----------
+    rows
+        Most rows of a request.
+    characters
+        Most characters of a key or a category.
+    number
+        The greatest number, and its negative the least.
+    longest
+        Most characters of a category, by feature, where not `characters`.
+    """
+
+    rows: int
+    characters: int
+    number: float
+    longest: Mapping[str, int]
+
+
+def document(
+    schema: Schema, *, version: str, classes: Sequence[Any] | None, example: Any, bounds: Bounds
+) -> dict[str, Any]:
     """Return the OpenAPI document of one model's service.
 
     Parameters
@@ -32,7 +58,9 @@ def document(schema: Schema, *, version: str, classes: Sequence[Any] | None, exa
     example
         A row that it can predict.
     """
-    row, rows = _ref("Row"), {"type": "array", "items": _ref("Row"), "minItems": 1}
+    rows = {"type": "array", "items": _ref("Row"), "minItems": 1, "maxItems": bounds.rows}
+    # Beside other fields, `rows` are the rows.
+    row = {"allOf": [_ref("Row"), {"not": {"required": ["rows"]}}]}
     plain = {"anyOf": [_object(rows=rows), rows, row]}
     return {
         "openapi": "3.1.0",
@@ -43,7 +71,7 @@ def document(schema: Schema, *, version: str, classes: Sequence[Any] | None, exa
             ),
             "/invocations": _post(
                 "Predict rows in MLflow's protocol",
-                _invocation(),
+                _invocation(schema, rows, bounds),
                 {"dataframe_records": [example]},
                 gives="InvocationPredictions",
             ),
@@ -54,15 +82,15 @@ def document(schema: Schema, *, version: str, classes: Sequence[Any] | None, exa
             "/version": _get("What is served: version, digest, deployment, lineage"),
             "/metrics": _get("Counters and latencies for Prometheus", kind="text/plain"),
         },
-        "components": {"schemas": _schemas(schema, classes)},
+        "components": {"schemas": _schemas(schema, classes, bounds)},
     }
 
 
-def _schemas(schema: Schema, classes: Sequence[Any] | None) -> dict[str, Any]:
+def _schemas(schema: Schema, classes: Sequence[Any] | None, bounds: Bounds) -> dict[str, Any]:
     answer = schema.task_type.prediction_schema(classes)
     text = {"type": "string"}
     return {
-        "Row": _row(schema),
+        "Row": _row(schema, bounds),
         "Predictions": _object(
             model_version=text,
             deployment=text,
@@ -80,34 +108,70 @@ def _schemas(schema: Schema, classes: Sequence[Any] | None) -> dict[str, Any]:
     }
 
 
-def _row(schema: Schema) -> dict[str, Any]:
-    key = {"type": ["string", "integer", "null"], "description": "Names the row; labels come by it."}
+def _row(schema: Schema, bounds: Bounds) -> dict[str, Any]:
+    key = {
+        "type": ["string", "integer", "null"],
+        "maxLength": bounds.characters,
+        "description": "Names the row; labels come by it.",
+    }
     roles = {schema.key: key, schema.time: _or_null(DATE)}
-    fields = {name: _or_null(type) for name, type in schema.types.items()}
     # Further fields are ignored, so that a client may send one before a model asks for it.
     return {
         "type": "object",
         "required": list(schema.features),
-        "properties": {name: value for name, value in roles.items() if name} | fields,
+        "properties": {name: value for name, value in roles.items() if name} | _fields(schema, bounds),
     }
+
+
+def _fields(schema: Schema, bounds: Bounds) -> dict[str, Any]:
+    return {name: _field(name, type, bounds) for name, type in schema.types.items()}
+
+
+def _field(name: str, type: FeatureType, bounds: Bounds) -> dict[str, Any]:
+    field = _or_null(type)
+    if type.has_vocabulary:
+        return {"maxLength": bounds.longest.get(name, bounds.characters), **field}
+    if type.json_schema["type"] == "number":
+        return {"minimum": -bounds.number, "maximum": bounds.number, **field}
+    return field
 
 
 def _or_null(type: FeatureType) -> dict[str, Any]:
     return {**type.json_schema, "type": [type.json_schema["type"], "null"]}
 
 
-def _invocation() -> dict[str, Any]:
-    some = {"type": "array", "minItems": 1}
-    rows = {"anyOf": [{**some, "items": _ref("Row")}, {**some, "items": {"type": "array"}}]}
-    columns = {"type": "object", "additionalProperties": some}
+def _invocation(schema: Schema, rows: Mapping[str, Any], bounds: Bounds) -> dict[str, Any]:
+    fields = _fields(schema, bounds)
+    many = {"type": "array", "minItems": 1, "maxItems": bounds.rows}
+    values = {"prefixItems": list(fields.values()), "items": False, "minItems": len(fields)}
+    lists = {**many, "items": {"type": "array", **values}}
+    as_rows = {"anyOf": [rows, lists]}
+    columns = {
+        "type": "object",
+        "description": "A list of values for each column, all of one length.",
+        "required": list(fields),
+        "properties": {name: {**many, "items": field} for name, field in fields.items()},
+        "additionalProperties": many,
+    }
+    names = {
+        "type": "array",
+        "items": {"type": "string"},
+        "uniqueItems": True,
+        "allOf": [{"contains": {"const": name}} for name in fields],
+    }
     split = _object(
-        columns={"type": "array", "items": {"type": "string"}}, data={**some, "items": {"type": "array"}}
+        columns=names,
+        data={
+            **many,
+            "description": "A list of values for each row, as many as there are columns.",
+            "items": {"type": "array", "minItems": len(fields)},
+        },
     )
     forms = {
         "dataframe_split": split,
-        "dataframe_records": rows,
-        "instances": rows,
-        "inputs": {"anyOf": [rows, columns]},
+        "dataframe_records": as_rows,
+        "instances": as_rows,
+        "inputs": {"anyOf": [as_rows, columns]},
     }
     return {"type": "object", "properties": forms, "oneOf": [{"required": [name]} for name in forms]}
 

@@ -14,7 +14,7 @@ from mlops.model.predictor import Predictor, check_golden
 from mlops.prediction_log.segment import records
 from mlops.prediction_log.writer import PredictionLog
 from mlops.rows import Rows
-from mlops.serving import openapi
+from mlops.serving import openapi, requests
 from mlops.serving.prometheus import Metrics
 
 __all__ = ["Predicted", "Service"]
@@ -63,6 +63,12 @@ class Service:
         self._log = log
         self._clock = clock
         self._golden_checked = False
+        self.longest = {
+            name: max(requests.MOST_CHARACTERS, *map(len, values))
+            for name, values in bundle.model.categories.items()
+            if values
+        }
+        """Most characters of a category, by feature."""
         self._categories = {name: frozenset(values) for name, values in bundle.model.categories.items()}
 
     def predict(self, rows: Rows) -> Predicted:
@@ -118,12 +124,21 @@ class Service:
             "lineage": self.bundle.lineage,
         }
 
-    def document(self) -> dict[str, Any]:
-        """Return its requests and responses as an OpenAPI document."""
+    def document(self, *, most_rows: int) -> dict[str, Any]:
+        """Return its requests and responses as an OpenAPI document.
+
+        Parameters
+        ----------
+        most_rows
+            The limit of a request's rows.
+        """
         row = self.bundle.golden["rows"][0]
         example = {name: row[name] for name in self.schema.features} | row  # in the schema's order
         classes = self.bundle.model.classes
-        return openapi.document(self.schema, version=self.version, classes=classes, example=example)
+        bounds = openapi.Bounds(most_rows, requests.MOST_CHARACTERS, requests.MOST_NUMBER, self.longest)
+        return openapi.document(
+            self.schema, version=self.version, classes=classes, example=example, bounds=bounds
+        )
 
     def close(self) -> None:
         """End the log's segment."""

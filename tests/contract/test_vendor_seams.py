@@ -599,6 +599,25 @@ uvicorn.run(app, port=0, loop="uvloop", http="httptools", ws="none", lifespan="o
     assert done.returncode == 7, signal.Signals(-done.returncode) if done.returncode < 0 else done
 
 
+@holds("._unset_keepalive_if_required")
+def test_uvicorns_protocol_is_one_to_build_on() -> None:
+    """`serving.protocol`: which of its methods are called when, and what a request that is read holds."""
+    from uvicorn.protocols.http import httptools_impl
+
+    source = inspect.getsource(httptools_impl)
+    for needed in (
+        "self.timeout_keep_alive_task: TimerHandle | None = None",
+        "def _unset_keepalive_if_required(self)",
+        "self.pipeline.appendleft((self.cycle, app))",
+        "on_response=self.on_response_complete",
+        "self.cycle.more_body = False",
+        f"if not self.keep_alive:\n{' ' * 20}self.transport.close()\n{' ' * 16}self.on_response()",
+        "self.connections.add(self)",
+    ):
+        assert needed in source, needed
+    assert httptools_impl.STATUS_LINE[431].startswith(b"HTTP/1.1 431 ")
+
+
 def test_sqlalchemy_keeps_a_databases_words(tmp_path: Path) -> None:
     """`ledger.store` and `adapters.sources.sql`: there is no type for a busy or an absent database."""
     from sqlalchemy import create_engine

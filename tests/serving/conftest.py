@@ -13,8 +13,10 @@ from mlops.model import predictor
 from mlops.model.bundle import Bundle
 from mlops.prediction_log.writer import PredictionLog
 from mlops.serving import Service, build_app
-from mlops.serving.app import PATHS, Limits
+from mlops.serving.app import PATHS
+from mlops.serving.limits import Limits
 from mlops.serving.prometheus import Metrics
+from mlops.serving.http_server import configuration
 from tests.tiny import tiny_bundle
 
 LIMITS = Limits(rows=50, body=100_000, seconds=30)
@@ -54,7 +56,7 @@ def new_service(bundle: Bundle, log_folder: Path) -> Service:
 
 @contextmanager
 def served(service: Service, limits: Limits) -> Iterator[httpx.Client]:
-    config = uvicorn.Config(build_app(service, limits), port=0, log_level="critical", lifespan="on")
+    config = configuration(build_app(service, limits), limits, service.metrics, port=0)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
     thread.start()

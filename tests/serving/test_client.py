@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import pandas as pd
 import pytest
 
 from mlops.deployment.client import Client
 from mlops.errors import DataError, UnavailableError
+from tests.tiny import SCHEMA
 
 ANSWERS = {
     "/good/predict": (200, b'{"model_version": "3", "predictions": []}'),
@@ -22,9 +25,12 @@ ANSWERS = {
 }
 
 
+SENT: list[bytes] = []
+
+
 class Answering(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
-        self.rfile.read(int(self.headers["Content-Length"]))
+        SENT.append(self.rfile.read(int(self.headers["Content-Length"])))
         status, body = ANSWERS[self.path]
         self.send_response(status)
         self.end_headers()
@@ -67,3 +73,17 @@ def test_an_answer_is_told_and_a_refusal_keeps_its_words(address: str) -> None:
 def test_who_does_not_answer_as_a_model_does_is_away(address: str, who: str, status: int) -> None:
     with Client(f"{address}/{who}") as client, pytest.raises(UnavailableError, match=rf"\(HTTP {status}"):
         client.predict([{}])
+
+
+@pytest.mark.parametrize(
+    ("batch", "most_bytes", "rows"), [(4, 10**6, [4, 4, 2]), (10, 100, [2, 2, 2, 2, 2]), (10, 1, [1] * 10)]
+)
+def test_a_table_goes_in_requests_of_so_many_rows_and_bytes(
+    address: str, batch: int, most_bytes: int, rows: list[int]
+) -> None:
+    frame = pd.DataFrame({"size": [1.5] * 10, "colour": ["red"] * 10, "plum": ["é1"] * 10})
+    SENT.clear()
+    with Client(f"{address}/good") as client:
+        list(client.predict_frame(frame, SCHEMA, batch=batch, most_bytes=most_bytes))
+    assert [len(json.loads(body)["rows"]) for body in SENT] == rows
+    assert all(len(body) <= most_bytes for body in SENT) or most_bytes == 1

@@ -134,7 +134,7 @@ def test_a_value_that_cannot_be_meant_is_refused(
     bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str
 ) -> None:
     monkeypatch.setattr(signal, "signal", lambda *_: None)
-    monkeypatch.setattr(uvicorn, "run", lambda *_, **__: None)
+    monkeypatch.setattr(uvicorn.Server, "run", lambda _: None)
     with pytest.raises(ConfigError, match=f"environment: {name}: got"):
         main({"MLOPS_BUNDLE": str(bundle.folder), "MLOPS_LOG": str(tmp_path), name: value})
 

@@ -9,6 +9,7 @@ import pytest
 from mlops.schema import Schema
 from mlops.serving import openapi
 from mlops.task_types import of_classes
+from tests.serving.conftest import LIMITS
 from tests.tiny import ROWS
 
 GOOD = {"size": 3.5, "colour": "red", "plum": "p1"}
@@ -47,6 +48,14 @@ def answer(document: dict[str, Any], path: str, status: int) -> Any:
         {**GOOD, "colour": 3},
         {**GOOD, "plum": 1.5},
         {"size": 1.0},
+        {**GOOD, "size": 3.4e38},
+        {**GOOD, "size": 3.5e38},
+        {**GOOD, "size": -3.5e38},
+        {**GOOD, "plum": "é" * 1024},
+        {**GOOD, "plum": "é" * 1025},
+        {**GOOD, "colour": "x" * 1025},
+        {**GOOD, "rows": 3},
+        {**GOOD, "rows": []},
     ],
 )
 @pytest.mark.parametrize("wrap", [lambda row: {"rows": [row]}, lambda row: [row], lambda row: row])
@@ -75,6 +84,20 @@ def test_the_service_takes_what_its_document_says(
         {"inputs": {"size": [], "colour": []}},
         {"dataframe_split": {"columns": ["size", "colour"], "data": []}},
         {"instances": [GOOD], "dataframe_split": {}},
+        {"instances": [[1.0]]},
+        {"instances": [[1.0, "red", 3]]},
+        {"instances": [[1.0, 3]]},
+        {"instances": [[1.0, "red"], GOOD]},
+        {"instances": [[1.0, "red"]] * LIMITS.rows},
+        {"instances": [[1.0, "red"]] * (LIMITS.rows + 1)},
+        {"inputs": {"size": [1.0]}},
+        {"inputs": {"size": [True], "colour": ["red"]}},
+        {"inputs": {"size": [1.0], "colour": ["red"], "other": [{}]}},
+        {"inputs": {"size": [1.0] * (LIMITS.rows + 1), "colour": ["red"] * (LIMITS.rows + 1)}},
+        {"dataframe_split": {"columns": ["size"], "data": [[1.0]]}},
+        {"dataframe_split": {"columns": ["size", "size", "colour"], "data": [[1.0, 1.0, "red"]]}},
+        {"dataframe_split": {"columns": ["size", "colour", 3], "data": [[1.0, "red", 3]]}},
+        {"dataframe_split": {"columns": ["size", "colour"], "data": [[1.0, "red"]] * (LIMITS.rows + 1)}},
     ],
 )
 def test_so_it_is_with_mlflows_protocol(
@@ -83,6 +106,13 @@ def test_so_it_is_with_mlflows_protocol(
     answered = client.post("/invocations", json=sent)
     assert fits(sent, body(document, "/invocations")["schema"], document) == answered.is_success
     assert fits(answered.json(), answer(document, "/invocations", answered.status_code), document)
+
+
+@pytest.mark.parametrize("rows", [1, LIMITS.rows, LIMITS.rows + 1])
+def test_the_most_rows_are_in_the_document(client: httpx.Client, document: dict[str, Any], rows: int) -> None:
+    for path, sent in (("/predict", [GOOD] * rows), ("/invocations", {"instances": [GOOD] * rows})):
+        answered = client.post(path, json=sent)
+        assert fits(sent, body(document, path)["schema"], document) == answered.is_success
 
 
 def test_its_examples_are_answered(client: httpx.Client, document: dict[str, Any]) -> None:
@@ -111,7 +141,8 @@ def test_an_answer_is_described_by_the_task(
     classes: list[Any] | None, prediction: Any, score: Any, wrong: Any
 ) -> None:
     schema = Schema({"due": "date"}, "y", of_classes(classes).name, time="due")
-    document = openapi.document(schema, version="1", classes=classes, example={"due": None})
+    bounds = openapi.Bounds(10, 10, 10.0, {})
+    document = openapi.document(schema, version="1", classes=classes, example={"due": None}, bounds=bounds)
 
     def described(score: Any) -> bool:
         answers = [{"id": "1", "prediction": prediction, "score": score}]
