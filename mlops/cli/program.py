@@ -22,6 +22,7 @@ from mlops.cli.data_diff import data_diff
 from mlops.cli.data_log import data_log
 from mlops.cli.data_pull import data_pull
 from mlops.cli.data_push import data_push
+from mlops.cli.data_quarantine import data_quarantine
 from mlops.cli.deploy import deploy
 from mlops.cli.doctor import doctor
 from mlops.cli.down import down
@@ -94,13 +95,13 @@ _PANELS: dict[str, tuple[Callable[..., None], ...]] = {
     "Predictions": (predict, score, why),
     "Maintenance": (doctor, gc, backup, restore),
 }
-_DATA = (data_check, data_log, data_diff, data_checkout, data_push, data_pull)
+_DATA = (data_check, data_quarantine, data_log, data_diff, data_checkout, data_push, data_pull)
 
 
 def _add_commands() -> None:
     """Add the commands, in the order of the help."""
     data = typer.Typer(
-        help="The data: check a table against the contract; versions, and where they are kept.",
+        help="The data: checked against the contract, what it kept out; versions, and where they are kept.",
         no_args_is_help=True,
     )
     for command in _DATA:

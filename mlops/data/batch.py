@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from mlops.data.constant_columns import ConstantColumns
 from mlops.data.contract import Contract
 from mlops.data.quarantine_bias import QuarantineBias
 from mlops.data.validation import Inspection, Reason
@@ -17,6 +18,7 @@ from mlops.feature_types.cells import jsonable
 from mlops.schema import Schema
 from mlops.tables import readers
 from mlops.tables.conform import conform, in_order
+from mlops.tables.total_rows import TotalRows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -122,10 +124,12 @@ def examine(
     sparse = readers.format_of(file) == "jsonl"
     inspection = None if contract is None else Inspection(contract, schema, sparse=sparse)
     rows, labels = 0, _Labels(schema)
+    oddities = _Oddities(contract)
     size = readers.rows_at_once(file, _ROWS)
     for frame in readers.read_batches(file, schema, rows=size, labelled=True, dialect=dialect):
         rows += len(frame)
         good = frame
+        oddities.take(frame)
         try:
             if inspection is not None:
                 good, bad = inspection.take(frame)
@@ -142,21 +146,36 @@ def examine(
             staging.write(in_order(good, schema), schema.time)
         if rows > len(frame):
             log.info("%s: %s rows read", name, f"{rows:,}")
+    notes += oddities.notes(name)
     if inspection is None:
         return Report(name, rows, notes=tuple(notes))
     if inspection.late:
         notes.append(f"{name} has no column {schema.target}: its rows wait for their labels")
+    return _reported(name, rows, inspection, tuple(notes), now)
+
+
+def _reported(name: str, rows: int, inspection: Inspection, notes: tuple[str, ...], now: datetime) -> Report:
+    refusals = inspection.refusals(now)
     if inspection.hopeless:
-        return Report(name, rows, refusals=inspection.refusals(now)[:1], notes=tuple(notes))
-    return Report(
-        name,
-        rows,
-        inspection.bad,
-        inspection.reasons(),
-        inspection.refusals(now),
-        tuple(notes),
-        inspection.biases(),
-    )
+        return Report(name, rows, refusals=refusals[:1], notes=notes)
+    return Report(name, rows, inspection.bad, inspection.reasons(), refusals, notes, inspection.biases())
+
+
+class _Oddities:
+    """What refuses nothing and a person should know: rows that are totals, columns that begin to vary."""
+
+    def __init__(self, contract: Contract | None) -> None:
+        self._totals = TotalRows()
+        self._constants = ConstantColumns(contract.constant if contract else {})
+
+    def take(self, frame: pd.DataFrame) -> None:
+        """Look at a piece."""
+        self._totals.take(frame)
+        self._constants.take(frame)
+
+    def notes(self, name: str) -> list[str]:
+        """Return a sentence each."""
+        return [*self._totals.notes(name), *self._constants.notes()]
 
 
 class _Labels:

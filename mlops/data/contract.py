@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -133,6 +133,8 @@ class Contract(_Part):
     unique: tuple[str, ...] = ()
     """Columns whose value no two rows of a batch share."""
     columns: dict[str, ColumnRule] = Field(min_length=1)
+    constant: dict[str, Value | None] = {}
+    """Columns that no model sees because they held this value in every row; null where they held none."""
 
     def to_yaml(self) -> str:
         """Return the contract as a file that a person reads and edits."""
@@ -152,7 +154,16 @@ class Contract(_Part):
             "# it reaches as far again as what was seen. sentinels: numbers far outside that repeat.",
             "columns:",
         ]
-        return "\n".join([*lines, *self._column_lines()]) + "\n"
+        return "\n".join([*lines, *self._column_lines(), *self._constant_lines()]) + "\n"
+
+    def _constant_lines(self) -> Iterator[str]:
+        if not self.constant:
+            return
+        yield ""
+        yield "# Left out: each held one value in every row (null: none). `mlops ingest` says if one varies."
+        yield "constant:"
+        for name, value in self.constant.items():
+            yield f"  {yaml_line(name)}: {yaml_line(value)}"
 
     def _column_lines(self) -> Iterator[str]:
         width = max(len(yaml_line(name)) for name in self.columns) + 1
@@ -194,7 +205,13 @@ def load(path: Path, schema: Schema) -> Contract:
     return contract
 
 
-def infer(frame: pd.DataFrame, schema: Schema, *, repeated: Collection[str] = ()) -> Contract:
+def infer(
+    frame: pd.DataFrame,
+    schema: Schema,
+    *,
+    repeated: Collection[str] = (),
+    constant: Mapping[str, Value | None] | None = None,
+) -> Contract:
     """Return a contract that the table keeps, with room for the next ones.
 
     Ranges reach as far again as what was seen on either side. Categories are listed only where
@@ -206,6 +223,8 @@ def infer(frame: pd.DataFrame, schema: Schema, *, repeated: Collection[str] = ()
         The table, or of a large one the rows of a `mlops.tables.sampling.Sample`.
     repeated
         Columns that are known to have repeated values, also in rows outside the frame.
+    constant
+        Columns that were left out because they held one value at most, with that value.
     """
     columns = {name: _inferred(frame[name], type) for name, type in schema.types.items()}
     if schema.task_type.target_type:
@@ -220,7 +239,8 @@ def infer(frame: pd.DataFrame, schema: Schema, *, repeated: Collection[str] = ()
         columns[schema.key] = ColumnRule(type=KEY, nulls=0)
     key = schema.key if schema.key and schema.key not in repeated else None
     is_unique = key is not None and frame[key].dropna().is_unique
-    return Contract(columns=columns, unique=(key,) if key and is_unique else ())
+    unique = (key,) if key and is_unique else ()
+    return Contract(columns=columns, unique=unique, constant=dict(constant or {}))
 
 
 def _inferred(column: pd.Series[Any], type: FeatureType) -> ColumnRule:

@@ -94,15 +94,17 @@ class Lake:
             staging.write(in_order(conform(frame, schema), schema), schema.time)
             return self.publish(staging)
 
-    def staging(self, number: int = 0) -> Staging:
+    def staging(self, number: int = 0, *, origin: str = "") -> Staging:
         """Return where a batch is written before it is published, beside the lake.
 
         Parameters
         ----------
         number
             Tells those apart that are written at once; two of one number must not be.
+        origin
+            See `Staging`.
         """
-        return Staging(self.path.with_name(f".{self.path.name}-staging-{number}"))
+        return Staging(self.path.with_name(f".{self.path.name}-staging-{number}"), origin=origin)
 
     def sweep(self) -> None:
         """Remove what killed processes staged; nobody may be staging."""

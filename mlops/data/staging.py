@@ -43,10 +43,16 @@ class Staging:
     """A folder that a batch is written into, a Parquet file a month.
 
     What a killed process left there is removed at the start; git does not see it.
+
+    Parameters
+    ----------
+    origin
+        Where its rows come from, in the metadata of its files: of two origins the same rows are other files.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, origin: str = "") -> None:
         self._folder = folder
+        self._origin = origin
         self._open: dict[str, tuple[pq.ParquetWriter, Path]] = {}
         self._rows: dict[Path, tuple[str, int]] = {}
         self._parts: list[Part] | None = None
@@ -70,6 +76,10 @@ class Staging:
         """Write conformed rows, each to the file of its month."""
         for month, part in _months(frame, time):
             table = stamped(to_arrow(part), FORMAT)
+            if self._origin:
+                table = table.replace_schema_metadata(
+                    {**(table.schema.metadata or {}), "origin": self._origin}
+                )
             writer, file = self._writer(month, table.schema)
             writer.write_table(table)
             self._rows[file] = (month, self._rows.get(file, (month, 0))[1] + len(part))

@@ -73,6 +73,7 @@ class Project:
     windows = frames.windows
     decisions = frames.decisions
     versions = frames.versions
+    quarantine = frames.quarantine
     version = trained_model.version
 
     @property

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mlops.ledger.quality_verdict import QualityVerdict
     from mlops.project.context import Project
 
-__all__ = ["decisions", "predictions", "versions", "windows"]
+__all__ = ["decisions", "predictions", "quarantine", "versions", "windows"]
 
 _WINDOW = ("start", "end", "version", "rows", "drifted", "confirmed")
 _COLUMN = ("column", "statistic", "value", "threshold", "verdict", "note")
@@ -181,6 +181,33 @@ def decisions(project: Project) -> pd.DataFrame:
     ]
     columns = ["id", "kind", "time", "as_of", "cause", "sentence", "figures"]
     return _timed(pd.DataFrame(rows, columns=columns), "time", "as_of").set_index("id")
+
+
+def quarantine(project: Project) -> pd.DataFrame:
+    """Return the rows that the contract kept out of the lake and that were not taken back, as they came.
+
+    Returns
+    -------
+    DataFrame
+        A row each, oldest batch first: ``batch`` and ``number``, which name it, ``table`` (the file that it
+        came in), ``at`` (when that was ingested, UTC), ``reason``, and ``values``, a mapping of its columns.
+
+    Examples
+    --------
+    >>> len(project.quarantine())
+    0
+    """
+    import pandas as pd
+
+    from mlops.project import data_quarantine
+
+    found = data_quarantine.quarantine(project)
+    batches = {batch.name: batch for batch in found.batches}
+    rows = [
+        (row.batch, row.number, batches[row.batch].table, batches[row.batch].at, row.reason, dict(row.values))
+        for row in found.rows
+    ]
+    return pd.DataFrame(rows, columns=["batch", "number", "table", "at", "reason", "values"])
 
 
 def versions(project: Project) -> pd.DataFrame:

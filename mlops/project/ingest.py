@@ -5,24 +5,26 @@ from __future__ import annotations
 import shutil
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
 from mlops.adapters.dvc.tree import DvcTree
 from mlops.adapters.git.worktree import Tree
 from mlops.config.paths import LAKE, POINTERS, RAW
+from mlops.data.contract import Contract
 from mlops.data.lake import Appended
 from mlops.data.source import Fetched
 from mlops.errors import ConflictError, DataError, shown
+from mlops.files import hashing
 from mlops.ledger.entry import Entry
 from mlops.ledger.outcome import Outcome
-from mlops.ledger.records import DataRefused, DataVersioned, IngestedFile, SourcePosition
+from mlops.ledger.records import DataRefused, DataVersioned, IngestedFile, ReturnedRows, SourcePosition
 from mlops.project.context import Project
 from mlops.project.ingest_table import LakeState, StagedTable, stage_table
 from mlops.project.source_pull import Pull, pull
 
-__all__ = ["Ingested", "add_files", "add_pulled", "remove_raw", "version"]
+__all__ = ["Ingested", "Returned", "add_files", "add_pulled", "add_returned", "remove_raw", "version"]
 
 _PATIENCE = 3600.0
 """Seconds that an ingestion waits for another one."""
@@ -66,6 +68,37 @@ def add_files(root: Path, files: Sequence[Path]) -> Ingested:
         return _add(project, root, [Fetched(file, file.name) for file in files])
 
 
+@dataclass(frozen=True)
+class Returned:
+    """Rows that come back from quarantine.
+
+    Parameters
+    ----------
+    rows
+        Which they are.
+    contract
+        What is asked of each of them; nothing is asked of so few as a batch.
+    """
+
+    rows: tuple[ReturnedRows, ...]
+    contract: Contract | None
+
+    @property
+    def origin(self) -> str:
+        """Their names: rows that are alike, and were quarantined twice, are two."""
+        return hashing.of_value([asdict(each) for each in self.rows])
+
+
+def add_returned(root: Path, table: Fetched, returned: Returned) -> Ingested:
+    """Append rows that were quarantined to the person's lake; the ledger's version says which they are.
+
+    Killed anywhere, the same call takes in what is missing.
+    """
+    project = Project.at(root)
+    with _lock_ingest(project):
+        return _add(project, root, [table], returned=returned)
+
+
 def add_pulled(root: Path, tree: Path) -> Ingested:
     """Append what is new in ``data.source`` to the lake of a tree as one version; all or nothing.
 
@@ -101,8 +134,16 @@ def _lock_ingest(project: Project) -> AbstractContextManager[None]:
     )
 
 
-def _add(project: Project, tree: Path, tables: Sequence[Fetched], pulled: Pull | None = None) -> Ingested:
+def _add(
+    project: Project,
+    tree: Path,
+    tables: Sequence[Fetched],
+    pulled: Pull | None = None,
+    returned: Returned | None = None,
+) -> Ingested:
     state = LakeState.of(project, tree)
+    if returned is not None:
+        state = replace(state, contract=returned.contract)
     known = [(table, state.known(table)) for table in tables]
     # Files with the same content count once, whatever their names.
     fresh = {state.sha256(table): table for table, entry in reversed(known) if entry is None}
@@ -115,13 +156,14 @@ def _add(project: Project, tree: Path, tables: Sequence[Fetched], pulled: Pull |
     with ExitStack() as stack:
         lake = state.lake
         lake.sweep()
-        stagings = [stack.enter_context(lake.staging(number)) for number in range(len(new))]
+        origin = returned.origin if returned else ""
+        stagings = [stack.enter_context(lake.staging(number, origin=origin)) for number in range(len(new))]
         staged = [stage_table(state, table, staging) for table, staging in zip(new, stagings, strict=True)]
         refused = next((each for each in staged if each.refusals), None)
         if refused is not None:
             return Ingested(_refused(project, refused, state))
         with project.lock("tree"):
-            versioned = _publish(state, staged, pulled)
+            versioned = _publish(state, staged, pulled, returned.rows if returned else ())
     if versioned is None or (staged and not versioned.record.rows and not versioned.record.left_out):
         names = shown([table.name for table in new])
         return Ingested(Outcome(f"Nothing new: all rows of {names} are already in the lake."), versioned)
@@ -129,7 +171,7 @@ def _add(project: Project, tree: Path, tables: Sequence[Fetched], pulled: Pull |
 
 
 def _publish(
-    state: LakeState, staged: Sequence[StagedTable], pulled: Pull | None
+    state: LakeState, staged: Sequence[StagedTable], pulled: Pull | None, returned: tuple[ReturnedRows, ...]
 ) -> Entry[DataVersioned] | None:
     """Publish what was staged and make it a version; None if the lake's version already has all of it."""
     project, tree = state.project, state.tree
@@ -142,7 +184,7 @@ def _publish(
     # A killed run may have versioned them before it recorded that in the ledger.
     fresh = state.lake.names() - (state.versioned if state.has_recorded_version else frozenset())
     quarantined = sum(each.report.bad for each in staged)
-    if not fresh and not quarantined and (pulled is None or pulled.position is None):
+    if not fresh and not quarantined and not returned and (pulled is None or pulled.position is None):
         return None
     for each, added in zip(staged, done, strict=True):
         each.publish_files(added)
@@ -160,7 +202,9 @@ def _publish(
         rows=rows,
         because=because,
         left_out=counts,
-        files=tuple(each.file(added) for each, added in zip(staged, done, strict=True)),
+        files=tuple(
+            replace(each.file(added), returned=returned) for each, added in zip(staged, done, strict=True)
+        ),
         contract=state.contract_digest,
         source=SourcePosition(pulled.source, pulled.position) if pulled is not None else None,
     )

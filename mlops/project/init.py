@@ -10,6 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from mlops.data.constant_columns import constants_of
 from mlops.data.contract import infer
 from mlops.errors import DataError
 from mlops.ledger.records import DataVersioned
@@ -136,7 +137,12 @@ def _begin(
         source=Path(table).name,
         rows=sample.rows,
         span=span,
-        contract=infer(rows, profile.schema(), repeated=sample.repeated).to_yaml(),
+        contract=infer(
+            rows,
+            profile.schema(),
+            repeated=sample.repeated,
+            constant=constants_of(sample.frame, set(profile.left_out) - set(options.exclude)),
+        ).to_yaml(),
     )
     proposal = _tried(proposal, rows, seconds, on_progress)
     kept = template.begin(folder, proposal.files(), name=proposal.name)

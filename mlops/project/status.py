@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from mlops.config.target_names import describe_target
+from mlops.data.quarantine import QuarantinedBatch, batches
 from mlops.ledger.records import (
     DataVersioned,
     DeploymentFailed,
@@ -105,6 +106,8 @@ class Overview:
         End of that version in event time, if the gate judged a model trained on it.
     quality
         The newest verdict on an earlier window whose labels came, if it is newer than `drift`.
+    quarantine
+        The batches with rows that the contract kept out, and that wait.
     """
 
     model: str
@@ -120,6 +123,7 @@ class Overview:
     next: Sequence[Upcoming]
     parts: Sequence[Health]
     quality: Entry[QualityChecked] | None = None
+    quarantine: Sequence[QuarantinedBatch] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as JSON values."""
@@ -131,6 +135,10 @@ class Overview:
             "traffic": asdict(self.traffic) if self.traffic else None,
             "data": _body(self.data),
             "data_until": self.data_until.isoformat() if self.data_until else None,
+            "quarantine": {
+                "rows": sum(batch.waiting for batch in self.quarantine),
+                "alarms": [bias.sentence for batch in self.quarantine for bias in batch.biases],
+            },
             "drift": _verdict(self.drift),
             "quality": _verdict(self.quality),
             "decisions": [_decision(entry) for entry in self.decisions],
@@ -165,7 +173,20 @@ class Overview:
         if self.data is None:
             return ["none yet; run `mlops ingest FILE`"]
         until = f"; its rows reach {self.data_until:%Y-%m-%d %H:%M}" if self.data_until else ""
-        return [f"version {self.data.record.md5[:12]}, {_ago(self.data.recorded_at, self.at)}{until}"]
+        version = f"version {self.data.record.md5[:12]}, {_ago(self.data.recorded_at, self.at)}{until}"
+        return [version, *self._quarantined()]
+
+    def _quarantined(self) -> list[str]:
+        if not self.quarantine:
+            return []
+        count = sum(batch.waiting for batch in self.quarantine)
+        rows = "1 row waits" if count == 1 else f"{count:,} rows wait"
+        alarms = [(batch.table, bias) for batch in self.quarantine for bias in batch.biases[:1]]
+        newest = [f"{table}: {bias.sentence}" for table, bias in alarms[-1:]]
+        return [
+            f"{rows} in quarantine; see `mlops data quarantine`",
+            *(line for text in newest for line in textwrap.wrap(text, _WIDTH)),
+        ]
 
     def _drift(self) -> list[str]:
         if self.drift is None:
@@ -217,6 +238,7 @@ def overview(project: Project, *, now: datetime) -> Overview:
         data_until=_data_until(ledger, data) if data else None,
         drift=drift,
         quality=quality if quality is not None and newest == quality else None,
+        quarantine=batches(ledger.entries(DataVersioned)),
         decisions=decisions,
         next=runs.result(),
         parts=parts.result(),
