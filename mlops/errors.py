@@ -15,6 +15,7 @@ MlopsError                       exit 1
 ├── FormatError                  a stored file or row of a format that this version does not read
 ├── BundleError                  a bundle that does not match its manifest
 ├── StageError                   a stage of dvc.yaml failed, or its inputs changed meanwhile
+├── ShortageError                the machine ran out of space, open files or processes
 ├── UnexpectedError              a bug: an unexpected exception in a flow's task
 ├── NothingPromotedError         no model to deploy, monitor or score with yet
 ├── ConflictError                another process has a lock or made a change; retriable
@@ -47,6 +48,7 @@ __all__ = [
     "NothingPromotedError",
     "PortTakenError",
     "RowError",
+    "ShortageError",
     "StageError",
     "TooFewRowsError",
     "UnavailableError",
@@ -236,6 +238,10 @@ class FormatError(MlopsError):
 
 class StageError(MlopsError):
     """A stage of dvc.yaml failed, or one of its inputs changed while it ran."""
+
+
+class ShortageError(MlopsError):
+    """The machine ran out of what a command needs: disk space, a quota, open files, processes."""
 
 
 class UnexpectedError(MlopsError):

@@ -6,8 +6,10 @@ import gc as collector
 import json
 import logging
 import sys
+import tempfile
 import traceback
 from collections.abc import Callable
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -45,12 +47,14 @@ from mlops.cli.terminal import show_any_character
 from mlops.cli.train import train
 from mlops.cli.up import up
 from mlops.cli.why import why
-from mlops.errors import MlopsError
+from mlops.errors import DataError, MlopsError, ShortageError, UsageError
 
 __all__ = ["app", "main"]
 
 _INTERRUPTED = 130
 """What the parser makes of Ctrl-C."""
+_folder = ContextVar("_folder", default=Path())
+"""Where the command's project is, for what it fails by."""
 _COLLECT_SELDOM = (200_000, 20, 100)
 """A command imports much that stays, which the collector would walk again and again meanwhile."""
 
@@ -86,6 +90,7 @@ def program(
     from mlops.config.clean_environment import clean_process
 
     context.obj = Screen(project, clean_process())
+    _folder.set(project)
 
 
 _PANELS: dict[str, tuple[Callable[..., None], ...]] = {
@@ -125,8 +130,9 @@ def main() -> None:
     try:
         code = app(standalone_mode=False)
     except MlopsError as exc:
-        _show_error(exc.message, exc.remedy)
-        code = exc.exit_code
+        error = _shortage(exc) or exc
+        _show_error(error.message, error.remedy)
+        code = error.exit_code
     except typer.TyperException as exc:  # whatever the parser does not understand
         if _for_machines():
             _show_error(exc.format_message(), "See `mlops --help`, or the command's own --help.")
@@ -134,9 +140,12 @@ def main() -> None:
             _show_as_typer_does(exc)
         code = exc.exit_code
     except Exception as exc:
-        # A bug of ours: its traceback is what a report needs.
-        sys.stderr.write(masked(traceback.format_exc()))
-        if _for_machines():
+        shortage = _shortage(exc)
+        if shortage is not None:
+            _show_error(shortage.message, shortage.remedy)
+        else:  # a bug of ours: its traceback is what a report needs
+            sys.stderr.write(masked(traceback.format_exc()))
+        if shortage is None and _for_machines():
             _show_error(
                 masked(f"{type(exc).__name__}: {exc}"), "Unexpected error: the traceback is on stderr."
             )
@@ -145,6 +154,32 @@ def main() -> None:
         _show_error("Interrupted.", "Run the same command again to resume.")
     collector.freeze()  # else Python walks all of it once more before it ends: a second, after a training
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _shortage(exc: Exception) -> ShortageError | None:
+    """Return what the machine ran out of, if a command failed by that.
+
+    A server of ours does not say that its disk is full: where ours is while it fails, that is why.
+    """
+    from mlops.files.shortage import find_shortage, probe
+
+    folder = _folder.get().absolute()
+    if found := find_shortage(exc, folder):
+        return found
+    if isinstance(exc, UsageError | DataError):
+        return None
+    full = probe(folder) or probe(_temporary())
+    if full is None:
+        return None
+    failed = f" So this failed: {exc.message}" if isinstance(exc, MlopsError) else ""
+    return ShortageError(f"{full.message}{failed}", remedy=full.remedy)
+
+
+def _temporary() -> Path:
+    try:
+        return Path(tempfile.gettempdir())
+    except FileNotFoundError:  # it looks for one that can be written
+        return Path("/tmp")
 
 
 def _show_as_typer_does(exc: Any) -> None:

@@ -37,12 +37,15 @@ from sqlalchemy.exc import (
     OperationalError,
     ProgrammingError,
 )
+from sqlalchemy.pool import StaticPool
 
 from mlops.addresses import masked
-from mlops.errors import ConfigError, FormatError, UnavailableError, UsageError, shown
+from mlops.errors import ConfigError, FormatError, ShortageError, UnavailableError, UsageError, shown
 from mlops.files import private
+from mlops.files.shortage import find_shortage, probe
 from mlops.ledger.codec import UnreadableValueError, utc_text
 from mlops.ledger.entry import Entry
+from mlops.ledger.read_only import read_only_copy
 from mlops.ledger.record import Record
 from mlops.ledger.records import RECORDS
 
@@ -123,13 +126,25 @@ class Ledger:
     ------
     UnavailableError
         The database cannot be opened; any method raises it where the database went away.
+    ShortageError
+        A disk is full or read-only, and there is no SQLite file yet. Where there is one, the rows in it can
+        be read, and `record` raises this.
     UsageError
         The address is none, or its driver is not installed.
     """
 
     def __init__(self, uri: str, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._clock = clock
-        self._engine = _open(uri)
+        self._url = _address(uri)
+        self._only_reads = False
+        try:
+            self._engine = _open(self._url)
+        except ShortageError:
+            copy = read_only_copy(Path(self._url.database or ""))
+            if copy is None:
+                raise
+            self._only_reads = True
+            self._engine = create_engine("sqlite://", creator=lambda: copy, poolclass=StaticPool)
 
     def record(
         self, record: R, *, cause: Entry[Record] | str | None = None, as_of: datetime | None = None
@@ -150,6 +165,8 @@ class Ledger:
         ValueError
             A time without a zone, or a number that is not finite.
         """
+        if self._only_reads:  # there may be space by now
+            self._engine, self._only_reads = _open(self._url), False
         why = cause.id if isinstance(cause, Entry) else cause
         key = record.key(cause=why, as_of=as_of)
         existing = self._keyed(key)
@@ -279,8 +296,7 @@ def _entry(row: Any) -> Entry[Record]:
     )
 
 
-def _open(uri: str) -> Engine:
-    url = _address(uri)
+def _open(url: URL) -> Engine:
     sqlite = url.get_backend_name() == "sqlite"
     if sqlite and url.database:
         _create_file(Path(url.database))
@@ -370,6 +386,11 @@ def _translated_errors(engine: Engine) -> Iterator[None]:
     try:
         yield
     except OperationalError as exc:
+        if engine.dialect.name == "sqlite" and engine.url.database:
+            # SQLite calls a full disk an I/O error where it needs its file of shared memory.
+            file = Path(engine.url.database)
+            if shortage := find_shortage(exc, file) or probe(file.parent):
+                raise shortage from exc
         raise UnavailableError(
             "The ledger",
             _shown(engine.url),

@@ -1,11 +1,10 @@
-"""Checks of this machine: Python, packages, SQLite, temporary folders, cores. Imports no package."""
+"""Checks of this machine: Python, packages, SQLite, cores. Imports no package."""
 
 from __future__ import annotations
 
 import os
 import re
 import sqlite3
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution, distributions
@@ -43,8 +42,6 @@ _BREAKS = {
 }
 """Reasons for tight bounds: what breaks outside them."""
 _OLDEST_SQLITE = (3, 24, 0)  # Prefect's bound
-_SOCKETS = Path("/tmp")
-"""The folder of the supervisors' sockets, independent of TMPDIR."""
 _REINSTALL = (
     "Install the locked versions: in a clone of the toolkit `uv pip install -r requirements.lock`, "
     "elsewhere its wheel again with `-c requirements.lock`."
@@ -139,7 +136,6 @@ def check(lock: Path, environment: Mapping[str, str], python: str) -> list[Findi
         check_lock(locked, packages),
         check_sqlite(sqlite3.sqlite_version_info),
         check_bytecode(environment),
-        check_temp(Path(tempfile.gettempdir()), _SOCKETS),
         check_processors(_cores(), environment),
     ]
 
@@ -229,20 +225,6 @@ def check_bytecode(environment: Mapping[str, str]) -> Finding:
         "PYTHONDONTWRITEBYTECODE is set: each start recompiles the packages, three times slower",
         "Unset PYTHONDONTWRITEBYTECODE.",
     )
-
-
-def check_temp(folder: Path, sockets: Path) -> Finding:
-    """Check that the folders of temporary files and of the supervisors' sockets are writable."""
-    remedies = {sockets: "Make it writable: the supervisors create their sockets there."}
-    remedies[folder] = "Make it writable, or set TMPDIR to a writable folder."
-    paths = list(dict.fromkeys((folder, sockets)))
-    for path in paths:
-        try:
-            with tempfile.TemporaryFile(dir=path) as file:
-                file.write(b"mlops")
-        except OSError as exc:
-            return Finding("temp", "fail", f"{path} is not writable: {exc.strerror}", remedies[path])
-    return Finding("temp", "ok", f"{' and '.join(map(str, paths))} writable")
 
 
 def check_processors(cores: int, environment: Mapping[str, str]) -> Finding:

@@ -268,15 +268,18 @@ def write(folder: Path, files: Mapping[str, bytes]) -> Bundle:
     staged = atomic.temporary(folder)
     atomic.sweep(folder.parent, folder.name)
     shutil.rmtree(staged, ignore_errors=True)
-    for name, data in files.items():
-        target = staged / _inside(name, folder)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(data)
     digests = {name: hashing.of_bytes(data) for name, data in files.items()}
     manifest = to_json({"format": _FORMAT, "files": digests})
-    (staged / MANIFEST).write_bytes(manifest)
-    shutil.rmtree(folder, ignore_errors=True)
-    staged.replace(folder)
+    try:
+        for name, data in files.items():
+            target = staged / _inside(name, folder)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(data)
+        (staged / MANIFEST).write_bytes(manifest)
+        shutil.rmtree(folder, ignore_errors=True)
+        staged.replace(folder)
+    finally:
+        shutil.rmtree(staged, ignore_errors=True)
     return Bundle(folder, hashing.of_bytes(manifest))
 
 

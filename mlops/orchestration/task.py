@@ -15,6 +15,7 @@ from prefect.cache_policies import NO_CACHE
 from mlops.addresses import mask_logs
 from mlops.errors import MlopsError, UnexpectedError
 from mlops.files import private
+from mlops.files.shortage import find_shortage
 from mlops.orchestration.orphans import mark
 
 __all__ = ["run_as_task", "step"]
@@ -80,20 +81,40 @@ def step(
 def run_as_task(name: str, body: Callable[[], None]) -> None:
     """Run a function as a task of this name, as for DVC's stages."""
     as_task: Any = task(name=name, task_run_name=lambda: name, cache_policy=NO_CACHE, persist_result=False)
-    as_task(_timed(body, name))()
+    as_task(_timed(_say_shortage(body), name))()
 
 
-def _wrap_unexpected(function: Callable[P, R], name: str) -> Callable[P, R]:
-    """Raise unforeseen errors with a hint to the full log: the UI shows only the last line."""
+def _wrap_unexpected(function: OfProject[P, R], name: str) -> OfProject[P, R]:
+    """Raise unforeseen errors with a hint to the full log: the UI shows only the last line.
+
+    Where the machine ran out of something, that is the error, whatever met it.
+    """
 
     @wraps(function)
-    def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
+    def wrapped(root: Path, /, *args: P.args, **kwargs: P.kwargs) -> R:
         try:
-            return function(*args, **kwargs)
-        except (MlopsError, TimeoutError):  # Prefect raises the latter in a task that exceeds its time-out
+            return function(root, *args, **kwargs)
+        except TimeoutError:  # Prefect raises it in a task that exceeds its time-out
             raise
         except Exception as exc:
+            if shortage := find_shortage(exc, root):
+                raise shortage from exc
+            if isinstance(exc, MlopsError):
+                raise
             raise UnexpectedError(name, exc) from exc
+
+    return wrapped
+
+
+def _say_shortage(body: Callable[[], None]) -> Callable[[], None]:
+    @wraps(body)
+    def wrapped() -> None:
+        try:
+            body()
+        except Exception as exc:
+            if shortage := find_shortage(exc, Path.cwd()):
+                raise shortage from exc
+            raise
 
     return wrapped
 

@@ -27,7 +27,7 @@ from mlops.files.ports import check_port
 from mlops.files.private import is_open
 from mlops.ledger.entry import Entry
 from mlops.ledger.record import Record
-from mlops.maintenance import packages
+from mlops.maintenance import machine_limits, packages
 from mlops.maintenance.packages import Finding
 from mlops.project.context import Project
 from mlops.project.health import watched
@@ -36,8 +36,6 @@ from mlops.stages.io import holdout_rate
 
 __all__ = ["examine"]
 
-_LITTLE_BYTES = 2 * 1024**3
-_LITTLE_SHARE = 0.05
 _SKEW = timedelta(seconds=5)
 _REMOTE_SILENCE = 15.0
 """Seconds: to load a store's client library takes some of them."""
@@ -55,6 +53,7 @@ def examine(folder: ProjectFolder | None, lock: Path) -> list[Finding]:
     python = platform.python_version()
     findings = [
         *packages.check(requirements if requirements.is_file() else lock, os.environ, python),
+        *machine_limits.check(),
         *_programs(),
     ]
     return [*findings, *_check_project(folder)] if folder else findings
@@ -83,7 +82,7 @@ def _check_project(folder: ProjectFolder) -> Iterator[Finding]:
     if dvc.state == "ok":
         yield from _guarded("dvc remote", lambda: [check_remote(folder.root)])
     yield check_secrets(folder.root)
-    yield check_space(*shutil.disk_usage(folder.root)[::2])
+    yield machine_limits.check_space(folder.root, *shutil.disk_usage(folder.root)[::2])
     yield from _guarded("ledger", lambda: _clock(folder))
     if params[0].state == "ok":
         yield from _guarded("engine", lambda: [_engine(folder)])
@@ -191,14 +190,6 @@ def _has_secret(file: Path) -> bool:
         value.strip() and (names_secret(name.removeprefix("export ").strip()) or has_secret(value))
         for name, _, value in settings
     )
-
-
-def check_space(total: int, free: int) -> Finding:
-    """Check the free disk space, in bytes."""
-    detail = f"{free / 1024**3:.1f} GB of {total / 1024**3:.0f} GB free"
-    if free < _LITTLE_BYTES or free < _LITTLE_SHARE * total:
-        return Finding("disk", "warn", detail, "See what `mlops gc` can delete.")
-    return Finding("disk", "ok", detail)
 
 
 def check_clock(now: datetime, newest: Entry[Record] | None, disk: datetime | None) -> Finding:

@@ -293,8 +293,13 @@ def _quarantine_writer(state: LakeState, table: Fetched) -> Iterator[IO[str] | N
         return
     partial = _unpublished_quarantine(state, table)
     partial.parent.mkdir(parents=True, exist_ok=True)
-    with partial.open("w", encoding="utf-8") as file:
-        yield file
+    atomic.sweep(partial.parent)
+    try:
+        with partial.open("w", encoding="utf-8") as file:
+            yield file
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
     if partial.stat().st_size == 0:
         partial.unlink()
 

@@ -14,9 +14,9 @@ from mlops.model.bundle import Bundle
 from mlops.prediction_log.writer import PredictionLog
 from mlops.serving import Service, build_app
 from mlops.serving.app import PATHS
+from mlops.serving.http_server import configuration
 from mlops.serving.limits import Limits
 from mlops.serving.prometheus import Metrics
-from mlops.serving.http_server import configuration
 from tests.tiny import tiny_bundle
 
 LIMITS = Limits(rows=50, body=100_000, seconds=30)

@@ -29,6 +29,12 @@ from mlops.adapters.processes import watchdog
 from mlops.config.clean_environment import cleaned
 from mlops.errors import UnavailableError
 from mlops.files import private
+from mlops.files.shortage import (
+    LEAST_OPEN_FILES,
+    open_files_limit,
+    processes_limit,
+    too_few_files,
+)
 
 if TYPE_CHECKING:
     import psutil
@@ -43,6 +49,8 @@ file = {socket}
 chmod = 0700
 [supervisord]
 umask = 077
+minfds = {files}
+minprocs = {processes}
 logfile = {logs}/{name}.log
 logfile_maxbytes = 5MB
 logfile_backups = 2
@@ -72,6 +80,8 @@ stdout_logfile_backups = 3
 _WATCHDOG = str(Path(watchdog.__file__))
 # It needs only the standard library: without site it starts faster and takes less memory.
 _WATCHDOG_COMMAND = (sys.executable, "-I", "-S", _WATCHDOG)
+_FILES, _PROCESSES = 1024, 200
+"""What a supervisor asks the machine for, as by default; where that allows less, it starts with less."""
 _GRACE_PERIOD = 50.0
 """Seconds until processes are killed: a supervisor gives each of its parts 15, one after another."""
 
@@ -137,6 +147,8 @@ class Supervisor:
             return
         # -P: a module in the working folder cannot shadow supervisor's.
         command = [sys.executable, "-P", "-m", "supervisor.supervisord", "-c", str(self._config)]
+        if open_files_limit() < LEAST_OPEN_FILES:
+            raise too_few_files(open_files_limit())
         process = subprocess.run(
             command,
             cwd=self._root,
@@ -149,11 +161,15 @@ class Supervisor:
         deadline = time.monotonic() + patience
         while self.pid() is None:
             if process.returncode != 0 or time.monotonic() > deadline:
+                error = process.stderr.strip().partition("\nFor help, use ")[0]
+                log = self._logs / f"{self._name}.log"
                 raise UnavailableError(
                     f"The supervisor of {self._name}",
                     str(self._socket),
-                    remedy=f"See {self._logs / self._name}.log.",
-                    cause=process.stderr.strip(),
+                    remedy=f"See {log}."
+                    if log.is_file()
+                    else "Run `mlops doctor`, which checks this machine.",
+                    cause=error.removeprefix("Error: ").rstrip("."),
                 )
             time.sleep(0.05)
 
@@ -230,7 +246,14 @@ class Supervisor:
 
     def _render(self, parts: Sequence[Part]) -> str:
         logs, folder = (path.relative_to(self._root) for path in (self._logs, self._folder))
-        head = _CONFIG.format(socket=self._socket, logs=logs, folder=folder, name=self._name)
+        head = _CONFIG.format(
+            socket=self._socket,
+            logs=logs,
+            folder=folder,
+            name=self._name,
+            files=min(_FILES, open_files_limit()),
+            processes=min(_PROCESSES, processes_limit()),
+        )
         programs = [
             _PROGRAM.format(
                 name=part.name,

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from mlops.maintenance import packages as installation
+from mlops.maintenance.machine_limits import check_temp
 from mlops.maintenance.packages import (
     check_bytecode,
     check_lock,
@@ -14,7 +15,6 @@ from mlops.maintenance.packages import (
     check_processors,
     check_python,
     check_sqlite,
-    check_temp,
 )
 
 REQUIRES = [

@@ -11,12 +11,12 @@ from mlops.config.consistency import RowRate
 from mlops.config.project_folder import load_params
 from mlops.ledger.entry import Entry
 from mlops.ledger.records import DataVersioned
+from mlops.maintenance.machine_limits import check_open_files, check_processes, check_space
 from mlops.project.doctor import (
     check_clock,
     check_dvc,
     check_remote,
     check_secrets,
-    check_space,
     check_windows,
 )
 from tests.ledger_rows import made
@@ -35,9 +35,26 @@ GB = 1024**3
     ],
 )
 def test_little_space_is_a_warning(total: int, free: int, state: str) -> None:
-    found = check_space(total, free)
+    found = check_space(Path("/"), total, free)
     assert found.state == state
     assert bool(found.remedy) == (state == "warn")
+
+
+@pytest.mark.parametrize(
+    ("limit", "state"), [(64, "fail"), (256, "warn"), (512, "warn"), (1024, "ok"), (1_048_576, "ok")]
+)
+def test_few_open_files_are_told_with_the_way_to_more(limit: int, state: str) -> None:
+    found = check_open_files(limit)
+    assert found.state == state
+    assert ("ulimit -n 1024" in found.remedy) == (state != "ok")
+    assert (str(limit) in found.detail) == (state != "ok")
+
+
+@pytest.mark.parametrize(("limit", "state"), [(100, "warn"), (4096, "ok")])
+def test_few_processes_are_told_with_the_way_to_more(limit: int, state: str) -> None:
+    found = check_processes(limit)
+    assert found.state == state
+    assert ("ulimit -u" in found.remedy) == (state == "warn")
 
 
 @pytest.mark.parametrize(
