@@ -68,6 +68,8 @@ class Finding:
         Where it is not certain, what to write in `data.formats`, or in the table.
     example
         A value of the column.
+    likely
+        Where it is not certain, the format that it is, if it is one.
     is_open
         Whether the values may be one thing or another: the table is not read before a person says which.
     """
@@ -78,3 +80,4 @@ class Finding:
     remedy: str = ""
     example: str = ""
     is_open: bool = False
+    likely: ColumnFormat | None = None

@@ -90,6 +90,20 @@ class NumberFormat(ColumnFormat):
         """Return the format as `data.formats` and schema.json spell it."""
         return super().to_params() or {"decimal": self.decimal}
 
+    def widens(self, other: NumberFormat) -> bool:
+        """Return whether it reads all that another one does, to the same numbers, and more."""
+        return (
+            self.decimal == other.decimal
+            and self.unit == other.unit
+            and other.thousands in ("", self.thousands)
+            and other.negative in ("-", self.negative)
+        )
+
+    @property
+    def changes_plain(self) -> bool:
+        """Whether it reads a number that is written plainly to another one: 1.706 to 1706."""
+        return self.decimal == ","
+
     @classmethod
     def detect(cls, column: ColumnText, file: Mapping[str, ColumnText]) -> Finding | None:
         """Return how a column's numbers are written, see `number_detection.find`."""
@@ -106,7 +120,8 @@ class NumberFormat(ColumnFormat):
                 else "Write all of its values in one way."
             )
             sentence = f"{name} looks like numbers, as {example}, but {found.doubt}."
-            return Finding(name, None, sentence, remedy, example, found.is_open)
+            likely = cls(**found.ways[0]) if len(found.ways) == 1 and not found.is_open else None
+            return Finding(name, None, sentence, remedy, example, found.is_open, likely)
         format = cls(found.thousands, found.decimal, found.unit, found.negative)
         sentence = f"{name} holds {format.words}: {example} is read as {format.number(example):.15g}."
         return Finding(name, format, sentence, example=example)

@@ -18,6 +18,7 @@ from mlops.feature_types.cells import jsonable
 from mlops.schema import Schema
 from mlops.tables import readers
 from mlops.tables.conform import conform, in_order
+from mlops.tables.file_formats import WrittenOtherwiseError
 from mlops.tables.total_rows import TotalRows
 
 if TYPE_CHECKING:
@@ -126,26 +127,24 @@ def examine(
     rows, labels = 0, _Labels(schema)
     oddities = _Oddities(contract)
     size = readers.rows_at_once(file, _ROWS)
-    for frame in readers.read_batches(file, schema, rows=size, labelled=True, dialect=dialect):
-        rows += len(frame)
-        good = frame
-        oddities.take(frame)
-        try:
-            if inspection is not None:
-                good, bad = inspection.take(frame)
-                _set_aside(bad, quarantine)
-            if inspection is None or not inspection.hopeless:
-                good = conform(good.assign(**{schema.target: None}) if _is_late(inspection) else good, schema)
-                labels.take(good)
-        except DataError as exc:
-            refusals = (*(inspection.refusals(now) if inspection else ()), exc.message)
-            return Report(name, rows, refusals=refusals, notes=tuple(notes), error=exc)
-        if inspection is not None and inspection.hopeless:
-            break
-        if staging is not None and len(good):
-            staging.write(in_order(good, schema), schema.time)
-        if rows > len(frame):
-            log.info("%s: %s rows read", name, f"{rows:,}")
+    try:
+        for frame in readers.read_batches(
+            file, schema, rows=size, labelled=True, dialect=dialect, on_found=notes.append
+        ):
+            rows += len(frame)
+            oddities.take(frame)
+            good = _good(frame, inspection, schema, labels, quarantine)
+            if inspection is not None and inspection.hopeless:
+                break
+            if staging is not None and len(good):
+                staging.write(in_order(good, schema), schema.time)
+            if rows > len(frame):
+                log.info("%s: %s rows read", name, f"{rows:,}")
+    except WrittenOtherwiseError as exc:
+        return Report(name, rows, refusals=(f"{exc.message} {exc.remedy}",), notes=tuple(notes), error=exc)
+    except _RefusedError as exc:
+        refusals = (*(inspection.refusals(now) if inspection else ()), exc.error.message)
+        return Report(name, rows, refusals=refusals, notes=tuple(notes), error=exc.error)
     notes += oddities.notes(name)
     if inspection is None:
         return Report(name, rows, notes=tuple(notes))
@@ -176,6 +175,35 @@ class _Oddities:
     def notes(self, name: str) -> list[str]:
         """Return a sentence each."""
         return [*self._totals.notes(name), *self._constants.notes()]
+
+
+class _RefusedError(Exception):
+    """Rows that refuse the table they stand in."""
+
+    def __init__(self, error: DataError) -> None:
+        super().__init__(error.message)
+        self.error = error
+
+
+def _good(
+    frame: pd.DataFrame,
+    inspection: Inspection | None,
+    schema: Schema,
+    labels: _Labels,
+    quarantine: IO[str] | None,
+) -> pd.DataFrame:
+    """Return the rows of a piece that are good, conformed, and quarantine the others."""
+    good = frame
+    try:
+        if inspection is not None:
+            good, bad = inspection.take(frame)
+            _set_aside(bad, quarantine)
+        if inspection is None or not inspection.hopeless:
+            good = conform(good.assign(**{schema.target: None}) if _is_late(inspection) else good, schema)
+            labels.take(good)
+    except DataError as exc:
+        raise _RefusedError(exc) from exc
+    return good
 
 
 class _Labels:

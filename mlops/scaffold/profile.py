@@ -144,12 +144,6 @@ def profile_table(
     decided += [why] if why else []
     features, left_out, notes = _features(columns, options, time=time, key=key)
     decided += notes
-    if not features:
-        reasons = shown([f"{name} ({reason})" for name, reason in left_out.items()])
-        raise DataError(
-            f"No column is left to predict {options.target} from: {reasons}.",
-            remedy="Name the columns to use with --features.",
-        )
     used = [feature.name for feature in features]
     written.refuse_open(used)
     profile = Profile(
@@ -222,6 +216,12 @@ def _features(
             features.append(Feature(name, column.type.name, column.note))
             if column.doubt and not column.is_written:  # else it is noted already
                 notes.append(f"{name} is a {column.type.name}: {column.doubt}.")
+    if not features:
+        reasons = shown([f"{name} ({reason})" for name, reason in left_out.items()])
+        raise DataError(
+            f"No column is left to predict {options.target} from: {reasons}.",
+            remedy="Name the columns to use with --features.",
+        )
     return features, left_out, notes
 
 

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlops import feature_types
-from mlops.column_formats import ColumnFormat, MissingValues
 from mlops.feature_types import CATEGORY
 from mlops.feature_types.spellings import BOOLEANS, no_words, numbers_or_text
 from mlops.files import compression
-from mlops.schema import Schema
 from mlops.tables.csv_dialect import Dialect
+from mlops.tables.file_formats import FileFormats
+from mlops.tables.reading import KEY, LABEL, TIME, ColumnReading
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["ColumnReading", "column_readings", "read_csv", "type_columns"]
+__all__ = ["read_csv", "type_columns"]
 
 _NULLS = [
     "", "NA", "N/A", "n/a", "NaN", "nan", "-NaN", "-nan", "NULL", "null", "<NA>", "#N/A", "#N/A N/A", "#NA",
@@ -28,56 +28,12 @@ _NULLS = [
 """How a CSV, which has no null, spells a missing value: what pandas takes for one, but for `NONE`."""
 
 
-_KEY = "key"
-_LABEL = "label"
-_TIME = "time"
-"""What a column that is no feature is read as, beside the feature types."""
-
-
-@dataclass(frozen=True)
-class ColumnReading:
-    """How a column of text is read.
-
-    Parameters
-    ----------
-    kind
-        A feature type by its name, a key, a label or the event time.
-    format
-        How its values are written, None where plainly.
-    missing
-        Words and numbers that stand for a missing value.
-    """
-
-    kind: str
-    format: ColumnFormat | None = None
-    missing: tuple[str | float, ...] = ()
-
-    def prepared(self, text: pd.Series[Any]) -> pd.Series[Any]:
-        """Return the text with its missing words as missing, and as its format has it where that is text."""
-        text = MissingValues(self.missing).without(text) if self.missing else text
-        return self.format.read(text) if self.format is not None and self.format.is_text else text
-
-    @property
-    def reads_values(self) -> bool:
-        """Whether the format makes values of the text, and no feature type is asked."""
-        return self.format is not None and not self.format.is_text
-
-
-def column_readings(schema: Schema, *, labelled: bool) -> dict[str, ColumnReading]:
-    """Return what the columns of text are read as, by name."""
-    kinds = {schema.key: _KEY} if schema.key else {}
-    kinds |= {schema.time: _TIME} if schema.time else {}
-    of_target = schema.task_type.target_type
-    target = of_target.name if of_target else _LABEL
-    kinds |= {**schema.features, **({schema.target: target} if labelled else {})}
-    return {
-        name: ColumnReading(kind, schema.formats.get(name), schema.missing_words(name))
-        for name, kind in kinds.items()
-    }
-
-
 def read_csv(
-    path: Path, readings: Mapping[str, ColumnReading], rows: int, dialect: Dialect
+    path: Path,
+    readings: Mapping[str, ColumnReading],
+    rows: int,
+    dialect: Dialect,
+    on_found: Callable[[str], None],
 ) -> Iterator[pd.DataFrame]:
     """Yield the rows of a CSV, `rows` at a time.
 
@@ -85,11 +41,15 @@ def read_csv(
     ----------
     readings
         What each column is read as, see `column_readings`; one that is not named stays text.
+    on_found
+        See `FileFormats`.
 
     Raises
     ------
     ValueError
         Pandas cannot read the file.
+    WrittenOtherwiseError
+        See `FileFormats.read`.
     """
     with _pieces(path, dialect, rows) as pieces:
         first = next(pieces, None)
@@ -98,9 +58,17 @@ def read_csv(
         whole = [first] if len(first) < rows else None
         labels = {name: each for name, each in _labels(readings).items() if name in dialect.names}
         numbers, booleans = _spellings(path, dialect, labels, rows) if whole is None else _all(whole, labels)
-        while first is not None:
-            yield _typed(first, readings, numbers, booleans)
-            first = next(pieces, None)
+
+        def again() -> Iterator[pd.DataFrame]:
+            with _pieces(path, dialect, rows) as once_more:
+                yield from once_more
+
+        formats = FileFormats(
+            readings, again if whole is None else lambda: whole, dialect.separator, on_found
+        )
+        yield from formats.read(
+            chain([first], pieces), lambda frame, known: _typed(frame, known, numbers, booleans)
+        )
 
 
 def type_columns(frame: pd.DataFrame, readings: Mapping[str, ColumnReading]) -> pd.DataFrame:
@@ -110,7 +78,7 @@ def type_columns(frame: pd.DataFrame, readings: Mapping[str, ColumnReading]) -> 
 
 def _labels(readings: Mapping[str, ColumnReading]) -> dict[str, ColumnReading]:
     """The columns that all of their values must be seen of before one is read."""
-    return {name: each for name, each in readings.items() if each.kind == _LABEL and not each.reads_values}
+    return {name: each for name, each in readings.items() if each.kind == LABEL and not each.reads_values}
 
 
 def _typed(
@@ -179,9 +147,9 @@ def _inferred(
         return reading.format.read(no_words(text))
     if reading.kind in feature_types.REGISTER:
         return feature_types.find(reading.kind).read_text(text)
-    if reading.kind == _TIME:
+    if reading.kind == TIME:
         return text
-    if reading.kind == _KEY:
+    if reading.kind == KEY:
         return CATEGORY.read_text(no_words(text))
     if booleans:
         return no_words(text).map(BOOLEANS)

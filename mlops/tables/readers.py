@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import codecs
 import csv
+import logging
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
@@ -21,7 +22,9 @@ from mlops.schema import Schema
 from mlops.tables.contents import recognize
 from mlops.tables.csv_dialect import Dialect, dialect_of
 from mlops.tables.csv_header import refuse_repeated
-from mlops.tables.csv_reader import ColumnReading, column_readings, read_csv, type_columns
+from mlops.tables.csv_reader import read_csv, type_columns
+from mlops.tables.file_formats import FileFormats
+from mlops.tables.reading import ColumnReading, column_readings
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,8 +42,9 @@ __all__ = [
     "rows_at_once",
     "sniff",
     "stem",
-    "with_formats",
 ]
+
+log = logging.getLogger("mlops")
 
 Format = Literal["csv", "parquet", "jsonl"]
 
@@ -108,7 +112,13 @@ def read_table(path: Path, schema: Schema, *, labelled: bool = False) -> pd.Data
 
 
 def read_batches(
-    path: Path, schema: Schema, *, rows: int, labelled: bool = False, dialect: Dialect | None = None
+    path: Path,
+    schema: Schema,
+    *,
+    rows: int,
+    labelled: bool = False,
+    dialect: Dialect | None = None,
+    on_found: Callable[[str], None] = log.info,
 ) -> Iterator[pd.DataFrame]:
     """Read a table some rows at a time, in order: memory does not grow with the file.
 
@@ -124,21 +134,27 @@ def read_batches(
         Read the target, too.
     dialect
         Of a CSV, what `sniff` returned; None to find it out here.
+    on_found
+        Called with a sentence for each column of numbers that the file writes otherwise than plainly or
+        as the schema says, where it is certain how.
 
     Raises
     ------
     DataError
         There is no such file, it holds no rows, or it is not what its name says; as soon as it is met.
+    WrittenOtherwiseError
+        Numbers of a column are written in a way that leaves open which they are.
     """
-    format, first = format_of(path), 0
+    format, first, readings = format_of(path), 0, column_readings(schema, labelled=labelled)
     try:
         if format == "csv":
-            frames = read_csv(
-                path, column_readings(schema, labelled=labelled), rows, dialect or dialect_of(path)
-            )
+            frames = read_csv(path, readings, rows, dialect or dialect_of(path), on_found)
         else:
-            typed = _parquet(path, rows) if format == "parquet" else _jsonl(path, schema, rows)
-            frames = (with_formats(frame, schema, labelled=labelled) for frame in typed)
+
+            def typed() -> Iterator[pd.DataFrame]:
+                return _parquet(path, rows) if format == "parquet" else _jsonl(path, schema, rows)
+
+            frames = FileFormats(readings, typed, None, on_found).read(typed(), _with_readings)
         for frame in frames:
             if not len(frame):
                 continue
@@ -164,14 +180,6 @@ def as_typed(frame: pd.DataFrame, schema: Schema) -> pd.DataFrame:
         if name in frame and types.infer_dtype(frame[name], skipna=True) == "string"
     }
     return type_columns(frame, kinds) if kinds else frame
-
-
-def with_formats(frame: pd.DataFrame, schema: Schema, *, labelled: bool) -> pd.DataFrame:
-    """Read the text in a typed table as its columns' formats and missing words have it; the rest stays.
-
-    So of JSON lines with numbers in strings, or of text of a database.
-    """
-    return _with_readings(frame, column_readings(schema, labelled=labelled))
 
 
 def read_written(

@@ -109,13 +109,17 @@ class TextValues:
 
     def take(self, chunk: pd.DataFrame) -> None:
         """Gather the text of some rows."""
-        for name, column in chunk.items():
+        self.take_columns({str(name): column for name, column in chunk.items()})
+
+    def take_columns(self, columns: Mapping[str, pd.Series[Any]]) -> None:
+        """Gather the text of some rows, of some columns."""
+        for name, column in columns.items():
             if column.dtype != object and column.dtype.name not in ("string", "str"):
                 continue
             is_text = np.fromiter((isinstance(value, str) for value in column), bool, len(column))
             if is_text.any():
                 text = column if is_text.all() else column[is_text]
-                self._columns.setdefault(str(name), _Column()).take(text.astype(object))
+                self._columns.setdefault(name, _Column()).take(text.astype(object))
 
     def columns(self) -> Mapping[str, ColumnText]:
         """Return the columns that hold text, by name."""

@@ -14,7 +14,8 @@ from mlops.column_formats import ColumnText
 from mlops.feature_types import NUMBER
 from mlops.moments import to_times
 from mlops.schema import Schema
-from mlops.tables.csv_reader import column_readings, type_columns
+from mlops.tables.csv_reader import type_columns
+from mlops.tables.reading import column_readings
 from mlops.tables.sampling import MOMENT
 
 if TYPE_CHECKING:
