@@ -29,7 +29,7 @@ def doctor(context: typer.Context, json: Json = False) -> None:
         raise
     except UsageError:
         folder = None
-    findings = examine(folder, template() / "requirements.lock")
+    findings = examine(folder, template() / "requirements.lock", context.obj.ignored)
     rows = []
     for one in findings:
         rows.append(f"{_MARKS[one.state]}  {one.name:<12}  {one.detail}")

@@ -43,7 +43,7 @@ from mlops.cli.rollback import rollback
 from mlops.cli.schedule import schedule
 from mlops.cli.score import score
 from mlops.cli.status import status
-from mlops.cli.terminal import show_any_character
+from mlops.cli.terminal import show_any_character, speak_utf8
 from mlops.cli.train import train
 from mlops.cli.up import up
 from mlops.cli.why import why
@@ -125,6 +125,7 @@ _add_commands()
 def main() -> None:
     """Run the program; exit 0 done, 1 failed, 2 usage, 3 rejected by a gate or policy."""
     collector.set_threshold(*_COLLECT_SELDOM)
+    speak_utf8()
     show_any_character()
     _log_to_terminal()
     try:

@@ -4,16 +4,40 @@ from __future__ import annotations
 
 import codecs
 import io
+import os
 import sys
 import unicodedata
 
-__all__ = ["show_any_character"]
+__all__ = ["show_any_character", "speak_utf8"]
 
 _SPELLINGS = {
     "…": "...", "–": "-", "—": "-", "−": "-", "→": "->", "←": "<-", "·": "|", "×": "x", "≤": "<=", "≥": ">=",
-    "±": "+-", "≠": "!=", "─": "-", "│": "|", "├": "|", "└": "`", "•": "*", "’": "'",
+    "±": "+-", "≠": "!=", "─": "-", "│": "|", "├": "|", "└": "`", "•": "*", "’": "'", "ß": "ss",
 }  # fmt: skip
 _ERRORS = "mlops.spelled"
+
+
+def speak_utf8() -> None:
+    """Begin anew in Python's UTF-8 mode, where the locale is of another encoding and files are named by it.
+
+    A path, an argument and a vendor's file would be read in that encoding otherwise. What is shown stays in
+    the terminal's.
+    """
+    if sys.flags.utf8_mode or sys.getfilesystemencoding() == "utf-8":
+        return
+    shown = sys.stdout.encoding if sys.stdout else "ascii"
+    environment = {**os.environ, "PYTHONUTF8": "1", "PYTHONIOENCODING": shown}
+    os.execve(sys.executable, [sys.executable, *map(_in_utf8, sys.orig_argv[1:])], environment)
+
+
+def _in_utf8(argument: str) -> bytes:
+    """Return an argument as UTF-8: it is that already, or was typed in the locale's encoding."""
+    typed = os.fsencode(argument)
+    try:
+        typed.decode("utf-8")
+    except UnicodeDecodeError:
+        return argument.encode("utf-8", "surrogateescape")
+    return typed
 
 
 def show_any_character() -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import platform
 import shutil
+import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -29,6 +30,7 @@ from mlops.ledger.entry import Entry
 from mlops.ledger.record import Record
 from mlops.maintenance import machine_limits, packages
 from mlops.maintenance.packages import Finding
+from mlops.project import machine_settings
 from mlops.project.context import Project
 from mlops.project.health import watched
 from mlops.project.services import pids, ports
@@ -41,13 +43,15 @@ _REMOTE_SILENCE = 15.0
 """Seconds: to load a store's client library takes some of them."""
 
 
-def examine(folder: ProjectFolder | None, lock: Path) -> list[Finding]:
+def examine(folder: ProjectFolder | None, lock: Path, ignored: Sequence[str] = ()) -> list[Finding]:
     """Check the machine, and the project where there is one; nothing is changed.
 
     Parameters
     ----------
     lock
         The requirements.lock to compare with where there is no project.
+    ignored
+        The variables of the shell that are left out of every process of ours.
     """
     requirements = folder.root / "requirements.lock" if folder else lock
     python = platform.python_version()
@@ -55,6 +59,9 @@ def examine(folder: ProjectFolder | None, lock: Path) -> list[Finding]:
         *packages.check(requirements if requirements.is_file() else lock, os.environ, python),
         *machine_limits.check(),
         *_programs(),
+        *machine_settings.check_ignored(ignored),
+        *machine_settings.check_proxy(os.environ),
+        machine_settings.check_locale(sys.stdout.encoding),
     ]
     return [*findings, *_check_project(folder)] if folder else findings
 
@@ -77,6 +84,8 @@ def _check_project(folder: ProjectFolder) -> Iterator[Finding]:
     params = _guarded("params.yaml", lambda: _params(folder))
     yield from params
     yield from _guarded("git", lambda: check_git(Tree(folder.root)))
+    line_endings = machine_settings.check_line_endings
+    yield from _guarded("line endings", lambda: list(line_endings(Tree(folder.root))))
     dvc = check_dvc(folder.root / ".dvc")
     yield dvc
     if dvc.state == "ok":

@@ -51,10 +51,23 @@ def test_without_it_the_same_command_fails() -> None:
     assert b"UnicodeEncodeError" in done.stderr
 
 
-def test_the_program_begins_with_it() -> None:
-    done = said(
-        "import sys; sys.argv = ['mlops', '-C', '/grün…', 'status']; from mlops.cli import main; main()",
-        PYTHONIOENCODING="ascii",
+C = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+
+
+def begun(folder: Path, typed: bytes) -> str:
+    """What `mlops init` of a table of this name says in a locale of ASCII."""
+    (folder / "grün….csv").write_text("größe,reif\n1,ja\n", "utf-8")
+    command = [Path(sys.executable).with_name("mlops"), "-C", folder, "init", typed, "--target", "fleißig"]
+    done = subprocess.run(
+        command, env={"PATH": os.environ["PATH"], **C}, cwd=folder, capture_output=True, check=False
     )
-    assert b"Traceback" not in done.stderr
-    assert b"grun..." in done.stderr
+    assert done.returncode == 2, done.stderr
+    return done.stderr.decode("ascii")
+
+
+def test_a_table_is_found_by_its_name_whatever_the_locale(tmp_path: Path) -> None:
+    assert "the table has no column 'fleissig'; it has grosse, reif" in begun(tmp_path, "grün….csv".encode())
+
+
+def test_a_name_that_is_no_utf8_is_no_traceback(tmp_path: Path) -> None:
+    assert "no table gr?n.csv" in begun(tmp_path, b"gr\xfcn.csv")

@@ -142,6 +142,22 @@ class Tree:
                 remedy="Clone its repository to a folder outside the other one, and run the project there.",
             )
 
+    def line_ending_settings(self) -> list[str]:
+        """Return the person's settings by which git changes line endings, as ``core.autocrlf=true``."""
+        found = []
+        for name, harmless in (("core.autocrlf", "false"), ("core.eol", "lf")):
+            lines = self.git.query("config", "--show-scope", "--get-all", name) or ""
+            # What is pinned for us has the scope "command"; of the others the last counts.
+            values = [
+                line.partition("\t")[2] for line in lines.splitlines() if not line.startswith("command")
+            ]
+            found += [f"{name}={value}" for value in values[-1:] if value not in (harmless, "native")]
+        return found
+
+    def keeps_bytes(self, path: str) -> bool:
+        """Tell whether the attributes of a file say that git leaves its bytes alone."""
+        return self.git.output("check-attr", "text", "--", path).endswith(": unset")
+
     def author(self) -> str | None:
         """Return git's configured identity, as ``Ada <ada@example.org>``; None without one."""
         roles = ("GIT_AUTHOR_IDENT", "GIT_COMMITTER_IDENT")  # a shell may name one of the two alone
