@@ -9,7 +9,7 @@ export UV_COMPILE_BYTECODE = 1
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo down fast test story soak check lint types contracts screenshots notebook docs lock clean
+.PHONY: help install demo down fast test story soak faults check lint types contracts screenshots notebook docs lock clean
 
 help: ## List every target
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -43,6 +43,9 @@ story: $(READY) ## Run the long stories with every real part
 
 soak: $(READY) ## Live a simulated year of weekly windows (a quarter of an hour)
 	@$(RUN)/python -m pytest -m soak -s
+
+faults: $(READY) ## Live a day under each foreign setting, one at a time (an hour); a table is written
+	@$(RUN)/python benchmarks/foreign_settings.py
 
 check: lint types contracts test docs ## What must pass before you push
 

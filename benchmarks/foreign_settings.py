@@ -1,6 +1,6 @@
 """Whether a project lives the same day on other people's machines.
 
-    .venv/bin/python benchmarks/foreign_settings.py [--only NAME ...] [--out FILE]
+    .venv/bin/python benchmarks/foreign_settings.py [--together] [--only NAME ...] [--out FILE]
 
 All the while nothing may leave the machine: a guard in each process refuses and records it, and each
 command has a terminal, at which some packages report what they do not elsewhere.
@@ -8,7 +8,7 @@ command has a terminal, at which some packages report what they do not elsewhere
 Each setting is one that a shell, a home folder or a machine may bring along. With it a project is begun
 on a small table, trained, served, watched, retrained and stopped, and every command must end as it does
 without the setting: the same exit code and the same figures. The stories of the tests run them all in
-four days, together; this runs them one at a time and writes the table. A run that was stopped resumes:
+four days, together; this runs them one at a time, or with --together as the stories do, and writes the table. A run that was stopped resumes:
 what is in the table is not run again.
 """
 
@@ -337,22 +337,29 @@ def differences(plain: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str,
     return {name: (plain.get(name), other.get(name)) for name in names if plain.get(name) != other.get(name)}
 
 
-def main(only: list[str], out: Path) -> int:
+def rows(*, combined: bool) -> dict[str, Setting]:
+    """Return the rows of the table: each setting by itself, or each day with all of its settings."""
+    if not combined:
+        return dict(SETTINGS)
+    days = {day: {name: each for name, each in SETTINGS.items() if each.day == day} for day in DAYS}
+    return {f"{'; '.join(day)}, together": together(day.values()) for day in days.values()}
+
+
+def main(only: list[str], out: Path, *, combined: bool) -> int:
     """Run the settings one at a time, and write the table after each."""
     done = _read(out)
     plain: dict[str, Any] | None = None
-    for name, setting in SETTINGS.items():
+    for name, setting in rows(combined=combined).items():
         if (only and name not in only) or name in done:
             continue
         if plain is None:
             plain = _timed(PLAIN)[0]
-            print("plain:", json.dumps(plain, ensure_ascii=False)[:2000])
         ends, seconds = _timed(setting)
         found = differences(plain, ends)
         print(f"{name}: {found or 'same'}", flush=True)
-        done[name] = (f"otherwise: {', '.join(found)}" if found else "the same", f"{seconds:.0f}")
+        done[name] = (f"otherwise: {', '.join(found)}" if found else _SAME, f"{seconds:.0f}")
         out.write_text(_table(done), "utf-8")
-    return int(any(verdict != "the same" for verdict, _ in done.values()))
+    return int(any(verdict != _SAME for verdict, _ in done.values()))
 
 
 def _timed(setting: Setting) -> tuple[dict[str, Any], float]:
@@ -361,6 +368,7 @@ def _timed(setting: Setting) -> tuple[dict[str, Any], float]:
         return lived(Path(folder), setting), time.monotonic() - started
 
 
+_SAME = "the same"
 _HEAD = """\
 # Foreign settings
 
@@ -368,7 +376,7 @@ _HEAD = """\
 .venv/bin/python benchmarks/foreign_settings.py
 ```
 
-Each setting by itself, over `init`, `train`, `up`, `deploy`, `predict`, `labels add`, `monitor`, `retrain`,
+Each setting by itself, and all of a day together, over `init`, `train`, `up`, `deploy`, `predict`, `labels add`, `monitor`, `retrain`,
 `data log` and `down`: whether every command ended as it does without the setting, with the same figures.
 
 | setting | outcome | seconds |
@@ -377,20 +385,23 @@ Each setting by itself, over `init`, `train`, `up`, `deploy`, `predict`, `labels
 
 
 def _table(done: Mapping[str, tuple[str, str]]) -> str:
-    lines = [f"| {name} | {done[name][0]} | {done[name][1]} |" for name in SETTINGS if name in done]
+    names = [name for name in (*rows(combined=True), *SETTINGS) if name in done]
+    lines = [f"| {name} | {done[name][0]} | {done[name][1]} |" for name in names]
     return _HEAD + "\n".join(lines) + "\n"
 
 
 def _read(out: Path) -> dict[str, tuple[str, str]]:
     """Return what the table holds; a setting that ended otherwise is run again."""
     lines = out.read_text("utf-8").splitlines() if out.is_file() else []
-    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("| ")]
-    return {row[0]: (row[1], row[2]) for row in rows if row[0] in SETTINGS and row[1] == "the same"}
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("| ")]
+    known = rows(combined=True).keys() | SETTINGS.keys()
+    return {row[0]: (row[1], row[2]) for row in cells if row[0] in known and row[1] == _SAME}
 
 
 if __name__ == "__main__":
     words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     words.add_argument("--only", nargs="*", default=[], choices=SETTINGS)
+    words.add_argument("--together", action="store_true", help="all settings, in four days")
     words.add_argument("--out", type=Path, default=OUT)
-    given = words.parse_args()
-    sys.exit(main(given.only, given.out))
+    chosen = words.parse_args()
+    sys.exit(main(chosen.only, chosen.out, combined=chosen.together))

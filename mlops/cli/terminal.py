@@ -27,7 +27,8 @@ def speak_utf8() -> None:
         return
     shown = sys.stdout.encoding if sys.stdout else "ascii"
     environment = {**os.environ, "PYTHONUTF8": "1", "PYTHONIOENCODING": shown}
-    os.execve(sys.executable, [sys.executable, *map(_in_utf8, sys.orig_argv[1:])], environment)
+    command = [os.fsencode(sys.executable), *map(_in_utf8, sys.orig_argv[1:])]
+    os.execve(sys.executable, command, environment)
 
 
 def _in_utf8(argument: str) -> bytes:
