@@ -7,9 +7,9 @@ command has a terminal, at which some packages report what they do not elsewhere
 
 Each setting is one that a shell, a home folder or a machine may bring along. With it a project is begun
 on a small table, trained, served, watched, retrained and stopped, and every command must end as it does
-without the setting: the same exit code and the same figures. The stories of the tests run them all in
-four days, together; this runs them one at a time, or with --together as the stories do, and writes the table. A run that was stopped resumes:
-what is in the table is not run again.
+without the setting: the same exit code and the same figures. This runs them one at a time, or with
+--together in four days, as the stories of the tests do, and writes the table. A run that was stopped
+resumes: what is in the table is not run again.
 """
 
 from __future__ import annotations
@@ -376,8 +376,9 @@ _HEAD = """\
 .venv/bin/python benchmarks/foreign_settings.py
 ```
 
-Each setting by itself, and all of a day together, over `init`, `train`, `up`, `deploy`, `predict`, `labels add`, `monitor`, `retrain`,
-`data log` and `down`: whether every command ended as it does without the setting, with the same figures.
+Each setting by itself, and all of a day together, over `init`, `train`, `up`, `deploy`, `predict`,
+`labels add`, `monitor`, `retrain`, `data log` and `down`: whether every command ended as it does without
+the setting, with the same figures, and nothing left the machine.
 
 | setting | outcome | seconds |
 |---|---|---:|

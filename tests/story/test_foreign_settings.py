@@ -1,4 +1,4 @@
-"""A project's day on other people's machines: all their settings in four days, and every command ends the same."""
+"""A project's day on other people's machines: every command ends as on this one."""
 
 from __future__ import annotations
 
