@@ -28,7 +28,7 @@ def check_ignored(names: Sequence[str]) -> Iterator[Finding]:
             "environment",
             "warn",
             f"ignored, since the project's own servers and clients do not read it: {', '.join(names)}",
-            "A server elsewhere is named by PREFECT_API_URL or MLFLOW_TRACKING_URI; see docs/engines.md.",
+            "Nothing: a server elsewhere is named by PREFECT_API_URL or MLFLOW_TRACKING_URI.",
         )
 
 
