@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from math import isfinite
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -39,6 +40,13 @@ def init(
             help="How a column is written, as price={decimal: ','} or sold_on=%d/%m/%Y; see `data.formats`.",
         ),
     ] = None,
+    missing: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="COLUMN=WORD[,WORD…]",
+            help="What stands for a missing value in a column, as sensor=-999; see `data.missing`.",
+        ),
+    ] = None,
     name: Annotated[
         str | None, typer.Option(help="Name of the data and model; default: the folder's name.")
     ] = None,
@@ -62,7 +70,7 @@ def init(
     from mlops.scaffold.profile_options import ProfileOptions
 
     options = ProfileOptions(
-        target, time, key, _task(task), _names(features), _names(exclude), _formats(format)
+        target, time, key, _task(task), _names(features), _names(exclude), _formats(format), _missing(missing)
     )
     created = begin(context.obj.folder, table, options, name=name, seconds=seconds, on_progress=show_progress)
     context.obj.show(_text(created), _result(created), as_json=json)
@@ -81,6 +89,30 @@ def _task(text: str | None) -> str | None:
 def _names(texts: list[str] | None) -> tuple[str, ...]:
     """Return the names that an option gives, each by itself or several with commas between them."""
     return tuple(name.strip() for text in texts or () for name in text.split(",") if name.strip())
+
+
+def _missing(texts: list[str] | None) -> dict[str, tuple[str | float, ...]]:
+    """Return what an option names as missing, by column: numbers, where it is one, else words."""
+    from mlops.errors import UsageError
+
+    named: dict[str, tuple[str | float, ...]] = {}
+    for text in texts or ():
+        column, _, words = text.partition("=")
+        values = tuple(_number_or_word(word.strip()) for word in words.split(",") if word.strip())
+        if not values:
+            raise UsageError(f"--missing {text}: no word.", remedy="Write it as --missing 'sensor=-999,?'.")
+        named[column] = (*named.get(column, ()), *values)
+    return named
+
+
+def _number_or_word(text: str) -> str | float:
+    for kind in (int, float):
+        try:
+            number: float = kind(text)
+        except ValueError:
+            continue
+        return number if isfinite(number) else text
+    return text
 
 
 def _formats(texts: list[str] | None) -> dict[str, ColumnFormat]:

@@ -129,7 +129,12 @@ def profile_table(
     """
     check_names(sample, options)
     written = WrittenColumns.of(
-        sample, texts, named=options.formats, exclude=options.exclude, untyped=untyped
+        sample,
+        texts,
+        named=options.formats,
+        missing=options.missing,
+        exclude=options.exclude,
+        untyped=untyped,
     )
     sample = readers.read_written(sample, written.formats, written.missing)
     target, task, counts, decided = _target(sample, options, written, untyped=untyped)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
@@ -28,6 +28,7 @@ class ProfileOptions:
     features: Collection[str] = ()
     exclude: Collection[str] = ()
     formats: Mapping[str, ColumnFormat] = field(default_factory=dict)
+    missing: Mapping[str, Sequence[str | float]] = field(default_factory=dict)
 
 
 def check_names(sample: pd.DataFrame, options: ProfileOptions) -> None:
@@ -45,6 +46,8 @@ def check_names(sample: pd.DataFrame, options: ProfileOptions) -> None:
         "--key": [options.key] if options.key else [],
         "--features": list(options.features),
         "--exclude": list(options.exclude),
+        "--format": list(options.formats),
+        "--missing": list(options.missing),
     }
     for option, names in named.items():
         for name in names:

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from mlops import column_formats
-from mlops.column_formats import ColumnFormat, ColumnText, Finding
+from mlops.column_formats import ColumnFormat, ColumnText, Finding, MissingValues
 from mlops.errors import DataError, shown
+from mlops.feature_types.cells import is_number
 from mlops.schema import Schema
 from mlops.tables.text_values import TextValues
 from mlops.tables.unread import unread
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["WrittenColumns"]
 
+_SOME = 0.2
+"""Of so many numbers on, a column of a typed file is one of numbers beside its words."""
 _NUMERIC = ("integer", "floating", "mixed-integer-float", "decimal")
 
 
@@ -32,14 +35,17 @@ class WrittenColumns:
     formats
         Of the columns that are not written plainly, and for certain; a person's word is.
     missing
-        The words that stand for a missing value.
+        By column the words and numbers that stand for a missing value; a person's among them.
+    words
+        Those that were found, by column, with the rows that hold each.
     findings
         What was found, certain or not, by column.
     """
 
     texts: Mapping[str, ColumnText] = field(default_factory=dict)
     formats: Mapping[str, ColumnFormat] = field(default_factory=dict)
-    missing: Sequence[str] | Mapping[str, Sequence[str]] = ()
+    missing: Mapping[str, Sequence[str | float]] = field(default_factory=dict)
+    words: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     findings: Mapping[str, Finding] = field(default_factory=dict)
 
     @classmethod
@@ -49,6 +55,7 @@ class WrittenColumns:
         texts: Mapping[str, ColumnText] | None,
         *,
         named: Mapping[str, ColumnFormat],
+        missing: Mapping[str, Sequence[str | float]],
         exclude: Collection[str],
         untyped: bool,
     ) -> WrittenColumns:
@@ -62,6 +69,8 @@ class WrittenColumns:
             The text of all rows, by column; None where the sample has them all.
         named
             What a person says of a column: nothing is looked for there.
+        missing
+            What a person says of missing values, beside what is found.
         exclude
             Columns that nothing is to be said of.
         untyped
@@ -71,6 +80,12 @@ class WrittenColumns:
             values = TextValues("," if untyped else None)
             values.take(sample)
             texts = values.columns()
+        words = _missing_words(sample, {name: each for name, each in texts.items() if name not in exclude})
+        every = {
+            name: tuple(dict.fromkeys([*missing.get(name, ()), *words.get(name, ())]))
+            for name in (*missing, *words)
+        }
+        texts = column_formats.without_missing(texts, every)
         known = {*named, *exclude}
         findings = {each.column: each for each in column_formats.detect(texts) if each.column not in known}
         numbers = {
@@ -78,16 +93,17 @@ class WrittenColumns:
             for name, column in sample.items()
             if str(name) not in known
             and str(name) not in findings
-            and (numeric := _numbers(column, untyped=untyped)) is not None
+            and (numeric := _numbers(_known(column, every), untyped=untyped)) is not None
         }
         findings |= {each.column: each for each in column_formats.detect_numbers(numbers)}
         certain = {name: each.format for name, each in findings.items() if each.format is not None}
-        return cls(texts, {**certain, **named}, findings=findings)
+        return cls(texts, {**certain, **named}, every, words, findings)
 
     def notes(self, columns: Collection[str]) -> list[str]:
         """Return what a person should know of how these columns are written, a sentence each."""
         known = [each for name, each in self.findings.items() if name in columns and not each.is_open]
-        notes = [f"{each.sentence} {each.remedy}".strip() for each in known]
+        notes = [_taken_for_missing(name, words) for name, words in self.words.items() if name in columns]
+        notes += [f"{each.sentence} {each.remedy}".strip() for each in known]
         if any("data.formats" in each.remedy for each in known):
             notes.append("`mlops init` takes a format as --format COLUMN=FORMAT.")
         return notes
@@ -135,20 +151,38 @@ class WrittenColumns:
         raise DataError(
             " ".join(str(each) for each in left),
             remedy=(
-                "Correct them in the table, say with --format how they are written, or leave the "
+                "Correct them in the table, say with --format how they are written, or with --missing what "
+                f"stands for a missing value, as '{names[0]}={left[0].example.strip()}', or leave the "
                 f"{'column' if len(names) == 1 else 'columns'} out with --exclude {shown(names, 9)}."
             ),
         )
 
     def named(self, columns: Collection[str]) -> dict[str, Any]:
         """Return the formats and missing words of some columns, as `Schema` takes them."""
-        missing: Any = self.missing
-        if isinstance(missing, Mapping):
-            missing = {name: words for name, words in missing.items() if name in columns}
         return {
             "formats": {name: each for name, each in self.formats.items() if name in columns},
-            "missing": missing,
+            "missing": {name: words for name, words in self.missing.items() if name in columns},
         }
+
+
+def _missing_words(sample: pd.DataFrame, texts: Mapping[str, ColumnText]) -> dict[str, dict[str, int]]:
+    """Return the words that stand for a missing value, those among a typed file's numbers too."""
+    words = column_formats.detect_missing(texts)
+    for name, text in texts.items():
+        if name not in words and name in sample and all(map(column_formats.is_missing_word, text.values)):
+            cells = sample[name].dropna()
+            if text.is_whole and cells.map(is_number).mean() >= _SOME:
+                words[name] = dict(text.values)
+    return words
+
+
+def _known(column: pd.Series[Any], missing: Mapping[str, Sequence[str | float]]) -> pd.Series[Any]:
+    return MissingValues(tuple(missing.get(str(column.name), ()))).without(column)
+
+
+def _taken_for_missing(name: str, words: Mapping[str, int]) -> str:
+    rows = [f"{word!r} in {count:,} {'row' if count == 1 else 'rows'}" for word, count in words.items()]
+    return f"{name} has {shown(rows)}, taken for missing: see data.missing in params.yaml."
 
 
 def _numbers(column: pd.Series[Any], *, untyped: bool) -> pd.Series[float] | None:

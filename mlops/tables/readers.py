@@ -12,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from mlops.column_formats import ColumnFormat
+from mlops.column_formats import ColumnFormat, MissingValues
 from mlops.errors import DataError
 from mlops.feature_types import BOOLEAN
 from mlops.feature_types.cells import is_number
@@ -185,12 +185,12 @@ def as_typed(frame: pd.DataFrame, schema: Schema) -> pd.DataFrame:
 def read_written(
     frame: pd.DataFrame,
     formats: Mapping[str, ColumnFormat],
-    missing: Sequence[str] | Mapping[str, Sequence[str]] = (),
+    missing: Mapping[str, Sequence[str | float]],
 ) -> pd.DataFrame:
     """Read the text in a table that nothing else is known of, by its columns' formats and missing words."""
-    words = missing if isinstance(missing, Mapping) else dict.fromkeys(map(str, frame), missing)
     readings = {
-        name: ColumnReading("", formats.get(name), tuple(words.get(name, ()))) for name in (*formats, *words)
+        name: ColumnReading("", formats.get(name), tuple(missing.get(name, ())))
+        for name in (*formats, *missing)
     }
     return _with_readings(frame, readings)
 
@@ -213,6 +213,7 @@ def _with_format(column: pd.Series[Any], reading: ColumnReading) -> pd.Series[An
     from pandas.api import types
 
     if types.is_numeric_dtype(column.dtype):
+        column = MissingValues(reading.missing).without(column)
         format = reading.format
         return format.read(column) if format is not None and format.reads_numbers else column
     is_text = column.map(lambda value: isinstance(value, str)).astype(bool)
