@@ -122,7 +122,8 @@ class Inspection:
         for name in self._named(frame):
             known[name], unusable = self._typed(frame[name])
             for mask, allowed in unusable:
-                wrong += [(name, *each) for each in _mistyped(frame[name], mask, allowed)]
+                may_be_missing = name not in (self._schema.time, self._schema.key)
+                wrong += [(name, *each) for each in _mistyped(frame[name], mask, allowed, may_be_missing)]
             self._nulls[name] += int(known[name].isna().sum()) - sum(int(mask.sum()) for mask, _ in unusable)
         values = pd.DataFrame(known, index=frame.index)
         wrong += self._rule_breakers(values)
@@ -274,15 +275,18 @@ class Inspection:
             yield f"The newest row is of {newest}, at {now:%Y-%m-%d %H:%M}; freshness allows {oldest}."
 
 
-def _mistyped(column: pd.Series[Any], mask: Mask, allowed: str) -> Iterator[tuple[Mask, str]]:
+def _mistyped(
+    column: pd.Series[Any], mask: Mask, allowed: str, may_be_missing: bool
+) -> Iterator[tuple[Mask, str]]:
     """Yield which values are not of the type, and the rule; of a word for a missing value what to write."""
     values = column.to_numpy(dtype=object)
-    words = {row: values[row].strip() for row in np.flatnonzero(mask) if _is_missing_word(values[row])}
+    rows = np.flatnonzero(mask) if may_be_missing else ()
+    words = {row: values[row].strip() for row in rows if _is_missing_word(values[row])}
     for word in dict.fromkeys(words.values()):
-        rows = np.zeros(len(mask), dtype=bool)
-        rows[[row for row, text in words.items() if text == word]] = True
+        these = np.zeros(len(mask), dtype=bool)
+        these[[row for row, text in words.items() if text == word]] = True
         setting = yaml_line({str(column.name): [word]})
-        yield rows, f"not {allowed} (if it is missing: data.missing, {setting})"
+        yield these, f"not {allowed} (if it is missing: data.missing, {setting})"
     others = mask.copy()
     others[list(words)] = False
     if others.any():

@@ -136,15 +136,17 @@ def profile_table(
         exclude=options.exclude,
         untyped=untyped,
     )
-    sample = readers.read_written(sample, written.formats, written.missing)
+    as_written, sample = sample, readers.read_written(sample, written.formats, written.missing)
     target, task, counts, decided = _target(sample, options, written, untyped=untyped)
     columns = {
         str(name): _profile_column(sample[name], written, untyped=untyped)
         for name in sample
         if name != options.target
     }
-    time, why = _time(sample, columns, options)
+    time, why = _time(as_written, columns, options)
     decided += [why] if why else []
+    if time:  # without which a row is of no use, whatever word stands for it
+        written = written.without_missing(time)
     key, why = _key(columns, options, time, repeated)
     decided += [why] if why else []
     features, left_out, notes = _features(columns, options, time=time, key=key)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from mlops import column_formats
@@ -98,6 +98,12 @@ class WrittenColumns:
         findings |= {each.column: each for each in column_formats.detect_numbers(numbers)}
         certain = {name: each.format for name, each in findings.items() if each.format is not None}
         return cls(texts, {**certain, **named}, every, words, findings)
+
+    def without_missing(self, column: str) -> WrittenColumns:
+        """Return the same with nothing in a column that stands for a missing value."""
+        missing = {name: each for name, each in self.missing.items() if name != column}
+        words = {name: each for name, each in self.words.items() if name != column}
+        return replace(self, missing=missing, words=words)
 
     def notes(self, columns: Collection[str]) -> list[str]:
         """Return what a person should know of how these columns are written, a sentence each."""

@@ -62,7 +62,8 @@ def unread(text: ColumnText, schema: Schema) -> Unread | None:
         return None
     values = pd.Series(list(text.values), dtype=object, name=text.name)
     read = type_columns(values.to_frame(), {text.name: reading})[text.name]
-    wrong = _is_wrong(read, type.is_moment)
+    repeated = values.map(text.values).gt(1)  # a word that comes again means something
+    wrong = _is_wrong(read, repeated, type.is_moment)
     if not wrong.any():
         return None
     rows = {value: text.values[value] for value in values[wrong.to_numpy()]}
@@ -70,8 +71,9 @@ def unread(text: ColumnText, schema: Schema) -> Unread | None:
     return Unread(text.name, sum(rows.values()), text.rows, max(rows, key=rows.__getitem__), allowed)
 
 
-def _is_wrong(read: pd.Series[Any], is_moment: bool) -> pd.Series[Any]:
-    is_text = read.map(lambda value: isinstance(value, str) and _has_digits(value)).astype(bool)
+def _is_wrong(read: pd.Series[Any], repeated: pd.Series[bool], is_moment: bool) -> pd.Series[Any]:
+    is_text = read.map(lambda value: isinstance(value, str)).astype(bool)
+    is_text &= repeated | read.map(lambda value: _has_digits(str(value))).astype(bool)
     if is_moment:
         words = read.where(is_text).astype(object)
         return is_text & to_times(words).isna() & ~words.astype(str).str.fullmatch(MOMENT)

@@ -151,7 +151,7 @@ def test_columns_that_give_the_target_away_are_named_and_stay(table: pd.DataFram
 
 def test_values_that_are_none_of_their_kind_are_told_of(table: pd.DataFrame) -> None:
     odd = written(table)
-    odd.loc[3, "age"] = "unknown"
+    odd.loc[3, "age"] = "old"
     odd.loc[4, "age"] = "inf"
     [age] = [
         feature for feature in profile_table(odd, ProfileOptions("churned")).features if feature.name == "age"
@@ -174,6 +174,42 @@ def test_a_sentinel_is_named_beside_the_range_of_the_others(table: pd.DataFrame)
     assert asked.endswith(f"if that stands for a missing value, write data.missing: {named}.")
 
 
+def test_words_for_a_missing_value_are_found_among_numbers_and_named_by_a_person(table: pd.DataFrame) -> None:
+    odd = written(table).assign(
+        hp=[("?", "nil", str(n % 90))[0 if n % 40 == 0 else 1 if n % 40 == 1 else 2] for n in range(N)],
+        work=[("Private", "?", "State")[n % 3] for n in range(N)],
+        rain=["T" if n % 50 == 0 else str(n / 7) for n in range(N)],
+    )
+    options = ProfileOptions("churned", exclude=["rain"])
+    profile = profile_table(odd, options)
+    assert profile.schema().missing == {"hp": ("?", "nil")}
+    assert "hp has '?' in 10 rows, 'nil' in 10 rows, taken for missing" in " ".join(profile.decided)
+    assert (kinds(profile)["hp"], kinds(profile)["work"]) == ("number", "category")
+    assert as_ingested(odd, profile.schema(), untyped=True)["hp"].isna().sum() == 20
+    with pytest.raises(DataError, match=r"rain: 8 of 400 values, as 'T', .* --missing .* 'rain=T'"):
+        profile_table(odd, ProfileOptions("churned"))
+    named = profile_table(odd, ProfileOptions("churned", missing={"rain": ["T"]}))
+    assert named.schema().missing["rain"] == ("T",)
+    assert kinds(named)["rain"] == "number"
+
+
+def test_words_among_a_typed_files_numbers_are_found_too(table: pd.DataFrame) -> None:
+    hp = pd.Series(["?" if n % 40 == 0 else n % 90 for n in range(N)], dtype=object)
+    profile = profile_table(table.assign(hp=hp), ProfileOptions("churned"), untyped=False)
+    assert profile.schema().missing == {"hp": ("?",)}
+    assert kinds(profile)["hp"] == "number"
+
+
+def test_a_far_number_that_a_person_names_is_missing(table: pd.DataFrame) -> None:
+    sensor = np.where(np.arange(N) % 20 == 0, -999, np.arange(N) % 40).astype(float)
+    for untyped in (True, False):
+        odd = table.assign(sensor=sensor.astype(str) if untyped else sensor)
+        profile = profile_table(odd, ProfileOptions("churned", missing={"sensor": [-999]}), untyped=untyped)
+        note = next(feature.note for feature in profile.features if feature.name == "sensor")
+        assert note == "1 to 39, 5.0% missing"
+        assert as_ingested(odd, profile.schema(), untyped=untyped)["sensor"].min() == 1
+
+
 @pytest.mark.parametrize("tick", ["X", "1", "yes", 1.0, "true"])
 def test_a_box_that_is_ticked_or_empty_is_a_feature(table: pd.DataFrame, tick: object) -> None:
     promo = pd.Series([tick if row % 3 else None for row in range(len(table))], dtype=object)
@@ -193,10 +229,10 @@ def test_a_box_that_is_ticked_or_empty_is_a_feature(table: pd.DataFrame, tick: o
         (lambda i: f"{i % 12 + 1:02d}/03/2024", "day, month and year nothing tells apart, as '01/03/2024'"),
         (lambda i: f"{i % 12 + 1}.3.24 10:00", "day, month and year nothing tells apart, as '1.3.24 10:00'"),
         (lambda i: f"{i % 12 + 1}:{i % 60:02d} PM", "times of day without a date, as '1:00 PM'"),
-        (lambda i: "n/a" if i % 10 == 0 else str(i % 50), "10.0% of its values, as n/a, are not numbers"),
+        (lambda i: "n/a" if i % 10 == 0 else str(i % 50), "odd has 'n/a' in 40 rows, taken for missing"),
         (
             lambda i: "n/a" if i % 5 == 0 else f"2024-{i % 12 + 1:02d}-{i % 28 + 1:02d}",
-            "20.0% of its values, as n/a",
+            "odd has 'n/a' in 80 rows, taken for missing",
         ),
         (lambda i: f"a{i % 50}", ""),
         (lambda i: "basic" if i % 2 else "pro", ""),
