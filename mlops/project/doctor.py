@@ -59,8 +59,8 @@ def examine(folder: ProjectFolder | None, lock: Path, ignored: Sequence[str] = (
         *packages.check(requirements if requirements.is_file() else lock, os.environ, python),
         *machine_limits.check(),
         *_programs(),
-        *machine_settings.check_ignored(ignored),
-        *machine_settings.check_proxy(os.environ),
+        machine_settings.check_ignored(ignored),
+        machine_settings.check_proxy(os.environ),
         machine_settings.check_locale(sys.stdout.encoding),
     ]
     return [*findings, *_check_project(folder)] if folder else findings
@@ -85,7 +85,7 @@ def _check_project(folder: ProjectFolder) -> Iterator[Finding]:
     yield from params
     yield from _guarded("git", lambda: check_git(Tree(folder.root)))
     line_endings = machine_settings.check_line_endings
-    yield from _guarded("line endings", lambda: list(line_endings(Tree(folder.root))))
+    yield from _guarded("line endings", lambda: [line_endings(Tree(folder.root))])
     dvc = check_dvc(folder.root / ".dvc")
     yield dvc
     if dvc.state == "ok":

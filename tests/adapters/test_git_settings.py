@@ -17,6 +17,7 @@ from mlops.adapters.git.worktree import Tree
 from mlops.config.paths import LOOP_BRANCH
 from mlops.errors import MlopsError, UsageError
 from mlops.project.doctor import check_git
+from mlops.project.machine_settings import check_line_endings
 from mlops.scaffold import template
 
 FILE = "data/lake.dvc"
@@ -224,3 +225,24 @@ def test_a_project_in_a_linked_work_tree_has_a_loop(configured: Path, tmp_path: 
     loop = loop_tree(project, project / ".mlops" / "worktree", LOOP_BRANCH)
     DvcTree(loop.root).share_cache(DvcTree(project))
     assert DvcTree(loop.root).remotes() == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "attributes", "state"),
+    [
+        ("[core]\n\tautocrlf = true\n", "", "warn"),
+        ("[core]\n\teol = crlf\n", "* text=auto\n", "warn"),
+        ("[core]\n\tautocrlf = true\n", "* -text\n", "ok"),
+        ("[core]\n\tautocrlf = false\n", "", "ok"),
+        ("", "", "ok"),
+    ],
+)
+def test_line_endings_that_a_checkout_may_change_are_told(
+    configured: Path, tmp_path: Path, settings: str, attributes: str, state: str
+) -> None:
+    configured.write_text(settings, "utf-8")
+    tree = Tree.init(_folder(tmp_path / "project"))
+    (tree.root / ".gitattributes").write_text(attributes, "utf-8")
+    found = check_line_endings(tree)
+    assert found.state == state
+    assert (settings.split()[1] if settings else "") in found.detail or state == "ok"

@@ -29,8 +29,14 @@ def by_the_machine(source: str) -> Iterator[int]:
             of_ours = isinstance(call.func, ast.Attribute) and getattr(call.func.value, "id", "") == "atomic"
             if not of_ours and len(call.args) <= _BEFORE[name]:
                 yield call.lineno
-        elif {"text", "universal_newlines"} & words.keys() or _is_of_a_configuration(call, name):
+        elif _is_of_a_process(words) or _is_of_a_configuration(call, name):
             yield call.lineno
+
+
+def _is_of_a_process(words: dict[str | None, ast.expr]) -> bool:
+    """Whether a process is started whose output is text."""
+    of_text = [words[name] for name in ("text", "universal_newlines") if name in words]
+    return any(isinstance(each, ast.Constant) and each.value is True for each in of_text)
 
 
 def _is_of_a_configuration(call: ast.Call, name: str) -> bool:
