@@ -32,6 +32,12 @@ def _engine_answers() -> bool:
     return available()
 
 
+def _can_mount() -> bool:
+    from tests.small_disk import can_mount
+
+    return can_mount()
+
+
 # The same examples at each run, and no deadline: other tests keep this machine busy.
 settings.register_profile("steady", derandomize=True, deadline=None)
 settings.load_profile("steady")
@@ -45,6 +51,7 @@ _NEEDS = {
         "MLOPS_REQUIRE_POSTGRES",
         "MLOPS_TEST_POSTGRES names no database",
     ),
+    "mount": (_can_mount, "MLOPS_REQUIRE_MOUNT", "no disk can be mounted"),
     "browser": (lambda: shutil.which("chromium") is not None, "MLOPS_REQUIRE_BROWSER", "no Chromium on PATH"),
 }
 
