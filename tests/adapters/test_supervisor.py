@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
 import sys
 from collections.abc import Iterator
 from functools import partial
@@ -196,3 +197,35 @@ def test_a_part_that_does_not_listen_is_killed(supervisor: Supervisor, home: Pat
     kill(supervisor)
     assert supervisor.clear() is True
     assert descendants(home) == []
+
+
+_FEW = """
+import resource, sys
+from pathlib import Path
+from mlops.adapters.processes.supervisor import Part, Supervisor
+from mlops.errors import MlopsError
+
+for limit, most in (("RLIMIT_NOFILE", int(sys.argv[2])), ("RLIMIT_NPROC", int(sys.argv[3]))):
+    resource.setrlimit(getattr(resource, limit), (most, most))
+supervisor = Supervisor(Path(sys.argv[1]), "tools")
+try:
+    supervisor.start([Part("sleeper", ["sleep", "60"])])
+    print(supervisor.states(), "started")
+except MlopsError as exc:
+    print(exc)
+finally:
+    supervisor.stop()
+"""
+
+
+@pytest.mark.parametrize(
+    ("files", "processes", "said"),
+    [(512, 150, "started"), (256, 4096, "started"), (64, 4096, "only 64 files open here. Raise the limit")],
+)
+def test_it_starts_with_few_open_files_and_processes_or_says_so_in_our_words(
+    tmp_path: Path, files: int, processes: int, said: str
+) -> None:
+    command = [sys.executable, "-c", _FEW, str(tmp_path / ".mlops"), str(files), str(processes)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert said in done.stdout, done.stdout + done.stderr
+    assert "README.rst" not in done.stdout
