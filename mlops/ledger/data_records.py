@@ -130,8 +130,9 @@ class DataVersioned(Record):
 
     @property
     def sentence(self) -> str:
-        """How many rows were added, and the version."""
-        return f"{self.rows:,} rows added: data version {self.md5[:12]}."
+        """How many rows were added, the version, and what its quarantined rows have in common."""
+        alarms = [f" {file.name}: {bias.sentence}." for file in self.files for bias in file.biases[:1]]
+        return f"{self.rows:,} rows added: data version {self.md5[:12]}.{''.join(alarms)}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -135,3 +135,6 @@ def test_without_a_time_and_new_rows_both_backtests_are_compared(timeless: Path)
     assert judged.comparison is not None
     assert judged.comparison.rows == len(pd.read_parquet(timeless / HOLDOUT))
     assert judged.sentence.endswith("so the backtests of both were compared.")
+    assert judged.drawn is not None
+    assert judged.drawn.held_out == judged.comparison.rows
+    assert judged.drawn.sentence in judged.sentence

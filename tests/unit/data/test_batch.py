@@ -187,3 +187,23 @@ def test_rows_without_a_target_wait_for_their_labels(
     report, rows = taken(file, Lake(tmp_path / "lake"), contract)
     assert rows["ripe"].isna().all()
     assert report.notes == ("t.csv has no column ripe: its rows wait for their labels",)
+
+
+def test_what_refuses_nothing_is_said_of_a_table_and_its_bad_rows(
+    tmp_path: Path, table: pd.DataFrame, contract: Contract, in_sevens: None
+) -> None:
+    file = tmp_path / "t.csv"
+    odd = table.assign(country=["DE"] * (N - 30) + ["FR"] * 30, note="").astype(object)
+    lost = (odd["size"] >= odd["size"].quantile(0.9)).to_numpy()
+    odd.loc[lost, "size"] = [f"{value} or so" for value in odd.loc[lost, "size"]]
+    odd.loc[N - 1, "code"] = "Total"
+    odd.to_csv(file, index=False)
+    watched = contract.model_copy(update={"constant": {"country": "DE", "note": None}})
+    report = examine(file, "t", SCHEMA, watched, now=NOW)
+
+    (country,) = (note for note in report.notes if note.startswith("country was DE"))
+    assert f"varies now: FR in 30 of {N} rows" in country
+    assert any(note.startswith(f"row {N} of t looks like a total") for note in report.notes)
+    assert report.biases[0].rows.bad >= 5
+    assert "ALARM: quarantine takes no random part" in report.text()
+    assert "or so' is not a number" in report.to_dict()["biases"][0]["example"]

@@ -166,3 +166,12 @@ def test_freshness_needs_a_time(tmp_path: Path) -> None:
 def test_a_contract_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"data\.contract: .*none\.yaml"):
         load(tmp_path / "none.yaml", SCHEMA)
+
+
+def test_columns_that_were_left_out_as_constant_are_remembered_with_their_value(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"size": [1.0, 2.0], "ripe": [True, False]})
+    schema = Schema({"size": "number"}, "ripe", "binary")
+    made = infer(frame, schema, constant={"country": "DE", "on": "7", "remarks": None})
+    file = written(tmp_path, made.to_yaml())
+    assert load(file, schema).constant == {"country": "DE", "on": "7", "remarks": None}
+    assert "constant" not in infer(frame, schema).to_yaml()
