@@ -273,7 +273,7 @@ _WORDS = {
     "Annotated[str, AfterValidator(check_timezone)]": "time zone",
     "tuple[Scalar, ...]": "list of text, numbers, true, false or null",
     "dict[str, FeatureType]": "mapping of column to `number`, `category`, `boolean`, `text` or `date`",
-    "dict[str, ColumnFormat]": "mapping of column to a mapping or text",
+    "dict[str, ColumnFormat]": "mapping of column to a mapping, text or a list of text",
     "tuple[Word, ...] | dict[str, tuple[Word, ...]]": "list of text and numbers, or by column",
 }
 _PATTERNS = {

@@ -64,11 +64,14 @@ class DateDoubt:
         They are, for the rest of a sentence: ``dates without …, as 03/01/2013``.
     patterns
         One of which a person may name; empty where none would read them.
+    is_odd
+        Whether the example is a value that no pattern reads, beside others that one does.
     """
 
     what: str
     example: str
     patterns: tuple[str, ...] = ()
+    is_odd: bool = False
 
 
 @dataclass(frozen=True)
@@ -107,8 +110,7 @@ def dates_in(distinct: pa.Array, *, is_named_date: bool = False) -> DatePatterns
     if len(patterns) > _MOST_PATTERNS:
         return DateDoubt(f"dates written in {len(patterns)} ways", example)
     if unread.any():
-        strange = str(distinct.filter(unread)[0])
-        return DateDoubt(f"dates as {example}, but also {strange!r}", strange, patterns)
+        return DateDoubt(f"dates as {example!r}", str(distinct.filter(unread)[0]), patterns, is_odd=True)
     if what := _doubtful(shaped, patterns, times, is_named_date=is_named_date):
         return DateDoubt(what, example, patterns)
     return DatePatterns(patterns, example, _evidence(shaped, orders[0]))
@@ -220,9 +222,12 @@ def _contradictory(shaped: Sequence[_Shaped], distinct: pa.Array, unread: Any) -
     """Return that no one order of day and month reads all values; None where many are no dates by any."""
     example = str(shaped[0].values[0])
     if unread.any():
-        strange = str(distinct.filter(unread)[0])
-        few = unread.mean() <= _FEW_UNREAD
-        return DateDoubt(f"dates as {example}, but also {strange!r}", strange) if few else None
+        if unread.mean() > _FEW_UNREAD:
+            return None
+        ways = [_patterns(shaped, order) for order in (DAY_FIRST, MONTH_FIRST, YEAR_FIRST)]
+        near = [way for way in ways if way and read_by(way, distinct)[1].mean() <= _FEW_UNREAD]
+        patterns = near[0] if len(near) == 1 else ()
+        return DateDoubt(f"dates as {example!r}", str(distinct.filter(unread)[0]), patterns, is_odd=True)
     examples = []
     for order in (DAY_FIRST, MONTH_FIRST, YEAR_FIRST):
         _, other = read_by(_patterns(shaped, order) or ["%Y-%m-%d"], distinct)

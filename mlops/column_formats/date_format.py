@@ -106,11 +106,17 @@ class DateFormat(ColumnFormat):
                 f"{name} holds dates as {dates.example!r}, read by {' and '.join(dates.patterns)}{why}."
             )
             return Finding(name, format, sentence)
+        if dates.is_odd:
+            remedy = (
+                f"Correct it, or name it if it is missing: data.missing: {{{name}: [{dates.example!r}]}}."
+            )
+            if dates.patterns:
+                remedy += f" {_wanted(name, dates.patterns)} to have it kept apart."
+            return Finding(name, None, f"{name} holds {dates.what}, but also {dates.example!r}.", remedy)
         if not dates.patterns:
             remedy = f"Write them as {_ISO} to have dates."
         else:
-            either = " or ".join(f'"{pattern}"' for pattern in dates.patterns)
-            remedy = f"Write data.formats: {{{name}: {either}}} to have dates."
+            remedy = f"{_wanted(name, dates.patterns)} to have dates."
         return Finding(name, None, f"{name} holds {dates.what}, as {dates.example!r}.", remedy)
 
     @classmethod
@@ -123,6 +129,11 @@ class DateFormat(ColumnFormat):
     def to_params(self) -> Any:
         """Return the pattern, or the list of them."""
         return self.patterns[0] if len(self.patterns) == 1 else list(self.patterns)
+
+
+def _wanted(name: str, patterns: tuple[str, ...]) -> str:
+    either = " or ".join(f'"{pattern}"' for pattern in patterns)
+    return f"Write data.formats: {{{name}: {either}}}"
 
 
 def _plain_share(values: list[str]) -> float:

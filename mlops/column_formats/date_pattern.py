@@ -21,7 +21,7 @@ MONTHS = (
 WEEKDAYS = (
     "mon(?:day)?|tue(?:s(?:day)?)?|wed(?:nesday)?|thu(?:rs(?:day)?)?|fri(?:day)?|sat(?:urday)?|sun(?:day)?"
 )
-ZONE = r"(?:utc|gmt)?[+-][0-9]{2}(?::?[0-9]{2})?(?: utc| \([a-z ]+\))?|z|utc|gmt"
+ZONE = r"(?:utc|gmt)?[+-][0-9]{2}(?::?[0-9]{2})?(?: utc| \([a-z ]+\)|\[[a-z_/]+\])?|z|utc|gmt"
 """A zone that needs no guessing: an offset, or UTC by one of its names."""
 _SPACE = r"[\s\x{00A0}\x{202F}]+"
 _DIGITS = {"Y": "4", "y": "2", "m": "1,2", "d": "1,2", "H": "1,2", "I": "1,2", "M": "1,2", "S": "1,2"}

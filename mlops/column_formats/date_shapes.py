@@ -16,9 +16,10 @@ _ORDINAL = "(?:st|nd|rd|th)?"
 _MONTH = rf"(?:{MONTHS})\.?"
 _WORD = r"[^\W\d_]{3,}\.?"
 _SIGNS = r"[ \-./,]"
-_SIGN = r"\. ?|[ \-/,]"
+_SIGN = r"\. ?|[ \-/,:]"
 _DATES = {
     "year": rf"0000(?P<s1>{_SIGN})00?(?P=s1)00?",
+    "east": "0000(?:年|년 ?)00?(?:月|월 ?)00?[日일]",
     "last": rf"00?(?P<s2>{_SIGN})00?(?P=s2)0000",
     "short": rf"00?(?P<s3>{_SIGN})00?(?P=s3)00",
     "named": rf"00?{_ORDINAL}(?: of)?{_SIGNS}*{_MONTH}{_SIGNS}*0000",
@@ -32,15 +33,17 @@ _DATES = {
     "ordinal": "0000-000",
     "month": rf"0000[\-/.]00?|00?[\-/]0000|{_MONTH}{_SIGNS}*0000|{_MONTH}[\-' ]+00",
     "quarter": r"0000[ \-]?q0|q0[ \-/]?0000",
+    "yearless": rf"{_MONTH}{_SIGNS}+00?{_ORDINAL}|00?{_ORDINAL}{_SIGNS}+{_MONTH}",
 }
 _TIME = r"00?:00(?::00(?:[.,]0+)?)?(?:\s?[ap]\.?m\.?)?|00?\s?[ap]\.?m\.?"
+_DOTTED = r"00?\.00\.00(?:[.,]0+)?"
 _LETTERS = r"[a-z]{2,5}|[a-z]+/[a-z_]+(?:/[a-z_]+)?"
 _ANY_ZONE = ZONE.replace("[0-9]", "0")
 _TEXT = re.compile(
     rf"(?P<weekday>(?:{WEEKDAYS})\.?,?\s+)?"
     rf"(?:(?P<early>{_TIME})(?P<gap1>,?\s+(?:on )?))?"
     rf"(?P<date>{'|'.join(f'(?P<{name}>{form})' for name, form in _DATES.items())})"
-    rf"(?:(?P<gap2>t|,?\s+(?:at )?|:|\s+-\s+)(?P<late>{_TIME}))?"
+    rf"(?:(?P<gap2>t|,?\s+(?:at )?|:|\s*-\s*)(?P<late>{_TIME}|{_DOTTED}))?"
     rf"(?P<gap3>\s?)(?:(?P<zone>{_ANY_ZONE})|(?P<letters>{_LETTERS}))?",
     re.IGNORECASE,
 )
@@ -88,7 +91,7 @@ def shape_of(text: str) -> DateShape | None:
         timed = match["early"] or match["late"]
         return DateShape(unreadable=_zone(match["letters"])) if timed else None
     kind = next(name for name in _DATES if match[name])
-    if kind in ("foreign", "quarter"):
+    if kind in _UNREADABLE:
         return DateShape(unreadable=_UNREADABLE[kind])
     if match["zone"] and not (match["early"] or match["late"] or kind == "stamp"):
         return None
@@ -106,6 +109,7 @@ def shape_of(text: str) -> DateShape | None:
 _UNREADABLE = {
     "foreign": NO_ENGLISH_MONTH,
     "quarter": "quarters of a year",
+    "yearless": "days without a year",
 }
 _UNCERTAIN = frozenset(("packed", "ordinal", "month"))
 """Shapes that codes have, too."""
@@ -118,8 +122,8 @@ def _zone(name: str) -> str:
 def _date(kind: str, text: str) -> dict[str, str]:
     """Return the patterns of a date by the order of its parts."""
     signs = [_literal(sign) for sign in re.split(r"0+", text)]
-    if kind == "year":
-        return {YEAR_FIRST: signs[1].join(("%Y", "%m", "%d"))}
+    if kind in ("year", "east"):
+        return {YEAR_FIRST: f"%Y{signs[1]}%m{signs[2]}%d{signs[3]}"}
     if kind == "last":
         return {DAY_FIRST: signs[1].join(("%d", "%m", "%Y")), MONTH_FIRST: signs[1].join(("%m", "%d", "%Y"))}
     if kind == "short":
@@ -179,7 +183,8 @@ def _weekday(text: str | None) -> str:
 def _clock(text: str) -> str:
     """Return the pattern of a time of day; a fraction of a second is read without a directive."""
     hour = "%I" if re.search("[ap]", text, re.I) else "%H"
-    minutes = "".join(f":{part}" for part in ("%M", "%S")[: text.count(":")])
+    sign = ":" if ":" in text else "."
+    minutes = "".join(f"{sign}{part}" for part in ("%M", "%S")[: text.count(sign)])
     half = re.search(r"(\s?)[ap]", text, re.I)
     return hour + minutes + (f"{half[1] and ' '}%p" if half else "")
 

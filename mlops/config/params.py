@@ -98,7 +98,8 @@ class DataParams(Section):
     """Keep each file as it arrived in `data/raw`, versioned beside the lake."""
     formats: dict[str, ColumnFormat] = Field(default_factory=dict)
     """By column how its values are written, where not plainly: `{thousands: ",", decimal: "."}`,
-    `{decimal: ","}` or `{unit: "$"}` of numbers, `"%d-%b-%Y"` of dates, `{strip: true}` of text."""
+    `{decimal: ","}` or `{unit: "$"}` of numbers; `"%d-%b-%Y"`, `{epoch: ms}`, `{excel: 1900}` of dates,
+    `{columns: [year, month, day]}` of one in several columns; `{strip: true}` of text."""
     missing: tuple[Word, ...] | dict[str, tuple[Word, ...]] = ()
     """Words and numbers that stand for a missing value, as `["?", nil]`; or by column, as
     `{hp: ["?"], sensor: [-999]}`."""

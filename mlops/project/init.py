@@ -14,7 +14,6 @@ from mlops.data.constant_columns import constants_of
 from mlops.data.contract import infer
 from mlops.errors import DataError
 from mlops.ledger.records import DataVersioned
-from mlops.moments import to_times
 from mlops.project.context import Project
 from mlops.project.ingest import add_files
 from mlops.project.table_argument import resolve_tables
@@ -124,12 +123,12 @@ def _begin(
     profile = profile_table(
         sample.frame, options, untyped=untyped, repeated=sample.repeated, texts=sample.texts
     )
-    span = _span(sample, profile)
+    rows = as_ingested(sample.frame, profile.schema(), untyped=untyped)
+    span = _span(sample, profile, rows)
     notes = [f"{profile.time} {span.warning}"] if span and span.warning else []
     if outer is not None:
         notes.append(f"the project has a git repository of its own, inside {outer}: let that one ignore it.")
     profile = replace(profile, decided=[*profile.decided, *notes])
-    rows = as_ingested(sample.frame, profile.schema(), untyped=untyped)
     proposal = Proposal(
         name=slug(name or folder.resolve().name),
         profile=profile,
@@ -176,12 +175,12 @@ def _separator(files: Sequence[Path]) -> str | None:
     return separators.pop() if len(separators) == 1 else None
 
 
-def _span(sample: Sample, profile: Profile) -> Span | None:
+def _span(sample: Sample, profile: Profile, rows: pd.DataFrame) -> Span | None:
     """Return how the rows lie in time, where they have one."""
     if profile.time is None:
         return None
-    moments = to_times(sample.frame[profile.time]).dropna()
-    # Of days, which are no moments, no range was seen.
+    moments = rows[profile.time].dropna()
+    # Of days, which are no moments, and of what a format reads, no range was seen.
     ends = sample.ranges.get(profile.time, (moments.min(), moments.max()))
     first, last = (end.to_pydatetime().astimezone(UTC) for end in ends)
     return Span.of(moments, first, last)

@@ -31,8 +31,6 @@ _CODE = r"0\d+"
 """How a code is written that would lose its zeros as a number, as a postal code."""
 _CODES = 0.01
 """From this share of them on, a column is one of codes."""
-_YEAR_LAST = r"\s*\d{1,2}[./-]\d{1,2}[./-](\d{4}|\d\d)([T ,].*)?"
-"""How text that is a day is written where the year comes last: nobody can tell the day from the month."""
 _FAR_AWAY = ", far away: as if missing when monitored"
 _WORDS = 4.0
 """From so many words a value on, a column is text."""
@@ -136,8 +134,6 @@ def doubt(known: pd.Series[Any], *, untyped: bool) -> str:
     import pandas as pd
 
     spelled = known.astype(str)
-    if spelled.str.fullmatch(_YEAR_LAST).mean() >= _NEARLY_ALL:
-        return f"it holds days without the year first, as {spelled.iloc[0]}; write 2013-07-04 to have dates"
     some = spelled.where(spelled.str.fullmatch(MOMENT))
     no_day = to_times(some).isna()
     if no_day.mean() <= 1 - _AT_LEAST_HALF and no_day.any():

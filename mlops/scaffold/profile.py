@@ -6,7 +6,6 @@ trained on and their types, those that are left out and why, and those that leak
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -17,6 +16,8 @@ from mlops.errors import DataError, UsageError, shown
 from mlops.feature_types import DATE
 from mlops.feature_types.column_reading import filled
 from mlops.scaffold.columns import ColumnProfile, doubt, is_id_name, profile_column
+from mlops.scaffold.event_time import event_time
+from mlops.scaffold.far_dates import far_dates, named_far
 from mlops.scaffold.profile_options import ProfileOptions, check_names
 from mlops.scaffold.written_columns import WrittenColumns
 from mlops.schema import RESERVED, Schema
@@ -39,10 +40,6 @@ _JUDGED = 4000
 """Rows on which it is judged whether a column gives the target away."""
 _FEW_NUMBERS = 10
 """Whole numbers of at most so many values are labels, where they are the target."""
-_TIME = re.compile(
-    r"(^|[_\s.-])(time|timestamp|datetime|date|ts|at|on|hour|day|month|week|when)($|[_\s.-])", re.I
-)
-_NOT_TIME = re.compile(r"birth|dob|due|deadline|expir|until|end", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -124,9 +121,9 @@ def profile_table(
     UsageError
         A column that the options name is missing, or cannot have that role.
     DataError
-        The target has one value only, no column is left to predict it from, or values of a column may be
-        one thing or another, or cannot be read at all.
+        The target has one value only, no column is left to predict it from, or one cannot be read surely.
     """
+    raw = sample = readers.composed(sample, options.formats)
     check_names(sample, options)
     written = WrittenColumns.of(
         sample,
@@ -136,23 +133,20 @@ def profile_table(
         exclude=options.exclude,
         untyped=untyped,
     )
-    as_written, sample = sample, readers.read_written(sample, written.formats, written.missing)
+    sample = readers.read_written(sample, written.formats, written.missing)
     target, task, counts, decided = _target(sample, options, written, untyped=untyped)
-    columns = {
-        str(name): _profile_column(sample[name], written, untyped=untyped)
-        for name in sample
-        if name != options.target
-    }
-    time, why = _time(as_written, columns, options)
-    decided += [why] if why else []
-    if time:  # without which a row is of no use, whatever word stands for it
-        written = written.without_missing(time)
+    others = sample.drop(columns=options.target)
+    columns = {str(name): _profile_column(others[name], written, untyped=untyped) for name in others}
+    when = event_time(sample, raw, columns, options, written)
+    time, written = when.column, when.of(written)
+    sample = readers.composed(sample, written.formats)
+    if time is not None and time not in columns:
+        columns[time] = profile_column(sample[time], untyped=untyped)
+    _leave_out_parts(columns, written)
     key, why = _key(columns, options, time, repeated)
-    decided += [why] if why else []
     features, left_out, notes = _features(columns, options, time=time, key=key)
-    decided += notes
-    used = [feature.name for feature in features]
-    written.refuse_open(used)
+    decided += [*when.notes, *filter(None, [why]), *notes, *_far_notes(features, sample, raw, without=time)]
+    written.refuse_open(used := [feature.name for feature in features])
     profile = Profile(
         options.target, task, time, key, features, left_out, list(counts),
         float(target.isna().mean()), decided=[*written.notes([*used, options.target]), *decided],
@@ -190,6 +184,21 @@ def _profile_column(column: pd.Series[Any], written: WrittenColumns, *, untyped:
     return replace(profile, doubt=doubts.rstrip("."), is_written=True) if doubts else profile
 
 
+def _far_notes(
+    features: Sequence[Feature], sample: pd.DataFrame, raw: pd.DataFrame, *, without: str | None
+) -> list[str]:
+    """Return which dates stand for none, a sentence for each feature that has such."""
+    dates = [each.name for each in features if each.type == DATE.name and each.name != without]
+    return [named_far(name, far) for name in dates if (far := far_dates(sample[name], raw[name]))]
+
+
+def _leave_out_parts(columns: dict[str, ColumnProfile], written: WrittenColumns) -> None:
+    """Leave out what another column is made of: a model sees the parts of that."""
+    for name, format in written.formats.items():
+        for part in format.sources:
+            columns[part] = replace(columns[part], drop=f"a part of {name}", doubt="")
+
+
 def _is_measure(format: ColumnFormat | None) -> bool:
     """Return whether a format is that of an amount: no label is written with separators or a unit."""
     return isinstance(format, NumberFormat) and format != NumberFormat()
@@ -218,7 +227,8 @@ def _features(
         elif name in parts:
             left_out[name] = f"a part of {parts[name]}, a date, has that name: rename it to use it"
         elif column.type is None or (column.drop and name not in options.features):
-            left_out[name] = column.doubt or column.drop
+            doubt_of_it = f"it {column.doubt.removeprefix(f'{name} ')}" if column.is_written else column.doubt
+            left_out[name] = doubt_of_it or column.drop
         else:
             features.append(Feature(name, column.type.name, column.note))
             if column.doubt and not column.is_written:  # else it is noted already
@@ -303,37 +313,6 @@ def _guessed(known: pd.Series[Any], numbers: pd.Series[Any] | None) -> str:
     return MULTICLASS.name if whole and distinct <= _FEW_NUMBERS else REGRESSION.name
 
 
-def _time(
-    sample: pd.DataFrame, columns: dict[str, ColumnProfile], options: ProfileOptions
-) -> tuple[str | None, str]:
-    if options.time is not None:
-        if columns[options.time].type is not DATE:
-            example = sample[options.time].dropna().head(1).tolist()
-            raise UsageError(
-                f"--time: {options.time} holds {shown(example) or 'nothing'}, which is no known time.",
-                remedy="Write times as 2013-07-04T15:00:00Z or 2013-07-04, or leave --time out.",
-            )
-        if missing := int(sample[options.time].isna().sum()):
-            raise UsageError(
-                f"--time: {options.time} is missing in {missing:,} rows of the sample.",
-                remedy="Every row needs its time: leave those rows out, or leave --time out.",
-            )
-        return options.time, ""
-    dates = [
-        name
-        for name, column in columns.items()
-        if column.type is DATE and not _NOT_TIME.search(name)
-        and name not in options.exclude and sample[name].notna().all() and sample[name].nunique() > 1
-    ]  # fmt: skip
-    fitting = [name for name in dates if _TIME.search(name)]
-    if len(fitting) == 1:
-        return fitting[0], f"{fitting[0]} is the event time: windows of training and monitoring run on it."
-    if not dates:
-        return None, ""
-    what = f"{dates[0]} holds" if len(dates) == 1 else f"{shown(dates)} hold"
-    return None, f"{what} dates: where one tells when a row's event was, name it with --time."
-
-
 def _key(
     columns: dict[str, ColumnProfile], options: ProfileOptions, time: str | None, repeated: Collection[str]
 ) -> tuple[str | None, str]:
@@ -371,4 +350,7 @@ def as_ingested(sample: pd.DataFrame, schema: Schema, *, untyped: bool) -> pd.Da
     untyped
         As for `profile_table`.
     """
-    return lenient(readers.as_typed(sample, schema) if untyped else sample, schema)
+    typed = readers.as_typed(sample, schema) if untyped else sample
+    missing = {name: schema.missing_words(name) for name in schema.named}
+    typed = readers.read_written(typed, schema.formats, missing)
+    return lenient(readers.composed(typed, schema.formats), schema)

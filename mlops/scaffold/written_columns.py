@@ -105,6 +105,10 @@ class WrittenColumns:
         words = {name: each for name, each in self.words.items() if name != column}
         return replace(self, missing=missing, words=words)
 
+    def with_format(self, column: str, format: ColumnFormat) -> WrittenColumns:
+        """Return how the columns are written, one of them in this format."""
+        return replace(self, formats={**self.formats, column: format})
+
     def notes(self, columns: Collection[str]) -> list[str]:
         """Return what a person should know of how these columns are written, a sentence each."""
         known = [each for name, each in self.findings.items() if name in columns and not each.is_open]

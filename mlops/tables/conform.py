@@ -232,7 +232,9 @@ def _written(column: pd.Series[Any], schema: Schema) -> pd.Series[Any]:
 
 def _refuse_missing(frame: pd.DataFrame, schema: Schema) -> None:
     if missing := [name for name in schema.named if name not in frame.columns]:
-        raise MissingColumnError(missing, have=[str(name) for name in frame.columns], where="The table")
+        made = {name: schema.formats[name].sources for name in missing if name in schema.formats}
+        parts = [part for name in missing for part in made.get(name) or (name,) if part not in frame.columns]
+        raise MissingColumnError(parts, have=[str(name) for name in frame.columns], where="The table")
 
 
 def _keys(column: pd.Series[Any]) -> pd.Series[Any]:

@@ -34,6 +34,7 @@ __all__ = [
     "Format",
     "as_typed",
     "column_types",
+    "composed",
     "format_of",
     "is_table",
     "read_batches",
@@ -160,7 +161,7 @@ def read_batches(
                 continue
             frame.index = frame.index + (first - frame.index[0])
             first += len(frame)
-            yield frame
+            yield composed(frame, schema.formats)
     except _UNREADABLE as exc:
         raise _unreadable(path, exc) from exc
     if first == 0:
@@ -180,6 +181,16 @@ def as_typed(frame: pd.DataFrame, schema: Schema) -> pd.DataFrame:
         if name in frame and types.infer_dtype(frame[name], skipna=True) == "string"
     }
     return type_columns(frame, kinds) if kinds else frame
+
+
+def composed(frame: pd.DataFrame, formats: Mapping[str, ColumnFormat]) -> pd.DataFrame:
+    """Return a table with the columns that formats make of several; one that it has already stays."""
+    made = {
+        name: format.compose(frame)
+        for name, format in formats.items()
+        if format.sources and name not in frame and all(source in frame for source in format.sources)
+    }
+    return frame.assign(**made) if made else frame
 
 
 def read_written(

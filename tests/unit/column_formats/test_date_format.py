@@ -46,6 +46,11 @@ def unpadded(pattern: str) -> list[str]:
         (written("%Y%m%dT%H%M%SZ"), "%Y%m%dT%H%M%S%z"),
         (written("%G-W%V-%u"), "%G-W%V-%u"),
         (written("%d%b%Y:%H:%M:%S"), "%d%b%Y:%H:%M:%S"),
+        (written("%Y年%-m月%-d日"), "%Y年%m月%d日"),
+        (written("%Y:%m:%d %H:%M:%S"), "%Y:%m:%d %H:%M:%S"),
+        (written("%Y-%m-%d-%H.%M.%S.000000"), "%Y-%m-%d-%H.%M.%S"),
+        (written("%d.%m.%Y %H:%M:%S+00:00[Europe/London]"), "%d.%m.%Y %H:%M:%S%z"),
+        ([f" {text}" for text in written("%Y-%m-%d")], "%Y-%m-%d"),
     ],
 )
 def test_dates_of_many_spellings_are_found_and_read(values: list[str], pattern: str) -> None:
@@ -85,6 +90,7 @@ def test_several_spellings_of_a_column_are_read_where_they_cannot_contradict() -
         (["2013-003", "2013-365"], ["%Y-%j"]),
         (["2013-Q1", "2013-Q2"], ["quarters"]),
         (["Jan-13", "Feb-13"], ["%b-%y"]),
+        (["Jan 3", "Feb 14"], ["without a year"]),
     ],
 )
 def test_what_looks_like_dates_and_is_not_certain_is_named(values: list[str], words: list[str]) -> None:
@@ -100,7 +106,7 @@ def test_what_looks_like_dates_and_is_not_certain_is_named(values: list[str], wo
     [
         ["2013-01-03", "2013-01-04"],
         ["2013-01-03T15:05:00Z", "2013-01-03 15:05:00+01"],
-        ["hello", "you", "12 May"],
+        ["hello", "you", "12 lbs"],
         ["12-34-5678", "99-99-1234"],
         ["1.2.3", "10.2.3"],
         ["192.168.0.1", "10.0.0.1"],
