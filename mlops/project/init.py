@@ -123,6 +123,8 @@ def _begin(
     profile = profile_table(
         sample.frame, options, untyped=untyped, repeated=sample.repeated, texts=sample.texts
     )
+    if _is_padded(files):
+        profile = replace(profile, written=profile.written.stripped(_texts(profile)))
     rows = as_ingested(sample.frame, profile.schema(), untyped=untyped)
     span = _span(sample, profile, rows)
     notes = [f"{profile.time} {span.warning}"] if span and span.warning else []
@@ -173,6 +175,20 @@ def _separator(files: Sequence[Path]) -> str | None:
     dialects = [readers.sniff(file) for file in files]
     separators = {dialect.separator if dialect else None for dialect in dialects}
     return separators.pop() if len(separators) == 1 else None
+
+
+def _is_padded(files: Sequence[Path]) -> bool:
+    """Return whether a file has spaces after its separators."""
+    return any(dialect.quoting.spaced for file in files if (dialect := readers.sniff(file)))
+
+
+def _texts(profile: Profile) -> list[str]:
+    """Return the columns whose text reaches a request as it is in the file: features, the key, labels."""
+    schema = profile.schema()
+    labels = [label for label in profile.classes if isinstance(label, str)]
+    roles = [schema.key] if schema.key else []
+    roles += [schema.target] if labels else []
+    return [*(name for name, type in schema.types.items() if type.is_text), *roles]
 
 
 def _span(sample: Sample, profile: Profile, rows: pd.DataFrame) -> Span | None:

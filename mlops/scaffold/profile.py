@@ -125,14 +125,7 @@ def profile_table(
     """
     raw = sample = readers.composed(sample, options.formats)
     check_names(sample, options)
-    written = WrittenColumns.of(
-        sample,
-        texts,
-        named=options.formats,
-        missing=options.missing,
-        exclude=options.exclude,
-        untyped=untyped,
-    )
+    written = _written(sample, texts, options, untyped=untyped)
     sample = readers.read_written(sample, written.formats, written.missing)
     target, task, counts, decided = _target(sample, options, written, untyped=untyped)
     others = sample.drop(columns=options.target)
@@ -154,6 +147,19 @@ def profile_table(
     )  # fmt: skip
     written.refuse_unread(profile.schema())
     return _with_suspects(profile, sample[target.notna()], untyped=untyped)
+
+
+def _written(
+    sample: pd.DataFrame, texts: Mapping[str, ColumnText] | None, options: ProfileOptions, *, untyped: bool
+) -> WrittenColumns:
+    return WrittenColumns.of(
+        sample,
+        texts,
+        named=options.formats,
+        missing=options.missing,
+        exclude=options.exclude,
+        untyped=untyped,
+    )
 
 
 def _target(
@@ -282,7 +288,11 @@ def _task(
     }
     classes = list(counts)
     if len(classes) < 2:
-        raise DataError(f"The target {target} is {shown(classes)} in every row.", remedy=_NOTHING)
+        where, remedy = "in every row", _NOTHING
+        if missing := float(column.isna().mean()):
+            where = f"in {1 - missing:.1%} of the rows and missing in the others, which have no label then"
+            remedy = "If a missing one is a label, too, write it out, as no; else give rows of other labels."
+        raise DataError(f"The target {target} is {shown(classes)} {where}.", remedy=remedy)
     if len(classes) > _MOST_CLASSES:
         why = f": {hint.rstrip('.')}" if (hint := doubts or doubt(known, untyped=untyped)) else ""
         raise UsageError(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from mlops import column_formats
-from mlops.column_formats import ColumnFormat, ColumnText, Finding, MissingValues
+from mlops.column_formats import ColumnFormat, ColumnText, Finding, MissingValues, TextFormat
 from mlops.errors import DataError, shown
 from mlops.feature_types.cells import is_number
 from mlops.schema import Schema
@@ -98,6 +98,15 @@ class WrittenColumns:
         findings |= {each.column: each for each in column_formats.detect_numbers(numbers)}
         certain = {name: each.format for name, each in findings.items() if each.format is not None}
         return cls(texts, {**certain, **named}, every, words, findings)
+
+    def stripped(self, columns: Collection[str]) -> WrittenColumns:
+        """Return the same with columns read without what pads them, as their file is: in requests, too."""
+        strip = {
+            name: TextFormat(strip=True, case=getattr(self.formats.get(name), "case", ""))
+            for name in columns
+            if isinstance(self.formats.get(name, TextFormat()), TextFormat)
+        }
+        return replace(self, formats={**self.formats, **strip})
 
     def without_missing(self, column: str) -> WrittenColumns:
         """Return the same with nothing in a column that stands for a missing value."""
