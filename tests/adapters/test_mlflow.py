@@ -281,6 +281,20 @@ def test_a_registry_that_never_logged_finds_nothing(server):
     assert empty.reap("f1") == []
 
 
+def test_a_notebooks_own_mlflow_and_proxy_are_neither_used_nor_lost(server, registry, run, monkeypatch):
+    theirs = {
+        "MLFLOW_REGISTRY_URI": "http://127.0.0.1:9", "MLFLOW_TRACKING_AUTH": "theirs",
+        "MLFLOW_HTTP_REQUEST_TIMEOUT": "0", "HTTP_PROXY": "http://127.0.0.1:9", "NO_PROXY": "",
+    }  # fmt: skip
+    for name, value in theirs.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("no_proxy", raising=False)
+    before = dict(os.environ)
+    logged = registry.log_run(run)
+    assert registry.find_run(run.lock_sha) == logged
+    assert dict(os.environ) == before
+
+
 def test_mlflow_itself_loads_a_version_and_answers_as_the_bundle_does(
     registry, run, trained, server, monkeypatch
 ):
