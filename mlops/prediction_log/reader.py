@@ -8,9 +8,11 @@ is ignored.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import re
+import stat
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -23,7 +25,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 import orjson
 
 from mlops.files import atomic, formats, parquet
-from mlops.prediction_log.segment import FORMAT, Record, folders
+from mlops.prediction_log.segment import FORMAT, Record, folders, written_segments
 from mlops.prediction_log.writer import close, try_lock
 
 if TYPE_CHECKING:
@@ -61,6 +63,9 @@ def compact(folder: Path, schema: Schema) -> Compacted:
         for partial in places.parquet.glob(f"*/{atomic.TEMPORARY}"):
             partial.unlink()  # of a killed compaction
         for path in sorted(places.closed.glob("*.jsonl")):
+            if path.is_symlink() or not path.is_file():
+                path.unlink()  # exchanged by a container in the moment that its segment was taken
+                continue
             segment_rows, partial_lines = _convert(path, schema, places.parquet)
             path.unlink()  # from here on readers use the Parquet
             segments, rows, torn = segments + 1, rows + segment_rows, torn + partial_lines
@@ -174,11 +179,13 @@ def open_files(folder: Path) -> Iterator[tuple[dict[str, BinaryIO], list[Path]]]
 
 def _close_abandoned(folder: Path) -> None:
     """Close the segments whose writer died."""
-    for path in sorted(folders(folder).open.glob("*.jsonl")):
+    for path in written_segments(folder):
         try:
-            file = os.open(path, os.O_RDONLY)
+            file = _open(path)
         except FileNotFoundError:
             continue  # closed by its writer since it was listed
+        if file is None:
+            continue
         try:
             if try_lock(file) and path.exists():
                 close(path)
@@ -205,12 +212,31 @@ def _open_segments(folder: Path, stack: ExitStack) -> dict[str, BinaryIO]:
     while True:
         segments: dict[str, BinaryIO] = {}
         try:
-            for place in (folders(folder).open, folders(folder).closed):
-                for path in sorted(place.glob("*.jsonl")):
-                    segments[path.stem] = stack.enter_context(path.open("rb"))
+            for path in (*written_segments(folder), *sorted(folders(folder).closed.glob("*.jsonl"))):
+                if (file := _open(path)) is not None:
+                    opened = open(path, "rb", opener=lambda *_: file)  # noqa: SIM115  # as opened
+                    segments[path.stem] = stack.enter_context(opened)
         except FileNotFoundError:
             continue  # one was moved since it was listed
         return segments
+
+
+def _open(path: Path) -> int | None:
+    """Open a segment, None where it is no file of a service's.
+
+    A container that was broken into may have put a link there, to a file of this machine, or a pipe,
+    at which a reader would wait for ever.
+    """
+    try:
+        file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError as exc:
+        if exc.errno in (errno.ELOOP, errno.ENXIO):
+            return None
+        raise
+    if stat.S_ISREG(os.fstat(file).st_mode):
+        return file
+    os.close(file)
+    return None
 
 
 def _lines(file: BinaryIO) -> Iterator[tuple[list[Record], int]]:

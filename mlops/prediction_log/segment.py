@@ -6,7 +6,9 @@ A leaf that the serving image carries: numpy and orjson are all it needs.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Collection, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -18,7 +20,19 @@ from mlops.errors import UnavailableError
 from mlops.rows import Rows
 from mlops.task_types.predictions import Predictions
 
-__all__ = ["FORMAT", "Folders", "Record", "commit", "folders", "records", "stage", "to_lines"]
+__all__ = [
+    "FORMAT",
+    "Folders",
+    "Record",
+    "commit",
+    "folders",
+    "open_folder",
+    "records",
+    "remove_unused",
+    "stage",
+    "to_lines",
+    "written_segments",
+]
 
 Record = dict[str, Any]
 
@@ -33,7 +47,7 @@ class Folders:
     Parameters
     ----------
     open, closed
-        Lines: of services that write, and of those that ended.
+        Lines: of services that write, in a folder each, and of those that ended.
     parquet
         What was compacted, a folder a month.
     staged
@@ -49,6 +63,32 @@ class Folders:
 def folders(log: Path) -> Folders:
     """Return the folders of a log."""
     return Folders(log / "open", log / "closed", log / "parquet", log / "staged")
+
+
+def open_folder(log: Path, deployment: str) -> Path:
+    """Return the folder of the segments that a deployment writes, all that its container sees of the log."""
+    return folders(log).open / deployment
+
+
+def written_segments(log: Path) -> list[Path]:
+    """Return the segments in the folders of deployments, in the order of their names.
+
+    By its name each is of its folder's deployment: a container that was broken into could else put its lines
+    in the place of another's segment.
+    """
+    return [
+        path
+        for path in sorted(folders(log).open.glob("*/*.jsonl"))
+        if re.fullmatch(rf"{re.escape(path.parent.name)}-\d+-\d+", path.stem)
+    ]
+
+
+def remove_unused(log: Path, deployments: Collection[str]) -> None:
+    """Remove the empty folders of deployments that are not among these, and will write no more."""
+    for folder in folders(log).open.glob("*"):
+        if folder.name not in deployments:
+            with suppress(OSError):  # it holds a segment that no compaction has taken yet
+                folder.rmdir()
 
 
 def records(

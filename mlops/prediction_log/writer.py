@@ -1,7 +1,7 @@
 """Writer of the prediction log, part of the serving image; see `mlops.prediction_log.reader`.
 
-Each service appends JSON lines to its own open segment, and locks it until the segment is full or the
-service ends.
+Each service appends JSON lines to its own open segment, in a folder of its own, and locks it until the
+segment is full or the service ends. A container sees no other folder of the log.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ import os
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from mlops.errors import UnavailableError
-from mlops.prediction_log.segment import Record, folders, to_lines
+from mlops.prediction_log.segment import Record, folders, open_folder, to_lines
 
 __all__ = ["PredictionLog", "close", "try_lock"]
 
@@ -30,7 +30,7 @@ class PredictionLog:
     folder
         The log's folder, shared by all services.
     deployment
-        Prefix of the segments' names.
+        Name of its own folder there, and prefix of the segments' names.
     fsync
         Sync to disk at each write, so that a power loss loses no row.
     roll_bytes
@@ -96,7 +96,7 @@ class PredictionLog:
         return self._file
 
     def _begin(self) -> int:
-        folder = folders(self._folder).open
+        folder = open_folder(self._folder, self._deployment)
         folder.mkdir(parents=True, exist_ok=True)
         while True:
             # In containers every service has the same pid; the time makes names unique.
@@ -114,7 +114,10 @@ class PredictionLog:
         file, self._file = self._file, None
         try:
             if os.fstat(file).st_nlink:
-                close(self._path)
+                # A container sees its own folder only. Without its lock the segment is closed all the
+                # same: the next compaction moves it.
+                with suppress(OSError):
+                    close(self._path)
         finally:
             os.close(file)
 
@@ -138,6 +141,6 @@ def try_lock(file: int) -> bool:
 
 def close(path: Path) -> None:
     """Move a segment to the closed ones, for compaction."""
-    closed = folders(path.parent.parent).closed
+    closed = folders(path.parents[2]).closed
     closed.mkdir(exist_ok=True)
     path.rename(closed / path.name)

@@ -15,6 +15,7 @@ from mlops.ledger.records import (
     DeploymentStarted,
     ModelPromoted,
 )
+from mlops.prediction_log.segment import remove_unused
 from mlops.project.context import Project
 
 __all__ = ["deployment_id", "restart_serving", "roll_out", "serving"]
@@ -122,5 +123,7 @@ def _remove_stale_services(project: Project) -> None:
                 for service in target.running(unhealthy=True):
                     target.stop(service, drain=5)
             target.prune(keep=project.params.deploy.keep)
+        services = [service for target in project.targets for service in target.running(unhealthy=True)]
+        remove_unused(project.folder.predictions, {service.id for service in services})
     except MlopsError as exc:
         log.warning("stale services not removed, the next deployment retries: %s", exc)

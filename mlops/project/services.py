@@ -88,7 +88,8 @@ def runner_part(project: Project) -> Part:
 
 def gateway_part(project: Project) -> Part:
     """Return the gateway."""
-    return Part("gateway", project.gateway.command())
+    # All that it forwards to is on this machine: no proxy has a part in it.
+    return Part("gateway", project.gateway.command(), {"NO_PROXY": "*", "no_proxy": "*"})
 
 
 def ports(project: Project) -> list[Port]:

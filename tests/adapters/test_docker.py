@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from mlops.adapters.targets import docker as adapter
+from mlops.adapters.targets import docker_network
 from mlops.adapters.targets.docker import DockerTarget
 from mlops.deployment.image import Image, write_model
 from mlops.deployment.rollout import Serving, Spec, wait_ready
@@ -94,7 +95,15 @@ def test_a_container_can_write_to_the_log_and_nowhere_else(
     serving = target.start(spec_of(bundle, tmp_path))
     with adapter._engine() as engine:
         container = engine.containers.get(serving.ref)
-        for path, code in (("/log/x", 0), ("/opt/mlops/bundle/x", 1), ("/x", 1)):
+        wait_ready(target, serving)
+        places = (
+            ("/log/open/one/x", 0),
+            ("/log/open/x", 1),
+            ("/log/x", 1),
+            ("/opt/mlops/bundle/x", 1),
+            ("/x", 1),
+        )
+        for path, code in places:
             opened = container.exec_run(["python3", "-c", f"open({path!r}, 'w')"])
             assert opened.exit_code == code, opened.output
         assert container.exec_run(["id", "-u"]).output.strip() != b"0"
@@ -102,24 +111,66 @@ def test_a_container_can_write_to_the_log_and_nowhere_else(
     assert host["CapDrop"] == ["ALL"]
     assert host["SecurityOpt"] == ["no-new-privileges"]
     assert (host["Memory"], host["NanoCpus"], host["PidsLimit"]) == (2**30, 10**9, 128)
+    assert not host["PortBindings"]
+
+
+@pytest.mark.engine
+def test_where_no_network_is_closed_a_port_is_published_on_the_loopback_address_only(
+    target: DockerTarget, bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(docker_network, "_own_addresses", lambda: {"127.0.0.1"})
+    serving = target.start(spec_of(bundle, tmp_path))
+    wait_ready(target, serving)
+    with adapter._engine() as engine:
+        host = engine.containers.get(serving.ref).attrs["HostConfig"]
+        assert engine.networks.list(names=[target._network]) == []
     assert host["PortBindings"]["8000/tcp"][0]["HostIp"] == "127.0.0.1"
 
 
-def test_a_link_in_the_log_gives_nothing_of_the_machine_away(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.engine
+def test_a_container_reaches_nothing_outward_and_keeps_its_address(
+    target: DockerTarget, bundle: Bundle, tmp_path: Path
 ) -> None:
-    log, machine = tmp_path / "log", tmp_path / "machine"
-    (machine / "within").mkdir(parents=True)
-    (log / "parquet" / "month").mkdir(parents=True)
-    (log / "link").symlink_to(machine)
-    (log / "parquet" / "link").symlink_to(machine / "within")
+    first, second = (target.start(spec_of(bundle, tmp_path, id)) for id in ("one", "two"))
+    assert first.address != second.address
+    with adapter._engine(works=True) as engine:
+        container = engine.containers.get(first.ref)
+        [name] = container.attrs["NetworkSettings"]["Networks"]
+        assert engine.networks.get(name).attrs["Internal"] is True
+        outward = "import socket; socket.create_connection(('192.0.2.1', 80), 3)"
+        assert container.exec_run(["python3", "-c", outward]).exit_code != 0
+        for each in (first, second):  # the second first would have the other's address
+            engine.containers.get(each.ref).stop(timeout=5)
+        engine.containers.get(second.ref).start()
+        engine.containers.get(first.ref).start()
+    assert {serving.address for serving in target.running()} == {first.address, second.address}
+    wait_ready(target, first)
+    wait_ready(target, second)
+    for each in (first, second):
+        target.stop(each, drain=0)
+    with adapter._engine() as engine:
+        assert engine.networks.list(names=[name]) == []
+
+
+def test_a_link_in_the_log_gives_nothing_of_the_machine_away(
+    tmp_path: Path, bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine, spec = tmp_path / "machine", spec_of(bundle, tmp_path)
+    machine.mkdir()
+    own = spec.log / "open" / spec.id
+    (own / "within").mkdir(parents=True)
+    (own / "link").symlink_to(machine)
     given: set[int] = set()
     monkeypatch.setattr(os, "getuid", lambda: 0)
     monkeypatch.setattr(os, "chown", lambda path, *_: given.add(Path(path).stat().st_ino))
     monkeypatch.setattr(os, "fchown", lambda file, *_: given.add(os.fstat(file).st_ino))
-    adapter._writer(log)
-    ours = (log, log / "open", log / "closed", log / "parquet", log / "parquet" / "month")
-    assert given == {folder.stat().st_ino for folder in ours}
+    adapter._writer(spec)
+    assert given == {own.stat().st_ino}
+    other = spec_of(bundle, tmp_path, "two")
+    (spec.log / "open" / other.id).symlink_to(machine)
+    with pytest.raises(OSError, match="Not a directory"):
+        adapter._writer(other)
+    assert given == {own.stat().st_ino}
 
 
 @pytest.mark.engine
@@ -128,7 +179,8 @@ def test_a_port_taken_meanwhile_costs_another_try_and_leaves_nothing(
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         ports = iter([taken.getsockname()[1], free_port()])
-        monkeypatch.setattr(adapter, "free_port", lambda: next(ports))
+        monkeypatch.setattr(docker_network, "internal", lambda *_: None)
+        monkeypatch.setattr(docker_network, "free_port", lambda: next(ports))
         serving = target.start(spec_of(bundle, tmp_path))
         assert serving.address != f"http://127.0.0.1:{taken.getsockname()[1]}"
     with adapter._engine() as engine:
@@ -316,7 +368,9 @@ def test_what_keeps_ending_or_was_paused_does_not_run_and_is_stopped_all_the_sam
 ) -> None:
     with adapter._engine() as engine:
         for id, program in (("ends", "raise SystemExit(1)"), ("paused", "import time; time.sleep(600)")):
-            options = target._options(spec_of(bundle, tmp_path, id))
+            every = target._containers(engine, "running", "restarting")
+            reached = docker_network.reach(engine, target._network, {}, every)
+            options = target._options(spec_of(bundle, tmp_path, id)) | reached
             made = engine.containers.create(BASE, ["-c", program], entrypoint="python3", **options)
             made.start()
         made.pause()

@@ -16,12 +16,12 @@ from docker.errors import APIError, BuildError, DockerException, ImageNotFound, 
 from docker.models.containers import Container
 from urllib3.exceptions import HTTPError
 
+from mlops.adapters.targets import docker_network
 from mlops.deployment.image import PROBE, Image, Interpreter, write_dependencies, write_model
 from mlops.deployment.rollout import Serving, Spec, TargetContext
 from mlops.errors import MlopsError, UnavailableError
 from mlops.files import hashing
-from mlops.files.ports import free_port
-from mlops.prediction_log.segment import folders
+from mlops.prediction_log.segment import open_folder
 
 __all__ = ["DockerTarget", "available", "check_base", "has_image", "open_target"]
 
@@ -34,6 +34,9 @@ _WORK_SECONDS = 600
 _PORT_TRIES = 5
 _SERVICE_USER = 10001
 _ID_SHOWN = 40
+_STATES = ("created", "running", "restarting", "paused", "exited", "dead")
+_LOG = Path("/log")
+"""The log in a container, of which it has one folder."""
 
 
 def available() -> bool:
@@ -92,9 +95,9 @@ class DockerTarget:
     """Builds the images of one project's models and runs them.
 
     A container has a read-only root, no capabilities, a user that is not root, bounds on
-    memory, processor and processes, a port on the loopback address only, and the prediction
-    log's folder as the one place it can write to. Labels name its project; containers without
-    them are not touched.
+    memory, processor and processes, an address that only this machine reaches, no way to any other, and
+    its own folder of the prediction log as the one place it can write to. Labels name its project;
+    containers without them are not touched.
 
     Parameters
     ----------
@@ -170,14 +173,18 @@ class DockerTarget:
         with _engine(works=True) as engine:
             _remove(engine, self._container_name(spec.id), drain=0)
             for tries_left in reversed(range(_PORT_TRIES)):
-                container = engine.containers.create(image, **self._options(spec))
+                labels = {_PROJECT: self.project, _HOME: self.home}
+                reached = docker_network.reach(
+                    engine, self._network, labels, self._containers(engine, *_STATES)
+                )
+                container = engine.containers.create(image, **self._options(spec), **reached)
                 try:
                     container.start()
                     return _serving(container)
                 except BaseException as exc:
                     # One that couldn't start would stay behind as Created, and keep its name.
                     container.remove(force=True)
-                    if not (tries_left and _is_port_taken(exc)):
+                    if not (tries_left and docker_network.is_taken(exc)):
                         raise
         raise AssertionError("unreachable")
 
@@ -191,6 +198,8 @@ class DockerTarget:
         """Stop a container, killing it after `drain` seconds, and remove it."""
         with _engine() as engine:
             _remove(engine, serving.ref, drain=drain)
+            if not self._containers(engine, *_STATES):  # or it would be missed at a restart
+                docker_network.remove_unused(engine, self._network)
 
     def logs(self, serving: Serving) -> str:
         """Return the last lines of a container's output."""
@@ -247,9 +256,11 @@ class DockerTarget:
     def _container_name(self, id: str) -> str:
         return f"mlops-{self.project}-{self.home}-{id}"
 
+    @property
+    def _network(self) -> str:
+        return f"mlops-{self.project}-{self.home}"
+
     def _options(self, spec: Spec) -> dict[str, Any]:
-        # A port of our choosing, not 0: the engine would draw another one at each restart, and
-        # the gateway would go on sending requests to the first.
         return {
             "name": self._container_name(spec.id),
             "labels": {
@@ -260,9 +271,13 @@ class DockerTarget:
                 "org.mlops.digest": spec.digest,
             },
             "environment": spec.environment,
-            "ports": {"8000/tcp": ("127.0.0.1", free_port())},
-            "volumes": {str(spec.log.resolve()): {"bind": "/log", "mode": "rw"}},
-            "user": _writer(spec.log),
+            "user": _writer(spec),
+            "volumes": {
+                str(open_folder(spec.log, spec.id).resolve()): {
+                    "bind": str(open_folder(_LOG, spec.id)),
+                    "mode": "rw",
+                }
+            },
             "read_only": True,
             "tmpfs": {"/tmp": "size=64m"},
             "cap_drop": ["ALL"],
@@ -349,13 +364,12 @@ def _remove_unneeded(engine: docker.DockerClient, dependencies: set[str]) -> Non
 
 def _serving(container: Container) -> Serving:
     labels = container.labels
-    port = container.attrs["HostConfig"]["PortBindings"]["8000/tcp"][0]["HostPort"]
     return Serving(
         id=labels["org.mlops.deployment"],
         version=labels["org.mlops.version"],
         digest=labels["org.mlops.digest"],
         target=DockerTarget.name,
-        address=f"http://127.0.0.1:{port}",
+        address=docker_network.address(container),
         ref=str(container.id),
         image=str(container.attrs["Image"]),
     )
@@ -372,20 +386,16 @@ def _remove(engine: docker.DockerClient, ref: str, *, drain: float) -> None:
         pass
 
 
-def _is_port_taken(exc: BaseException) -> bool:
-    message = str(exc)
-    return isinstance(exc, APIError) and (
-        "already allocated" in message or "address already in use" in message
-    )
-
-
-def _writer(log: Path) -> str:
-    """Return a user that can write to the prediction log and is not root."""
-    for folder in (log, folders(log).open, folders(log).closed):
-        folder.mkdir(parents=True, exist_ok=True)
+def _writer(spec: Spec) -> str:
+    """Make the service's own folder of the log; return a user that can write to it and is not root."""
+    folder = open_folder(spec.log, spec.id)
+    folder.mkdir(parents=True, exist_ok=True)
     if os.getuid() != 0:
         return f"{os.getuid()}:{os.getgid()}"
-    # By what was opened, not by name: a container may have put a link to a folder of the machine here.
-    for *_, opened in os.fwalk(log.resolve()):
+    # By what was opened, not by name: a container may have put a link to a file of the machine here.
+    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
         os.fchown(opened, _SERVICE_USER, _SERVICE_USER)
+    finally:
+        os.close(opened)
     return f"{_SERVICE_USER}:{_SERVICE_USER}"

@@ -17,6 +17,7 @@ import pytest
 from mlops.errors import UnavailableError
 from mlops.prediction_log import reader
 from mlops.prediction_log.reader import compact, find, ids, newest, read
+from mlops.prediction_log.segment import remove_unused
 from mlops.prediction_log.writer import PredictionLog
 from mlops.schema import Schema
 
@@ -358,3 +359,67 @@ def test_dates_and_the_event_time_as_a_feature_are_read_back_as_times(tmp_path: 
         assert rows["due"].isna().tolist() == [False, True]
         assert set(rows["time"]) == {pd.Timestamp("2024-02-28T00:00:00Z")}
         assert set(rows["note"]) == {"by mail"}
+
+
+def test_a_writer_that_sees_its_own_folder_alone_loses_no_segment(tmp_path: Path) -> None:
+    """As in a container: what it can rename it renames, and the rest is closed without its lock."""
+    log = PredictionLog(tmp_path, "d1", roll_bytes=1)
+    (tmp_path / "closed").write_text("no folder for it")
+    for number in range(3):
+        log.write([record(number)])
+    log.close()
+    assert len(list(tmp_path.glob("open/d1/*.jsonl"))) == 3
+    assert read(tmp_path, SCHEMA)["key"].tolist() == ["plum-0", "plum-1", "plum-2"]
+    (tmp_path / "closed").unlink()
+    assert compact(tmp_path, SCHEMA).rows == 3
+    assert list(tmp_path.glob("open/d1/*")) == []
+    assert read(tmp_path, SCHEMA)["key"].tolist() == ["plum-0", "plum-1", "plum-2"]
+
+
+def test_the_segments_of_two_deployments_lie_apart(tmp_path: Path) -> None:
+    for deployment in ("d1", "d2"):
+        PredictionLog(tmp_path, deployment).write([record(1)])
+    assert [path.name for path in sorted((tmp_path / "open").iterdir())] == ["d1", "d2"]
+
+
+@pytest.mark.parametrize("compacted", [False, True])
+def test_what_a_container_may_have_put_into_its_folder_is_not_followed(
+    log: PredictionLog, tmp_path: Path, compacted: bool
+) -> None:
+    """A link to a file of the machine, a pipe to wait at, and a name that is another deployment's."""
+    log.write([record(1)])
+    log.close()
+    if compacted:
+        compact(tmp_path, SCHEMA)
+    (ours,) = [*tmp_path.glob("closed/*.jsonl"), *tmp_path.glob("parquet/*/*.parquet")]
+    theirs = tmp_path / "open" / "d9"
+    theirs.mkdir()
+    (tmp_path / "secret").write_text('{"secret": 1}\n')
+    (theirs / "d9-1-1.jsonl").symlink_to(tmp_path / "secret")
+    os.mkfifo(theirs / "d9-1-2.jsonl")
+    (theirs / f"{ours.stem}.jsonl").write_text("{}\n")
+    assert read(tmp_path, SCHEMA)["key"].tolist() == ["plum-1"]
+    compact(tmp_path, SCHEMA)
+    assert read(tmp_path, SCHEMA)["key"].tolist() == ["plum-1"]
+    assert read(tmp_path, SCHEMA).attrs["torn"] == 0
+    assert len(list(theirs.iterdir())) == 3
+
+
+def test_a_segment_exchanged_as_it_was_taken_is_dropped(log: PredictionLog, tmp_path: Path) -> None:
+    log.write([record(1)])
+    log.close()
+    (tmp_path / "secret").write_text('{"secret": 1}\n')
+    (tmp_path / "closed" / "d9-1-1.jsonl").symlink_to(tmp_path / "secret")
+    assert compact(tmp_path, SCHEMA).rows == 1
+    assert (tmp_path / "secret").exists()
+    assert list((tmp_path / "closed").iterdir()) == []
+
+
+def test_the_folder_of_a_service_that_is_gone_goes_once_it_is_empty(tmp_path: Path) -> None:
+    for deployment in ("runs", "gone", "full"):
+        PredictionLog(tmp_path, deployment).write([record(1)])
+    for folder in ("runs", "gone"):
+        for path in (tmp_path / "open" / folder).iterdir():
+            path.unlink()
+    remove_unused(tmp_path, {"runs"})
+    assert sorted(path.name for path in (tmp_path / "open").iterdir()) == ["full", "runs"]
