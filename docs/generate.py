@@ -266,6 +266,7 @@ _WORDS = {
     "Annotated[str, AfterValidator(check_target)]": ", ".join(f"`{name}`" for name in (AUTO, *TARGETS))
     + ", or a file, a colon and a name",
     "SearchParams": "section",
+    "ExposeParams": "section",
     "Costs": "mapping of label to a cost or a mapping",
     "dict[str, AxisParams]": "mapping of name to a section or a list",
     "Number": "number",
@@ -280,6 +281,7 @@ _PATTERNS = {
     r"^[a-z][a-z0-9-]*$": "lower-case letters, digits and hyphens, a letter first",
     r"^[^:]+\.py:[A-Za-z_]\w*$": "a file, a colon and a name",
     r"^\d+[mg]$": "a whole number and `m` or `g`",
+    r"^([\d.]+|\[[\da-fA-F:]+\]):\d{1,5}$": "an IP address, a colon and a port",
 }
 _BOUNDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
 

@@ -243,6 +243,24 @@ class RetrainParams(Section):
     was fitted on; for one that drift starts, newer than those that the gate rejected the last one on, too."""
 
 
+class ExposeParams(Section):
+    """How other machines reach the predictions: with the token of `MLOPS_SERVING_TOKEN`, over TLS."""
+
+    address: str = Field(default="0.0.0.0:8443", pattern=r"^([\d.]+|\[[\da-fA-F:]+\]):\d{1,5}$")
+    """Where the gateway listens for them: an address of this machine, or 0.0.0.0 for all, and a port."""
+    certificate: str | None = Field(default=None, min_length=1)
+    """A file with the certificate and those it depends on (PEM), in the project or absolute; default: the
+    gateway makes one of its own, which no client trusts unasked."""
+    key: str | None = Field(default=None, min_length=1)
+    """The file of its key (PEM), readable by you alone."""
+
+    @model_validator(mode="after")
+    def _both_or_neither(self) -> ExposeParams:
+        if (self.certificate is None) != (self.key is None):
+            raise ValueError("certificate and key together, or neither")
+        return self
+
+
 class DeployParams(Section):
     """How a model is served."""
 
@@ -259,6 +277,8 @@ class DeployParams(Section):
     """Bytes per request, at most."""
     keep: int = Field(default=3, ge=1)
     """How many images are kept."""
+    expose: ExposeParams | None = None
+    """How other machines reach the predictions; default: only this machine does."""
 
 
 class KeepParams(Section):

@@ -80,6 +80,9 @@ class Settings(BaseSettings):
     reconcile_grace: float = Field(default=30.0, gt=0)
     """Seconds after which the reconciler does what no event started; it waits four times as long before each
     further attempt."""
+    serving_token: str | None = Field(default=None, repr=False)
+    """The token that other machines send for predictions, see `deploy.expose`: at least 16 characters, as
+    `openssl rand -hex 32` prints."""
     fsync: bool = False
     """Sync to disk before each response, so that the prediction log survives a power loss."""
 

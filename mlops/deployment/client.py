@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import ssl
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -27,6 +29,10 @@ class Client:
         The gateway's, as ``http://127.0.0.1:8080``.
     timeout
         Timeout of a request in seconds.
+    token
+        For a gateway on another machine, see `deploy.expose`.
+    certificate
+        The file of certificates that the gateway's is checked against; default: the system's.
 
     Examples
     --------
@@ -34,9 +40,20 @@ class Client:
     ...     answer = client.predict([{"size": 4.0, "colour": "red"}])  # doctest: +SKIP
     """
 
-    def __init__(self, address: str, *, timeout: float = 30.0) -> None:
+    def __init__(
+        self,
+        address: str,
+        *,
+        timeout: float = 30.0,
+        token: str | None = None,
+        certificate: str | Path | None = None,
+    ) -> None:
         self._address = address
-        self._http = httpx.Client(base_url=address, timeout=timeout, trust_env=False)
+        headers = {"authorization": f"Bearer {token}"} if token else {}
+        verify = ssl.create_default_context(cafile=certificate) if certificate else True
+        self._http = httpx.Client(
+            base_url=address, timeout=timeout, trust_env=False, headers=headers, verify=verify
+        )
 
     def __enter__(self) -> Self:
         return self

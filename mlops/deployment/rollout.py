@@ -43,6 +43,8 @@ class Spec:
     max_body: int = 1024 * 1024
     """Bytes."""
     fsync: bool = False
+    token_digest: str = ""
+    """The sha256 of the token that requests of other machines need; empty where none are let in."""
 
     @property
     def environment(self) -> dict[str, str]:
@@ -54,6 +56,7 @@ class Spec:
             "MLOPS_MAX_ROWS": str(self.max_rows),
             "MLOPS_MAX_BODY": str(self.max_body),
             "MLOPS_FSYNC": "1" if self.fsync else "0",
+            "MLOPS_TOKEN_SHA256": self.token_digest,
         }
 
 

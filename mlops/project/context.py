@@ -29,6 +29,7 @@ from mlops.project.project_data import ProjectData
 if TYPE_CHECKING:
     from mlops.adapters.mlflow.tracking import MlflowRegistry
     from mlops.adapters.traefik import TraefikGateway
+    from mlops.deployment.exposure import Exposure
     from mlops.deployment.rollout import Target, TargetContext
     from mlops.ledger.entry import Entry
     from mlops.ledger.record import Record
@@ -186,13 +187,38 @@ class Project:
         return TargetContext(self.params.data.name, folder.root, folder.home, folder.settings.base_image)
 
     @cached_property
+    def exposure(self) -> Exposure | None:
+        """How other machines reach the predictions; None where only this one does.
+
+        Raises
+        ------
+        mlops.errors.ConfigError
+            params.yaml wants it and the environment has no token, or a file is not there.
+        """
+        wanted = self.folder.params.deploy.expose
+        if wanted is None:
+            return None
+        from mlops.deployment.exposure import exposure
+
+        return exposure(
+            wanted.address,
+            certificate=wanted.certificate,
+            key=wanted.key,
+            token=self.folder.settings.serving_token,
+            root=self.folder.root,
+        )
+
+    @cached_property
     def gateway(self) -> TraefikGateway:
         """The gateway, the one address that clients use."""
         from mlops.adapters.traefik import TraefikGateway
 
         settings = self.folder.settings
         return TraefikGateway(
-            self.folder.home / "gateway", port=settings.gateway_port, api_port=settings.gateway_api_port
+            self.folder.home / "gateway",
+            port=settings.gateway_port,
+            api_port=settings.gateway_api_port,
+            exposure=lambda: self.exposure,
         )
 
     @property

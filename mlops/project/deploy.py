@@ -101,6 +101,7 @@ def _limits(project: Project) -> dict[str, Any]:
         "max_rows": params.max_rows,
         "max_body": params.max_body,
         "fsync": project.folder.settings.fsync,
+        "token_digest": project.exposure.token_digest if project.exposure else "",
     }
 
 

@@ -89,7 +89,9 @@ def runner_part(project: Project) -> Part:
 def gateway_part(project: Project) -> Part:
     """Return the gateway."""
     # All that it forwards to is on this machine: no proxy has a part in it.
-    return Part("gateway", project.gateway.command(), {"NO_PROXY": "*", "no_proxy": "*"})
+    gateway = project.gateway
+    environment = {"NO_PROXY": "*", "no_proxy": "*", "MLOPS_GATEWAY": gateway.digest()}
+    return Part("gateway", gateway.command(), environment)
 
 
 def ports(project: Project) -> list[Port]:
@@ -100,7 +102,10 @@ def ports(project: Project) -> list[Port]:
         wanted["prefect_port"] = "Prefect"
     if not settings.mlflow_tracking_uri:
         wanted["mlflow_port"] = "MLflow"
-    return [Port(getattr(settings, name), part, f"MLOPS_{name.upper()}") for name, part in wanted.items()]
+    own = [Port(getattr(settings, name), part, f"MLOPS_{name.upper()}") for name, part in wanted.items()]
+    if project.exposure:
+        own.append(Port(project.exposure.port, "the gateway, for other machines", "deploy.expose.address"))
+    return own
 
 
 def pids(project: Project) -> dict[str, int]:

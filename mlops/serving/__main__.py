@@ -36,8 +36,8 @@ def main(environment: Mapping[str, str]) -> None:
     environment
         ``MLOPS_BUNDLE`` and ``MLOPS_LOG`` (folders), ``MLOPS_DIGEST`` (what the bundle must
         be), ``MLOPS_DEPLOYMENT``, ``MLOPS_VERSION``; and, where the defaults don't do,
-        ``MLOPS_HOST``, ``MLOPS_PORT``, ``MLOPS_MAX_ROWS``, ``MLOPS_MAX_BODY`` (bytes) and
-        ``MLOPS_FSYNC``.
+        ``MLOPS_HOST``, ``MLOPS_PORT``, ``MLOPS_MAX_ROWS``, ``MLOPS_MAX_BODY`` (bytes),
+        ``MLOPS_FSYNC`` and, for requests of other machines, ``MLOPS_TOKEN_SHA256``.
     """
     # The first process of a container ignores SIGTERM unless it says otherwise; and uvicorn,
     # once it has drained, raises again what ended it.
@@ -52,7 +52,7 @@ def main(environment: Mapping[str, str]) -> None:
     )
     port = _port(environment, "MLOPS_PORT", 8000)
     service = _service(environment, fsync)
-    app = build_app(service, limits)
+    app = build_app(service, limits, token_digest=environment.get("MLOPS_TOKEN_SHA256", ""))
     # What was imported stays: a collection need not walk it while a request waits.
     gc.collect()
     gc.freeze()

@@ -20,6 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mlops.errors import DataError, MlopsError
 from mlops.serving import requests
+from mlops.serving.authorization import PREFIX, Authorized
 from mlops.serving.body_budget import BodyBudget, NoRoomError
 from mlops.serving.limits import Limits
 from mlops.serving.prometheus import Metrics
@@ -27,7 +28,17 @@ from mlops.serving.service import Predicted, Service
 
 __all__ = ["PATHS", "build_app"]
 
-PATHS = ("/predict", "/invocations", "/health", "/ready", "/version", "/metrics", "/openapi.json")
+PATHS = (
+    "/predict",
+    "/invocations",
+    f"{PREFIX}/predict",
+    f"{PREFIX}/invocations",
+    "/health",
+    "/ready",
+    "/version",
+    "/metrics",
+    "/openapi.json",
+)
 
 _INLINE_BYTES = 4 * 1024
 _JSON = b"application/json"
@@ -36,8 +47,14 @@ _CLOSE = {"connection": "close"}
 Render = Callable[[Service, Predicted], dict[str, Any]]
 
 
-def build_app(service: Service, limits: Limits | None = None) -> ASGIApp:
-    """Return the service as an ASGI application, which closes it when it shuts down."""
+def build_app(service: Service, limits: Limits | None = None, *, token_digest: str = "") -> ASGIApp:
+    """Return the service as an ASGI application, which closes it when it shuts down.
+
+    Parameters
+    ----------
+    token_digest
+        The sha256 of the token that requests of other machines need.
+    """
     limits = limits or Limits()
     work = _Work(limits)
 
@@ -47,10 +64,12 @@ def build_app(service: Service, limits: Limits | None = None) -> ASGIApp:
         work.close()
         service.close()
 
-    endpoints = {
+    local: dict[str, ASGIApp] = {
         "/predict": _Predictions(service, work, requests.plain, _predict),
         "/invocations": _Predictions(service, work, requests.invocation, _invocations),
     }
+    exposed = {f"{PREFIX}{path}": Authorized(endpoint, token_digest) for path, endpoint in local.items()}
+    endpoints = local | exposed
 
     async def health(_: Request) -> Response:
         return _json({"status": "alive"})

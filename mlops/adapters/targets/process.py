@@ -17,6 +17,7 @@ import psutil
 import mlops
 from mlops.adapters.processes import process_id
 from mlops.config.clean_environment import cleaned
+from mlops.deployment.exposure import VARIABLE as TOKEN_VARIABLE
 from mlops.deployment.rollout import Serving, Spec, TargetContext
 from mlops.errors import MlopsError
 from mlops.files import atomic, formats
@@ -166,7 +167,7 @@ def _environment(spec: Spec, port: int) -> dict[str, str]:
     above = str(Path(mlops.__file__).parents[1])
     inherited = os.environ.get("PYTHONPATH")
     return {
-        **cleaned(os.environ),
+        **{name: value for name, value in cleaned(os.environ).items() if name != TOKEN_VARIABLE},
         **spec.environment,
         "PYTHONPATH": os.pathsep.join([above, inherited] if inherited else [above]),
         "PYTHONUNBUFFERED": "1",
