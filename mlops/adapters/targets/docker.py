@@ -35,8 +35,7 @@ _PORT_TRIES = 5
 _SERVICE_USER = 10001
 _ID_SHOWN = 40
 _STATES = ("created", "running", "restarting", "paused", "exited", "dead")
-_LOG = Path("/log")
-"""The log in a container, of which it has one folder."""
+_LOG = Path("/log")  # in a container, which has one folder of it
 
 
 def available() -> bool:
@@ -261,6 +260,7 @@ class DockerTarget:
         return f"mlops-{self.project}-{self.home}"
 
     def _options(self, spec: Spec) -> dict[str, Any]:
+        own = open_folder(spec.log, spec.id)
         return {
             "name": self._container_name(spec.id),
             "labels": {
@@ -272,12 +272,7 @@ class DockerTarget:
             },
             "environment": spec.environment,
             "user": _writer(spec),
-            "volumes": {
-                str(open_folder(spec.log, spec.id).resolve()): {
-                    "bind": str(open_folder(_LOG, spec.id)),
-                    "mode": "rw",
-                }
-            },
+            "volumes": {str(own.resolve()): {"bind": str(open_folder(_LOG, spec.id)), "mode": "rw"}},
             "read_only": True,
             "tmpfs": {"/tmp": "size=64m"},
             "cap_drop": ["ALL"],
