@@ -11,10 +11,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from mlops import column_formats
-from mlops.column_formats import ColumnFormat, ColumnText, Finding, NumberFormat
+from mlops.column_formats import ColumnFormat, ColumnText, ComposedFormat, DateFormat, Finding, NumberFormat
 from mlops.errors import DataError
-from mlops.feature_types import NUMBER
-from mlops.tables.reading import ColumnReading
+from mlops.feature_types import DATE, NUMBER
+from mlops.moments import to_times
+from mlops.tables.reading import TIME, ColumnReading
 from mlops.tables.text_values import TextValues
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["FileFormats", "WrittenOtherwiseError"]
 
+_LOOKED_AT = 500
+"""Dates of a piece that are looked at: where a file writes them otherwise, it does so everywhere."""
 Read = Callable[["pd.DataFrame", Mapping[str, ColumnReading]], "pd.DataFrame"]
 
 
@@ -56,6 +59,7 @@ class FileFormats:
         self._separator = separator
         self._on_found = on_found
         self._numbers = [name for name, each in readings.items() if each.kind == NUMBER.name]
+        self._dates = [name for name, each in readings.items() if each.kind in (DATE.name, TIME)]
         self._looked_at: set[str] = set()
         self._is_first = True
 
@@ -76,6 +80,9 @@ class FileFormats:
             values = read(frame, self._readings)
             if odd := self._odd(values):
                 self._look(odd)
+                values = read(frame, self._readings)
+            if dates := self._odd_dates(values):
+                self._look_at_dates(dates)
                 values = read(frame, self._readings)
             yield values
             self._is_first = False
@@ -107,13 +114,29 @@ class FileFormats:
             self._readings[name] = replace(self._readings[name], format=format)
             self._on_found(finding.sentence.removesuffix("."))
 
-    def _texts(self) -> Mapping[str, ColumnText]:
+    def _odd_dates(self, values: pd.DataFrame) -> list[str]:
+        """Return the columns of dates with a date that was not read, and were not looked at yet."""
+        names = (name for name in self._dates if name in values and name not in self._looked_at)
+        return [name for name in names if _has_unread_date(values[name])]
+
+    def _look_at_dates(self, names: list[str]) -> None:
+        self._looked_at.update(names)
+        texts = self._texts(names)
+        for finding in (found for text in texts.values() if (found := DateFormat.detect(text, texts))):
+            name, named = finding.column, self._readings[finding.column].format
+            if finding.format is None or isinstance(named, ComposedFormat):
+                continue  # refused by their rows, with an example
+            if not self._is_first:
+                raise _otherwise(name, f"{name} is written in more than one way", named)
+            self._readings[name] = replace(self._readings[name], format=finding.format)
+            self._on_found(finding.sentence.removesuffix("."))
+
+    def _texts(self, names: Iterable[str] | None = None) -> Mapping[str, ColumnText]:
+        names = self._numbers if names is None else names
         values = TextValues(self._separator)
         for frame in self._again():
             columns = {
-                name: self._readings[name].without_missing(frame[name])
-                for name in self._numbers
-                if name in frame
+                name: self._readings[name].without_missing(frame[name]) for name in names if name in frame
             }
             values.take_columns(columns)
         return values.columns()
@@ -125,6 +148,13 @@ class FileFormats:
             raise _otherwise(name, f"{name} holds {unread}", named)
         if finding is not None and finding.format is None:
             raise WrittenOtherwiseError(finding.sentence, remedy=finding.remedy)
+
+
+def _has_unread_date(column: pd.Series[Any]) -> bool:
+    """Return whether some of a column's text, of rows from all of it, is no moment as it is."""
+    texts = [value for value in column if isinstance(value, str) and value.strip()]
+    some = texts[:: max(1, len(texts) // _LOOKED_AT)]
+    return bool(some) and bool(to_times(some).isna().any())
 
 
 def _unread(column: pd.Series[Any]) -> str:

@@ -9,7 +9,7 @@ from mlops.column_formats import ColumnFormat, ComposedFormat, DateFormat, Epoch
 from mlops.errors import DataError, MissingColumnError
 from mlops.schema import Schema
 from mlops.tables.conform import conform, unlabelled
-from mlops.tables.readers import read_table
+from mlops.tables.readers import read_batches, read_table
 
 MOMENTS = pd.Series(pd.date_range("2013-01-03 15:05", periods=40, freq="37h", tz="UTC"))
 SIZES = pd.Series(range(40), dtype="float64")
@@ -77,3 +77,20 @@ def test_parts_of_no_day_are_refused_by_their_row(tmp_path: Path) -> None:
     table = pd.DataFrame({"year": 2013, "month": 2, "day": range(1, 41)})
     with pytest.raises(DataError, match=r"time holds '2013 2 29' in row 28"):
         conform(read_table(written(table, tmp_path / "rows.csv"), columns, labelled=True), columns)
+
+
+def test_a_later_file_that_writes_its_dates_otherwise_is_read_and_that_is_said(tmp_path: Path) -> None:
+    columns = schema("sold_on", DateFormat(("%d/%m/%Y",)))
+    file = written(pd.DataFrame({"sold_on": MOMENTS.dt.strftime("%m/%d/%Y")}), tmp_path / "later.csv")
+    sentences: list[str] = []
+    batches = read_batches(file, columns, rows=1000, labelled=True, on_found=sentences.append)
+    rows = conform(pd.concat(batches), columns)
+    assert rows["sold_on"].tolist() == MOMENTS.dt.floor("D").tolist()
+    assert any("month first" in sentence for sentence in sentences)
+
+
+def test_a_later_file_whose_dates_could_be_two_is_refused_by_its_rows(tmp_path: Path) -> None:
+    columns = Schema({"size": "number", "sold_on": "date"}, "late", "binary", time="sold_on")
+    table = pd.DataFrame({"sold_on": [f"{n % 12 + 1:02d}/{n % 9 + 1:02d}/2013" for n in range(40)]})
+    with pytest.raises(DataError, match="sold_on holds '01/01/2013'"):
+        conform(read_table(written(table, tmp_path / "later.csv"), columns, labelled=True), columns)
