@@ -82,8 +82,15 @@ def detect(file: Mapping[str, ColumnText]) -> list[Finding]:
     findings: list[Finding] = []
     for column in file.values():
         found = [finding for kind in REGISTER if (finding := kind.detect(column, file))]
-        findings += sorted(found, key=lambda finding: finding.format is None)[:1]
+        findings += sorted(found, key=_rank)[:1]
     return findings
+
+
+def _rank(finding: Finding) -> int:
+    """Return what goes first of several findings of a column: values, what leaves them open, text, doubts."""
+    if finding.format is not None:
+        return 2 if finding.format.is_text else 0
+    return 1 if finding.is_open else 3
 
 
 def detect_missing(file: Mapping[str, ColumnText]) -> dict[str, dict[str, int]]:

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from mlops.ledger.entry import Entry
 
-__all__ = ["TRY_SECONDS", "CreatedProject", "begin"]
+__all__ = ["TRY_SECONDS", "CreatedProject", "begin", "profiled"]
 
 log = logging.getLogger("mlops")
 
@@ -103,6 +103,32 @@ def begin(
         return _begin(folder, table, files, options, outer, name, seconds, on_progress)
 
 
+def profiled(files: Sequence[Path], options: ProfileOptions) -> tuple[Sample, Profile]:
+    """Read a table as a new project does: sample all of it, and decide what each column is for.
+
+    Raises
+    ------
+    UsageError, DataError
+        As `begin`.
+    """
+    sample = take(
+        _rows(files),
+        most=readers.rows_at_once(files[0], _SAMPLED),
+        watched=lambda name: name == options.key or is_id_name(name),
+        separator=_separator(files),
+    )
+    profile = profile_table(
+        sample.frame, options, untyped=_is_untyped(files), repeated=sample.repeated, texts=sample.texts
+    )
+    if _is_padded(files):
+        profile = replace(profile, written=profile.written.stripped(_texts(profile)))
+    return sample, profile
+
+
+def _is_untyped(files: Sequence[Path]) -> bool:
+    return any(readers.format_of(file) == "csv" for file in files)
+
+
 def _begin(
     folder: Path,
     table: str,
@@ -113,19 +139,8 @@ def _begin(
     seconds: float,
     on_progress: Callable[[str], None],
 ) -> CreatedProject:
-    sample = take(
-        _rows(files),
-        most=readers.rows_at_once(files[0], _SAMPLED),
-        watched=lambda name: name == options.key or is_id_name(name),
-        separator=_separator(files),
-    )
-    untyped = any(readers.format_of(file) == "csv" for file in files)
-    profile = profile_table(
-        sample.frame, options, untyped=untyped, repeated=sample.repeated, texts=sample.texts
-    )
-    if _is_padded(files):
-        profile = replace(profile, written=profile.written.stripped(_texts(profile)))
-    rows = as_ingested(sample.frame, profile.schema(), untyped=untyped)
+    sample, profile = profiled(files, options)
+    rows = as_ingested(sample.frame, profile.schema(), untyped=_is_untyped(files))
     span = _span(sample, profile, rows)
     notes = [f"{profile.time} {span.warning}"] if span and span.warning else []
     if outer is not None:
