@@ -132,8 +132,9 @@ def draw(drawn: np.random.Generator) -> Variant:
     of_file = NUMBERS[name]
     told = {"numbers": name}
     styles = {}
-    for column in NUMERIC:
-        thousands, decimal = of_file if drawn.random() < 0.85 else NUMBERS[str(drawn.choice(list(NUMBERS)))]
+    stranger = str(drawn.choice(["share", "outcome"])) if drawn.random() < 0.3 else ""
+    for column in NUMERIC:  # at most one is written as no other of its file
+        thousands, decimal = of_file if column != stranger else NUMBERS[str(drawn.choice(list(NUMBERS)))]
         thousands = str(drawn.choice(SPACES)) if thousands == " " else thousands
         unit = "%" if column == "share" and drawn.random() < 0.4 else str(drawn.choice(UNITS))
         unit = "" if column == "count" and drawn.random() < 0.7 else unit

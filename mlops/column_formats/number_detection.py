@@ -125,9 +125,7 @@ def find(text: ColumnText, file: Mapping[str, ColumnText]) -> Found | None:
     if column.share < _MOSTLY:
         return None
     if not column.spelled:
-        return _quoted(text)
-    if all(is_plain(each) for each in column.spelled) and column.others:
-        return None
+        return _quoted(column)
     example = _example(column)
     if (read := _unit(column)) is None:
         return None
@@ -184,9 +182,10 @@ def _example(column: _Column) -> str:
     return max(column.spelled, key=shows)
 
 
-def _quoted(text: ColumnText) -> Found | None:
+def _quoted(column: _Column) -> Found | None:
     """Numbers that a typed file has as text: they are meant as numbers for certain if they have decimals."""
-    if text.separator is not None or text.numbers < _NEARLY_ALL * text.rows or text.codes:
+    text = column.text
+    if text.separator is not None or not text.numbers or text.codes or _words(column):
         return None
     if text.decimals:
         return Found(text.example)

@@ -105,6 +105,8 @@ class FileFormats:
                 self._looked_at.add(name)
             if format is None and name in odd:
                 self._refuse(name, odd[name], finding)
+            if finding is not None and finding.is_open and named is None:  # also where each is a plain number
+                raise WrittenOtherwiseError(finding.sentence, remedy=finding.remedy)
             if format in (None, named) or (named is not None and name not in odd):
                 continue
             assert format is not None
