@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, PlainValidator
+from pydantic import AfterValidator, PlainSerializer, PlainValidator
 
 from mlops import column_formats, feature_types, task_types
 from mlops.register import Register
@@ -52,4 +52,8 @@ FeatureType = Annotated[str, AfterValidator(Registered(feature_types.REGISTER))]
 Task = Annotated[str, AfterValidator(Registered(task_types.REGISTER))]
 Metric = Annotated[str, AfterValidator(Registered(losses.REGISTER))]
 Word = Annotated[str | float, PlainValidator(_word)]
-ColumnFormat = Annotated[column_formats.ColumnFormat, PlainValidator(_column_format)]
+ColumnFormat = Annotated[
+    column_formats.ColumnFormat,
+    PlainValidator(_column_format),
+    PlainSerializer(lambda format: format.to_params(), return_type=Any),
+]
