@@ -47,7 +47,11 @@ class _Column:
         self.rows += len(text)
         numbers = pd.to_numeric(text, errors="coerce").to_numpy(float, na_value=np.nan)
         plain = np.isfinite(numbers)
-        if plain.any():
+        if (
+            self.decimals and self.ungrouped
+        ):  # once a column is one of plain numbers, no more is asked of them
+            self.numbers += int(plain.sum())
+        elif plain.any():
             self._count(text[plain], numbers[plain])
         if not plain.all():
             self._keep(text[~plain])
@@ -56,8 +60,6 @@ class _Column:
         """Count plain numbers; once some have decimals, the points of others are no riddle."""
         self.numbers += len(text)
         self.example = self.example or text.iloc[0]
-        if self.decimals and self.ungrouped:
-            return
         pointed = text.str.contains(".", regex=False).to_numpy(bool)
         whole = text[~pointed]
         self.codes += int(whole.str.fullmatch(_CODE).sum()) if len(whole) else 0
@@ -115,6 +117,10 @@ class TextValues:
         """Gather the text of some rows, of some columns."""
         for name, column in columns.items():
             if column.dtype != object and column.dtype.name not in ("string", "str"):
+                continue
+            if column.dtype != object:  # which holds text and what is missing, and nothing else
+                if column.notna().any():
+                    self._columns.setdefault(name, _Column()).take(column)
                 continue
             is_text = np.fromiter((isinstance(value, str) for value in column), bool, len(column))
             if is_text.any():
