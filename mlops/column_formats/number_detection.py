@@ -159,7 +159,7 @@ def find(text: ColumnText, file: Mapping[str, ColumnText]) -> Found | None:
         return Found(example, doubt="every value is in parentheses, as if below zero", ways=(way,))
     thousands, decimal = _used(column, convention, _marks(file, text.name))
     if _is_plain(column, thousands, decimal, unit, negative):
-        return None
+        return Found(example) if text.separator is None and not text.codes else None
     return Found(example, thousands, decimal, unit, negative)
 
 

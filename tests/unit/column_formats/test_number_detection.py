@@ -144,3 +144,9 @@ def test_numbers_in_quotes_are_numbers_where_they_have_decimals_and_else_are_ask
     assert found["count"].format is None
     assert 'count: {decimal: "."}' in found["count"].remedy
     assert "zip" not in found
+
+
+def test_a_point_before_three_digits_in_quotes_is_of_decimals_where_the_file_shows_such() -> None:
+    found = detected(None, price=["20.620", "16.620"], outcome=["1,204.21", "612.02"], zip=["01067", "10115"])
+    assert found["price"].format == NumberFormat()
+    assert "zip" not in found
