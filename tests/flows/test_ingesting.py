@@ -150,7 +150,7 @@ def test_the_verb_tells_before_and_changes_nothing(orchard: Orchard, june: Path)
     refused = orchard.mlops("data", "check", str(june), "--json")
     assert refused.code == 3
     assert "no column size" in json.loads(refused.out)["refusals"][0]
-    assert orchard.mlops("data", "check", str(june.with_name("none.csv"))).code == 1
+    assert orchard.mlops("data", "check", str(june.with_name("none.csv"))).code == 2
     assert state(orchard) == before
 
 
