@@ -15,6 +15,7 @@ from mlops.column_formats.date_format import DateFormat
 from mlops.column_formats.epoch_format import EpochFormat
 from mlops.column_formats.excel_format import ExcelFormat
 from mlops.column_formats.missing_values import MissingValues, find_missing, is_missing_word, without_missing
+from mlops.column_formats.number_codes import find_codes
 from mlops.column_formats.number_format import NumberFormat
 from mlops.column_formats.number_spelling import Spelling
 from mlops.column_formats.text_format import TextFormat
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = [
     "REGISTER", "ColumnFormat", "ColumnText", "ComposedFormat", "DateFormat", "EpochFormat", "ExcelFormat",
     "Finding", "MissingValues", "NumberFormat", "Spelling", "TextFormat", "detect", "detect_missing",
-    "detect_numbers", "is_missing_word", "of_params", "register", "without_missing",
+    "detect_numbers", "find_codes", "is_missing_word", "of_params", "register", "without_missing",
 ]  # fmt: skip
 
 REGISTER: Register[type[ColumnFormat]] = Register(

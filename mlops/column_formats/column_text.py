@@ -32,6 +32,16 @@ class ColumnText:
         Plain numbers of 1000 and more with nothing between their digits, in rows.
     codes
         Plain numbers that begin with a zero, as 00123, in rows.
+    exponents
+        Distinct whole numbers with an exponent that has no sign, as 12E4: of many the first.
+    signed
+        Plain numbers with a sign somewhere, as -3 or 1e-05, in rows: no codes have one.
+    widths
+        The least and the greatest length of the whole numbers, and of all codes.
+    code
+        The first that begins with a zero.
+
+    Of a column with `decimals` or `signed` no codes are counted once that is known: it is one of numbers.
     example
         The first plain number.
     separator
@@ -50,6 +60,10 @@ class ColumnText:
     example: str = ""
     separator: str | None = ","
     is_whole: bool = True
+    exponents: Mapping[str, int] = field(default_factory=dict)
+    signed: int = 0
+    widths: frozenset[int] = frozenset()
+    code: str = ""
     summaries: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
     """What the kinds of format made of it, each under its name: not to be made again for every column."""
 
@@ -72,6 +86,8 @@ class Finding:
         Where it is not certain, the format that it is, if it is one.
     is_open
         Whether the values may be one thing or another: the table is not read before a person says which.
+    is_code
+        Whether the values are text for certain, though each could be read as a number.
     """
 
     column: str
@@ -81,3 +97,4 @@ class Finding:
     example: str = ""
     is_open: bool = False
     likely: ColumnFormat | None = None
+    is_code: bool = False

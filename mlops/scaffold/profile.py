@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from mlops import task_types
 from mlops.column_formats import ColumnFormat, ColumnText, NumberFormat
 from mlops.errors import DataError, UsageError, shown
-from mlops.feature_types import DATE
+from mlops.feature_types import DATE, NUMBER
 from mlops.feature_types.column_reading import filled
 from mlops.scaffold.columns import ColumnProfile, doubt, is_id_name, profile_column
 from mlops.scaffold.event_time import event_time
@@ -158,6 +158,7 @@ def _written(
         named=options.formats,
         missing=options.missing,
         exclude=options.exclude,
+        target=options.target,
         untyped=untyped,
     )
 
@@ -186,6 +187,8 @@ def _target(
 def _profile_column(column: pd.Series[Any], written: WrittenColumns, *, untyped: bool) -> ColumnProfile:
     """Infer a column's type; where it is not certain how it is written, that is its doubt."""
     profile = profile_column(column, untyped=untyped)
+    if column.name in written.codes and profile.type is NUMBER:
+        return profile_column(column, untyped=False)
     doubts = written.doubt(str(column.name))
     return replace(profile, doubt=doubts.rstrip("."), is_written=True) if doubts else profile
 

@@ -40,6 +40,8 @@ class WrittenColumns:
         Those that were found, by column, with the rows that hold each.
     findings
         What was found, certain or not, by column.
+    codes
+        Columns whose values are text, though they could be read as numbers.
     """
 
     texts: Mapping[str, ColumnText] = field(default_factory=dict)
@@ -47,6 +49,7 @@ class WrittenColumns:
     missing: Mapping[str, Sequence[str | float]] = field(default_factory=dict)
     words: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     findings: Mapping[str, Finding] = field(default_factory=dict)
+    codes: Collection[str] = ()
 
     @classmethod
     def of(
@@ -57,6 +60,7 @@ class WrittenColumns:
         named: Mapping[str, ColumnFormat],
         missing: Mapping[str, Sequence[str | float]],
         exclude: Collection[str],
+        target: str,
         untyped: bool,
     ) -> WrittenColumns:
         """Find out how columns are written.
@@ -73,6 +77,8 @@ class WrittenColumns:
             What a person says of missing values, beside what is found.
         exclude
             Columns that nothing is to be said of.
+        target
+            Its labels are read by all of their values: no codes are looked for there.
         untyped
             Text may stand for numbers, as in a CSV.
         """
@@ -88,6 +94,11 @@ class WrittenColumns:
         texts = column_formats.without_missing(texts, every)
         known = {*named, *exclude}
         findings = {each.column: each for each in column_formats.detect(texts) if each.column not in known}
+        if untyped:
+            found = column_formats.find_codes(texts)
+            findings |= {
+                each.column: each for each in found if each.column not in {*known, *findings, target}
+            }
         numbers = {
             str(name): numeric
             for name, column in sample.items()
@@ -97,7 +108,13 @@ class WrittenColumns:
         }
         findings |= {each.column: each for each in column_formats.detect_numbers(numbers)}
         certain = {name: each.format for name, each in findings.items() if each.format is not None}
-        return cls(texts, {**certain, **named}, every, words, findings)
+        codes = {name for name, each in findings.items() if each.is_code}
+        codes |= {
+            name
+            for name, each in named.items()
+            if name in texts and name != target and isinstance(each, TextFormat) and texts[name].numbers
+        }
+        return cls(texts, {**certain, **named}, every, words, findings, codes)
 
     def stripped(self, columns: Collection[str]) -> WrittenColumns:
         """Return the same with columns read without what pads them, as their file is: in requests, too."""
@@ -130,7 +147,10 @@ class WrittenColumns:
     def doubt(self, column: str) -> str:
         """Return what a column may be after all; empty where nothing speaks for another thing."""
         finding = self.findings.get(column)
-        return f"{finding.sentence} {finding.remedy}" if finding and finding.format is None else ""
+        if finding is None or finding.format is not None:
+            return ""
+        is_said = finding.is_code or isinstance(finding.likely, TextFormat)  # a note, but no doubt
+        return "" if is_said else f"{finding.sentence} {finding.remedy}"
 
     def refuse_open(self, columns: Collection[str]) -> None:
         """Refuse columns whose values may be one thing or another.

@@ -86,8 +86,10 @@ def take(
         for name in filter(watched, set(map(str, chunk)) - repeated):
             if repeats.setdefault(name, Repeats()).mark(chunk[name]).any():
                 repeated.add(name)
-        rare_rows.take(chunk)
-        texts.take(chunk)
+        columns = {str(name): column for name, column in chunk.items()}
+        numbers = {name: known for name, column in columns.items() if (known := _numbers(column)) is not None}
+        rare_rows.take(chunk, numbers)
+        texts.take_columns(columns, numbers)
         part = chunk.iloc[-rows % stride :: stride]
         parts.append(part)
         rows, size = rows + len(chunk), size + len(part)
@@ -114,11 +116,12 @@ class _RareRows:
         self._ends: dict[str, tuple[float, float]] = {}
         self._rows: list[pd.DataFrame] = []
 
-    def take(self, chunk: pd.DataFrame) -> None:
+    def take(self, chunk: pd.DataFrame, numbers: Mapping[str, NDArray[np.float64]]) -> None:
         rows: set[int] = set()
         for name in map(str, chunk):
             rows.update(self._new(name, chunk[name]))
-            rows.update(self._beyond(name, _numbers(chunk[name])))
+            if name in numbers:
+                rows.update(self._beyond(name, numbers[name]))
         self._rows.append(chunk.iloc[sorted(rows)])
 
     def beside(self, spaced: pd.DataFrame) -> pd.DataFrame:
@@ -134,6 +137,8 @@ class _RareRows:
                 wanted |= rows[name].isin(list(known - spaced_values)).to_numpy()
             if name in self._ends:
                 ours, theirs = _numbers(rows[name]), _numbers(spaced[name])
+                if ours is None or theirs is None:
+                    continue
                 wanted |= ours < np.fmin.reduce(theirs, initial=np.inf)
                 wanted |= ours > np.fmax.reduce(theirs, initial=-np.inf)
         return rows[wanted]
@@ -162,20 +167,19 @@ class _RareRows:
         return [place for place in ends if not low <= numbers[place] <= high]
 
 
-def _numbers(column: pd.Series[Any]) -> NDArray[np.float64]:
-    """A column's finite numbers, also as text has them; NaN where a value is none, or where most are none."""
+def _numbers(column: pd.Series[Any]) -> NDArray[np.float64] | None:
+    """A column's finite numbers, also of text, NaN where a value is none; None where most are none."""
     import pandas as pd
     from pandas.api import types
 
-    none = np.full(len(column), np.nan)
     if types.is_bool_dtype(column) or column.dtype.kind in "mM":
-        return none
+        return None
     try:
         if pd.to_numeric(column.dropna().head(100), errors="coerce").isna().mean() > _MOSTLY:
-            return none
+            return None
         numbers = pd.to_numeric(column, errors="coerce").to_numpy(dtype="float64", na_value=np.nan)
     except TypeError:  # nested values, or days
-        return none
+        return None
     return np.where(np.isfinite(numbers), numbers, np.nan)
 
 

@@ -24,8 +24,15 @@ _LONGEST = 80
 """A longer text is words."""
 _DIGITS = str.maketrans("123456789", "0" * 9)
 _CODE = r"\s*0\d+\s*"
+_EXPONENT = r"\s*\d+[eE]\d+\s*"
+_SIGN = "[+-]"
+_UNUSUAL = r"^\s*0\d|[eE+-]"
+"""What shows a code, or that there are none."""
 _MAYBE_THOUSANDS = r"\s*[+-]?[1-9]\d{0,2}(\.\d{3})+\s*"
 """A number whose points may separate thousands."""
+_NUMBER = r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*"
+_SOME = 100
+"""Exponents of a column that are kept."""
 
 
 @dataclass
@@ -35,44 +42,75 @@ class _Column:
     decimals: int = 0
     ungrouped: int = 0
     codes: int = 0
+    signed: int = 0
     example: str = ""
+    code: str = ""
+    exponents: dict[str, int] = field(default_factory=dict)
+    widths: set[int] = field(default_factory=set)
     values: dict[str, int] = field(default_factory=dict)
     shapes: set[str] = field(default_factory=set)
     is_whole: bool = True
 
-    def take(self, column: pd.Series[Any]) -> None:
-        import pandas as pd
-
-        text = column.dropna()
+    def take(self, text: pd.Series[Any], numbers: NDArray[np.float64] | None) -> None:
+        """Take text, none of it missing, and the finite numbers it spells, where they are known."""
         self.rows += len(text)
-        numbers = pd.to_numeric(text, errors="coerce").to_numpy(float, na_value=np.nan)
+        numbers = _numbers(text) if numbers is None else numbers
         plain = np.isfinite(numbers)
-        if (
-            self.decimals and self.ungrouped
-        ):  # once a column is one of plain numbers, no more is asked of them
-            self.numbers += int(plain.sum())
-        elif plain.any():
-            self._count(text[plain], numbers[plain])
-        if not plain.all():
+        if plain.all():
+            self._count(text, numbers)
+        else:
+            if plain.any():
+                self._count(text[plain], numbers[plain])
             self._keep(text[~plain])
 
     def _count(self, text: pd.Series[Any], numbers: NDArray[np.float64]) -> None:
-        """Count plain numbers; once some have decimals, the points of others are no riddle."""
+        """Count plain numbers; once some have decimals, nothing else is a riddle."""
         self.numbers += len(text)
         self.example = self.example or text.iloc[0]
+        if self.decimals:
+            self.ungrouped += int((np.abs(numbers) >= 1000).sum())
+            return
         pointed = text.str.contains(".", regex=False).to_numpy(bool)
-        whole = text[~pointed]
-        self.codes += int(whole.str.fullmatch(_CODE).sum()) if len(whole) else 0
-        if not self.decimals:
+        if pointed.any():
             maybe = text[pointed].str.fullmatch(_MAYBE_THOUSANDS).to_numpy(bool)
             self.decimals += int((~maybe).sum())
-            self.ungrouped += int((np.abs(numbers[~pointed]) >= 1000).sum())
-            self._keep(text[pointed][maybe])
-        else:
-            self.ungrouped += int((np.abs(numbers) >= 1000).sum())
+            if maybe.any():
+                self._keep(text[pointed][maybe])
+            text, numbers = text[~pointed], numbers[~pointed]
+        self.ungrouped += int((np.abs(numbers) >= 1000).sum())
+        if len(text) and not self.signed:
+            self._count_codes(text, numbers)
+
+    def _count_codes(self, text: pd.Series[Any], numbers: NDArray[np.float64]) -> None:
+        """Count the codes among whole numbers, and what shows that there are none."""
+        unusual = text.str.contains(_UNUSUAL, regex=True).to_numpy(bool)
+        usual = numbers[~unusual]
+        if len(usual):
+            self.widths |= {len(f"{usual.min():.0f}"), len(f"{usual.max():.0f}")}
+        if not unusual.any():
+            return
+        text = text[unusual]
+        self.signed += int(text.str.contains(_SIGN, regex=True).sum())
+        zeros = text[text.str.fullmatch(_CODE).to_numpy(bool)]
+        exponents = text[text.str.fullmatch(_EXPONENT).to_numpy(bool)]
+        for codes in (zeros, exponents):
+            self.widths |= set(codes.str.strip().str.len().unique().tolist())
+        self.codes += len(zeros)
+        self.code = self.code or (zeros.iloc[0] if len(zeros) else "")
+        for value in exponents.unique():
+            if len(self.exponents) < _SOME:
+                self.exponents[str(value)] = self.exponents.get(str(value), 0) + int(
+                    (exponents == value).sum()
+                )
 
     def _keep(self, text: pd.Series[Any]) -> None:
         if len(self.shapes) > _SHAPES:
+            return
+        if len(self.values) >= _DISTINCT:
+            text = self._known_or_new(text)
+        elif len(text) > _DISTINCT:
+            self._keep(text.iloc[:_DISTINCT])
+            self._keep(text.iloc[_DISTINCT:])
             return
         counts = text.value_counts(sort=False)
         for value, rows in zip(counts.index.astype(str).tolist(), counts.tolist(), strict=True):
@@ -84,6 +122,17 @@ class _Column:
                 self.values[value] = rows
             else:
                 self.is_whole = False
+
+    def _known_or_new(self, text: pd.Series[Any]) -> pd.Series[Any]:
+        """Return, of text beside more values than are kept, those that are kept and one of each new shape."""
+        if not self.shapes:
+            self.shapes = {each.translate(_DIGITS) for each in self.values}
+        kept = text.isin(list(self.values)).to_numpy(bool)
+        shapes = text[~kept].str.replace("[1-9]", "0", regex=True)
+        is_new = ~shapes.isin(list(self.shapes)).to_numpy(bool) & ~shapes.duplicated().to_numpy(bool)
+        self.is_whole &= bool(is_new.all())
+        kept[~kept] = is_new
+        return text[kept]
 
     def _is_new(self, value: str) -> bool:
         """Return whether no value before was shaped so."""
@@ -113,26 +162,49 @@ class TextValues:
         """Gather the text of some rows."""
         self.take_columns({str(name): column for name, column in chunk.items()})
 
-    def take_columns(self, columns: Mapping[str, pd.Series[Any]]) -> None:
-        """Gather the text of some rows, of some columns."""
+    def take_columns(
+        self,
+        columns: Mapping[str, pd.Series[Any]],
+        numbers: Mapping[str, NDArray[np.float64]] | None = None,
+    ) -> None:
+        """Gather the text of some rows, of some columns.
+
+        Parameters
+        ----------
+        numbers
+            By column the finite numbers that its rows spell, of those where they are known.
+        """
         for name, column in columns.items():
             if column.dtype != object and column.dtype.name not in ("string", "str"):
                 continue
-            if column.dtype != object:  # which holds text and what is missing, and nothing else
-                if column.notna().any():
-                    self._columns.setdefault(name, _Column()).take(column)
-                continue
-            is_text = np.fromiter((isinstance(value, str) for value in column), bool, len(column))
+            is_text = column.notna().to_numpy(bool)
+            if column.dtype == object:  # the others hold text and what is missing, and nothing else
+                is_text = np.fromiter((isinstance(value, str) for value in column), bool, len(column))
             if is_text.any():
                 text = column if is_text.all() else column[is_text]
-                self._columns.setdefault(name, _Column()).take(text.astype(object))
+                known = numbers.get(name) if numbers is not None else None
+                if known is not None and not is_text.all():
+                    known = known[is_text]
+                self._columns.setdefault(name, _Column()).take(text, known)
 
     def columns(self) -> Mapping[str, ColumnText]:
         """Return the columns that hold text, by name."""
         return {
             name: ColumnText(
                 name, each.rows, each.numbers, each.decimals, each.values, each.ungrouped, each.codes,
-                each.example, self._separator, each.is_whole,
+                each.example, self._separator, each.is_whole, each.exponents, each.signed,
+                frozenset(each.widths), each.code,
             )
             for name, each in self._columns.items()
         }  # fmt: skip
+
+
+def _numbers(text: pd.Series[Any]) -> NDArray[np.float64]:
+    """Return the finite numbers that text spells: most of it may be none, and takes long to be tried."""
+    import pandas as pd
+
+    numbers = np.full(len(text), np.nan)
+    maybe = text.str.fullmatch(_NUMBER).to_numpy(bool)
+    if maybe.any():
+        numbers[maybe] = pd.to_numeric(text[maybe], errors="coerce").to_numpy(float, na_value=np.nan)
+    return numbers
