@@ -127,7 +127,7 @@ class _Column:
         """Return, of text beside more values than are kept, those that are kept and one of each new shape."""
         if not self.shapes:
             self.shapes = {each.translate(_DIGITS) for each in self.values}
-        kept = text.isin(list(self.values)).to_numpy(bool)
+        kept = text.isin(list(self.values)).to_numpy(bool, copy=True)
         shapes = text[~kept].str.replace("[1-9]", "0", regex=True)
         is_new = ~shapes.isin(list(self.shapes)).to_numpy(bool) & ~shapes.duplicated().to_numpy(bool)
         self.is_whole &= bool(is_new.all())

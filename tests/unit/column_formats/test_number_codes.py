@@ -100,3 +100,12 @@ def test_what_is_asked_about_is_read_as_a_person_says(written: dict[str, object]
         profile_table(codes, ProfileOptions("y"))
     named = {"sku": column_formats.of_params(written)}
     assert profile_table(codes, ProfileOptions("y", formats=named)).schema().features["sku"] == type
+
+
+def test_of_more_values_than_are_kept_the_shapes_of_all_are_seen() -> None:
+    texts = TextValues()
+    days = [f"{day:05d} days" for day in range(30_000)]
+    texts.take(pd.DataFrame({"sku": [*days, "12 weeks", *days[:5]]}, dtype="str"))
+    column = texts.columns()["sku"]
+    assert (column.values["12 weeks"], column.values[days[0]]) == (1, 2)
+    assert not column.is_whole
