@@ -258,7 +258,7 @@ class TestBackup:
             "features": {"size": 4.0, "heat": 20.0, "colour": "red"}, "score": [0.1, 0.9],
         }  # fmt: skip
         log.write([record])
-        with next((project.folder.predictions / "open").glob("*.jsonl")).open("a") as torn:
+        with next((project.folder.predictions / "open").rglob("*.jsonl")).open("a") as torn:
             torn.write('{"id": "tw')
         yield project
         log.close()
