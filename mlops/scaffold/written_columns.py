@@ -99,13 +99,8 @@ class WrittenColumns:
             findings |= {
                 each.column: each for each in found if each.column not in {*known, *findings, target}
             }
-        numbers = {
-            str(name): numeric
-            for name, column in sample.items()
-            if str(name) not in known
-            and str(name) not in findings
-            and (numeric := _numbers(_known(column, every), untyped=untyped)) is not None
-        }
+        others = sample[[name for name in sample if str(name) not in {*known, *findings}]]
+        numbers = _number_columns(others, every, untyped=untyped)
         findings |= {each.column: each for each in column_formats.detect_numbers(numbers)}
         certain = {name: each.format for name, each in findings.items() if each.format is not None}
         codes = {name for name, each in findings.items() if each.is_code}
@@ -222,6 +217,16 @@ def _known(column: pd.Series[Any], missing: Mapping[str, Sequence[str | float]])
 def _taken_for_missing(name: str, words: Mapping[str, int]) -> str:
     rows = [f"{word!r} in {count:,} {'row' if count == 1 else 'rows'}" for word, count in words.items()]
     return f"{name} has {shown(rows)}, taken for missing: see data.missing in params.yaml."
+
+
+def _number_columns(
+    frame: pd.DataFrame, missing: Mapping[str, Sequence[str | float]], *, untyped: bool
+) -> dict[str, pd.Series[float]]:
+    """Return the columns that hold nothing but numbers, without what stands for a missing value."""
+    columns = {
+        str(name): _numbers(_known(column, missing), untyped=untyped) for name, column in frame.items()
+    }
+    return {name: numbers for name, numbers in columns.items() if numbers is not None}
 
 
 def _numbers(column: pd.Series[Any], *, untyped: bool) -> pd.Series[float] | None:
