@@ -195,7 +195,7 @@ def test_what_refuses_nothing_is_said_of_a_table_and_its_bad_rows(
     file = tmp_path / "t.csv"
     odd = table.assign(country=["DE"] * (N - 30) + ["FR"] * 30, note="").astype(object)
     lost = (odd["size"] >= odd["size"].quantile(0.9)).to_numpy()
-    odd.loc[lost, "size"] = [f"{value} or so" for value in odd.loc[lost, "size"]]
+    odd.loc[lost, "size"] = [f"~{value}~" for value in odd.loc[lost, "size"]]
     odd.loc[N - 1, "code"] = "Total"
     odd.to_csv(file, index=False)
     watched = contract.model_copy(update={"constant": {"country": "DE", "note": None}})
@@ -206,4 +206,4 @@ def test_what_refuses_nothing_is_said_of_a_table_and_its_bad_rows(
     assert any(note.startswith(f"row {N} of t looks like a total") for note in report.notes)
     assert report.biases[0].rows.bad >= 5
     assert "ALARM: quarantine takes no random part" in report.text()
-    assert "or so' is not a number" in report.to_dict()["biases"][0]["example"]
+    assert "~' is not a number" in report.to_dict()["biases"][0]["example"]
