@@ -35,11 +35,11 @@ down: $(READY) ## Stop everything the demo started
 fast: $(READY) ## Run the unit tests, without simulations, in under a minute
 	@$(RUN)/python -m pytest tests/unit -m "not statistical" --hypothesis-profile=quick -n 2 --dist loadscope
 
-test: $(READY) ## Run the tests, simulations too (some eight minutes on two cores)
-	@$(RUN)/python -m pytest -m "not story and not soak" -n 2 --dist loadscope
+test: $(READY) ## Run the tests, simulations too (a quarter of an hour on two cores)
+	@$(RUN)/python -m pytest -m "not story and not soak" -n 3 --dist loadscope  # servers are waited for
 
 story: $(READY) ## Run the long stories with every real part
-	@$(RUN)/python -m pytest -m story
+	@$(RUN)/python -m pytest -m story -n 2 --dist loadscope
 
 soak: $(READY) ## Live a simulated year of weekly windows (a quarter of an hour)
 	@$(RUN)/python -m pytest -m soak -s
