@@ -82,7 +82,7 @@ def data_quarantine(
 
 
 def _show_outcome(context: typer.Context, outcome: Any, *, as_json: bool) -> None:
-    context.obj.show(outcome.text, {"text": outcome.text, "refused": outcome.refused}, as_json=as_json)
+    context.obj.show(outcome.text, {"result": outcome.text, "refused": outcome.refused}, as_json=as_json)
     if outcome.refused:
         raise typer.Exit(3)
 
@@ -139,7 +139,7 @@ def _fields(chosen: Quarantine, *, rows: bool) -> dict[str, Any]:
         for batch in chosen.batches
     ]
     listed = [
-        {"batch": row.batch, "number": row.number, "reason": row.reason, "values": dict(row.values)}
+        {"batch": row.batch, "row": row.number, "reason": row.reason, "values": dict(row.values)}
         for row in chosen.rows
     ]
     return {"batches": batches, **({"rows": listed} if rows else {})}
