@@ -5,15 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from mlops.column_formats.column_format import ColumnFormat
 from mlops.column_formats.date_pattern import DatePattern, moments_of
+from mlops.column_formats.moment_format import MomentFormat
 from mlops.feature_types.cells import spelled
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
-
-    from mlops.feature_types import FeatureType
 
 __all__ = ["ComposedFormat"]
 
@@ -22,7 +20,7 @@ _FEWEST = 2
 
 
 @dataclass(frozen=True)
-class ComposedFormat(ColumnFormat):
+class ComposedFormat(MomentFormat):
     """A column of moments that a table has as several columns; UTC.
 
     Parameters
@@ -52,10 +50,6 @@ class ComposedFormat(ColumnFormat):
     def sources(self) -> tuple[str, ...]:
         """The columns that it is made from."""
         return self.columns
-
-    def suits(self, type: FeatureType | None) -> bool:
-        """Return whether a type's values are moments; a column without a type may be the event time."""
-        return type is None or type.is_moment
 
     def read(self, column: pd.Series[Any]) -> pd.Series[Any]:
         """Return a column as it is: one that a table has in one piece is written plainly."""

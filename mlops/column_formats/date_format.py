@@ -7,19 +7,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from mlops.column_formats.column_format import ColumnFormat
 from mlops.column_formats.column_text import ColumnText, Finding
 from mlops.column_formats.date_detection import DatePatterns, dates_in, read_by
 from mlops.column_formats.date_names import is_time_name
 from mlops.column_formats.date_pattern import DatePattern
+from mlops.column_formats.moment_format import MomentFormat
 from mlops.feature_types.cells import spelled
 from mlops.feature_types.spellings import beside_text, code_of
 from mlops.moments import to_times
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from mlops.feature_types import FeatureType
 
 __all__ = ["DateFormat"]
 
@@ -31,7 +29,7 @@ _ISO = "2013-07-04 or 2013-07-04T15:00:00Z"
 
 
 @dataclass(frozen=True)
-class DateFormat(ColumnFormat):
+class DateFormat(MomentFormat):
     """How the days and moments of a column are written.
 
     Parameters
@@ -54,10 +52,6 @@ class DateFormat(ColumnFormat):
     def reads_numbers(self) -> bool:
         """Whether whole numbers are digits of a date, as 20130704."""
         return all(pattern.replace("%", "").isalpha() for pattern in self.patterns)
-
-    def suits(self, type: FeatureType | None) -> bool:
-        """Return whether a type's values are moments; a column without a type may be the event time."""
-        return type is None or type.is_moment
 
     def read(self, column: pd.Series[Any]) -> pd.Series[Any]:
         """Return times in UTC; what is none in this format stays text."""

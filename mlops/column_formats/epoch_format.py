@@ -5,15 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from mlops.column_formats.column_format import ColumnFormat
 from mlops.column_formats.column_text import Finding
 from mlops.column_formats.date_names import is_time_name
-from mlops.feature_types.spellings import beside_text
+from mlops.column_formats.moment_format import CountedFormat
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from mlops.feature_types import FeatureType
 
 __all__ = ["EpochFormat"]
 
@@ -27,7 +24,7 @@ _FIRST_MOMENT, _LAST_MOMENT = -62_135_596_800, 253_402_300_800
 
 
 @dataclass(frozen=True)
-class EpochFormat(ColumnFormat):
+class EpochFormat(CountedFormat):
     """Moments as numbers since 1970, UTC.
 
     Parameters
@@ -44,15 +41,6 @@ class EpochFormat(ColumnFormat):
         if self.epoch not in _UNITS:
             raise ValueError("epoch: s, ms, us or ns")
 
-    @property
-    def reads_numbers(self) -> bool:
-        """Whether numbers are read, too."""
-        return True
-
-    def suits(self, type: FeatureType | None) -> bool:
-        """Return whether a type's values are moments; a column without a type may be the event time."""
-        return type is None or type.is_moment
-
     def read(self, column: pd.Series[Any]) -> pd.Series[Any]:
         """Return times in UTC; what is none stays as it is."""
         import numpy as np
@@ -66,10 +54,7 @@ class EpochFormat(ColumnFormat):
         real = ((micros >= _FIRST_MOMENT * 10**6) & (micros < _LAST_MOMENT * 10**6)).to_numpy(
             bool, na_value=False
         )
-        whole = np.full(len(column), np.iinfo("int64").min)
-        whole[real] = np.round(micros[real]).astype("int64")
-        times = pd.Series(whole.view("datetime64[us]"), index=column.index).dt.tz_localize("UTC")
-        return beside_text(times, column)
+        return self._times(column, real, np.round(micros[real]).astype("int64"))
 
     @classmethod
     def detect_numbers(cls, name: str, numbers: pd.Series[Any]) -> Finding | None:
@@ -81,14 +66,10 @@ class EpochFormat(ColumnFormat):
             if not (is_time_name(name) or (numbers % 1 == 0).all()):
                 return None
             format = cls(unit)
-            first, last = (f"{moment:%Y-%m-%d}" for moment in format.read(_ends(numbers)))
+            first, last = format.days_of(numbers)
             what = f"{_WORDS[unit]} since 1970, of {first} to {last}"
             if is_time_name(name):
                 return Finding(name, format, f"{name} holds {what}: it is read as a date.")
             remedy = f"If they are, write data.formats: {{{name}: {{epoch: {unit}}}}}."
             return Finding(name, None, f"{name} holds numbers that may be {what}.", remedy)
         return None
-
-
-def _ends(numbers: pd.Series[Any]) -> pd.Series[Any]:
-    return numbers.sort_values().iloc[[0, -1]]

@@ -5,15 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from mlops.column_formats.column_format import ColumnFormat
 from mlops.column_formats.column_text import Finding
 from mlops.column_formats.date_names import is_date_name
-from mlops.feature_types.spellings import beside_text
+from mlops.column_formats.moment_format import CountedFormat
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from mlops.feature_types import FeatureType
 
 __all__ = ["ExcelFormat"]
 
@@ -29,7 +26,7 @@ _MOSTLY = 0.9
 
 
 @dataclass(frozen=True)
-class ExcelFormat(ColumnFormat):
+class ExcelFormat(CountedFormat):
     """Days of a spreadsheet as the numbers it keeps them by, with a fraction for the time of day; UTC.
 
     Parameters
@@ -46,15 +43,6 @@ class ExcelFormat(ColumnFormat):
         if self.excel not in _SINCE_1970:
             raise ValueError("excel: 1900 or 1904")
 
-    @property
-    def reads_numbers(self) -> bool:
-        """Whether numbers are read, too."""
-        return True
-
-    def suits(self, type: FeatureType | None) -> bool:
-        """Return whether a type's values are moments; a column without a type may be the event time."""
-        return type is None or type.is_moment
-
     def read(self, column: pd.Series[Any]) -> pd.Series[Any]:
         """Return times in UTC; what is none stays as it is."""
         import numpy as np
@@ -66,11 +54,8 @@ class ExcelFormat(ColumnFormat):
         if self.excel == 1900:
             real &= np.floor(serial) != _NO_DAY
             days += serial < _NO_DAY
-        whole = np.full(len(serial), np.iinfo("int64").min)
         # To the second: a fraction of a day has no more than that.
-        whole[real] = np.round(days[real] * 86_400).astype("int64") * 10**6
-        times = pd.Series(whole.view("datetime64[us]"), index=column.index).dt.tz_localize("UTC")
-        return beside_text(times, column)
+        return self._times(column, real, np.round(days[real] * 86_400).astype("int64") * 10**6)
 
     @classmethod
     def detect_numbers(cls, name: str, numbers: pd.Series[Any]) -> Finding | None:
@@ -80,9 +65,7 @@ class ExcelFormat(ColumnFormat):
         inside = numbers.between(_EARLY, _LATE)
         if inside.all() and numbers.nunique() > 1:
             format = cls(1900)
-            first, last = (
-                f"{moment:%Y-%m-%d}" for moment in format.read(numbers.sort_values().iloc[[0, -1]])
-            )
+            first, last = format.days_of(numbers)
             example = f"{numbers.iloc[0]:.15g}"
             sentence = f"{name} holds days as Excel counts them, as {example}: {first} to {last}."
             return Finding(name, format, sentence)
