@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -105,10 +105,7 @@ def batches(entries: Iterable[Entry[DataVersioned]]) -> list[QuarantinedBatch]:
                 )  # fmt: skip
             for back in file.returned:
                 returned.setdefault(back.quarantine, set()).update(back.rows)
-    known = [
-        QuarantinedBatch(**{**vars(batch), "returned": frozenset(returned[batch.file])})
-        for batch in waiting.values()
-    ]
+    known = [replace(batch, returned=frozenset(returned[batch.file])) for batch in waiting.values()]
     return [batch for batch in known if batch.waiting]
 
 

@@ -158,8 +158,9 @@ class BiasTest:
 
         is_moment = isinstance(known.dtype, pd.DatetimeTZDtype)
         is_number = is_moment or pd.api.types.is_numeric_dtype(known.dtype)
-        series = known.astype("datetime64[us, UTC]").astype("int64") / 1e6 if is_moment else known
-        values = series.where(known.notna()) if is_moment else series
+        values = known
+        if is_moment:
+            values = (known.astype("datetime64[us, UTC]").astype("int64") / 1e6).where(known.notna())
         left_out = np.zeros(len(values), bool)
         for mask, rule in broken:
             sized = np.zeros(len(values), bool)

@@ -120,7 +120,7 @@ def retry(project: Project, chosen: Quarantine) -> Outcome:
     contract = contract_of(project)
     unique = contract.unique if contract else ()
     candidates = [row for row in chosen.rows if not _repeats(row, row, unique)]
-    return _take_back(project, candidates, total=len(chosen.rows))
+    return _take_back(project, chosen.batches, candidates, contract, total=len(chosen.rows))
 
 
 def take_back(project: Project, file: Path) -> Outcome:
@@ -137,8 +137,10 @@ def take_back(project: Project, file: Path) -> Outcome:
     mended = mended_rows.read(file)
     known = {row.name: row for row in everything.rows}
     gone = {f"{batch.name}:{number}" for batch in everything.batches for number in batch.returned}
-    gone |= {name for name in mended if _is_done(project, name, everything)}
     unknown = [name for name in mended if name not in known and name not in gone]
+    if unknown:
+        done = _done_batches(project, everything.batches)
+        unknown = [name for name in unknown if name.rpartition(":")[0] not in done]
     if unknown:
         raise UsageError(
             f"{file}: no row {shown(unknown)} waits in quarantine.",
@@ -152,7 +154,7 @@ def take_back(project: Project, file: Path) -> Outcome:
     contract = contract_of(project)
     unique = contract.unique if contract else ()
     candidates = [row for row in candidates if not _repeats(row, known[row.name], unique)]
-    outcome = _take_back(project, candidates, total=len(mended) - before)
+    outcome = _take_back(project, everything.batches, candidates, contract, total=len(mended) - before)
     if not before:
         return outcome
     rows = "1 row was" if before == 1 else f"{before:,} rows were"
@@ -166,20 +168,25 @@ def _repeats(row: QuarantinedRow, before: QuarantinedRow, unique: Sequence[str])
     )
 
 
-def _is_done(project: Project, name: str, everything: Quarantine) -> bool:
-    """Return whether a row is of a batch of which none waits any more."""
-    batch = name.rpartition(":")[0]
-    if batch in {each.name for each in everything.batches}:
-        return False
-    files = [file for entry in project.ledger.entries(DataVersioned) for file in entry.record.files]
-    return any(file.quarantine and Path(file.quarantine).stem == batch for file in files)
+def _done_batches(project: Project, waiting: Sequence[QuarantinedBatch]) -> set[str]:
+    """Return the names of the batches of which no row waits any more."""
+    files = (file for entry in project.ledger.entries(DataVersioned) for file in entry.record.files)
+    every = {Path(file.quarantine).stem for file in files if file.quarantine}
+    return every - {batch.name for batch in waiting}
 
 
-def _take_back(project: Project, candidates: Sequence[QuarantinedRow], *, total: int) -> Outcome:
+def _take_back(
+    project: Project,
+    waiting: Sequence[QuarantinedBatch],
+    candidates: Sequence[QuarantinedRow],
+    contract: Contract | None,
+    *,
+    total: int,
+) -> Outcome:
     """Ingest those of the rows that are good now."""
     if not total:
         return Outcome("Nothing waits in quarantine.")
-    contract = _of_rows(contract_of(project))
+    contract = _of_rows(contract)
     with TemporaryDirectory(prefix="mlops-") as folder:
         still_bad, reasons = _still_bad(project, candidates, contract, Path(folder))
         good = [row for row in candidates if row.name not in still_bad]
@@ -192,7 +199,7 @@ def _take_back(project: Project, candidates: Sequence[QuarantinedRow], *, total:
         file = Path(folder) / "returned.jsonl"
         file.write_text(lines, "utf-8")
         ingested = add_returned(
-            project.folder.root, Fetched(file, name), Returned(_places(project, good), contract)
+            project.folder.root, Fetched(file, name), Returned(_places(waiting, good), contract)
         )
     return _outcome(ingested, len(good), total, reasons)
 
@@ -231,7 +238,7 @@ def _still_bad(
         if report.refusals:
             bad |= {row.name for row in group}
             reasons.append(report.refusals[0].rstrip("."))
-        bad |= {json.loads(line)[ROW] for line in aside.getvalue().splitlines()}
+        bad |= {json.loads(line)[ROW] for line in aside.getvalue().split("\n") if line}
     return bad, reasons
 
 
@@ -247,8 +254,8 @@ def _of_rows(contract: Contract | None) -> Contract | None:
     return contract.model_copy(update={**whole, "columns": columns})
 
 
-def _places(project: Project, rows: Sequence[QuarantinedRow]) -> tuple[ReturnedRows, ...]:
-    files = {batch.name: batch.file for batch in waiting(project)}
+def _places(waiting: Sequence[QuarantinedBatch], rows: Sequence[QuarantinedRow]) -> tuple[ReturnedRows, ...]:
+    files = {batch.name: batch.file for batch in waiting}
     numbers: dict[str, list[int]] = {}
     for row in rows:
         numbers.setdefault(files[row.batch], []).append(row.number)

@@ -54,7 +54,7 @@ def read(file: Path) -> dict[str, dict[str, Any]]:
             f"{file} cannot be read: {exc}.", remedy="Give a CSV or JSON lines, in UTF-8."
         ) from exc
     if _format(file) == "jsonl":
-        rows = [json.loads(line) for line in text.splitlines() if line.strip()]
+        rows = [json.loads(line) for line in text.split("\n") if line.strip()]
     else:
         first = text.partition("\n")[0]
         separator = ";" if first.count(";") > first.count(",") else ","

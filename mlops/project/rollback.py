@@ -44,8 +44,8 @@ def roll_back(project: Project, version: str | None = None, *, reason: str = "")
     """
     while True:
         champion = project.promoted()
-        if _is_done(project, champion, version):
-            log.info(_why_done(project, champion, version))
+        if why := _why_done(project, champion, version):
+            log.info(why)
             return champion
         earlier = _choose_promotion(project, champion, version)
         project.bundle_of(earlier)  # before anything is recorded: it may be gone from here and from MLflow
@@ -63,7 +63,7 @@ def check_version(project: Project, version: str | None) -> None:
         As `roll_back`.
     """
     champion = project.promoted()
-    if not _is_done(project, champion, version):
+    if not _why_done(project, champion, version):
         _choose_promotion(project, champion, version)
 
 
@@ -98,17 +98,13 @@ def _record(
     return project.ledger.record(again, cause=rollback, as_of=champion.as_of)
 
 
-def _is_done(project: Project, champion: Entry[ModelPromoted], version: str | None) -> bool:
-    if version is None:
-        return _rollback_behind(project, champion) is not None
-    return version == champion.record.version
-
-
 def _why_done(project: Project, champion: Entry[ModelPromoted], version: str | None) -> str:
-    rollback = _rollback_behind(project, champion)
-    if version is None and rollback is not None:
-        return f"{rollback.record.sentence} To go back further, name a version."
-    return f"version {champion.record.version} is the champion; nothing was recorded"
+    """Return why there is nothing to do; empty where there is."""
+    if version is None:
+        rollback = _rollback_behind(project, champion)
+        return f"{rollback.record.sentence} To go back further, name a version." if rollback else ""
+    is_champion = version == champion.record.version
+    return f"version {version} is the champion; nothing was recorded" if is_champion else ""
 
 
 def _choose_promotion(

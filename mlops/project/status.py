@@ -222,7 +222,8 @@ def overview(project: Project, *, now: datetime) -> Overview:
         version = pool.submit(get, f"{address}/version")
         metrics = pool.submit(get, f"{address}/metrics")
         ledger = project.ledger  # imports its database's client while the others respond
-        deployed, data = ledger.last(DeploymentServed), _newest_version(ledger)
+        versions = ledger.entries(DataVersioned)
+        deployed, data = ledger.last(DeploymentServed), _newest_version(versions)
         drift, decisions = ledger.last(DriftChecked), _decisions(ledger, most=3)
         newest = ledger.last(DriftChecked, QualityChecked)
         quality = ledger.last(QualityChecked)
@@ -238,7 +239,7 @@ def overview(project: Project, *, now: datetime) -> Overview:
         data_until=_data_until(ledger, data) if data else None,
         drift=drift,
         quality=quality if quality is not None and newest == quality else None,
-        quarantine=batches(ledger.entries(DataVersioned)),
+        quarantine=batches(versions),
         decisions=decisions,
         next=runs.result(),
         parts=parts.result(),
@@ -263,10 +264,10 @@ def _problem(deployed: Entry[DeploymentServed], version: bytes) -> str:
     return f"{answering} serves in its place; run `mlops deploy`"
 
 
-def _newest_version(ledger: Ledger) -> Entry[DataVersioned] | None:
+def _newest_version(versions: Iterable[Entry[DataVersioned]]) -> Entry[DataVersioned] | None:
     """Return the row that first recorded the newest version: rows that added nothing repeat it."""
     newest: Entry[DataVersioned] | None = None
-    for entry in ledger.entries(DataVersioned):
+    for entry in versions:
         if newest is None or entry.record.md5 != newest.record.md5:
             newest = entry
     return newest

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from mlops.errors import BundleError, FormatError, UsageError, shown
+from mlops.errors import UsageError, shown
 
 if TYPE_CHECKING:
     from mlops.ledger.records import GateJudged
@@ -129,11 +129,12 @@ def find_version(project: Project, version: str | int) -> VersionFacts:
 
 def _training(project: Project, digest: str, metric: str) -> dict[str, Any]:
     from mlops.model import bundle
+    from mlops.project.bundle_store import DAMAGE
 
     try:
         opened = bundle.open(project.folder.bundles / digest, verify=False, digest=digest)
         lineage, losses = opened.lineage, opened.reference
-    except (BundleError, FormatError):
+    except DAMAGE:
         return {}  # missing or damaged: who needs the model fetches it again
     facts: dict[str, Any] = {}
     for part, name in (("train", "trained"), ("holdout", "holdout")):

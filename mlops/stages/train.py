@@ -26,7 +26,7 @@ from mlops.schema import Schema
 from mlops.stages.backtest import read_backtest, read_chosen, recipe
 from mlops.stages.io import read_params, read_rows
 from mlops.tables.conform import columns_of, records
-from mlops.tables.row_hashes import row_hashes
+from mlops.tables.row_hashes import row_hashes, with_labels
 from mlops.tables.sampling import spaced
 from mlops.task_types.predictions import Predictions
 
@@ -196,9 +196,8 @@ def _known_rows(fitted: pd.DataFrame, scored: pd.DataFrame, out_of_fold: OutOfFo
         index=row_hashes(scored, schema, labelled=True),
     )
     mean = losses.groupby(level=0).mean()
-    known = pd.DataFrame(
-        {"row": row_hashes(fitted, schema), "labelled": row_hashes(fitted, schema, labelled=True)}
-    )
+    row = row_hashes(fitted, schema)
+    known = pd.DataFrame({"row": row, "labelled": with_labels(row, fitted[schema.target])})
     known = known.drop_duplicates().sort_values(["row", "labelled"], ignore_index=True)
     return to_bytes(known.join(mean, on="labelled"))
 

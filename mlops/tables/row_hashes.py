@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from mlops.schema import Schema
 
-__all__ = ["row_hashes"]
+__all__ = ["row_hashes", "with_labels"]
 
 
 def row_hashes(frame: pd.DataFrame, schema: Schema, *, labelled: bool = False) -> NDArray[np.uint64]:
@@ -28,7 +28,12 @@ def row_hashes(frame: pd.DataFrame, schema: Schema, *, labelled: bool = False) -
     named = frame[schema.key] if schema.key else frame[list(schema.features)]
     # pandas' hash of values: fixed by its own key, the same in every process.
     hashes = np.asarray(pd.util.hash_pandas_object(named, index=False), np.uint64)
-    if not labelled:
-        return hashes
-    labels: Any = frame[schema.target].map(str).to_numpy(object)
-    return hashes ^ np.asarray(pd.util.hash_array(labels), np.uint64)
+    return with_labels(hashes, frame[schema.target]) if labelled else hashes
+
+
+def with_labels(hashes: NDArray[np.uint64], labels: pd.Series[Any]) -> NDArray[np.uint64]:
+    """Return what `row_hashes` gives for labelled rows, of the hashes of their features."""
+    import pandas as pd
+
+    words: Any = labels.map(str).to_numpy(object)
+    return hashes ^ np.asarray(pd.util.hash_array(words), np.uint64)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from mlops.tables.row_hashes import row_hashes
+from mlops.tables.row_hashes import row_hashes, with_labels
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,10 +38,11 @@ class EqualRows:
     def __init__(self, frame: pd.DataFrame, schema: Schema) -> None:
         import pandas as pd
 
-        self._rows = frame, schema
+        self._labels = frame[schema.target]
         self.hashes = row_hashes(frame, schema)
         self._group, _ = pd.factorize(self.hashes)
-        self.sizes: NDArray[np.int64] = np.bincount(self._group)[self._group]
+        self._counts = np.bincount(self._group)
+        self.sizes: NDArray[np.int64] = self._counts[self._group]
         """How many rows equal each row, itself among them; shape (n_rows,)."""
 
     def together(self, part: float) -> int:
@@ -74,9 +75,8 @@ class EqualRows:
     def on_both_sides(self, chosen: NDArray[np.bool_]) -> tuple[int, int]:
         """Count the groups with rows that are chosen and rows that are not, and all rows of these groups."""
         counts = np.bincount(self._group, weights=chosen)
-        sizes = np.bincount(self._group)
-        parted = (counts > 0) & (counts < sizes)
-        return int(parted.sum()), int(sizes[parted].sum())
+        parted = (counts > 0) & (counts < self._counts)
+        return int(parted.sum()), int(self._counts[parted].sum())
 
     def _in_label(self, rows: NDArray[np.bool_]) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
         """Return of some rows the hash of group and label, and how many of the same came before."""
@@ -84,8 +84,7 @@ class EqualRows:
 
         if not rows.any():
             return np.empty(0, np.uint64), np.empty(0, np.uint64)
-        frame, schema = self._rows
         # Rows of one group and one label are alike: whichever comes first, the same is chosen of them.
-        own = row_hashes(frame[rows], schema, labelled=True)
+        own = with_labels(self.hashes[rows], self._labels[rows])
         nth = pd.Series(own).groupby(own).cumcount().to_numpy()
         return own, nth.astype(np.uint64)
