@@ -118,10 +118,9 @@ def _ledger(path: Path) -> list[dict[str, Any]]:
 
 def _log(folder: Path) -> pd.DataFrame:
     """Every prediction once: lines of open and closed segments, and what was compacted of the others."""
-    lines = [
-        json.loads(line) for path in folder.glob("*/*.jsonl") for line in path.read_text("utf-8").splitlines()
-    ]
-    segments = {path.stem for path in folder.glob("*/*.jsonl")}
+    written = list(folder.rglob("*.jsonl"))
+    lines = [json.loads(line) for path in written for line in path.read_text("utf-8").splitlines()]
+    segments = {path.stem for path in written}
     files = [path for path in folder.rglob("*.parquet") if path.stem not in segments]
     for path in files:
         lines += [json.loads(line) for line in pq.read_table(path, columns=["served"])["served"].to_pylist()]

@@ -1,4 +1,4 @@
-"""When `make demo` fails: where the loop did not close."""
+"""When `make demo` fails: where the loop did not close, or the files contradict the table."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ import pytest
 from mlops.ledger.record import Record
 from mlops.ledger.records import DriftConfirmed, RetrainFinished, RetrainRefused
 from mlops.ledger.store import Ledger
+from mlops.prediction_log import reader
+from mlops.prediction_log.writer import PredictionLog
+from mlops.schema import Schema
 from tests.ledger_rows import made, promoted
 
 APRIL = datetime(2013, 5, 1, tzinfo=UTC)
@@ -57,3 +60,24 @@ def test_a_promotion_on_noise_is_told(
     promoted(ledger, version="2")
     expected = ["version 2 was promoted on labels that are noise"] if shuffled else []
     assert check.unclosed(tmp_path, shuffled=shuffled) == expected
+
+
+def test_every_logged_row_is_checked_whether_its_segment_is_open_closed_or_compacted(
+    tmp_path: Path, check: ModuleType
+) -> None:
+    schema = Schema({"size": "number"}, "ripe", "binary")
+    for number, name in enumerate(("d1", "d2", "d3")):
+        log = PredictionLog(tmp_path, name)
+        row = {
+            "key": None,
+            "time": APRIL.isoformat(),
+            "at": APRIL.isoformat(),
+            "deployment": name,
+            "version": "1",
+        }
+        log.write([{"id": f"{number:032x}", **row, "features": {"size": 1.0}, "prediction": 1, "score": 0.5}])
+        if name != "d3":
+            log.close()
+        if name == "d1":
+            reader.compact(tmp_path, schema)
+    assert sorted(check._log(tmp_path)["deployment"]) == ["d1", "d2", "d3"]

@@ -61,7 +61,7 @@ def test_reading_is_the_same_before_and_after_compaction(log: PredictionLog, tmp
     pd.testing.assert_frame_equal(live, closed)
     pd.testing.assert_frame_equal(live, stored)
     assert sorted(path.parent.name for path in tmp_path.glob("parquet/*/*.parquet")) == ["2013-01", "2013-02"]
-    assert not list(tmp_path.glob("*/*.jsonl"))
+    assert not list(tmp_path.rglob("*.jsonl"))
     assert live["colour"].tolist() == ["", "red", "", "red", ""]
     assert live["new"].fillna(-1).tolist() == [1.0, -1.0, -1.0, 1.0, -1.0]
     assert live["prediction"].tolist() == [0, 1, 0, 1, 0]
